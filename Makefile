@@ -1,4 +1,4 @@
-# `make` lists the targets. Everything lives in .venv, build/ and the user's cache folder (Kafka's jars).
+# `make` lists the targets. Everything lives in .venv, build/ and the user's cache folder (Kafka's jars, Triton).
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name))))
 VENV := .venv
@@ -18,7 +18,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
-setup: $(DONE)/kafka $(DONE)/corpus ## Virtual environment, Kafka's jars, demo documents; needs Python 3.11, pip and the network
+setup: $(DONE)/servers $(DONE)/corpus ## Virtual environment, Kafka, Triton, demo documents; needs Python 3.11, pip and the network
 
 demo: setup ## Run the demo documents through the whole river; parts and report in demo/
 	$(BIN)/corpusworks run $(CORPUS) tests/data/documents --out demo
@@ -42,19 +42,22 @@ bench: setup $(DONE)/bench ## Figures against their targets, rivals in the same 
 proto: $(DONE)/venv ## Generate the package contracts anew
 	$(BIN)/python -m grpc_tools.protoc -I contracts=proto --python_out=proto --pyi_out=proto $(PROTOS:proto/%=contracts/%)
 
-lock: $(DONE)/venv ## Resolve all versions anew: constraints.txt, Kafka's jars
+lock: $(DONE)/venv ## Resolve all versions anew: constraints.txt, Kafka's jars, Triton's wheels
 	$(UV) pip compile --upgrade --universal --all-extras --no-emit-index-url --no-annotate --no-header \
 		--quiet --output-file constraints.txt pyproject.toml
-	$(BIN)/python -m services.local.install --lock
+	$(uv) $(BIN)/python -m services.local.install --lock
 
-clean: ## Remove what was built here; the cache of jars stays
+clean: ## Remove what was built here; the cache of jars and wheels stays
 	rm -rf $(VENV) build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # uv does not read pip's configuration: hand on its index, if there is one.
-define install
+define uv
 	@index="$${PIP_INDEX_URL:-$$($(PYTHON) -m pip config get global.index-url 2>/dev/null)}"; \
-	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
-	set -x; $(UV) pip install --quiet --constraint constraints.txt --editable '.[$(1)]'
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; export UV="$(CURDIR)/$(UV)"; set -x;
+endef
+
+define install
+	$(uv) $(UV) pip install --quiet --constraint constraints.txt --editable '.[$(1)]'
 endef
 
 $(UV):
@@ -72,8 +75,8 @@ $(DONE)/bench: $(DONE)/venv
 	$(call install,dev$(comma)bench)
 	@touch $@
 
-$(DONE)/kafka: services/local/kafka.lock.toml services/local/kafka.py $(DONE)/venv
-	$(BIN)/python -m services.local.install
+$(DONE)/servers: $(addprefix services/local/,kafka.lock.toml kafka.py triton.lock.txt wheels.py) $(DONE)/venv
+	$(uv) $(BIN)/python -m services.local.install
 	@touch $@
 
 $(DONE)/corpus: services/local/corpus.py $(DONE)/venv

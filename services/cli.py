@@ -29,6 +29,7 @@ from services.runtime import (
 from services.runtime.replicas import serve_replicas
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD, serve
 from services.runtime.topology import Topology
+from trainer.bert.commands import app as judge
 
 EXIT_WRONG = 1
 EXIT_FAILED = 3
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 parts = typer.Typer(no_args_is_help=True, help="Look at packed parts; no server is needed.")
 app.add_typer(parts, name="parts")
+app.add_typer(judge, name="judge")
 
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder given to run or up; default: the configured servers.")

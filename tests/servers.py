@@ -8,7 +8,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 import redis
+
+from services.local import wheels
+from services.local.triton import Triton
 
 
 def free_port() -> int:
@@ -82,3 +86,13 @@ class RedisServer:
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
+
+
+def triton(folder: Path, *repositories: Path, threads: int = 1) -> Triton:
+    """The local stack's Triton: `with servers.triton(folder, repository) as server: server.url`.
+
+    Skips on a machine for which there is no wheel of Triton; elsewhere set-up has brought it.
+    """
+    if (reason := wheels.unsupported()) is not None:
+        pytest.skip(reason)
+    return Triton(folder, repositories, threads=threads)

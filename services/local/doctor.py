@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from services.local import jars, programs
+from services.local import jars, programs, wheels
 from services.local.folder import MIN_FREE_BYTES, prepare
 from services.local.ports import HOST, free_port
 from services.runtime import CorpusworksError, Settings, load_settings
@@ -122,6 +122,10 @@ def _servers(settings: Settings) -> Iterator[Finding]:
         yield Finding("Redis", True, "your own")  # its address may carry a password
     else:
         yield _try("Redis", _redis)
+    if "triton_url" in settings.model_fields_set:
+        yield Finding("Triton", True, f"your own at {settings.triton_url}")
+    else:
+        yield _triton()
 
 
 def _java() -> str:
@@ -132,6 +136,16 @@ def _java() -> str:
 def _redis() -> str:
     binary = programs.redis_server()
     return f"version {'.'.join(map(str, programs.redis_version(binary) or ()))} at {binary}"
+
+
+def _triton() -> Finding:
+    """Without one the judges work too, once in each process."""
+    try:
+        return Finding("Triton", True, str(wheels.found().binary))
+    except CorpusworksError as error:
+        own = "or set CORPUSWORKS_TRITON_URL to a server of your own"
+        found = "none, the judges run inside the services"
+        return Finding("Triton", False, found, f"{error}; {own}", required=False)
 
 
 def _memory() -> Finding:

@@ -1,6 +1,7 @@
-"""`python -m services.local.install`: fetch Kafka's jars and prepare its start. A step of `make setup`.
+"""`python -m services.local.install`: fetch Kafka's jars and Triton's wheels, prepare their start.
 
-Nothing is downloaded at run time. A second call checks and returns. `--lock` resolves the jars anew.
+A step of `make setup`. Nothing is downloaded at run time. A second call checks and returns. `--lock` resolves
+the jars and the wheels anew.
 """
 
 from __future__ import annotations
@@ -11,26 +12,43 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.local import jars, programs
+from services.local import jars, programs, wheels
 from services.local.kafka import KafkaServer, aot_cache
-from services.runtime import CorpusworksError
+from services.local.triton import try_out
+from services.runtime import ConfigurationError, CorpusworksError
 
 
 def main(arguments: list[str]) -> int:
-    """0 when everything is in place, 1 with a message that says what to do."""
+    """0 when everything that is needed is in place, 1 with a message that says what to do."""
     try:
         if arguments == ["--lock"]:
             jars.lock()
+            wheels.lock()
             return 0
         begun = time.monotonic()
         jars.fetch(lambda name: print(f"  {name}", flush=True))
         programs.kafka_jars()
         train()
+        print(f"Kafka is in {jars.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
     except CorpusworksError as error:
         print(f"install: {error}", file=sys.stderr)
         return 1
-    print(f"Kafka is in {jars.folder()} ({time.monotonic() - begun:.0f} s)")
+    print(triton(), flush=True)
     return 0
+
+
+def triton() -> str:
+    """Fetch Triton and try it once; what there is to say. The judges work without it too."""
+    begun = time.monotonic()
+    try:
+        if (reason := wheels.unsupported()) is not None:
+            raise ConfigurationError(reason)
+        wheels.fetch()
+        if not wheels.runs():
+            try_out()
+    except CorpusworksError as error:
+        return f"No local Triton, the judges run inside the services instead: {error}"
+    return f"Triton is in {wheels.folder()} ({time.monotonic() - begun:.0f} s)"
 
 
 def train() -> None:

@@ -43,12 +43,17 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
 
-def folder() -> Path:
-    """Where the jars live: below CORPUSWORKS_CACHE, else the user's cache folder."""
+def cache() -> Path:
+    """What set-up has fetched: CORPUSWORKS_CACHE, else in the user's cache folder."""
     root = os.environ.get("CORPUSWORKS_CACHE")
     if not root:
         root = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "corpusworks")
-    return Path(root).absolute() / f"kafka-{KAFKA.rpartition(':')[2]}"
+    return Path(root).absolute()
+
+
+def folder() -> Path:
+    """Where the jars live."""
+    return cache() / f"kafka-{KAFKA.rpartition(':')[2]}"
 
 
 def locked(lock: Path = LOCK) -> list[Jar]:

@@ -19,13 +19,15 @@ from services.ledger import report, take_account
 from services.local.folder import running
 from services.local.progress import Progress
 from services.local.river import River, settle
-from services.local.stack import Stack
+from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
+from services.local.triton import DEFAULT_MODELS, refresh, require
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.settings import PREFIX
 from services.runtime.topology import Topology
 
 STATE = "state"
 REPORT = "report.json"
+JUDGES = ("classifier", "scorer")
 _TICK_S = 0.5
 # A run has an end: nothing is mixed before it, so that a better duplicate is never too late.
 HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
@@ -84,10 +86,15 @@ def attached(out: Path | None) -> Iterator[Settings]:
 
 
 @contextmanager
-def river_on(job: Job, **settings_too: str) -> Iterator[tuple[River, Settings]]:
+def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[River, Settings]]:
     """Servers and every service, running; stopped at the end. settings_too: for the processes."""
-    _require_redis(load_settings())
-    with Stack(job.out / STATE) as stack:
+    given = load_settings()
+    models = repositories(given, job.topology)
+    _require_redis(given)
+    _require_triton(given, models)
+    with Stack(job.out / STATE, given, models=models) as stack:
+        if stack.stand_in:
+            console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
         environment = environment_of(job.out) | stack.environment | settings_too
         with (
             applied(environment) as settings,
@@ -95,6 +102,34 @@ def river_on(job: Job, **settings_too: str) -> Iterator[tuple[River, Settings]]:
         ):
             river.create_topics()
             yield river, settings
+
+
+def repositories(settings: Settings, topology: Topology) -> list[Path]:
+    """Where the models lie of the services that judge and do not run them themselves."""
+    found = [settings.units.get(name, {}) for name in JUDGES if name in topology.services]
+    return [Path(unit.get("models") or DEFAULT_MODELS) for unit in found if not unit.get("triton_url")]
+
+
+def refresh_judges(out: Path) -> dict[str, int]:
+    """Switch the river that runs on `out` to the newest versions in its model folders; version by model.
+
+    Raises ConfigurationError: nothing runs there, no Triton of its own, a version that does not load (the
+    former one goes on); DependencyDown.
+    """
+    environment = running(out / STATE)
+    if environment is None:
+        raise ConfigurationError(f"nothing runs on {out}: the next `run` or `up` takes the newest versions")
+    url = environment.get(TRITON_SETTING)
+    if url is None or url == STAND_IN:
+        where = "inside the services" if url else "on a server of your own"
+        raise ConfigurationError(f"the judges of {out} run {where}: switch them there, or start it again")
+    return refresh(out / STATE / TRITON, url)
+
+
+def _require_triton(settings: Settings, models: Sequence[Path]) -> None:
+    """As for Redis. Raises DependencyDown."""
+    if models and "triton_url" in settings.model_fields_set and settings.triton_url != STAND_IN:
+        require(settings.triton_url)
 
 
 def _require_redis(settings: Settings) -> None:
@@ -122,7 +157,7 @@ def run(job: Job, console: Console) -> dict[str, Any]:
     What an earlier run left under way is finished too. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
-    with river_on(job, **HOLD) as (river, settings):
+    with river_on(job, console, **HOLD) as (river, settings):
         marks = river.marks()
         under_way = take_account(settings, job.topology, since=marks)
         carried_over = under_way.in_flight.total() + len(under_way.waiting)
@@ -139,12 +174,13 @@ def run(job: Job, console: Console) -> dict[str, Any]:
 
 def up(job: Job, console: Console) -> None:
     """Keep the river running until Ctrl-C. Raises ConfigurationError, ProcessFailed."""
-    with river_on(job) as (river, settings):
+    with river_on(job, console) as (river, settings):
         river.start()
         if job.paths:
             river.ingest(job.paths)
         kafka, redis_address = settings.kafka.bootstrap_servers, _address(settings.redis.url)
-        console.print(f"Kafka {kafka}  Redis {redis_address}  parts in {job.out}")
+        triton = f"  Triton {settings.triton_url}" if repositories(settings, job.topology) else ""
+        console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {job.out}")
         console.print("Ctrl-C stops it; the same command goes on from there.")
         with Progress(console) as progress:
             while True:

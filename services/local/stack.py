@@ -1,21 +1,27 @@
-"""The private stack of one state folder: Kafka and Redis, each left out where the user has an own one."""
+"""The private stack of one state folder: Kafka, Redis and Triton, but for those that the user has already."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.local import wheels
 from services.local.folder import FolderLock
 from services.local.kafka import KafkaServer
 from services.local.process import Child, Program, Supervisor
 from services.local.redis import RedisServer
 from services.local.server import START_TIMEOUT_S, Server
-from services.runtime import Settings, load_settings
+from services.local.triton import Triton
+from services.runtime import ConfigurationError, Settings, load_settings
 
 KAFKA_SETTING = "CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS"
 REDIS_SETTING = "CORPUSWORKS_REDIS__URL"
+TRITON_SETTING = "CORPUSWORKS_TRITON_URL"
+TRITON = "triton"  # its folder
+STAND_IN = "onnx:"  # for a server: the judges run inside the services
 
 
 class Stack:
@@ -27,6 +33,9 @@ class Stack:
             stack.supervisor.check()
 
     Services started by `run` get `environment`, and are stopped before the servers that they use.
+
+    models: the model repositories that Triton serves; without any it is not started. stand_in: why the
+    judges run inside the services instead, or nothing.
     """
 
     def __init__(
@@ -36,6 +45,7 @@ class Stack:
         *,
         kafka_port: int | None = None,
         redis_port: int | None = None,
+        models: Sequence[Path] = (),
     ) -> None:
         """Takes the folder. Raises ConfigurationError: in use, unwritable, disk full, wrong settings."""
         self.folder = folder.absolute()
@@ -48,11 +58,19 @@ class Stack:
             self.kafka = KafkaServer(self.folder / "kafka", kafka_port, self.supervisor)
         if "url" not in self._given.redis.model_fields_set:
             self.redis = RedisServer(self.folder / "redis", redis_port, self.supervisor)
+        self.triton: Triton | None = None
+        self.stand_in = ""
+        if models and "triton_url" not in self._given.model_fields_set:
+            try:
+                wheels.found()
+                self.triton = Triton(self.folder / TRITON, models, supervisor=self.supervisor)
+            except ConfigurationError as error:
+                self.stand_in = str(error)
 
     @property
     def servers(self) -> list[Server]:
-        """Those that run here; Redis first, which is up while Kafka still starts."""
-        return [server for server in (self.redis, self.kafka) if server is not None]
+        """Those that run here; Kafka last, which starts longest."""
+        return [server for server in (self.redis, self.triton, self.kafka) if server is not None]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,6 +80,8 @@ class Stack:
             environment[KAFKA_SETTING] = self.kafka.bootstrap
         if self.redis:
             environment[REDIS_SETTING] = self.redis.url
+        if self.triton or self.stand_in:
+            environment[TRITON_SETTING] = self.triton.url if self.triton else STAND_IN
         return environment
 
     @property
@@ -72,10 +92,11 @@ class Stack:
             kafka = kafka.model_copy(update={"bootstrap_servers": self.kafka.bootstrap})
         if self.redis:
             redis = redis.model_copy(update={"url": self.redis.url})
-        return self._given.model_copy(update={"kafka": kafka, "redis": redis})
+        triton = self.environment.get(TRITON_SETTING, self._given.triton_url)
+        return self._given.model_copy(update={"kafka": kafka, "redis": redis, "triton_url": triton})
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Start the servers side by side and wait for both. Raises ConfigurationError, ProcessFailed."""
+        """Start the servers side by side and wait for all. Raises ConfigurationError, ProcessFailed."""
         for server in self.servers:
             server.launch()
         for server in self.servers:

@@ -1,0 +1,24 @@
+"""classifier: what a document is about, by a small encoder, and how good that finds it."""
+
+from __future__ import annotations
+
+from services.classifier.config import ClassifierConfig
+from services.classifier.judge import Classifier
+from services.inference import Encoder
+from services.runtime import Resources, Unit
+
+
+def build(config: ClassifierConfig, resources: Resources) -> Classifier:
+    """The judge. Raises ConfigurationError where there is no such model."""
+    url = config.triton_url or resources.settings.triton_url
+    return Classifier(Encoder.open(url, config.models, config.model, config.inference), config)
+
+
+SERVICE = Unit(
+    name="classifier",
+    config=ClassifierConfig,
+    build=build,
+    offline={"triton_url": "onnx:"},
+)
+
+__all__ = ["SERVICE", "Classifier", "ClassifierConfig", "build"]

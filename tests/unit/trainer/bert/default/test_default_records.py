@@ -1,0 +1,161 @@
+"""The texts of the default judge: what may be learnt from, what is held out, what is made."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainer.bert.default import composed, junk, records, sources
+
+CLEAN = {
+    "zh": "河边的老槐树又开花了。村里的孩子每天放学都从树下走过，捡起落在地上的花瓣。奶奶说，这棵树比她还要老。" * 6,
+    "en": "The old mill by the river has stood empty for years. Children say that at night its wheel turns again. " * 6,
+}
+
+
+@pytest.mark.parametrize(
+    "licence",
+    ["MIT", "Apache-2.0", "CC-BY-SA-4.0", "CC-BY-4.0 (UCI)", "public domain text", "LPPL/GFDL per file", "made here",
+     "public corpus (FERC release)", "public research corpus", "MIT/Apache-2.0", "CC0 (a set)"],
+)  # fmt: skip
+def test_permissive_licences_may_train(licence: str) -> None:
+    assert records.may_train(licence)
+
+
+@pytest.mark.parametrize(
+    "licence",
+    ["none stated", "CLUE, none stated in repository (research use)", "MIT (repository); THUCNews: research use",
+     "Apache-2.0 (repository); pages belong to their sites", "non-commercial use", "papers by their authors",
+     "none stated; publishers keep rights, research use", "NPS: non-commercial", "", "none stated; text CC-BY-SA"],
+)  # fmt: skip
+def test_other_licences_never_train(licence: str) -> None:
+    """A shipped model must not learn from what may not be given on."""
+    assert not records.may_train(licence)
+
+
+def labelled(folder: Path) -> Path:
+    """The three labelled sets, tiny, of our own texts."""
+    folder.mkdir()
+    rows: list[dict[str, Any]] = []
+    for number in range(60):
+        about = {"lang": "en", "source": "ours", "licence": "MIT"}
+        rows.append({"text": f"{CLEAN['en']} It is tale {number}.", "category": "book"} | about)
+        rows.append({"text": f"Our kettle number {number} boils fast.", "category": "app_description"} | about)
+    rows.append({"text": "A story nobody may copy.", "category": "book", "lang": "en", "source": "x", "licence": "none stated"})
+    quality = [{"text": "Win a prize now", "lang": "en", "label": "bad", "kind": "spam", "source": "q", "licence": "MIT"}]
+    toxic = [{"text": "你真好", "label": 0, "source": "t", "licence": "MIT"}, {"text": "滚开", "label": 1, "source": "t", "licence": "MIT"}]
+    for name, lines in (("categories", rows), ("quality", quality), ("toxicity", toxic)):
+        with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    return folder
+
+
+def written(tmp_path: Path, gathered: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    data = labelled(tmp_path / "data")
+    (tmp_path / "gathered.jsonl").write_text("".join(json.dumps(row) + "\n" for row in gathered))
+    records.write(data, tmp_path / "gathered.jsonl", tmp_path / "out")
+    names = ("train", "transfer", "away")
+    return {n: [json.loads(line) for line in (tmp_path / "out" / f"{n}.jsonl").open()] for n in names}
+
+
+def test_what_is_forbidden_is_only_ever_measured_on(tmp_path: Path) -> None:
+    found = written(tmp_path, [])
+    assert not [r for r in found["train"] + found["away"] if "nobody may copy" in r["text"]]
+    assert [r["split"] for r in found["transfer"]] == ["test"]
+
+
+def test_a_gathered_copy_of_a_held_out_text_is_left_out(tmp_path: Path) -> None:
+    """Public sources hold the same texts as the labelled sets: trained on, they would make the test a lie."""
+    copy = {"text": "A STORY  nobody may copy.", "lang": "en", "category": "book", "source": "g", "licence": "MIT"}
+    new = {"text": "A text of the gathered kind.", "lang": "en", "category": "book", "source": "g", "licence": "MIT"}
+    found = written(tmp_path, [copy, new])
+    gathered = [r for r in found["train"] if r["source"] == "g" and "kind" not in r]
+    assert [r["text"] for r in gathered] == [new["text"]]
+    assert gathered[0]["split"] == "train"
+
+
+def test_parts_share_no_text_and_made_texts_are_never_measured_on(tmp_path: Path) -> None:
+    rows = written(tmp_path, [])["train"]
+    parts: dict[str, set[str]] = {}
+    for row in rows:
+        parts.setdefault(row["split"], set()).add(row["text"])
+    assert all(parts[name] for name in ("train", "validation", "test"))
+    assert not parts["train"] & parts["test"]
+    assert {r["split"] for r in rows if r["source"] == "composed"} == {"train"}
+
+
+def test_damaged_copies_stay_in_the_part_of_their_text(tmp_path: Path) -> None:
+    """A damaged copy of a test text in training would show the test text."""
+    rows = written(tmp_path, [])["train"]
+    damaged = [r for r in rows if r.get("kind", "").startswith("damaged")]
+    assert {"train", "test"} <= {r["split"] for r in damaged}
+    assert all(r["quality"] == 0 and "category" not in r for r in damaged)
+
+
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="name the folder that holds the labelled sets"):
+        records.write(tmp_path, tmp_path / "none.jsonl", tmp_path / "out")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("fault", sorted(junk.FAULTS))
+def test_each_fault_damages_and_is_repeatable(fault: str, lang: str) -> None:
+    texts = {junk.FAULTS[fault](CLEAN[lang], lang, random.Random("a key")) for _ in range(2)}
+    (broken,) = texts
+    assert broken.strip() and broken != CLEAN[lang]
+
+
+def test_damage_takes_very_short_texts() -> None:
+    for number in range(40):
+        name, broken = junk.damage("好", "zh", str(number))
+        assert name in junk.FAULTS and isinstance(broken, str)
+
+
+def test_composed_texts_are_filled_repeatable_and_varied() -> None:
+    """An unfilled {blank} would be learnt as the mark of a class."""
+    made = list(composed.compose())
+    assert made == list(composed.compose())
+    assert not [r for r in made if "{" in r["text"] or "}" in r["text"]]
+    assert len({r["text"] for r in made}) > 0.8 * len(made)
+
+
+def test_crops_are_pieces_of_the_text() -> None:
+    for number in range(50):
+        piece = records.crop(CLEAN["en"], random.Random(number), 100)
+        assert 0 < len(piece) <= 100 and piece in CLEAN["en"]
+
+
+def test_draw_is_the_same_whatever_the_order() -> None:
+    texts = [f"text number {number}" for number in range(100)]
+    assert sources.draw(texts, 10) == sources.draw(reversed(texts), 10)
+    assert len(sources.draw([*texts, *texts], 1000)) == 100
+
+
+def test_sources_read_a_clone(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "news").mkdir(parents=True)
+    contents = "# 节目\n本期节目主要内容：\n\n1.【专题】我们的村庄修好了新路；\n\n（1）果园里的苹果熟了；\n\n## 正文\n3.这里不算\n"
+    (work / "news" / "1.md").write_text(contents, encoding="utf-8")
+    git = ["git", "-C", str(work), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    assert list(sources.bulletin(sources.Clone(work))) == ["我们的村庄修好了新路", "果园里的苹果熟了"]
+
+
+def test_no_clone_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="git clone"):
+        list(sources.gather(tmp_path))
+
+
+def test_a_pickle_that_would_run_something_is_refused() -> None:
+    import io
+    import pickle
+
+    with pytest.raises(pickle.UnpicklingError, match="not plain data"):
+        sources._Plain(io.BytesIO(pickle.dumps(subprocess.run))).load()

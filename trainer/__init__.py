@@ -1,0 +1,1 @@
+"""What learns. bert/ trains the encoders that judge documents. Knows `contracts`, never `services`."""

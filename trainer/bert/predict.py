@@ -1,0 +1,86 @@
+"""Logits of whole texts: windows of each, batches of like length, the mean over a text's windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.bert.description import Description
+from trainer.bert.errors import JudgeError
+from trainer.bert.vocabulary import Vocabulary
+from trainer.bert.windows import text_windows
+
+Array = np.ndarray[Any, Any]
+# (input_ids, attention_mask), int64 [batch, length] -> logits by head, float32 [batch, n]
+Infer = Callable[[Array, Array], Mapping[str, Array]]
+
+
+def judge(
+    infer: Infer, vocabulary: Vocabulary, description: Description, texts: Sequence[str]
+) -> dict[str, Array]:
+    """Logits by head, float32 [texts, n]."""
+    cut = text_windows(vocabulary, texts, description.max_length - 2)
+    rows = [vocabulary.wrap(window) for text in cut for window in text]
+    owner = np.repeat(np.arange(len(texts)), [len(text) for text in cut])
+    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+    sums = {name: np.zeros((len(texts), head.size), np.float64) for name, head in description.heads.items()}
+    for start in range(0, len(order), description.max_batch_size):
+        batch = order[start : start + description.max_batch_size]
+        for name, logits in infer(*padded([rows[row] for row in batch], vocabulary.pad)).items():
+            np.add.at(sums[name], owner[batch], logits)
+    counts = np.bincount(owner, minlength=len(texts))[:, None]
+    return {name: (total / counts).astype(np.float32) for name, total in sums.items()}
+
+
+def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[Array, Array]:
+    """input_ids and attention_mask, int64 [rows, longest]."""
+    longest = max(map(len, rows))
+    ids = np.full((len(rows), longest), pad, np.int64)
+    mask = np.zeros((len(rows), longest), np.int64)
+    for at, row in enumerate(rows):
+        ids[at, : len(row)] = row
+        mask[at, : len(row)] = 1
+    return ids, mask
+
+
+def by_torch(model: Any, description: Description, device: Any) -> Infer:
+    """With the trained network."""
+    import torch
+
+    from trainer.bert.model import autocast
+
+    model.to(device).eval()
+
+    def infer(ids: Array, mask: Array) -> dict[str, Array]:
+        with torch.inference_mode(), autocast(device):
+            logits = model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+        return {
+            name: found.float().cpu().numpy() for name, found in zip(description.heads, logits, strict=True)
+        }
+
+    return infer
+
+
+def by_onnx(path: Path, description: Description, threads: int = 0) -> Infer:
+    """With an exported network, on the CPU; threads 0: all. Raises JudgeError."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a class of its own for each cause
+        raise JudgeError(f"{path} cannot be loaded: {error}") from error
+    names = [output.name for output in session.get_outputs()]
+    if names != list(description.heads):
+        raise JudgeError(
+            f"{path} puts out {', '.join(names)}; model.json says {', '.join(description.heads)}"
+        )
+
+    def infer(ids: Array, mask: Array) -> dict[str, Array]:
+        return dict(zip(names, session.run(None, {"input_ids": ids, "attention_mask": mask}), strict=True))
+
+    return infer
