@@ -26,7 +26,7 @@ from tests.benchmarks.running import Running, Spent, running
 from tests.e2e.home import topology
 from tests.servers import RedisServer
 
-ROUNDS, EACH, WARM_UP, SAMPLE = 3, 2000, 30, 180  # documents a round; the rival is slow and takes a sample
+ROUNDS, EACH, WARM_UP, SAMPLE = 3, 4000, 30, 180  # documents a round; the rival is slow and takes a sample
 TARGET_RATIO = 10
 
 
