@@ -51,7 +51,7 @@ _LATEX = re.compile(
 )
 _COMMAND = re.compile(r"\\[A-Za-z]{2,}")
 _LOG = re.compile(
-    r"^\W{0,2}(?:"
+    r"\n\W{0,2}(?:"
     + "|".join(
         (
             r"\d{4}[-/.]\d\d[-/.]\d\d[T ]\d\d:\d\d",  # 2024-05-01 10:00
@@ -62,13 +62,13 @@ _LOG = re.compile(
             r"(?:DEBUG|INFO|WARN|WARNING|ERROR|FATAL|TRACE)\b[\]: ]",
         )
     )
-    + ")",
-    re.MULTILINE,
+    + ")"
 )
-# What a line of code looks like, in the common languages, unless its end tells already.
+# What a line of code looks like, in the common languages, unless its end tells already. Where giving back
+# can bring no match, repetitions are possessive (*+): most lines are tried against everything.
 _CODE_ENDS = (";", "{", "}")
 _CODE = re.compile(
-    r"[ \t]*(?:"
+    r"[ \t]*+(?:"
     + "|".join(
         (
             r"(?:def|class|async def) \w+.*:",
@@ -82,8 +82,8 @@ _CODE = re.compile(
             r"(?:namespace|package|module|use|using|typedef|template) ?[\w<(.:]",
             r"@\w+(?:\(.*\))?$",  # a decorator or annotation
             r"</?\w+[^>]*>$",  # a tag
-            r"[\w.\[\]\"'*>-]+ ?(?:[-+*/|&:]?=|=>|<-) .+",  # an assignment
-            r"[\w.:>-]+\(.*\)[;:,]?$|[\w#]+ ?\(.*\)(?:: .+|;|,)",  # a call or signature
+            r"[\w.\[\]\"'*>-]++ ?(?:[-+*/|&:]?=|=>|<-) .+",  # an assignment
+            r"[\w.:>-]++\(.*\)[;:,]?$|[\w#]++ ?\(.*\)(?:: .+|;|,)",  # a call or signature
             r"[})\]]+[;,)]*$",  # closing brackets
             r"[\[(\"'].*[,\])]$",  # a row of data
             r">>> ",
@@ -91,15 +91,16 @@ _CODE = re.compile(
     )
     + ")"
 )
-_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
-_SUBHEADING = re.compile(r"^#{2,6} \S", re.MULTILINE)
+_SUBHEADING = re.compile(r"\n#{2,6} \S")
 _LINK = re.compile(r"\]\([^)\s]+\)")
 _MARKUP = re.compile(r" {0,3}[-*+] \S|\d{1,2}\. \S|> |\|.*\|$|[=-]{3,}$")
-_CODE_SYMBOLS = "{}()[];=<>_"
-_RARE_IN_PROSE = "{};=<>_"
-# Comments are prose inside code; they are left out before its lines are counted.
+_MARKUP_FIRSTS = frozenset(" -*+>|=0123456789")
+_CODE_SYMBOLS = b"{}()[];=<>_"
+_RARE_IN_PROSE = b"{};=<>_"
+# Comments are prose inside code; they are left out before its lines are counted. Each alternative begins
+# with a character of its own, which lets the search skip all others: hence the line break and not `^`.
 _COMMENT = re.compile(
-    r"/\*.*?\*/|\"\"\".*?\"\"\"|'''.*?'''|^[ \t]*(?://|#(?![a-z])|--|%|;)[^\n]*$", re.DOTALL | re.MULTILINE
+    r"/\*.*?\*/|\"\"\".*?\"\"\"|'''.*?'''|\n[ \t]*+(?://|#(?![a-z])|--|%|;)[^\n]*", re.DOTALL
 )
 
 
@@ -135,7 +136,7 @@ def _measured_format(page: Page) -> str:
         return "latex"
     if _is_log(page, head):
         return "log"
-    if _is_table(page.lines):
+    if _is_table(page):
         return "table"
     if _is_code(page, head):
         return "code"
@@ -147,7 +148,7 @@ def _measured_format(page: Page) -> str:
 def _markdown_signs(head: str) -> tuple[int, int, int]:
     """Numbers of headings below the first level (a single # may be a comment), links and fences."""
     return (
-        len(_SUBHEADING.findall(head)) if "## " in head else 0,
+        len(_SUBHEADING.findall("\n" + head)) if "## " in head else 0,
         len(_LINK.findall(head)) if "](" in head else 0,
         head.count("```"),
     )
@@ -155,7 +156,12 @@ def _markdown_signs(head: str) -> tuple[int, int, int]:
 
 def _is_marked_up(lines: list[str]) -> bool:
     """More than a quarter of the lines are list items, quotes, rules, or hold bold or code spans."""
-    marked = sum(_MARKUP.match(line) is not None or "**" in line or line.count("`") >= 2 for line in lines)
+    marked = sum(
+        "**" in line
+        or ("`" in line and line.count("`") >= 2)
+        or (line[0] in _MARKUP_FIRSTS and _MARKUP.match(line) is not None)
+        for line in lines
+    )
     return marked * 4 > len(lines) >= 4
 
 
@@ -178,40 +184,49 @@ def _is_log(page: Page, head: str) -> bool:
     """More than half of the lines begin with a time, an address or a level."""
     if len(page.lines) < 5 or page.counts[DIGIT] * 20 < page.size:
         return False
-    return len(_LOG.findall(head)) * 2 > head.count("\n") + 1
+    return len(_LOG.findall("\n" + head)) * 2 > head.count("\n") + 1
 
 
-def _is_table(lines: list[str]) -> bool:
+def _is_table(page: Page) -> bool:
     """Most lines hold the same number (≥ 2) of the same separator."""
-    if len(lines) < 4:
+    if len(page.lines) < 4:
         return False
-    sample = lines[:_MAX_LINES]
-    joined = "".join(sample)
+    sample = page.lines[:_MAX_LINES]
+    size = sum(map(len, sample))
     for separator in ("\t", "|", ","):
-        if joined.count(separator) < len(sample):  # at 2 in 80 % of the lines
+        # Sentences have commas as well; cells are short.
+        num_cells = size / 25 if separator == "," else 0
+        if page.text.count(separator) < max(len(sample), num_cells - len(sample)):
             continue
         counts = [line.count(separator) for line in sample]
         common = max(set(counts), key=counts.count)
-        # Sentences have commas as well; cells are short.
-        short = separator != "," or len(joined) < 25 * sum(count + 1 for count in counts)
-        if common >= 2 and short and counts.count(common) * 10 >= len(sample) * 8:
+        enough = sum(counts) + len(counts) > num_cells
+        if enough and common >= 2 and counts.count(common) * 10 >= len(sample) * 8:
             return True
     return False
 
 
 def _is_code(page: Page, head: str) -> bool:
     """Most lines that are no comment look like code, among at least 3 % of symbols that prose seldom has."""
-    if len(page.lines) < 3 or sum(map(head.count, _RARE_IN_PROSE)) * 100 < len(head):
+    if len(page.lines) < 3 or page.counts[HAN] * 4 > page.num_visible:
         return False
-    if page.counts[HAN] * 4 > page.num_visible:
+    if _number_of(_RARE_IN_PROSE, head) * 100 < len(head):
         return False
-    rest = _COMMENT.sub("", head)
+    rest = _COMMENT.sub(lambda found: "\n" if found[0][0] == "\n" else "", "\n" + head)[1:]
     body = [line for line in rest.split("\n") if line.strip()]
-    indented = sum(line.startswith((" ", "\t")) for line in body) * 5 > len(body)
-    body = body[:: -(-len(body) // _CODE_LINES) or 1]
-    matched = sum(
-        len(line) < _MAX_CODE_LINE and (line.endswith(_CODE_ENDS) or _CODE.match(line) is not None)
-        for line in body
-    )
-    dense = sum(map(rest.count, _CODE_SYMBOLS)) * 100 >= 3 * len(rest)
-    return dense and len(body) >= 2 and matched * 10 > len(body) * (4 if indented else 6)
+    if len(body) < 2 or _number_of(_CODE_SYMBOLS, rest) * 100 < 3 * len(rest):
+        return False
+    indented = sum(line[0] in " \t" for line in body) * 5 > len(body)
+    body = body[:: -(-len(body) // _CODE_LINES)]
+    needed = len(body) * (4 if indented else 6) // 10 + 1
+    return any(number == needed for number, _ in enumerate(filter(_looks_like_code, body), 1))
+
+
+def _looks_like_code(line: str) -> bool:
+    return len(line) < _MAX_CODE_LINE and (line.endswith(_CODE_ENDS) or _CODE.match(line) is not None)
+
+
+def _number_of(marks: bytes, text: str) -> int:
+    """How many of the ASCII marks are in the text."""
+    found = text.encode(errors="surrogatepass")
+    return len(found) - len(found.translate(None, marks))

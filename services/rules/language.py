@@ -56,9 +56,10 @@ def detect_language(page: Page, predict: Predict, expected: Collection[str], sur
     """
     counts = page.counts
     han, kana = counts[HAN], counts[KANA]
-    chinese = han / max(1, han + page.num_letter_words)
-    if han >= 2 and kana <= _MIN_KANA_SHARE * (han + kana) and chinese >= 0.5:
-        return Language("zh", chinese)
+    if han >= 2 and kana <= _MIN_KANA_SHARE * (han + kana):
+        chinese = han / (han + page.num_letter_words)
+        if chinese >= 0.5:
+            return Language("zh", chinese)
     letters = counts[LOWER] + counts[UPPER] + counts[LETTER] + counts[HANGUL] + 2 * (han + kana)
     if letters < _MIN_LETTERS:
         return Language(UNKNOWN, 0.0)

@@ -17,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.rules.page import (
+    COMMA,
     DIGIT,
     HAN,
     HANGUL,
     KANA,
     LETTER,
     LOWER,
+    NEWLINE,
+    NUM_POINTS,
     PUNCTUATION,
     SYMBOL,
     TERMINAL,
@@ -34,24 +37,17 @@ from services.rules.page import (
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 
 NARROW_LINE = 60  # columns; a wrapped line of text is wider
-_NO_MENU = re.compile(r"^\s*[-*+•#=|>]|[:：={}`;].*[^:：]$")
+_LIST_SIGNS = "-*+•#=|>"
+_NAME_OR_CODE = re.compile("[:：={}`;].")
 
 MIN_REPEATED = 10
 
-_BULLETS = tuple("•-*·●▪◦‣○◆■►–")
-_ELLIPSES = ("...", "…")
-_STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})  # Gopher
+_BULLETS = "•-*·●▪◦‣○◆■►–"
+_STOP_WORDS = (" the ", " be ", " to ", " of ", " and ", " that ", " have ", " with ")  # Gopher
 # Function characters that written Chinese of any period, either script, cannot do without for long.
 _STOP_CHARACTERS = "的一是不了在有我他这這为為之以而其也于於与與和就中上人大及或由被所等者到说說要"
-_LAST_HAN = 0x9FFF
-_POLICY = (
-    "terms of use",
-    "privacy policy",
-    "cookie policy",
-    "uses cookies",
-    "use of cookies",
-    "use cookies",
-)  # C4
+_POLICY = ("terms of use", "privacy policy")  # C4, and those with cookies
+_COOKIE_POLICY = ("cookie policy", "uses cookies", "use of cookies", "use cookies")
 _GENERATED = re.compile(
     r"@generated\b|\bauto-?generated\b|automatically generated"
     r"|generated (?:by|from)\b.*\bdo not (?:edit|modify)\b",
@@ -82,12 +78,12 @@ def mean_word_length(page: Page) -> float:
     """Characters in a spaced word (Gopher); 0 where there is none."""
     if not page.num_words:
         return 0.0
-    return _per(page.token_lengths.sum() - page.counts[HAN] - page.counts[KANA], page.num_words)
+    return _per(page.token_ends[-1] - page.counts[HAN] - page.counts[KANA], page.num_words)
 
 
 def mean_line_length(page: Page) -> float:
     """Characters in a line (The Stack, ChineseWebText)."""
-    return _per(page.line_lengths.sum(), len(page.lines))
+    return _per(page.size - page.counts[NEWLINE], len(page.lines))
 
 
 def max_line_length(page: Page) -> float:
@@ -133,7 +129,7 @@ def alnum_share(page: Page) -> float:
 
 def punctuation_share(page: Page) -> float:
     """Punctuation, of the visible characters."""
-    return _per(page.counts[PUNCTUATION] + page.counts[TERMINAL], page.num_visible)
+    return _per(sum(page.counts[kind] for kind in (PUNCTUATION, TERMINAL, COMMA)), page.num_visible)
 
 
 def symbol_share(page: Page) -> float:
@@ -156,43 +152,48 @@ def alpha_word_share(page: Page) -> float:
     starts, ends = page.tokens
     if not len(starts):
         return 0.0
-    digits = np.concatenate(([0], np.cumsum(page.classes == DIGIT)))
-    return 1 - _per(np.count_nonzero(digits[ends] - digits[starts] == ends - starts), len(starts))
+    numbers = np.flatnonzero(page.classes[starts] == DIGIT)  # of tokens that begin with a digit
+    starts, ends = starts[numbers], ends[numbers]
+    digits = np.flatnonzero(page.classes == DIGIT)
+    num_digits = digits.searchsorted(ends) - digits.searchsorted(starts)
+    return 1 - _per(np.count_nonzero(num_digits == ends - starts), page.num_tokens)
 
 
 def stop_words(page: Page) -> float:
     """Different words of Gopher's eight that occur."""
-    return len(_STOP_WORDS.intersection(page.lower.split()))
+    spaced = f" {page.lower} ".replace("\n", " ").replace("\t", " ").replace("\u3000", " ")
+    return sum(word in spaced for word in _STOP_WORDS)
 
 
 def stop_character_share(page: Page) -> float:
     """Chinese function characters, of the Han characters."""
     if not page.counts[HAN]:
         return 0.0
-    found = _is_stop_character()[np.minimum(page.points, _LAST_HAN)]
-    return _per(np.count_nonzero(found), page.counts[HAN])
+    return _per(np.count_nonzero(_is_stop_character()[page.points]), page.counts[HAN])
 
 
 @cache
 def _is_stop_character() -> NDArray[np.bool_]:
-    table = np.zeros(_LAST_HAN + 1, bool)
+    table = np.zeros(NUM_POINTS, bool)
     table[[ord(character) for character in _STOP_CHARACTERS]] = True
     return table
 
 
 def bullet_line_share(page: Page) -> float:
     """Lines that begin with a bullet (Gopher)."""
-    return _per(sum(line.lstrip().startswith(_BULLETS) for line in page.lines), len(page.lines))
+    return _per(sum(map(page.line_firsts.count, _BULLETS)), len(page.lines))
 
 
 def ellipsis_line_share(page: Page) -> float:
     """Lines that end with an ellipsis (Gopher)."""
-    return _per(sum(line.endswith(_ELLIPSES) for line in page.lines), len(page.lines))
+    text = page.text
+    within = text.count("...\n") + text.count("…\n")
+    return _per(within + text.endswith(("...", "…")), len(page.lines))
 
 
 def closed_line_share(page: Page) -> float:
     """Lines that end with terminal punctuation (C4, FineWeb)."""
-    return _per(np.count_nonzero(page.line_is_closed), len(page.lines))
+    return _per(np.count_nonzero(page.line_end_classes == TERMINAL), len(page.lines))
 
 
 def short_line_share(page: Page) -> float:
@@ -206,24 +207,35 @@ def menu_line_share(page: Page) -> float:
     Such a line is narrow, ends with no punctuation, is not taken up by a next line in lower case, and is no
     list item, heading, `name: value` or code. Own measure, in the spirit of jusText's short link-less blocks.
     """
-    narrow = (page.line_widths < NARROW_LINE) & ~page.line_is_closed & ~page.line_is_continued
-    candidates = np.flatnonzero(narrow).tolist()
-    return _per(sum(_NO_MENU.search(page.lines[i]) is None for i in candidates), len(page.lines))
+    starts, ends = page.line_spans
+    last = page.line_end_classes
+    narrow = np.flatnonzero((page.line_widths < NARROW_LINE) & (last != TERMINAL) & (last != COMMA))
+    lines, firsts = page.lines, page.line_firsts
+    goes_on = [*(starts[1:] == ends[:-1] + 1).tolist(), False]  # no blank line comes next
+    found = sum(
+        firsts[i] not in _LIST_SIGNS
+        and not (goes_on[i] and firsts[i + 1].islower())
+        and not _NAME_OR_CODE.search(lines[i])
+        for i in narrow.tolist()
+    )
+    return _per(found, len(lines))
 
 
 def newline_per_word(page: Page) -> float:
     """Line breaks for each word (FineWeb's list ratio)."""
-    return _per(page.text.count("\n"), page.num_tokens)
+    return _per(page.counts[NEWLINE], page.num_tokens)
 
 
 def dup_line_share(page: Page) -> float:
     """Lines that occurred before (Gopher), of those of at least 10 characters: no brackets, rules, marks."""
+    if not page.repeated_lines[0]:
+        return 0.0
     return repeated([line for line in page.lines if len(line) >= MIN_REPEATED])[0]
 
 
 def dup_line_char_share(page: Page) -> float:
     """Characters of lines that occurred before (Gopher, FineWeb)."""
-    return repeated(page.lines)[1]
+    return page.repeated_lines[1]
 
 
 def dup_paragraph_share(page: Page) -> float:
@@ -255,7 +267,8 @@ def javascript_line_share(page: Page) -> float:
 
 def policy_phrases(page: Page) -> float:
     """Different phrases of cookie and privacy notices (C4)."""
-    return sum(phrase in page.lower for phrase in _POLICY)
+    phrases = _POLICY + _COOKIE_POLICY if "cookie" in page.lower else _POLICY
+    return sum(phrase in page.lower for phrase in phrases)
 
 
 def generated(page: Page) -> float:

@@ -27,7 +27,9 @@ _STRAY_JOINERS = re.compile(
 _ANY_ODD = re.compile(
     f"[{_INVISIBLE}\r\x0b\x0c\x85\u2028\u2029\xa0\u1680\u2000-\u200a\u202f\u205f\u200c\u200d]"
 )
-_PRIVATE = re.compile("[\ue000-\uf8ff]")
+_ODD_ASCII = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
+_DAMAGED = re.compile("[\ue000-\uf8ff\ufffd]|锟斤拷|烫烫|ï»¿")
+_MAYBE_DAMAGED = re.compile("[\ue000-\uf8ff\ufffd锟烫ï]")
 _BLANK_RUN = re.compile("\n{4,}")  # more than two blank lines; PEP 8 uses two
 
 # A URL ends before white space, brackets, quotes and anything Chinese; its last character is no punctuation.
@@ -45,7 +47,7 @@ def normalise(text: str) -> str:
 
     Linear in the length of the text; normalise(normalise(t)) == normalise(t).
     """
-    if _ANY_ODD.search(text):
+    if _is_odd(text):
         text = _SPACES.sub(" ", _REMOVED.sub("", _NEWLINES.sub("\n", text)))
         text = _without_stray_joiners(text)
     text = unicodedata.normalize("NFC", text)
@@ -53,7 +55,17 @@ def normalise(text: str) -> str:
         text = text.replace("&nbsp;", " ")
     # Not a regular expression: `[ \t]+\n` takes quadratic time in a long run of spaces.
     text = "\n".join([line.rstrip() for line in text.split("\n")])
-    return _BLANK_RUN.sub("\n\n\n", text).strip("\n")
+    return _without_blank_runs(text)
+
+
+def _is_odd(text: str) -> bool:
+    if text.isascii():
+        return len(text) != len(text.encode().translate(None, _ODD_ASCII))
+    return _ANY_ODD.search(text) is not None
+
+
+def _without_blank_runs(text: str) -> str:
+    return (_BLANK_RUN.sub("\n\n\n", text) if "\n\n\n\n" in text else text).strip("\n")
 
 
 def _without_stray_joiners(text: str) -> str:
@@ -71,17 +83,17 @@ def damaged_characters(text: str) -> int:
 
     Of the text as received; normalise removes what cannot be read.
     """
-    if text.isascii():
+    if text.isascii() or not _MAYBE_DAMAGED.search(text):
         return 0
-    mojibake = 3 * text.count("锟斤拷") + 2 * text.count("烫烫") + 3 * text.count("ï»¿")
-    return text.count("\ufffd") + len(_PRIVATE.findall(text)) + mojibake
+    return sum(map(len, _DAMAGED.findall(text)))
 
 
 def url_characters(text: str) -> int:
     """Number of characters that belong to URLs."""
     if "://" not in text and "www." not in text:
         return 0
-    return sum(len(url) for url in _URL.findall(text))
+    lines = [line for line in text.split("\n") if "://" in line or "www." in line.lower()]
+    return sum(len(url) for url in _URL.findall("\n".join(lines)))
 
 
 def strip_urls(text: str) -> str:
@@ -93,4 +105,4 @@ def strip_urls(text: str) -> str:
         stripped = _BARE_URL.sub("", line).strip(" ") if "://" in line or "www." in line else line
         if stripped or not line:
             lines.append(stripped if stripped != line.strip(" ") else line)
-    return _BLANK_RUN.sub("\n\n\n", "\n".join(lines)).strip("\n")
+    return _without_blank_runs("\n".join(lines))

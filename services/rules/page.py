@@ -6,28 +6,31 @@ only line by line: all measures of a 5 kB text take about half a millisecond.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from functools import cache, cached_property
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Character classes.
 OTHER, SPACE, NEWLINE, DIGIT, LOWER, UPPER, HAN, KANA, HANGUL, LETTER = range(10)
-TERMINAL, PUNCTUATION, SYMBOL = range(10, 13)
-_NUM_CLASSES = 13
+TERMINAL, COMMA, PUNCTUATION, SYMBOL = range(10, 14)
+_NUM_CLASSES = 14
 
 # What ends a sentence. Closing quotes count as in C4 (Raffel et al. 2020, section 2.2).
 _TERMINALS = '.!?;:。！？；：…‥｡⁇⁈⁉"”’」』'
 
-_COMMAS = [ord(mark) for mark in ",，、"]
+_COMMAS = ",，、"
 
-# Tokens: a run of letters and digits, or a single Han or kana character.
+# Tokens: a run of letters and digits, or a single Han or kana character. By class, for bytes.translate.
 _NOTHING, _IN_WORD, _ALONE = range(3)
-_TOKEN_KIND = np.zeros(_NUM_CLASSES, np.uint8)
-_TOKEN_KIND[[DIGIT, LOWER, UPPER, HANGUL, LETTER]] = _IN_WORD
-_TOKEN_KIND[[HAN, KANA]] = _ALONE
+_TOKEN_KINDS = bytes(
+    _IN_WORD if kind in (DIGIT, LOWER, UPPER, HANGUL, LETTER) else _ALONE if kind in (HAN, KANA) else _NOTHING
+    for kind in range(256)
+)
+
+NUM_POINTS = sys.maxunicode + 1
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
@@ -36,17 +39,17 @@ _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
 
 @cache
 def _class_of() -> NDArray[np.uint8]:
-    """Class of each code point below 0x20000; what lies above is Han up to 0x3FFFF (planes 2 and 3)."""
+    """Class of each code point; planes 2 and 3 are Han, what lies above is private or formatting."""
     by_category = {
         "Lu": UPPER, "Lt": UPPER, "Ll": LOWER, "Lo": LETTER, "Lm": LETTER, "Mn": LETTER, "Mc": LETTER,
         "Nd": DIGIT, "Nl": LETTER, "Zs": SPACE,
     }  # fmt: skip
     by_initial = {"P": PUNCTUATION, "S": SYMBOL, "N": SYMBOL}
-    table = np.zeros(0x20000, np.uint8)
+    table = np.zeros(NUM_POINTS, np.uint8)
     for point in range(0x20000):
         category = unicodedata.category(chr(point))
         table[point] = by_category.get(category, by_initial.get(category[0], OTHER))
-    latin = np.zeros(0x20000, bool)
+    latin = np.zeros(NUM_POINTS, bool)
     for first, last in ((0, 0x24F), (0x1E00, 0x1EFF)):
         latin[first : last + 1] = True
     table[((table == UPPER) | (table == LOWER)) & ~latin] = LETTER
@@ -54,24 +57,42 @@ def _class_of() -> NDArray[np.uint8]:
         (0x2E80, 0x2FDF, HAN), (0x3005, 0x3007, HAN), (0x3400, 0x4DBF, HAN), (0x4E00, 0x9FFF, HAN),
         (0xF900, 0xFAFF, HAN), (0x3041, 0x30FA, KANA), (0x30FC, 0x30FF, KANA), (0x31F0, 0x31FF, KANA),
         (0xFF66, 0xFF9F, KANA), (0x1100, 0x11FF, HANGUL), (0x3130, 0x318F, HANGUL), (0xAC00, 0xD7AF, HANGUL),
+        (0x20000, 0x3FFFF, HAN),
     ):  # fmt: skip
         table[first : last + 1] = kind
     table[[ord(mark) for mark in _TERMINALS]] = TERMINAL
+    table[[ord(mark) for mark in _COMMAS]] = COMMA
     table[ord("\n")], table[ord("\t")] = NEWLINE, SPACE
     return table
 
 
-def _powers(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Powers of the base and of its inverse modulo 2^64, at least `size` of each."""
+@cache
+def _class_of_ascii() -> bytes:
+    return _class_of()[:256].tobytes()
+
+
+def powers(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Powers of a base and of its inverse modulo 2^64, at least `size` of each.
+
+    With p the powers, i the inverses, s the sums of x * p before each place: (s[b] - s[a]) * i[a] is a
+    hash of x[a:b] that does not depend on where it stands, so all pieces are hashed without a loop.
+    """
     return _powers_of_length(1 << max(12, size.bit_length()))
 
 
 @cache
 def _powers_of_length(length: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    def powers(base: int) -> NDArray[np.uint64]:
+    def powers_of(base: int) -> NDArray[np.uint64]:
         return np.cumprod(np.full(length, base, np.uint64), dtype=np.uint64)
 
-    return powers(_BASE), powers(pow(_BASE, -1, 1 << 64))
+    return powers_of(_BASE), powers_of(pow(_BASE, -1, 1 << 64))
+
+
+def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sum of the terms before each place, the end included, modulo 2^64: uint64 [len(terms) + 1]."""
+    sums = np.zeros(len(terms) + 1, np.uint64)
+    np.cumsum(terms, out=sums[1:])
+    return sums
 
 
 def repeated(pieces: list[str]) -> tuple[float, float]:
@@ -91,19 +112,18 @@ class Page:
         self.size = len(text)
 
     @cached_property
-    def points(self) -> NDArray[np.uint32]:
-        """Code points, uint32 [size]. Lone surrogates are kept as they are."""
+    def points(self) -> NDArray[np.uint8 | np.uint32]:
+        """Code points [size], uint8 where all are ASCII. Lone surrogates are kept as they are."""
+        if self.text.isascii():
+            return np.frombuffer(self.text.encode(), np.uint8)
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
     @cached_property
     def classes(self) -> NDArray[np.uint8]:
         """Character class of each character, uint8 [size]."""
-        points = self.points
-        if self.text.isascii() or points.max(initial=0) < 0x20000:
-            return _class_of()[points]
-        classes = _class_of()[np.minimum(points, 0x1FFFF)]
-        classes[(points >= 0x20000) & (points < 0x40000)] = HAN
-        return classes
+        if self.text.isascii():
+            return np.frombuffer(self.text.encode().translate(_class_of_ascii()), np.uint8)
+        return _class_of()[self.points]
 
     @cached_property
     def counts(self) -> list[int]:
@@ -127,9 +147,19 @@ class Page:
         return [stripped for part in self.text.split("\n\n") if (stripped := part.strip("\n"))]
 
     @cached_property
+    def repeated_lines(self) -> tuple[float, float]:
+        """Shares of the lines that are not empty, and of their characters, that occurred before."""
+        return repeated(self.lines)
+
+    @cached_property
     def repeated_paragraphs(self) -> tuple[float, float]:
         """Shares of the paragraphs, and of their characters, that occurred before."""
         return repeated(self.paragraphs)
+
+    @cached_property
+    def line_firsts(self) -> str:
+        """The first visible character of each line that is not empty; a space where there is none."""
+        return "".join([line.lstrip()[:1] or " " for line in self.lines])
 
     @cached_property
     def lower(self) -> str:
@@ -139,9 +169,8 @@ class Page:
     @cached_property
     def line_spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Start and end of each line that is not empty, int64 [len(lines)] each."""
-        breaks = np.flatnonzero(self.points == ord("\n"))
-        starts = np.concatenate(([0], breaks + 1))
-        ends = np.concatenate((breaks, [self.size]))
+        breaks = np.concatenate(([-1], np.flatnonzero(self.classes == NEWLINE), [self.size]))
+        starts, ends = breaks[:-1] + 1, breaks[1:]
         filled = ends > starts
         return starts[filled], ends[filled]
 
@@ -156,42 +185,27 @@ class Page:
         """Columns of each line that is not empty: a Han or kana character, or full-width mark, takes two."""
         if self.text.isascii():
             return self.line_lengths
-        wide = np.concatenate(([0], np.cumsum(self.points >= 0x2E80)))
-        starts, ends = self.line_spans
-        widths: NDArray[np.int64] = ends - starts + wide[ends] - wide[starts]
-        return widths
+        starts, _ = self.line_spans
+        return self.line_lengths + np.add.reduceat(self.points >= 0x2E80, starts, dtype=np.int64)
 
     @cached_property
-    def line_is_closed(self) -> NDArray[np.bool_]:
-        """Whether each line that is not empty ends with terminal punctuation."""
-        closed: NDArray[np.bool_] = self.classes[self.line_spans[1] - 1] == TERMINAL
-        return closed
-
-    @cached_property
-    def line_is_continued(self) -> NDArray[np.bool_]:
-        """Whether each line that is not empty ends with a comma or goes on in lower case on the next."""
-        starts, ends = self.line_spans
-        last = self.points[ends - 1]
-        continued = (last == _COMMAS[0]) | (last == _COMMAS[1]) | (last == _COMMAS[2])
-        begins_lower = np.array([line.lstrip()[:1].islower() for line in self.lines[1:]], bool)
-        continued[:-1] |= begins_lower & (starts[1:] == ends[:-1] + 1)
-        return cast(NDArray[np.bool_], continued)
+    def line_end_classes(self) -> NDArray[np.uint8]:
+        """Class of the last character of each line that is not empty."""
+        return self.classes[self.line_spans[1] - 1]
 
     @cached_property
     def tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Start and end of each token, int64 [num_tokens] each. An apostrophe between letters joins them."""
-        kind = _TOKEN_KIND[self.classes]
-        points = self.points
-        joins = np.flatnonzero((points[1:-1] == 0x27) | (points[1:-1] == 0x2019)) + 1
-        joins = joins[(kind[joins - 1] == _IN_WORD) & (kind[joins + 1] == _IN_WORD)]
-        kind[joins] = _IN_WORD
-        in_word, alone = kind == _IN_WORD, kind == _ALONE
-        starts, ends = alone.copy(), alone.copy()
-        starts[:1] |= in_word[:1]
-        starts[1:] |= in_word[1:] & ~in_word[:-1]
-        ends[-1:] |= in_word[-1:]
-        ends[:-1] |= in_word[:-1] & ~in_word[1:]
-        return np.flatnonzero(starts), np.flatnonzero(ends) + 1
+        # Of each character, between two that are none; a boundary is where the kind changes.
+        kinds = np.zeros(self.size + 2, np.uint8)
+        inner = kinds[1:-1]
+        inner[:] = np.frombuffer(self.classes.tobytes().translate(_TOKEN_KINDS), np.uint8)
+        if "'" in self.text or "’" in self.text:
+            joins = np.flatnonzero((self.points == ord("'")) | (self.points == ord("’")))
+            inner[joins[(kinds[joins] == _IN_WORD) & (kinds[joins + 2] == _IN_WORD)]] = _IN_WORD
+        bounds = np.flatnonzero((kinds[1:] != kinds[:-1]) | (kinds[1:] == _ALONE))
+        tokens = np.flatnonzero(inner[bounds[:-1]] != _NOTHING)
+        return bounds[tokens], bounds[tokens + 1]
 
     @cached_property
     def num_tokens(self) -> int:
@@ -202,6 +216,13 @@ class Page:
     def token_lengths(self) -> NDArray[np.int64]:
         """Characters in each token."""
         return self.tokens[1] - self.tokens[0]
+
+    @cached_property
+    def token_ends(self) -> NDArray[np.int64]:
+        """Where each token ends were nothing between them, behind a 0: int64 [num_tokens + 1]."""
+        ends = np.zeros(self.num_tokens + 1, np.int64)
+        np.cumsum(self.token_lengths, out=ends[1:])
+        return ends
 
     @cached_property
     def num_words(self) -> int:
@@ -216,16 +237,12 @@ class Page:
 
     @cached_property
     def token_hashes(self) -> NDArray[np.uint64]:
-        """A 64-bit polynomial hash of each token, case kept, uint64 [num_tokens].
-
-        Differences of prefix sums, brought to a common power by the inverse: no loop over the tokens.
-        """
+        """A 64-bit polynomial hash of each token, case kept, uint64 [num_tokens]."""
         starts, ends = self.tokens
-        powers, inverses = _powers(self.size)
+        powers_, inverses = powers(self.size)
         terms = self.points * _ODD
         terms ^= terms >> _SHIFT
-        terms *= powers[: self.size]
-        sums = np.zeros(self.size + 1, np.uint64)
-        np.cumsum(terms, out=sums[1:])
+        terms *= powers_[: self.size]
+        sums = prefix_sums(terms)
         hashes: NDArray[np.uint64] = (sums[ends] - sums[starts]) * inverses[starts]
         return hashes

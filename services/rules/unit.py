@@ -18,7 +18,7 @@ from services.rules.table import RULES, TEXT, Bound, bind
 from services.runtime import Drop, Emit, Judge, Resources, Unit, Verdict
 
 # Measures are taken on this much of a text; a book's first million characters say enough, and the time
-# and memory of one document stay bounded (1 s, 200 MB).
+# and memory of one document stay bounded (1 s, 250 MB).
 _MAX_MEASURED = 1_000_000
 
 Binder = Callable[[str, str], tuple[Bound, ...]]
@@ -50,20 +50,22 @@ def judge(
 def _judge_one(
     document: Document, config: RulesConfig, predict: Predict, keywords: Keywords | None, rules: Binder
 ) -> Verdict:
-    text = normalise(document.text)
+    received = document.text
+    text = normalise(received)
     if not text or text.isspace():
         document.text = ""
         return Drop("empty", measured=0, threshold=1, detail="no visible character")
     page = Page(text[:_MAX_MEASURED])
     document.format = decide_format(page, document.media_type, document.source)
     measures = {
-        "damaged_share": damaged_characters(document.text) / len(document.text),
+        "damaged_share": damaged_characters(received) / len(received),
         "url_share": url_characters(page.text) / page.size,
     }
     if config.strip_urls and document.format == "prose" and measures["url_share"]:
         text = strip_urls(text)
         page = Page(text[:_MAX_MEASURED])
-    document.text = text
+    if text != received:
+        document.text = text
     language = _language(page, document.format, config, predict)
     document.language, document.language_confidence = language.code, language.confidence
     measures |= measure(page, keywords)

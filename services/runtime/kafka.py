@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -21,6 +22,8 @@ GROUP_PREFIX = "corpusworks."  # consumer groups are corpusworks.<service>
 
 # A message may be this long; larger fields are in the object store. Kafka's own default limit.
 MAX_REQUEST_BYTES = 1 << 20
+
+_WAKE_S = 0.01  # a full batch waits no longer
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
 
@@ -151,6 +154,29 @@ def producer(settings: Settings, transactional_id: str | None) -> KafkaProducer:
         max_block_ms=int(kafka.transaction_timeout_s * 1000),
         allow_auto_create_topics=False,
     )
+
+
+@contextmanager
+def filling(producer: KafkaProducer) -> Iterator[None]:
+    """Round many sends that a flush or a commit follows: wake the sender now and then, not at each.
+
+    kafka-python's send wakes its sending thread for every record while more than one batch waits: a
+    system call and a change of threads each, a tenth of the loop's CPU at 5 kB a record.
+    """
+    sender = producer._sender
+    wake_up, last = sender.wakeup, 0.0
+
+    def wake_rarely() -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= _WAKE_S:
+            last = now
+            wake_up()
+
+    sender.wakeup = wake_rarely
+    try:
+        yield
+    finally:
+        sender.wakeup = wake_up
 
 
 class Admin:

@@ -130,7 +130,7 @@ class LaneLoop(ConsumerRebalanceListener):
             for lane, step in steps.items()
             for topic, offset in step.consumed.items()
         }
-        self._transactions.commit(outputs, offsets, self._consumer)
+        self._transactions.commit(outputs, offsets, self._consumer.group_metadata())
         for step in steps.values():
             if step.committed is not None:
                 step.committed()

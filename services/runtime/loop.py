@@ -1,8 +1,8 @@
 """The loop of a unit service: consume, judge, produce, commit.
 
-    gather batch n+1        while the worker process judges batch n
+    gather batch n+1        while the worker process judges batch n, and n-1 is being committed
     take n's outcomes       and give the worker n+1
-    commit n                outputs, rejections, dead letters and offsets in one transaction
+    commit n                once n-1 is: outputs, rejections, dead letters and offsets in one transaction
 A failure anywhere throws away what is in hand and goes back to the committed offsets.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from kafka import TopicPartition
@@ -30,8 +31,8 @@ from services.runtime.transaction import Aborted, Produce, Transactions
 from services.runtime.unit import Unit
 
 SUPERSEDED = "docs.superseded"
-# Documents in a batch of units that take one at a time: at first, and at most while that takes a second.
-_SLOW_BATCH, _LONGEST_SLOW_BATCH, _SLOW_BATCH_S = 32, 256, 1.0
+# Documents in a batch of units that take one at a time: at first, and in a second later on.
+_SLOW_BATCH, _SLOW_BATCH_S = 32, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,17 @@ class _InHand:
 
     items: Sequence[Item]
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """A batch on its way into Kafka. done: set, or raises, when the transaction has ended."""
+
+    batch: _InHand
+    outcomes: Sequence[Outcome]
+    outputs: Sequence[Produce]
+    offsets: Mapping[TopicPartition, int]
+    done: Future[None]
 
 
 class UnitLoop:
@@ -66,6 +78,9 @@ class UnitLoop:
         )
         self._intake: Intake | None = None
         self._in_hand: _InHand | None = None
+        # A commit mostly waits for the broker: the next batch is read meanwhile.
+        self._committer = ThreadPoolExecutor(1, "commit")
+        self._commit: _Commit | None = None
         self._news: dict[tuple[str, int], int] = {}
 
     def run(self) -> None:
@@ -85,6 +100,7 @@ class UnitLoop:
             # What is in hand comes after a batch that failed: closing must not commit it.
             self._abandon()
             self._sandbox.stop()
+            self._committer.shutdown()
             self._transactions.reset()
             if self._intake is not None:
                 self._intake.close()
@@ -98,9 +114,11 @@ class UnitLoop:
         if gathered:
             self._sandbox.submit(gathered, self._take_news(intake))
             self._in_hand = _InHand(gathered, time.monotonic())
+        self._settle()
         if done is not None:
-            self._commit(done, outcomes)
+            self._begin_commit(done, outcomes)
         if self._in_hand is None:
+            self._settle()
             self._tell()
             self._process.worked()  # what had failed would have come again
 
@@ -134,28 +152,36 @@ class UnitLoop:
     def _pace(self, num_documents: int, seconds: float) -> None:
         """Size the next batch to about what is done in _SLOW_BATCH_S: commits neither rare nor costly."""
         fitting = int(num_documents * _SLOW_BATCH_S / seconds)
-        longest = min(self._settings.batch.max_documents, _LONGEST_SLOW_BATCH)
-        self._max_documents = min(max(fitting, _SLOW_BATCH), longest)
+        self._max_documents = min(max(fitting, _SLOW_BATCH), self._settings.batch.max_documents)
 
-    def _commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
+    def _begin_commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
         assert self._intake is not None
         self._flood.check(outcomes)
-        offsets: dict[TopicPartition, int] = {}
-        for item in done.items:
-            offsets[TopicPartition(item.topic, item.partition)] = item.offset + 1
+        offsets = {TopicPartition(item.topic, item.partition): item.offset + 1 for item in done.items}
         outputs = produced(done.items, outcomes)
-        self._transactions.commit(outputs, offsets, self._intake.consumer)
-        self._flood.passed(outcomes)
+        member = self._intake.consumer.group_metadata()  # as it is now: who loses partitions later is refused
+        ended = self._committer.submit(self._transactions.commit, outputs, offsets, member)
+        self._commit = _Commit(done, outcomes, outputs, offsets, ended)
+
+    def _settle(self) -> None:
+        """Wait for the commit under way, if any. Raises what it raised."""
+        commit, self._commit = self._commit, None
+        if commit is None:
+            return
+        commit.done.result()
+        self._flood.passed(commit.outcomes)
         if self._positioned:
-            self._news |= {tuple(tp): offset for tp, offset in offsets.items()}
-        self._account(done, outputs, outcomes)
+            self._news |= {tuple(tp): offset for tp, offset in commit.offsets.items()}
+        self._account(commit)
         self._process.worked()
 
     def _finish(self) -> None:
         """Commit what is in hand, before partitions go or the process does."""
+        self._settle()
         done = self._in_hand
         if done is not None:
-            self._commit(done, self._collect())
+            self._begin_commit(done, self._collect())
+            self._settle()
 
     def _finish_quietly(self) -> None:
         try:
@@ -181,6 +207,12 @@ class UnitLoop:
 
     def _start_over(self) -> None:
         self._abandon()
+        if self._one_by_one:  # perhaps the batch took so long that the group went on without this member
+            self._max_documents = min(self._settings.batch.max_documents, _SLOW_BATCH)
+        try:
+            self._settle()
+        except Aborted as error:
+            log.warning("the batch before failed, too", error=str(error))
         self._transactions.reset()
         if self._intake is None:
             return
@@ -203,21 +235,22 @@ class UnitLoop:
         if self._process.must_give_up():
             raise Stopped("stopped in the middle of a batch; it will be done again")
 
-    def _account(self, done: _InHand, outputs: Sequence[Produce], outcomes: Sequence[Outcome]) -> None:
+    def _account(self, commit: _Commit) -> None:
         assert self._intake is not None
-        name, seconds = self._chain.name, time.monotonic() - done.since
+        items, outputs, outcomes = commit.batch.items, commit.outputs, commit.outcomes
+        name, seconds = self._chain.name, time.monotonic() - commit.batch.since
         for (unit, outcome, reason), number in Counter(
             (o.unit, o.outcome, o.reason) for o in outcomes
         ).items():
             metrics.DOCUMENTS.labels(name, unit, outcome, reason).inc(number)
-        metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in done.items))
+        metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in items))
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         metrics.BATCH_SECONDS.labels(name).observe(seconds)
         metrics.IN_FLIGHT.labels(name).set(len(self._in_hand.items) if self._in_hand else 0)
         lag = self._intake.lag()
         metrics.LAG.labels(name).set(lag)
         summary = Counter(o.outcome for o in outcomes)
-        log.info("batch", documents=len(done.items), seconds=round(seconds, 3), lag=lag, **summary)
+        log.info("batch", documents=len(items), seconds=round(seconds, 3), lag=lag, **summary)
 
 
 def produced(items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[Produce]:

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 
+from services.runtime.collector import settle_collector
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.health import Health, serve_health
 from services.runtime.logs import log
@@ -39,6 +40,7 @@ class Process:
             raise ConfigurationError(
                 f"{host}:{port} cannot be listened on: {error}; set CORPUSWORKS_HTTP_PORT to a free one, or 0"
             ) from error
+        settle_collector()
         log.info("started", port=server.server_port)
 
     def must_give_up(self) -> bool:

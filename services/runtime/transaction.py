@@ -15,13 +15,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, ProducerFencedError
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services.runtime import metrics
 from services.runtime.errors import CorpusworksError, Fenced
-from services.runtime.kafka import producer
+from services.runtime.kafka import filling, producer
 from services.runtime.logs import log
 from services.runtime.settings import Settings
 from services.runtime.watchdog import watchdog
@@ -70,19 +70,20 @@ class Transactions:
         self,
         outputs: Sequence[Produce],
         offsets: Mapping[TopicPartition, int],
-        consumer: KafkaConsumer | None,
+        member: ConsumerGroupMetadata | None,
     ) -> None:
-        """Make outputs and offsets visible together. Raises Aborted, Fenced."""
+        """Make outputs and the offsets of the group's `member` visible together. Raises Aborted, Fenced."""
         try:
             self.open()
             assert self._producer is not None
             self._producer.begin_transaction()
-            for output in outputs:
-                self._send(output)
+            with filling(self._producer):
+                for output in outputs:
+                    self._send(output)
             with watchdog(self._hang_s, "commit_transaction"):
-                if consumer is not None and offsets:
+                if member is not None and offsets:
                     marks = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
-                    self._producer.send_offsets_to_transaction(marks, consumer.group_metadata())
+                    self._producer.send_offsets_to_transaction(marks, member)
                 start = time.monotonic()
                 self._producer.commit_transaction()
             metrics.COMMIT_SECONDS.labels(self._service).observe(time.monotonic() - start)

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from google.protobuf.message import DecodeError
 
 from contracts import Document, Rejection
+from services.runtime.collector import settle_collector
 from services.runtime.errors import CorpusworksError, DependencyDown
 from services.runtime.frames import Batch, Failed, Item, Outcome
 from services.runtime.logs import configure_logs, log
@@ -161,6 +162,7 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
     resources = Resources(settings)
     units = Units(Topology.load(settings.topology, buckets).chain(names), buckets, resources)
     limit_memory(settings.memory_limit_bytes)
+    settle_collector()
     pipe.send("ready")
     while True:
         try:

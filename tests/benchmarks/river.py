@@ -1,7 +1,8 @@
 """The whole river on the local stack, each unit alone, and datatrove's same steps over the same documents.
 
 Costs are CPU time, start-up apart on both sides; the river's has every process in it, the broker and
-Redis included. What it spends on waiting for the next document is part of it too.
+Redis included, but no judges (composition.py), whose work the rival does not do. What it spends on
+waiting for the next document is part of it too.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import psutil
 from contracts import Document
 from services.runtime import Emit, Resources, Unit, load_settings
 from services.runtime.unit import configure
+from tests.benchmarks.composition import without_judges
 from tests.benchmarks.corpus import Row, documents, num_bytes, write
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.running import Running, Spent, running
 from tests.e2e.home import topology
 from tests.servers import RedisServer
 
-ROUNDS, EACH, WARM_UP, SAMPLE = 3, 2000, 30, 180  # documents a round; the rival is slow and takes a sample
+ROUNDS, EACH, WARM_UP, SAMPLE = 3, 3200, 30, 180  # documents a round; the rival is slow and takes a sample
 TARGET_RATIO = 10
 
 
@@ -84,6 +86,7 @@ def units(rows: Sequence[Row]) -> Iterator[Figure]:
         for i, row in enumerate(rows)
     ]
     with TemporaryDirectory() as folder:
+        table = Path(without_judges(Path(folder))["CORPUSWORKS_TOPOLOGY"])
         server = RedisServer(Path(folder), "--appendonly", "yes", "--appendfsync", "always")
         settings = load_settings()
         settings = settings.model_copy(
@@ -91,7 +94,7 @@ def units(rows: Sequence[Row]) -> Iterator[Figure]:
         )
         resources = Resources(settings)
         try:
-            for service in topology().services.values():
+            for service in topology(table).services.values():
                 if isinstance(service.definition, Unit):
                     number, size = len(alive), sum(len(d.body) + len(d.text.encode()) for d in alive)
                     seconds, alive = _judge(service.definition, alive, resources, server)

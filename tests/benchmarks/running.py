@@ -14,6 +14,7 @@ from pathlib import Path
 
 from services.local.river import settle
 from services.runtime.kafka import Log
+from tests.benchmarks.composition import without_judges
 from tests.benchmarks.corpus import Row, write
 from tests.e2e.home import Home, home
 
@@ -87,8 +88,8 @@ class Running:
 def running(
     folder: Path, warm_up: Sequence[Row], settings: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
-    """A river on a folder, warmed up with some documents that are not of the measurement."""
-    with home(folder / "out", settings) as found:
+    """A river without judges, warmed up with some documents that are not of the measurement."""
+    with home(folder / "out", {**without_judges(folder), **(settings or {})}) as found:
         river = Running(found, folder)
         river.warm(warm_up)
         yield river

@@ -66,9 +66,9 @@ class Home:
             time.sleep(0.1)
 
 
-def topology() -> Topology:
-    """The shipped one with the default recipe."""
-    return Topology.load(None, bucket_names(None))
+def topology(path: Path | None = None) -> Topology:
+    """The shipped one, or that of a file, with the default recipe."""
+    return Topology.load(path, bucket_names(None))
 
 
 @contextmanager
@@ -82,7 +82,12 @@ def home(
         with (
             applied(environment) as found,
             River(
-                stack.supervisor, environment, found, topology(), out / "state" / "logs", command=command
+                stack.supervisor,
+                environment,
+                found,
+                topology(found.topology),
+                out / "state" / "logs",
+                command=command,
             ) as river,
         ):
             river.create_topics()

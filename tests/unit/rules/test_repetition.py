@@ -70,6 +70,12 @@ def test_equals_the_definition(vocabulary: list[str], seed: int) -> None:
         assert measured[name] == pytest.approx(share, abs=1e-12), name
 
 
+def test_equals_the_definition_where_not_all_lengths_fit_one_table() -> None:
+    """A long text goes length by length, each starting from what the one before found repeated."""
+    text = _text([f" w{i}" for i in range(40)], 6000, 1)
+    assert ngram_shares(Page(text)) == pytest.approx(_naive(text), abs=1e-12)
+
+
 def test_the_tokens_are_those_of_the_definition() -> None:
     text = "Don’t stop: it's 3.14 km_h, naïve Ünïcode—中文字 mixed中文 'quoted' a''b"
     starts, ends = Page(text).tokens
