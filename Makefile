@@ -23,10 +23,10 @@ setup: $(DONE)/servers $(DONE)/corpus ## Virtual environment, Kafka, Triton, dem
 demo: setup ## Run the demo documents through the whole river; parts and report in demo/
 	$(BIN)/corpusworks run $(CORPUS) tests/data/documents --out demo
 
-test: setup check ## Checks and all tests
+test: setup $(DONE)/judge check ## Checks and all tests
 	$(BIN)/python -m pytest
 
-check: $(DONE)/venv ## Lint, format, types, import rules
+check: $(DONE)/judge ## Lint, format, types, import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -70,6 +70,11 @@ $(DONE)/venv: pyproject.toml constraints.txt | $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	$(call install,dev)
 	@mkdir -p $(@D) && touch $@
+
+# PyTorch is 5 GB: only what trains the judges needs it.
+$(DONE)/judge: $(DONE)/venv
+	$(call install,dev$(comma)judge)
+	@touch $@
 
 $(DONE)/bench: $(DONE)/venv
 	$(call install,dev$(comma)bench)

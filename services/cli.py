@@ -329,6 +329,17 @@ def _document_of(path: str, resources: Resources) -> Document:
     raise ValueError(f"{path} holds no document")
 
 
+@judge.command()
+def refresh(
+    out: Annotated[Path, typer.Option(help="the folder of the river that runs")],
+) -> None:
+    """Switch a running river to the newest versions in its model folders, without a pause."""
+    from services.local.run import refresh_judges
+
+    for model, version in refresh_judges(out).items():
+        print(f"{model}: version {version}")
+
+
 def _fail(message: object, code: int) -> None:
     print(f"corpusworks: {message}", file=sys.stderr)
     sys.exit(code)

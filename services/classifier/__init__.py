@@ -17,6 +17,7 @@ def build(config: ClassifierConfig, resources: Resources) -> Classifier:
 SERVICE = Unit(
     name="classifier",
     config=ClassifierConfig,
+    slice_size=200,  # some 10 s on one slow core, well within the time limit
     build=build,
     offline={"triton_url": "onnx:"},
 )

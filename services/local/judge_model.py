@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import triton_python_backend_utils as backend
 
@@ -47,31 +45,15 @@ class TritonPythonModel:
         self._watch.communicate(b"\n")
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """An answer to each request, in their order. Neighbours of one length run as one batch."""
-        return [
-            response
-            for _, group in groupby(map(self._rows, requests), key=lambda rows: rows[0].shape[1])
-            for response in self._answer(list(group))
-        ]
+        """An answer to each request, in their order; each runs alone: on CPUs a larger batch is no faster."""
+        return [self._answer(request) for request in requests]
 
-    def _rows(self, request: Any) -> list[np.ndarray[Any, Any]]:
-        return [backend.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs]
-
-    def _answer(self, requests: Sequence[Sequence[np.ndarray[Any, Any]]]) -> Iterator[Any]:
-        """One run for requests that have the same length."""
-        joined = map(np.concatenate, zip(*requests, strict=True))
+    def _answer(self, request: Any) -> Any:
+        rows = {name: backend.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
         try:
-            outputs = self._session.run(self._outputs, dict(zip(self._inputs, joined, strict=True)))
+            outputs = self._session.run(self._outputs, rows)
         except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no base of their own
-            yield from [backend.InferenceResponse(error=backend.TritonError(str(error))) for _ in requests]
-            return
-        begin = 0
-        for rows in requests:
-            end = begin + len(rows[0])
-            yield backend.InferenceResponse(
-                [
-                    backend.Tensor(name, output[begin:end])
-                    for name, output in zip(self._outputs, outputs, strict=True)
-                ]
-            )
-            begin = end
+            return backend.InferenceResponse(error=backend.TritonError(str(error)))
+        return backend.InferenceResponse(
+            [backend.Tensor(name, output) for name, output in zip(self._outputs, outputs, strict=True)]
+        )

@@ -162,4 +162,7 @@ def _row(result: _Result) -> str:
     for field in ("language", "format", "category", "bucket", "num_tokens"):
         if getattr(document, field):
             row[field] = getattr(document, field)
+    for field in ("score", "rank"):
+        if document.HasField(field):
+            row[field] = getattr(document, field)
     return json.dumps(row, ensure_ascii=False)

@@ -38,6 +38,7 @@ def _open_encoder(config: ScorerConfig, resources: Resources) -> Encoder:
 SERVICE = Unit(
     name="scorer",
     config=ScorerConfig,
+    slice_size=200,  # alone it asks the model, as the classifier does
     build=build,
     drop_reasons=DROP_REASONS,
     offline={"store": "memory", "triton_url": "onnx:"},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.local.process import Child
 from services.local.river import CLI, River, settle
-from services.local.run import applied, environment_of
+from services.local.run import applied, environment_of, repositories
 from services.local.stack import Stack
 from services.mixer.recipe import bucket_names
 from services.runtime import Settings
@@ -55,7 +55,7 @@ class Home:
     @property
     def services(self) -> list[str]:
         """Names of the processes that are not servers."""
-        return [name for name in self.stack.supervisor.children if name not in ("kafka", "redis")]
+        return [name for name in self.stack.supervisor.children if name not in ("kafka", "redis", "triton")]
 
     def settle(self, reading: Sequence[Child], timeout_s: float = 240) -> None:
         """Until everything has found its end. Raises TimeoutError with where things stand."""
@@ -77,7 +77,10 @@ def home(
 ) -> Iterator[Home]:
     """A river on a folder; the services are not started yet."""
     given = environment_of(out) | dict(settings or {})
-    with applied(given), Stack(out / "state") as stack:
+    with applied(given) as own:
+        table = topology(own.topology)
+        models = repositories(own, table)
+    with applied(given), Stack(out / "state", models=models) as stack:
         environment = given | stack.environment
         with (
             applied(environment) as found,
@@ -85,7 +88,7 @@ def home(
                 stack.supervisor,
                 environment,
                 found,
-                topology(found.topology),
+                table,
                 out / "state" / "logs",
                 command=command,
             ) as river,

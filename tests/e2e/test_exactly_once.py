@@ -61,7 +61,9 @@ def test_nothing_is_lost_or_doubled_when_everything_is_killed(tmp_path: Path) ->
         river.settle(reading)
         river.river.stop()
 
-        assert set(river.kills) == {"ingest", "parse", "rules", "dedup", "mixer", "sink"}, river.kills
+        assert set(river.kills) == {*("ingest", "parse", "rules", "classifier", "dedup", "mixer", "sink")}, (
+            river.kills
+        )
         account = take_account(river.settings, topology())
         found = reconcile(account)
         assert not found, (

@@ -83,7 +83,12 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
 
     river.river.stop()
     time.sleep(SESSION_S + 1)  # static members stay in their group for so long
-    for service, topic in (("parse", "docs.raw"), ("rules", "docs.parsed"), ("dedup", "docs.clean")):
+    for service, topic in (
+        ("parse", "docs.raw"),
+        ("rules", "docs.parsed"),
+        ("classifier", "docs.clean"),
+        ("dedup", "docs.scored"),
+    ):
         _rewind(river, service, topic)
     _publish_with_another_rank(river, account)
     river.river.start()
@@ -92,8 +97,9 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
     again = take_account(river.settings, topology())
     found = reconcile(again)
     assert not found.missing
-    # What rules drop they drop again, which is told; nothing else has happened twice.
-    assert set(found.twice) <= {uid for uid, drops in account.rejected.items() if drops[0][0] == "rules"}
+    # What rules and the scorer drop they drop again, which is told; nothing else has happened twice.
+    droppers = {"rules", "scorer"}
+    assert set(found.twice) <= {uid for uid, drops in account.rejected.items() if drops[0][0] in droppers}
     assert verify(Resources(river.settings).store) == []
     assert _announced(river) == parts
     assert _files(river) == files
@@ -109,7 +115,7 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
 
 def _publish_with_another_rank(river: Home, account) -> None:
     """Copies of documents that dedup has judged, now the best and now the worst of all."""
-    known = _documents(river, "docs.clean")
+    known = _documents(river, "docs.scored")
     kept = [d for d in known if d.uid not in account.rejected][:20]
     dropped = [d for d in known if ("dedup", "near_duplicate") in account.rejected.get(d.uid, [])][:20]
     assert len(kept) == 20
@@ -118,7 +124,7 @@ def _publish_with_another_rank(river: Home, account) -> None:
         document.rank = index % 2
         document.score = index
     transactions = Transactions(river.settings, "test", "test")
-    copies = [Produce("docs.clean", d.SerializeToString(), spread=d.uid + 1) for d in [*kept, *dropped]]
+    copies = [Produce("docs.scored", d.SerializeToString(), spread=d.uid + 1) for d in [*kept, *dropped]]
     transactions.commit(copies, {}, None)
     transactions.reset()
 

@@ -57,7 +57,8 @@ def _assert_sums_agree(report: Mapping[str, Any]) -> None:
         assert sum(share["actual"] for share in report["mix"].values()) == pytest.approx(1, abs=0.01)
     assert sum(share["target"] for share in report["mix"].values()) == pytest.approx(1, abs=0.01)
     assert report["seconds"] > 0
-    assert {"ingest", "parse", "rules", "dedup", "mixer", "sink", "kafka"} <= set(report["cpu_seconds"])
+    names = {"ingest", "parse", "rules", "classifier", "dedup", "mixer", "sink", "kafka", "redis"}
+    assert names <= set(report["cpu_seconds"])
 
 
 def _files(out: Path) -> dict[str, tuple[int, bytes]]:
@@ -141,7 +142,7 @@ def test_status_trace_and_reconcile_on_a_finished_folder(first) -> None:
         assert "sink" in status.out
         seen = corpusworks("trace", decoded[0]["id"], "--out", out)
         assert seen.code == 0, seen.err
-        assert {"docs.raw", "docs.parsed", "docs.clean", "docs.mixed", "shards.sealed"} <= {
+        assert {"docs.raw", "docs.parsed", "docs.clean", "docs.scored", "docs.mixed", "shards.sealed"} <= {
             row["topic"] for row in seen.rows
         }
         dropped = corpusworks("trace", "low-0001", "--out", out)

@@ -87,6 +87,8 @@ class EncoderConfig:
     tokenizer: tokenizer.json to use for an encoder that is built; None: one is trained on the texts.
     embedding: width of the word embeddings when it is not the encoder's own (as in ELECTRA): a big
         vocabulary then costs less. 0: the same.
+    freeze_words: leave the word embeddings as they are. Where they come from a bigger encoder, words that the
+        labelled texts never show then stay beside those that they do, and other sources are judged better.
     The default is 6.2 M weights: 6 MB in int8.
     """
 
@@ -100,6 +102,7 @@ class EncoderConfig:
     inner: int = 1024
     embedding: int = 0
     dropout: float = 0.1
+    freeze_words: bool = False
 
     def __post_init__(self) -> None:
         _require(self.width % self.heads == 0, "width must be a multiple of heads")

@@ -229,8 +229,12 @@ def _vocabulary(recipe: Recipe, texts: Sequence[str], out: Path) -> Vocabulary:
 
 def _encoder(recipe: Recipe, vocabulary: Vocabulary) -> nn.Module:
     if recipe.encoder.path is None:
-        return build_encoder(recipe.encoder, vocabulary, recipe.max_length)
-    return open_encoder(recipe.encoder.path, recipe.max_length)
+        encoder = build_encoder(recipe.encoder, vocabulary, recipe.max_length)
+    else:
+        encoder = open_encoder(recipe.encoder.path, recipe.max_length)
+    if recipe.encoder.freeze_words:
+        encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
+    return encoder
 
 
 def _calibrated(

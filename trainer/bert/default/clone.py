@@ -19,13 +19,16 @@ class Clone:
         self.folder = folder / ".git" if (folder / ".git").exists() else folder
 
     def paths(self, under: str = "", ends: str = "") -> list[str]:
+        """Of all files in a folder whose names end so."""
         found = self._git("ls-tree", "-r", "-z", "--name-only", "HEAD", *([under] if under else []))
         return [path for path in found.decode().split("\0") if path.endswith(ends) and path]
 
     def read(self, path: str) -> bytes:
+        """One file. Raises ValueError with what git says."""
         return self._git("show", f"HEAD:{path}")
 
     def text(self, path: str) -> str:
+        """One file as UTF-8; what is not, left out."""
         return self.read(path).decode("utf-8-sig", errors="ignore")
 
     def member(self, path: str) -> Iterator[tuple[str, str]]:

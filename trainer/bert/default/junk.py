@@ -34,12 +34,14 @@ def _join(words: Sequence[str], lang: str) -> str:
 
 
 def shuffled(text: str, lang: str, draw: random.Random) -> str:
+    """Its words in any order."""
     words = _words(text, lang)
     draw.shuffle(words)
     return _join(words, lang)
 
 
 def mojibake(text: str, lang: str, draw: random.Random) -> str:
+    """Decoded with the wrong charset."""
     if lang == "zh":
         wrong = text.encode("utf-8").decode("gbk", errors="ignore")
         return wrong if draw.random() < 0.5 else text.encode("utf-8").decode("latin-1")
@@ -57,7 +59,7 @@ def misread(text: str, lang: str, draw: random.Random) -> str:
 
 def stuffed(text: str, lang: str, draw: random.Random) -> str:
     """A few words and sales terms over and over, as written for search engines."""
-    words = [w for w in re.findall(r"[一-鿿]{2,4}" if lang == "zh" else r"[A-Za-z]{4,}", text)][:40] or ["x"]
+    words = list(re.findall(r"[一-鿿]{2,4}" if lang == "zh" else r"[A-Za-z]{4,}", text))[:40] or ["x"]
     subject, keys = draw.sample(words, min(3, len(words))), _phrases("keys", lang)
     glue = draw.choice((" ", ",", " | ", "、")) if lang == "zh" else draw.choice((" ", ", ", " | "))
     parts = [
@@ -68,6 +70,7 @@ def stuffed(text: str, lang: str, draw: random.Random) -> str:
 
 
 def menu(text: str, lang: str, draw: random.Random) -> str:
+    """The links of a page."""
     items = _phrases("menu", lang)
     titles = [t.strip()[:30] for t in re.split(r"[。.!?\n，,]", text) if 4 < len(t.strip()) < 60]
     lines = [
@@ -78,6 +81,7 @@ def menu(text: str, lang: str, draw: random.Random) -> str:
 
 
 def advert(_: str, lang: str, draw: random.Random) -> str:
+    """A few cries and a number to call."""
     ads = _phrases("ads", lang)
     lines = draw.sample(ads, draw.randint(1, 4)) * draw.randint(1, 3)
     contact = (
@@ -102,6 +106,7 @@ def interrupted(text: str, lang: str, draw: random.Random) -> str:
 
 
 def repeated(text: str, lang: str, draw: random.Random) -> str:
+    """One sentence over and over."""
     parts = [p for p in re.split(r"(?<=[。.!?\n，,])", text) if len(p.strip()) > 3][:6] or [text[:40]]
     return (
         "".join(draw.choice(parts) for _ in range(draw.randint(6, 20)))
@@ -111,6 +116,7 @@ def repeated(text: str, lang: str, draw: random.Random) -> str:
 
 
 def gibberish(_: str, lang: str, draw: random.Random) -> str:
+    """Letters that mean nothing."""
     letters = (
         "abcdefghijklmnopqrstuvwxyz0123456789"
         if lang == "en"

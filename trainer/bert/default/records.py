@@ -1,11 +1,11 @@
 """All records of the default judge -> the JSONL files that `judge train` and `judge evaluate` read.
 
-`write(data, gathered, out)` takes the labelled sets (categories, quality, toxicity: *.jsonl.gz in `data`) and what
-sources.py gathered, and writes into `out`:
+`write(data, gathered, out)` takes the labelled sets (categories, quality, toxicity: *.jsonl.gz in `data`) and
+what sources.py gathered, and writes into `out`:
 
-train.jsonl      texts under permissive licences, part by part (field split), with the fields category and quality
-transfer.jsonl   labelled texts under other licences: never trained on, an honest test of other sources
-away.jsonl       the same texts as train.jsonl, but whole sources are the test part: the leave-source-out run
+train.jsonl      texts under permissive licences: fields category and quality, and split, their part
+transfer.jsonl   labelled texts under other licences: never trained on, a test of sources never seen
+away.jsonl       the same texts, but whole sources are the test part: the leave-source-out run
 data.md          which texts, how many, under which licence: the table of the model card
 """
 
@@ -33,16 +33,17 @@ SPLIT = SplitConfig(validation=0.08, test=0.2)
 # One name for one thing: both sets describe a thing that is offered.
 FOLDED = {"app_description": "product"}
 # What the kind of a text says of its quality where nobody rated it. Product: too mixed to say.
-WORTH = dict.fromkeys(
+WORTH: dict[str | None, float] = dict.fromkeys(
     ("book", "encyclopedia", "exam", "law", "math", "news", "paper", "speech", "tech_doc"), 1.0
 )
-WORTH |= {"forum_qa": 0.85} | dict.fromkeys(("dialogue", "email", "review", "social"), 0.6)
+WORTH.update(forum_qa=0.85)
+WORTH.update(dict.fromkeys(("dialogue", "email", "review", "social"), 0.6))
 LABELS = {"good": 1.0, "ordinary": 0.6, "bad": 0.0}
 OFFENSIVE = 0.2
 DAMAGED = 0.35  # share of the good texts of which a damaged copy is made
 CROPPED = 0.35  # share of the long texts of which a short piece is added
 LONGEST = 900  # characters of a training text that are kept: about a window; half of the texts begin inside
-CAP = 200  # training texts of one source and category of the labelled sets; sources.py has limits of its own
+CAP = 200  # training texts of a labelled set's source and category; sources.py has its own limits
 
 _PERMITS = re.compile(
     r"\b(MIT|Apache|BSD|CC-BY|CC0|CC-BY-SA|public domain|GFDL|LPPL)\b|made here|no copyright|unrestricted"
@@ -50,17 +51,19 @@ _PERMITS = re.compile(
 _FORBIDS = re.compile(r"research|none stated|non-commercial|publishers|belong to|papers by their authors")
 # Released by a court or published as a public corpus: the names of the sets say so.
 _PUBLIC = re.compile(r"FERC release|public research corpus")
-# Whole sources that the leave-source-out run keeps away from training, each with a category others still teach.
+# Whole sources that the leave-source-out run does not train on; others still teach their categories.
 AWAY = re.compile(
-    r"xquad|cn_middle_school|gaokao_math_qa|college_math|minerva|vuejs|javascript-tutorial|OCRmyPDF|docling docs|NVIDIA"
-    r"|logiqa-zh|jec-qa-ca|lsat-rc|Classical-Modern classical|MASC|UD_|OI-wiki docs$|TheAlgorithms/(Go|Rust|Java)$"
-    r"|Taskmaster|CrossWOZ|asap|Clothing|fehimkus|StaQC|gutenberg"
+    r"xquad|cn_middle_school|gaokao_math_qa|college_math|minerva|vuejs|javascript-tutorial|OCRmyPDF"
+    r"|docling docs|NVIDIA|logiqa-zh|jec-qa-ca|lsat-rc|Classical-Modern classical"
+    r"|MASC (newspaper|technical|talk)|UD_|StaQC"
+    r"|OI-wiki docs$|TheAlgorithms/(Go|Rust|Java)$|Taskmaster|CrossWOZ|/asap|fehimkus|gutenberg"
 )
 
 
 def write(data: Path, gathered: Path, out: Path, seed: int = 1) -> None:
     """Raises ValueError where a file is missing or holds no text."""
-    permitted, other = [], []
+    permitted: list[Record] = []
+    other: list[Record] = []
     for record in labelled(data):
         (permitted if may_train(record["licence"]) else other).append(record)
     if not permitted:
@@ -86,14 +89,10 @@ def labelled(data: Path) -> Iterator[Record]:
         kept = {name: record[name] for name in ("text", "lang", "source", "licence")}
         yield tidy(kept | {"quality": LABELS[record["label"]], "kind": record["kind"], "category": None})
     for record in _lines(data / "toxicity.jsonl.gz"):
+        kept = {name: record[name] for name in ("text", "source", "licence")} | {"lang": "zh"}
         offensive = record["label"] == 1
-        about = {"lang": "zh", "source": record["source"], "licence": record["licence"]}
-        category = (
-            {"category": None, "quality": OFFENSIVE}
-            if offensive
-            else {"category": "social", "quality": WORTH["social"]}
-        )
-        yield tidy({"text": record["text"]} | about | category)
+        category = None if offensive else "social"
+        yield tidy(kept | {"category": category, "quality": OFFENSIVE if offensive else WORTH["social"]})
 
 
 def may_train(licence: str) -> bool:
@@ -102,19 +101,15 @@ def may_train(licence: str) -> bool:
 
 
 def tidy(record: Record) -> Record:
-    """The text as the judge will meet it: after the rules' normalisation (NFC, plain spaces and line ends)."""
+    """The text as the judge will meet it: after the rules' normalisation (NFC, plain spaces and lines)."""
     text = unicodedata.normalize("NFC", record["text"].replace("\r\n", "\n").replace("\xa0", " "))
     text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f\u200b\ufeff]", "", text)
     text = re.sub(r"\n{4,}", "\n\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip("\n")
-    return (
-        record
-        | {"text": text}
-        | ({} if "quality" in record else {"quality": WORTH.get(record.get("category"))})
-    )
+    return {"quality": WORTH.get(record.get("category"))} | record | {"text": text}
 
 
 def finished(records: Iterable[Record], damaged: bool = True) -> Iterator[Record]:
-    """Training texts capped by source, with their crops and damaged copies; other parts whole and without crops."""
+    """Training texts capped by source, with crops and damaged copies; other parts whole, without crops."""
     count: Counter[tuple[str, ...]] = Counter()
     seen: set[str] = set()
     for record in sorted(records, key=lambda r: _key(r["text"])):
@@ -139,7 +134,7 @@ def finished(records: Iterable[Record], damaged: bool = True) -> Iterator[Record
 
 
 def crop(text: str, draw: random.Random, size: int) -> str:
-    """At most `size` characters; of a longer text half the time the head, else from where a sentence or line begins."""
+    """At most `size` characters: of a longer text the head, or half the time from where a sentence begins."""
     if len(text) <= size:
         return text
     starts = [m.end() for m in re.finditer(r"[。！？.!?\n]\s*", text[:-size])] or [0]
@@ -184,10 +179,7 @@ def _key(text: str) -> str:
 
 def _lines(path: Path) -> Iterator[Record]:
     try:
-        file = (
-            gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        )
-        with file:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
             yield from map(json.loads, file)
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing: name the folder that holds the labelled sets") from error

@@ -1,8 +1,8 @@
 """Public texts that fill what the labelled sets lack, read out of git clones; nothing is downloaded here.
 
 `CLONES/owner+name` is a clone of github.com/owner/name (bare or not; its newest commit is read). Each source
-says under which licence the repository publishes the texts, and yields at most `limit` of them, drawn by hash,
-so that every run on the same commits gives the same texts. Where a source is the parent of a labelled set (CSL,
+says under which licence the repository publishes the texts, and yields at most `limit`, drawn by hash:
+every run on the same commits gives the same texts. Where a source is the parent of a labelled set (CSL,
 COLD), only a small share of it is drawn, and what the labelled sets hold is left out by records.py.
 """
 

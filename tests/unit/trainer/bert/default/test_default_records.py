@@ -11,29 +11,51 @@ from typing import Any
 
 import pytest
 
-from trainer.bert.default import composed, junk, records, sources
+from trainer.bert.default import composed, junk, readers, records, sources
+from trainer.bert.default.clone import Clone
 
 CLEAN = {
-    "zh": "河边的老槐树又开花了。村里的孩子每天放学都从树下走过，捡起落在地上的花瓣。奶奶说，这棵树比她还要老。" * 6,
-    "en": "The old mill by the river has stood empty for years. Children say that at night its wheel turns again. " * 6,
+    "zh": "河边的老槐树又开花了。村里的孩子每天放学都从树下走过，捡起花瓣。奶奶说，这棵树比她还要老。" * 6,
+    "en": "The old mill by the river has stood empty for years. Children say that its wheel turns at night. "
+    * 6,
 }
 
 
 @pytest.mark.parametrize(
     "licence",
-    ["MIT", "Apache-2.0", "CC-BY-SA-4.0", "CC-BY-4.0 (UCI)", "public domain text", "LPPL/GFDL per file", "made here",
-     "public corpus (FERC release)", "public research corpus", "MIT/Apache-2.0", "CC0 (a set)"],
-)  # fmt: skip
+    [
+        "MIT",
+        "Apache-2.0",
+        "CC-BY-SA-4.0",
+        "CC-BY-4.0 (UCI)",
+        "public domain text",
+        "LPPL/GFDL per file",
+        "made here",
+        "public corpus (FERC release)",
+        "public research corpus",
+        "MIT/Apache-2.0",
+        "CC0 (a set)",
+    ],
+)
 def test_permissive_licences_may_train(licence: str) -> None:
     assert records.may_train(licence)
 
 
 @pytest.mark.parametrize(
     "licence",
-    ["none stated", "CLUE, none stated in repository (research use)", "MIT (repository); THUCNews: research use",
-     "Apache-2.0 (repository); pages belong to their sites", "non-commercial use", "papers by their authors",
-     "none stated; publishers keep rights, research use", "NPS: non-commercial", "", "none stated; text CC-BY-SA"],
-)  # fmt: skip
+    [
+        "none stated",
+        "CLUE, none stated in repository (research use)",
+        "MIT (repository); THUCNews: research use",
+        "Apache-2.0 (repository); pages belong to their sites",
+        "non-commercial use",
+        "papers by their authors",
+        "none stated; publishers keep rights, research use",
+        "NPS: non-commercial",
+        "",
+        "none stated; text CC-BY-SA",
+    ],
+)
 def test_other_licences_never_train(licence: str) -> None:
     """A shipped model must not learn from what may not be given on."""
     assert not records.may_train(licence)
@@ -46,10 +68,32 @@ def labelled(folder: Path) -> Path:
     for number in range(60):
         about = {"lang": "en", "source": "ours", "licence": "MIT"}
         rows.append({"text": f"{CLEAN['en']} It is tale {number}.", "category": "book"} | about)
-        rows.append({"text": f"Our kettle number {number} boils fast.", "category": "app_description"} | about)
-    rows.append({"text": "A story nobody may copy.", "category": "book", "lang": "en", "source": "x", "licence": "none stated"})
-    quality = [{"text": "Win a prize now", "lang": "en", "label": "bad", "kind": "spam", "source": "q", "licence": "MIT"}]
-    toxic = [{"text": "你真好", "label": 0, "source": "t", "licence": "MIT"}, {"text": "滚开", "label": 1, "source": "t", "licence": "MIT"}]
+        rows.append(
+            {"text": f"Our kettle number {number} boils fast.", "category": "app_description"} | about
+        )
+    rows.append(
+        {
+            "text": "A story nobody may copy.",
+            "category": "book",
+            "lang": "en",
+            "source": "x",
+            "licence": "none stated",
+        }
+    )
+    quality = [
+        {
+            "text": "Win a prize now",
+            "lang": "en",
+            "label": "bad",
+            "kind": "spam",
+            "source": "q",
+            "licence": "MIT",
+        }
+    ]
+    toxic = [
+        {"text": "你真好", "label": 0, "source": "t", "licence": "MIT"},
+        {"text": "滚开", "label": 1, "source": "t", "licence": "MIT"},
+    ]
     for name, lines in (("categories", rows), ("quality", quality), ("toxicity", toxic)):
         with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -72,8 +116,20 @@ def test_what_is_forbidden_is_only_ever_measured_on(tmp_path: Path) -> None:
 
 def test_a_gathered_copy_of_a_held_out_text_is_left_out(tmp_path: Path) -> None:
     """Public sources hold the same texts as the labelled sets: trained on, they would make the test a lie."""
-    copy = {"text": "A STORY  nobody may copy.", "lang": "en", "category": "book", "source": "g", "licence": "MIT"}
-    new = {"text": "A text of the gathered kind.", "lang": "en", "category": "book", "source": "g", "licence": "MIT"}
+    copy = {
+        "text": "A STORY  nobody may copy.",
+        "lang": "en",
+        "category": "book",
+        "source": "g",
+        "licence": "MIT",
+    }
+    new = {
+        "text": "A text of the gathered kind.",
+        "lang": "en",
+        "category": "book",
+        "source": "g",
+        "licence": "MIT",
+    }
     found = written(tmp_path, [copy, new])
     gathered = [r for r in found["train"] if r["source"] == "g" and "kind" not in r]
     assert [r["text"] for r in gathered] == [new["text"]]
@@ -108,13 +164,15 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
 def test_each_fault_damages_and_is_repeatable(fault: str, lang: str) -> None:
     texts = {junk.FAULTS[fault](CLEAN[lang], lang, random.Random("a key")) for _ in range(2)}
     (broken,) = texts
-    assert broken.strip() and broken != CLEAN[lang]
+    assert broken.strip()
+    assert broken != CLEAN[lang]
 
 
 def test_damage_takes_very_short_texts() -> None:
     for number in range(40):
         name, broken = junk.damage("好", "zh", str(number))
-        assert name in junk.FAULTS and isinstance(broken, str)
+        assert name in junk.FAULTS
+        assert isinstance(broken, str)
 
 
 def test_composed_texts_are_filled_repeatable_and_varied() -> None:
@@ -128,7 +186,8 @@ def test_composed_texts_are_filled_repeatable_and_varied() -> None:
 def test_crops_are_pieces_of_the_text() -> None:
     for number in range(50):
         piece = records.crop(CLEAN["en"], random.Random(number), 100)
-        assert 0 < len(piece) <= 100 and piece in CLEAN["en"]
+        assert 0 < len(piece) <= 100
+        assert piece in CLEAN["en"]
 
 
 def test_draw_is_the_same_whatever_the_order() -> None:
@@ -140,12 +199,13 @@ def test_draw_is_the_same_whatever_the_order() -> None:
 def test_sources_read_a_clone(tmp_path: Path) -> None:
     work = tmp_path / "work"
     (work / "news").mkdir(parents=True)
-    contents = "# 节目\n本期节目主要内容：\n\n1.【专题】我们的村庄修好了新路；\n\n（1）果园里的苹果熟了；\n\n## 正文\n3.这里不算\n"
+    contents = "# 节目\n本期节目主要内容：\n\n1.【专题】我们的村庄修好了新路；\n\n（1）果园里的苹果熟了；\n"
+    contents += "\n## 正文\n3.这里不算\n"
     (work / "news" / "1.md").write_text(contents, encoding="utf-8")
     git = ["git", "-C", str(work), "-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
         subprocess.run([*git, *command], check=True)
-    assert list(sources.bulletin(sources.Clone(work))) == ["我们的村庄修好了新路", "果园里的苹果熟了"]
+    assert list(readers.bulletin(Clone(work))) == ["我们的村庄修好了新路", "果园里的苹果熟了"]
 
 
 def test_no_clone_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -158,4 +218,4 @@ def test_a_pickle_that_would_run_something_is_refused() -> None:
     import pickle
 
     with pytest.raises(pickle.UnpicklingError, match="not plain data"):
-        sources._Plain(io.BytesIO(pickle.dumps(subprocess.run))).load()
+        readers._Plain(io.BytesIO(pickle.dumps(subprocess.run))).load()
