@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.structs import OffsetAndMetadata
+from kafka import TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services import cli
 from services.runtime import transaction
 from services.runtime.kafka import producer
-from services.runtime.transaction import Produce, Transactions
+from services.runtime.transaction import Aborted, Produce, Transactions
 
 _GAP_S = 1.0  # between the messages and the offsets; a kill in it repeats the batch
 
@@ -28,7 +29,7 @@ def _commit(
     self: Transactions,
     outputs: Sequence[Produce],
     offsets: Mapping[TopicPartition, int],
-    consumer: KafkaConsumer | None,
+    member: ConsumerGroupMetadata | None,
 ) -> None:
     self.open()
     for output in outputs:
@@ -36,8 +37,18 @@ def _commit(
     assert self._producer is not None
     self._producer.flush()
     time.sleep(_GAP_S)
-    if consumer is not None and offsets:
-        consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()})
+    if member is not None and offsets:
+        marks = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
+        late = producer(self._settings, self._id)  # the only client that may commit for a member from afar
+        try:
+            late.init_transactions()
+            late.begin_transaction()
+            late.send_offsets_to_transaction(marks, member)
+            late.commit_transaction()
+        except KafkaError as error:
+            raise Aborted(repr(error)) from error
+        finally:
+            late.close(timeout=0)
 
 
 if __name__ == "__main__":
