@@ -28,8 +28,6 @@ LINE = "▁↵"
 _LINE_SCORE = -4.0  # log probability: about one token in fifty ends a line
 _USED = re.compile(r"^▁?(?:[㐀-鿿]+|[a-z]+|[0-9]+|[^\w▁]+|[α-ω])$")
 _SEEN = 3  # times, in the training texts, before a piece has its place
-# Of the teacher's embeddings: XLM-R's own special tokens (<mask> is its last), and </s> for an end of line.
-_ROWS = (0, 1, 2, 3, 250001, 2)
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -51,11 +49,13 @@ def tokenizer(pieces: Sequence[tuple[str, float]]) -> Tokenizer:
 
 
 def choose(teacher: Path, texts: Iterable[str], size: int) -> list[tuple[str, float, int]]:
-    """(piece, score, row of the teacher's embeddings): what the texts use most, then the commonest."""
+    """(piece, score, row of the teacher's embeddings): special, most used, commonest at large."""
     model = json.loads((teacher / "tokenizer.json").read_text(encoding="utf-8"))["model"]
     known = {piece: (float(score), row) for row, (piece, score) in enumerate(model["vocab"])}
+    special = [(piece, 0.0, known[piece][1]) for piece in SPECIAL]
+    special.append((LINE, _LINE_SCORE, known["</s>"][1]))
     usable = {piece: found for piece, found in known.items() if _USED.match(piece) and piece == piece.lower()}
-    whole = tokenizer([*_specials(), *((piece, score) for piece, (score, _) in usable.items())])
+    whole = tokenizer([(p, s) for p, s, _ in special] + [(p, s) for p, (s, _) in usable.items()])
     count: Counter[str] = Counter()
     for text in texts:
         count.update(whole.encode(text, add_special_tokens=False).tokens)
@@ -64,14 +64,14 @@ def choose(teacher: Path, texts: Iterable[str], size: int) -> list[tuple[str, fl
     alone = [piece for piece in count if len(piece) == 1 and piece in usable]
     at_large = sorted(usable, key=lambda piece: -usable[piece][0])
     kept = list(dict.fromkeys([*wanted, *alone, *at_large]))
-    return [(piece, *usable[piece]) for piece in kept[: size - len(_specials())]]
+    return special + [(piece, *usable[piece]) for piece in kept[: size - len(special)]]
 
 
 def build(teacher: Path, texts: Sequence[str], out: Path, shape: EncoderConfig, max_length: int) -> None:
     """Write the encoder as a transformers folder: config.json, model.safetensors, tokenizer.json."""
     chosen = choose(teacher, texts, shape.vocabulary)
     words = load_file(teacher / "model.safetensors")["embeddings.word_embeddings.weight"].float().numpy()
-    rows = words[[*_ROWS, *(row for _, _, row in chosen)]]
+    rows = words[[row for _, _, row in chosen]]
     torch.manual_seed(1)
     config = BertConfig(
         vocab_size=len(rows),
@@ -89,8 +89,8 @@ def build(teacher: Path, texts: Sequence[str], out: Path, shape: EncoderConfig, 
     with torch.no_grad():
         encoder.embeddings.word_embeddings.weight.copy_(torch.from_numpy(reduced(rows, shape.width)))
     encoder.save_pretrained(out)
-    pieces = [*_specials(), *((piece, score) for piece, score, _ in chosen)]
-    (out / "tokenizer.json").write_text(tokenizer(pieces).to_str(), encoding="utf-8")
+    built = tokenizer([(piece, score) for piece, score, _ in chosen])
+    (out / "tokenizer.json").write_text(built.to_str(), encoding="utf-8")
 
 
 def reduced(rows: Array, width: int) -> Array:
@@ -99,7 +99,3 @@ def reduced(rows: Array, width: int) -> Array:
     _, _, axes = np.linalg.svd(centred.T @ centred)
     low = centred @ axes[:width].T
     return np.ascontiguousarray(low / low.std() * 0.05, dtype=np.float32)
-
-
-def _specials() -> list[tuple[str, float]]:
-    return [*((piece, 0.0) for piece in SPECIAL), (LINE, _LINE_SCORE)]
