@@ -28,9 +28,9 @@ from services.local.triton import Triton
 from tests import tiny_model
 from tests.benchmarks.dedup import chinese, english
 from tests.benchmarks.figures import Figure, cpu_seconds
+from trainer.bert.quantise import to_int8
 
 NAME = "judge"
-FP32 = "model.fp32.onnx"  # beside model.onnx, where somebody has put it to be compared
 SECONDS, TURNS = 1.5, 3  # CPU of raw inference in a turn; turns of each side
 DOCUMENTS = 100
 
@@ -151,17 +151,15 @@ def company(model: Path) -> Iterator[Figure]:
 
 
 def quantised(model: Path, scratch: Path) -> Iterator[Figure]:
-    """The int8 graph that is served against its fp32 original, where both are there."""
-    original = model / "1" / FP32
-    if not original.exists():
-        return
-    full = scratch / "fp32" / model.name
-    (full / "1").mkdir(parents=True)
+    """The model in 8 bits, as `judge export --precision int8` writes it, against itself in fp32."""
+    small = scratch / "int8" / model.name
+    version = max((path for path in model.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    (small / "1").mkdir(parents=True)
     for file in ("model.json", "tokenizer.json"):
-        shutil.copy(model / file, full)
-    shutil.copy(original, full / "1" / "model.onnx")
+        shutil.copy(model / file, small)
+    to_int8(version / "model.onnx", small / "1" / "model.onnx")
     documents, judged, seconds = texts(DOCUMENTS), [], []
-    for each in (model, full):
+    for each in (small, model):
         encoder = Encoder.open(IN_PROCESS, each.parent, each.name, InferenceConfig(threads=1))
         found: list[Judged] = []
         seconds.append(cpu_seconds(lambda e=encoder, f=found: f.append(e.judge(documents)), 2))  # type: ignore[misc]
@@ -169,10 +167,10 @@ def quantised(model: Path, scratch: Path) -> Iterator[Figure]:
         encoder.close()
     yield Figure("inference: int8 against fp32", seconds[1] / seconds[0], "times as fast")
     for name, head in Description.read(model.parent, model.name).heads.items():
-        ours, theirs = judged[0][name], judged[1][name]
-        yield Figure(f"inference: drift of int8, {name}", float(np.abs(ours - theirs).mean()), "mean |logit|")
+        int8, fp32 = judged[0][name], judged[1][name]
+        yield Figure(f"inference: drift of int8, {name}", float(np.abs(int8 - fp32).mean()), "mean |logit|")
         if head.kind == "classes":
-            same = float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean())
+            same = float((int8.argmax(axis=1) == fp32.argmax(axis=1)).mean())
             yield Figure(f"inference: same label in int8, {name}", same, "of documents")
 
 

@@ -21,6 +21,7 @@ from trainer.bert.drift import drift, line, too_far
 from trainer.bert.errors import JudgeError
 from trainer.bert.model import JudgeModel, load, tensors
 from trainer.bert.predict import Array, by_onnx, by_torch, judge
+from trainer.bert.quantise import to_int8
 from trainer.bert.report import measure
 from trainer.bert.run import Run
 from trainer.bert.vocabulary import Vocabulary
@@ -132,25 +133,6 @@ def to_onnx(model: JudgeModel, description: Description, vocabulary: Vocabulary,
             opset_version=17,
             dynamo=False,
         )
-
-
-def to_int8(full: Path, path: Path) -> None:
-    """Weights to 8 bits, activations at run time.
-
-    per_channel and reduce_range (7 bits): without VNNI two 8-bit products overflow 16 bits, and one outlier
-    spoils a whole matrix. A MiniLM so quantised kept cosine .983 at least, .91 without either.
-    """
-    import logging
-
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it advises a preparation that dynamic quantisation does not need
-    try:
-        quantize_dynamic(full, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
-    finally:
-        root.setLevel(level)
 
 
 def _check(
