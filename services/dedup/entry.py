@@ -6,6 +6,7 @@ alone, so each replica and each replay decides alike.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import xxhash
 from contracts import Document
 from services.dedup.sketch import BITS, similarity
 
-_HEAD = struct.Struct("<fIB6s")  # rank, seniority, threshold in steps, position
+_HEAD = struct.Struct("<fIB6s")  # standing ("rank"), seniority, threshold in steps, position
 _STEPS = 200  # thresholds are kept in steps of 0.005
 SIZE = _HEAD.size + BITS // 8  # 63: a listpack of Redis takes values up to 64
 
@@ -28,9 +29,9 @@ Order = tuple[float, int, int]  # (rank, seniority, uid): the greater is the bet
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """rank: 0..1, exact as float32. seniority: the greater, the earlier it was ingested. threshold: in
-    steps of 1/200. position: of the first sight, hashed to 6 bytes; zeros when it has none. bits: of the
-    sketch.
+    """rank: see standing(), exact as float32. seniority: the greater, the earlier it was ingested.
+    threshold: in steps of 1/200. position: of the first sight, hashed to 6 bytes; zeros when it has none.
+    bits: of the sketch.
     """
 
     uid: int
@@ -57,11 +58,22 @@ class Entry:
 
 
 def make_entry(document: Document, threshold: float, bits: bytes) -> Entry:
-    """The entry of a document seen for the first time; without a rank it ranks last."""
-    rank = document.rank + 0.0  # turns -0.0 into 0.0, whose bits sort with the others
+    """The entry of a document seen for the first time; without a score and a rank it ranks last."""
     seniority = _YOUNGEST - min(document.ingested_ms // 1000, _YOUNGEST)
     steps = round(threshold * _STEPS)
-    return Entry(document.uid, rank, seniority, steps, position_token(document), bits)
+    return Entry(document.uid, standing(document), seniority, steps, position_token(document), bits)
+
+
+def standing(document: Document) -> float:
+    """What is compared first, 0..1: the raw score where there is one, else the rank.
+
+    A rank is measured against what has come in so far, so a copy that comes a day later has another one
+    than its original and would be taken for better or worse; the score of a text stays. Rounded, because
+    a model's answer moves in the seventh digit with what is judged beside it.
+    """
+    if document.HasField("score"):
+        return float(np.float32(round(0.5 + math.atan(document.score) / math.pi, 3)))
+    return document.rank + 0.0  # turns -0.0 into 0.0, whose bits sort with the others
 
 
 def position_token(document: Document) -> bytes:

@@ -1,7 +1,7 @@
 """The judgement: a document survives if and only if no better near-duplicate of it ever came in.
 
-Better is the greater rank; of equal ranks the earlier import, so that a copy of what is in the corpus
-is never taken for an improvement; within one import the greater uid. Each document is entered first
+Better is the greater score (entry.standing); of equals the earlier import, so that a copy of what is
+in the corpus is never taken for an improvement; within one import the greater uid. Each document is entered first
 and looks round after, so of two near-duplicates at least one meets the other, on any number of
 replicas; whichever does settles the pair: the worse one drops if it is at hand, and is buried and
 retracted if it went on before. Dropped documents stay in the index and go on dropping their worse
@@ -182,6 +182,8 @@ class Deduplicator:
 def _fault(document: Document) -> str | None:
     if not document.uid:
         return "the document has no uid: it must come through ingest, which sets it"
+    if not math.isfinite(document.score):
+        return f"score {document.score} is no number: look at the scorer that set it"
     if not 0.0 <= document.rank <= 1.0 or math.isnan(document.rank):
         return f"rank {document.rank} is not between 0 and 1: look at the scorer that set it"
     return None
@@ -189,7 +191,7 @@ def _fault(document: Document) -> str | None:
 
 def _exact_duplicate(holder: Order, retractions: tuple[Retraction, ...] = ()) -> Drop:
     rank, _, uid = holder
-    detail = f"the same text as uid {uid:016x}, which is better (rank {rank:.3g})"
+    detail = f"the same text as uid {uid:016x}, which is better (standing {rank:.3g})"
     return Drop("exact_duplicate", 1.0, 1.0, detail, retractions)
 
 
@@ -210,7 +212,7 @@ def _verdict(case: _Case, neighbours: Sequence[Near], deaths: Mapping[tuple[int,
         return Emit(case.document, retractions)
     best = max(better, key=lambda near: near.entry.order)
     detail = (
-        f"like uid {best.entry.uid:016x}, which is better (rank {best.entry.rank:.3g}): "
+        f"like uid {best.entry.uid:016x}, which is better (standing {best.entry.rank:.3g}): "
         f"similarity {best.similarity:.2f}"
     )
     return Drop("near_duplicate", best.similarity, best.threshold, detail, retractions)

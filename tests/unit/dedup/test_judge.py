@@ -9,6 +9,7 @@ import pytest
 
 from contracts import Document
 from services.dedup import SERVICE, DedupConfig, Deduplicator, build
+from services.dedup.entry import make_entry
 from services.dedup.index import MemoryIndex
 from services.runtime import ConfigurationError, Drop, Emit, Reject, Resources, Settings, Verdict, configure
 from tests.near_duplicates import chain, corpus, document, near_pairs, standing, survivors
@@ -214,3 +215,16 @@ def test_the_unit_builds_without_a_server() -> None:
     resources = Resources(Settings(redis={"url": "redis://127.0.0.1:1/0"}))
     assert reasons(build(CONFIG, resources)([document(1, A)])) == ["Emit"]
     SERVICE.build(DedupConfig(), resources).close()
+
+
+def test_a_copy_is_no_better_for_being_ranked_later() -> None:
+    """Prevents yesterday's text from being packed again because its rank among today's is another."""
+    first = Document(uid=1, ingested_ms=1000, score=1.25, rank=0.40)
+    copy = Document(uid=2, ingested_ms=90_000_000, score=1.2500001, rank=0.60)
+    better = Document(uid=3, ingested_ms=90_000_000, score=1.5, rank=0.10)
+    order = {d.uid: make_entry(d, 0.8, bytes(48)).order for d in (first, copy, better)}
+    assert order[copy.uid] < order[first.uid] < order[better.uid]
+    unjudged = [make_entry(Document(uid=1, rank=rank), 0.8, bytes(48)).rank for rank in (0.0, 1.0)]
+    assert unjudged == [0.0, 1.0]
+    for score in (-3e38, 3e38):
+        assert 0 <= make_entry(Document(uid=1, score=score), 0.8, bytes(48)).rank <= 1
