@@ -1,11 +1,11 @@
 """The judgement: a document survives if and only if no better near-duplicate of it ever came in.
 
 Better is the greater score (entry.standing); of equals the earlier import, so that a copy of what is
-in the corpus is never taken for an improvement; within one import the greater uid. Each document is entered first
-and looks round after, so of two near-duplicates at least one meets the other, on any number of
-replicas; whichever does settles the pair: the worse one drops if it is at hand, and is buried and
-retracted if it went on before. Dropped documents stay in the index and go on dropping their worse
-neighbours, so the outcome is a property of the set of documents and not of their order.
+in the corpus is never taken for an improvement; within one import the greater uid. Each document is
+entered first and looks round after, so of two near-duplicates at least one meets the other, on any
+number of replicas; whichever does settles the pair: the worse one drops if it is at hand, and is
+buried and retracted if it went on before. Dropped documents stay in the index and go on dropping their
+worse neighbours, so the outcome is a property of the set of documents and not of their order.
 
 A retraction must outlive a crash between the write to the index and the commit in Kafka: the index
 remembers who buried whom (the first stands), and a killer that is judged again repeats its
