@@ -39,7 +39,9 @@ class Spent:
 
 
 class Running:
-    """start: CPU seconds by process until it was warm. idle: CPU seconds a second when nothing comes."""
+    """start: CPU seconds by process until it was warm. idle: CPU seconds a second when nothing comes
+    and `put` would look whether all is done.
+    """
 
     def __init__(self, found: Home, folder: Path) -> None:
         self.home = found
@@ -56,7 +58,9 @@ class Running:
         self._import_start = self.put(rows[-1:]).cpu["ingest"]
         time.sleep(1)
         before, begun = sum(self.cpu().values()), time.monotonic()
-        time.sleep(IDLE_S)
+        while time.monotonic() < begun + IDLE_S:  # as `put` does while it waits
+            self.home.river.upstream_is_dry()
+            time.sleep(TICK_S)
         self.idle = (sum(self.cpu().values()) - before) / (time.monotonic() - begun)
 
     def put(self, rows: Sequence[Row]) -> Spent:
