@@ -32,6 +32,7 @@ from services.runtime.unit import Drop, configure
 from services.runtime.wire import decode, encode
 from services.runtime.worker import REJECTED, rejection
 
+_LOOK_S = 0.25  # between two looks for inputs that have run dry while others flow
 _IDLE_MS = 250  # longest wait for messages; a step that depends on time may be late by it
 TYPE_HEADER = "type"  # set when a message is not what its topic holds
 
@@ -55,6 +56,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._consumer: KafkaConsumer = None
         self._tasks: dict[int, LaneTask] = {}
         self._drained: dict[int, set[str]] = {}
+        self._looked = 0.0  # when the inputs' ends were last asked for
         self._unreadable: dict[int, list[tuple[Item, str]]] = {}
 
     def run(self) -> None:
@@ -86,7 +88,9 @@ class LaneLoop(ConsumerRebalanceListener):
                 self._feed(tp, records)
         if found:
             self._drained = {}
-        drained = {} if found else self._read_out()
+        # Where documents come all the time no poll is empty, and yet an input may have run dry.
+        due = not found or time.monotonic() - self._looked > _LOOK_S
+        drained = self._read_out() if due else {}
         while self._step(drained) and not self._process.stopping:
             self._process.health.moved()
         starved = sum(getattr(task, "starved", False) for task in self._tasks.values())
@@ -190,6 +194,7 @@ class LaneLoop(ConsumerRebalanceListener):
     def _read_out(self) -> dict[int, set[str]]:
         """By lane: inputs of which all that is committed has been read; asked until that is so of all."""
         assigned = self._consumer.assignment()
+        self._looked = time.monotonic()
         if sum(map(len, self._drained.values())) < len(assigned):
             self._drained = {}
             for tp, end in self._consumer.end_offsets(list(assigned)).items():
