@@ -39,9 +39,7 @@ class Spent:
 
 
 class Running:
-    """start: CPU seconds by process until it was warm. idle: CPU seconds a second when nothing comes
-    and `put` would look whether all is done.
-    """
+    """start: CPU seconds by process until it was warm. idle: what `rest` said then."""
 
     def __init__(self, found: Home, folder: Path) -> None:
         self.home = found
@@ -56,12 +54,16 @@ class Running:
         self.put(rows[:-1])
         self.start = self.cpu()
         self._import_start = self.put(rows[-1:]).cpu["ingest"]
+        self.idle = self.rest(IDLE_S)
+
+    def rest(self, seconds: float) -> float:
+        """CPU seconds a second when nothing comes and somebody looks, as `put` does, whether all is done."""
         time.sleep(1)
         before, begun = sum(self.cpu().values()), time.monotonic()
-        while time.monotonic() < begun + IDLE_S:  # as `put` does while it waits
+        while time.monotonic() < begun + seconds:
             self.home.river.upstream_is_dry()
             time.sleep(TICK_S)
-        self.idle = (sum(self.cpu().values()) - before) / (time.monotonic() - begun)
+        return (sum(self.cpu().values()) - before) / (time.monotonic() - begun)
 
     def put(self, rows: Sequence[Row]) -> Spent:
         """Import the documents and wait until all have found their end; starting the import is left out."""
