@@ -20,7 +20,9 @@ from services.runtime import ConfigurationError
 
 LOCK = Path(__file__).with_name("kafka.lock.toml")
 INSTALL = "python -m services.local.install"
-KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
+# Not 4.3 or 4.4: a broker that comes back takes a partition without a leader for a deleted one and ends a
+# transaction that was about to commit without its markers, so offsets stay pending for ever (KAFKA-20734).
+KAFKA = "org.apache.kafka:kafka_2.13:4.2.2"
 # The logging back end of Kafka's own distribution. `!`: its versions of other jars are not imposed.
 COORDINATES = (KAFKA, "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!")
 REPOSITORY = "CORPUSWORKS_MAVEN_REPOSITORY"  # a mirror, where Maven's central repository cannot be reached
