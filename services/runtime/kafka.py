@@ -24,6 +24,7 @@ GROUP_PREFIX = "corpusworks."  # consumer groups are corpusworks.<service>
 MAX_REQUEST_BYTES = 1 << 20
 
 _WAKE_S = 0.01  # a full batch waits no longer
+_BRIEF_MS, _PATIENT_MS = 100, 500  # a fetch that finds nothing waits so long at the broker
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
 
@@ -31,17 +32,26 @@ T = TypeVar("T")
 
 
 class GroupConsumer(KafkaConsumer):
-    """A consumer whose poll may time out while it joins its group.
+    """A consumer whose poll may time out while it joins its group, and whose partitions may be paused.
 
     kafka-python 3.0.12 forgets a join that it began because the topic's partitions became known, if the
     poll ends before the join does: it never takes up the partitions, nor beats again. Asking for a
     rejoin makes the next poll wait for the same join; it sends nothing.
+
+    It lays aside the rest of a fetch whose partition is paused, and takes it up again, once that is
+    resumed, only if no other fetch has been read out since: else never, and fetches nothing either.
     """
 
     def poll(self, *arguments: Any, **options: Any) -> dict[TopicPartition, list[Any]]:
         """See KafkaConsumer."""
         if self._coordinator.rejoining:
             self._coordinator.request_rejoin()
+        fetcher = self._fetcher
+        if not fetcher._next_partition_records:  # none, or one that has been read out
+            fetcher._next_partition_records = None
+        # A partition that is resumed waits for the fetch under way; only lanes and logs pause any.
+        brief = self.config["group_id"] is None or self.paused()
+        fetcher.config["fetch_max_wait_ms"] = _BRIEF_MS if brief else _PATIENT_MS
         found: dict[TopicPartition, list[Any]] = super().poll(*arguments, **options)
         return found
 
@@ -126,8 +136,7 @@ def consumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_poll_records=max_records,
-        # A partition that is resumed waits for the fetch under way; only lanes and logs pause any.
-        fetch_max_wait_ms=100 if lanes or group is None else 500,
+        fetch_max_wait_ms=_BRIEF_MS,
         fetch_max_bytes=settings.batch.max_bytes,
         max_partition_fetch_bytes=4 << 20,
         allow_auto_create_topics=False,

@@ -19,15 +19,15 @@ from tests import corpus as made
 from tests.benchmarks.figures import SHARED
 
 LANGUAGES = ("zh", "en", "code")
-MIN_BYTES, AIM_BYTES = 1_500, 6_000  # of a piece: the mean is about 5 kB
+AIM_BYTES = 6_000  # of a piece: the mean is about 5 kB; none is shorter than a quarter of it
 _FILES = {"zh": "throughput/zh_extra.jsonl.gz", "en": "text/categories.jsonl.gz"}
 
 Row = dict[str, str]  # id, text, language
 
 
-def documents(number: int, seed: int = 0) -> list[Row]:
+def documents(number: int, seed: int = 0, aim_bytes: int = AIM_BYTES) -> list[Row]:
     """The languages in equal numbers while they last, shuffled; the same for the same arguments."""
-    found = {language: _pieces(language, seed) for language in LANGUAGES}
+    found = {language: _pieces(language, seed, aim_bytes) for language in LANGUAGES}
     rows: list[Row] = []
     while len(rows) < number:
         before = len(rows)
@@ -53,11 +53,11 @@ def num_bytes(rows: Iterable[Row]) -> int:
     return sum(len(row["text"].encode()) for row in rows)
 
 
-def _pieces(language: str, seed: int) -> Iterator[str]:
+def _pieces(language: str, seed: int, aim_bytes: int) -> Iterator[str]:
     texts = list(_texts(language))
     random.Random(seed).shuffle(texts)
     for text in texts:
-        yield from cut(text)
+        yield from cut(text, aim_bytes)
 
 
 def _texts(language: str) -> Iterator[str]:
@@ -77,18 +77,18 @@ def _texts(language: str) -> Iterator[str]:
 def _made(language: str) -> Iterator[str]:
     """Some 5 kB each, out of generated documents of one language."""
     kind = LANGUAGES.index(language)
-    parts = [row["text"] for row in islice(made.documents(24_000, seed=9, duplicates=0), kind, None, 3)]
+    parts = [row["text"] for row in islice(made.documents(72_000, seed=9, duplicates=0), kind, None, 3)]
     for start in range(0, len(parts), 5):
         yield "\n\n".join(parts[start : start + 5])
 
 
-def cut(text: str) -> Iterator[str]:
-    """Whole lines up to AIM_BYTES together; what is much shorter or longer is left out."""
+def cut(text: str, aim_bytes: int = AIM_BYTES) -> Iterator[str]:
+    """Whole lines up to aim_bytes together; what is much shorter or longer is left out."""
     piece, size = "", 0
     for line in [*text.splitlines(keepends=True), ""]:
         length = len(line.encode(errors="replace"))
-        if size + length > AIM_BYTES or not line:
-            if MIN_BYTES <= size <= 3 * AIM_BYTES:
+        if size + length > aim_bytes or not line:
+            if aim_bytes / 4 <= size <= 3 * aim_bytes:
                 yield piece
             piece, size = "", 0
         piece, size = piece + line, size + length

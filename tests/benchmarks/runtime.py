@@ -32,7 +32,7 @@ from tests.benchmarks.corpus import documents
 from tests.benchmarks.figures import Figure
 
 SIZES = {"5 kB": (5000, 40_000), "0.6 kB": (600, 80_000)}  # bytes of text, number of documents
-ROUNDS = 3
+ROUNDS = 5
 TARGET = 0.8
 TIME_LIMIT_S = 120.0
 _TICK_S = 0.05

@@ -32,3 +32,29 @@ def test_polls_of_a_millisecond_join_the_group_for_good(
                 found += sum(map(len, member.poll(1).values()))
                 assert time.monotonic() < deadline, f"attempt {attempt}: {found} of 8"
             member.close(autocommit=False)
+
+
+def test_what_was_laid_aside_for_a_pause_is_read_after_it(shared_stack: Stack, tmp_path: Path) -> None:
+    """Prevents: a bucket that is paused when its buffer is full and, once resumed, never read again."""
+    with rig(shared_stack, tmp_path, "pausing", unit("pausing", "tests.units:ECHO")) as river:
+        number = 50 * river.settings.partitions
+        river.publish([Document(uid=uid) for uid in range(1, number + 1)])
+        reader = consumer(river.settings, "pausing-reader", lanes=True, max_records=10)
+        reader.subscribe([river.source])
+        offsets: list[tuple[int, int]] = []
+
+        def read(until: int) -> None:
+            deadline = time.monotonic() + 20
+            while len(offsets) < until:
+                for tp, records in reader.poll(200).items():
+                    offsets.extend((tp.partition, record.offset) for record in records)
+                assert time.monotonic() < deadline, f"{len(offsets)} of {until}"
+
+        read(1)
+        paused = [tp for tp in reader.assignment() if tp.partition == offsets[0][0]]
+        reader.pause(*paused)
+        read(len(offsets) + number - 50)  # all others, so that their fetches are read out
+        reader.resume(*paused)
+        read(number)
+        assert len(set(offsets)) == number
+        reader.close(autocommit=False)
