@@ -136,7 +136,6 @@ def consumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_poll_records=max_records,
-        fetch_max_wait_ms=_BRIEF_MS,
         fetch_max_bytes=settings.batch.max_bytes,
         max_partition_fetch_bytes=4 << 20,
         allow_auto_create_topics=False,
