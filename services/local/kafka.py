@@ -12,8 +12,8 @@ from pathlib import Path
 
 from services.local import jars, programs
 from services.local.ports import HOST, exchange, free_port
-from services.local.process import Program, Supervisor
-from services.local.server import Server
+from services.local.process import ProcessFailed, Program, Supervisor
+from services.local.server import START_TIMEOUT_S, Server
 from services.runtime import ConfigurationError
 
 MAX_INT = 2**31 - 1
@@ -140,6 +140,18 @@ class KafkaServer(Server):
             self.folder / "kafka.out",
             grace_s=TRAINING_GRACE_S if self._train else GRACE_S,
         )
+
+    def wait(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """See Server. A folder that a newer Kafka has written is a ConfigurationError."""
+        try:
+            super().wait(timeout_s)
+        except ProcessFailed as error:
+            if "UnsupportedVersionException" not in str(error):
+                raise
+            raise ConfigurationError(
+                f"{self.folder} was written by a newer Kafka, and this one cannot read it. Start anew with "
+                "--fresh or in another folder, or set KAFKA_HOME to the Kafka that wrote it."
+            ) from error
 
     def ready(self) -> bool:
         """It lists itself as a broker: registered, caught up and serving."""

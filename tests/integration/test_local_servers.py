@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.local.folder import running
 from services.local.kafka import KafkaServer
-from services.local.process import ProcessFailed
+from services.local.process import ProcessFailed, Program
 from services.local.redis import RedisServer
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, Stack
 from services.runtime import ConfigurationError, load_settings
@@ -215,3 +215,16 @@ def test_a_broker_on_foreign_data_shows_the_end_of_its_log(tmp_path: Path):
     (tmp_path / "data" / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=7\n")
     with pytest.raises(ProcessFailed, match=r"kafka .*exited with 1(.|\n)*doesn.t match previous node id"):
         KafkaServer(tmp_path).start()
+
+
+def test_a_folder_of_a_newer_kafka_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Prevents a stack trace of Java's as the answer to going back to an older release."""
+    said = "UnsupportedVersionException: Can't read version 4 of BrokerEndpoint"  # as Kafka 4.2 says of 4.3's
+    ends = Program("kafka", ["sh", "-c", f'echo "{said}"; exit 1'], tmp_path / "kafka.out")
+    monkeypatch.setattr(KafkaServer, "prepare", lambda _: ends)
+    server = KafkaServer(tmp_path)
+    try:
+        with pytest.raises(ConfigurationError, match=r"newer Kafka.*--fresh.*KAFKA_HOME"):
+            server.start()
+    finally:
+        server.stop()
