@@ -45,7 +45,7 @@ proto: $(DONE)/venv ## Generate the package contracts anew
 lock: $(DONE)/venv ## Resolve all versions anew: constraints.txt, Kafka's jars, Triton's wheels
 	$(UV) pip compile --upgrade --universal --all-extras --no-emit-index-url --no-annotate --no-header \
 		--quiet --output-file constraints.txt pyproject.toml
-	$(uv) $(BIN)/python -m services.local.install --lock
+	$(uv) $(BIN)/python -m services.local.packages.install --lock
 
 clean: ## Remove what was built here; the cache of jars and wheels stays
 	rm -rf $(VENV) build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -80,12 +80,12 @@ $(DONE)/bench: $(DONE)/venv
 	$(call install,dev$(comma)bench)
 	@touch $@
 
-$(DONE)/servers: $(addprefix services/local/,kafka.lock.toml kafka.py triton.lock.txt wheels.py) $(DONE)/venv
-	$(uv) $(BIN)/python -m services.local.install
+$(DONE)/servers: services/local/servers/kafka.py $(addprefix services/local/packages/,kafka.lock.toml triton.lock.txt wheels.py) $(DONE)/venv
+	$(uv) $(BIN)/python -m services.local.packages.install
 	@touch $@
 
-$(DONE)/corpus: services/local/corpus.py $(DONE)/venv
-	$(BIN)/python -m services.local.corpus $(CORPUS)
+$(DONE)/corpus: services/local/packages/corpus.py $(DONE)/venv
+	$(BIN)/python -m services.local.packages.corpus $(CORPUS)
 	@touch $@
 
 comma := ,

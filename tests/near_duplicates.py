@@ -11,7 +11,7 @@ from contracts import Document, Retraction
 from services.dedup import DedupConfig
 from services.dedup.entry import compare, make_entry
 from services.dedup.sketch import sketch
-from services.runtime import Drop, Emit, Verdict
+from services.runtime import Drop, Emit, Reject, Verdict
 
 SYLLABLES = [*"山水风月林", "ka", "lo", "mi", "ren", "tu", "schlo", "grat", "ven", "bru", "ost"]
 
@@ -88,13 +88,19 @@ def survivors(documents: Sequence[Document], config: DedupConfig) -> set[int]:
     return {each.uid for i, each in enumerate(documents) if i not in beaten}
 
 
+def retractions(verdict: Verdict) -> list[Retraction]:
+    """What a verdict takes back."""
+    also = () if isinstance(verdict, Reject) else verdict.also
+    return [each.value for each in also if isinstance(each.value, Retraction)]
+
+
 def standing(outcomes: Iterable[tuple[Document, Verdict]]) -> set[int]:
     """Uids that went on and were not retracted. Fails when a document went on twice."""
     emitted: list[int] = []
     retracted: list[Retraction] = []
     for judged, verdict in outcomes:
         assert isinstance(verdict, Emit | Drop), verdict
-        retracted += verdict.retractions
+        retracted += retractions(verdict)
         if isinstance(verdict, Emit):
             emitted.append(judged.uid)
     assert len(emitted) == len(set(emitted)), "a document went on twice"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from services.local import wheels
-from services.local.triton import Triton
+from services.local.packages import wheels
+from services.local.servers.triton import Triton
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts import Document, Retraction
-from services.runtime import DependencyDown, Drop, Emit, Reject, Resources, Unit, Verdict
+from services.runtime import Also, DependencyDown, Drop, Emit, Reject, Resources, Unit, Verdict, topics
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,9 @@ class Newest:
         for document in documents:
             before = self._last.get(document.text)
             self._last[document.text] = document.uid
-            gone = (
-                () if before is None else (Retraction(uid=before, superseded_by=document.uid, similarity=1),)
-            )
-            verdicts.append(Emit(document, gone))
+            gone = Retraction(uid=before or 0, superseded_by=document.uid, similarity=1)
+            also = () if before is None else (Also(topics.SUPERSEDED, gone, b"", before),)
+            verdicts.append(Emit(document, also))
         return verdicts
 
 

@@ -2,17 +2,31 @@
 
 from contracts.document_pb2 import Document, Position, Reference
 from contracts.parts_pb2 import PartRecord, PartSealed, Span
-from contracts.river_pb2 import Flush, IngestProgress, MixerState, Rejection, Retraction
+from contracts.river_pb2 import (
+    Agreement,
+    DedupRecord,
+    FirstStart,
+    Flush,
+    IngestProgress,
+    MixerState,
+    Redriven,
+    Rejection,
+    Retraction,
+)
 from contracts.train_pb2 import TrainEvent
 
 __all__ = [
+    "Agreement",
+    "DedupRecord",
     "Document",
+    "FirstStart",
     "Flush",
     "IngestProgress",
     "MixerState",
     "PartRecord",
     "PartSealed",
     "Position",
+    "Redriven",
     "Reference",
     "Rejection",
     "Retraction",

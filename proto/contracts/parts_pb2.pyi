@@ -54,7 +54,7 @@ class Span(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class PartSealed(_message.Message):
-    __slots__ = ("name", "lane", "first_offset", "last_offset", "phase", "num_documents", "num_tokens", "num_sequences", "sequence_length", "bucket_tokens", "sha256", "sealed_by", "sealed_ms", "packing", "tokenizer")
+    __slots__ = ("name", "lane", "first_offset", "last_offset", "phase", "num_documents", "num_tokens", "num_sequences", "sequence_length", "bucket_tokens", "sha256", "sealed_by", "sealed_ms", "packing", "tokenizer", "layout")
     class BucketTokensEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +84,7 @@ class PartSealed(_message.Message):
     SEALED_MS_FIELD_NUMBER: _ClassVar[int]
     PACKING_FIELD_NUMBER: _ClassVar[int]
     TOKENIZER_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
     name: str
     lane: int
     first_offset: int
@@ -99,4 +100,5 @@ class PartSealed(_message.Message):
     sealed_ms: int
     packing: str
     tokenizer: str
-    def __init__(self, name: _Optional[str] = ..., lane: _Optional[int] = ..., first_offset: _Optional[int] = ..., last_offset: _Optional[int] = ..., phase: _Optional[str] = ..., num_documents: _Optional[int] = ..., num_tokens: _Optional[int] = ..., num_sequences: _Optional[int] = ..., sequence_length: _Optional[int] = ..., bucket_tokens: _Optional[_Mapping[str, int]] = ..., sha256: _Optional[_Mapping[str, str]] = ..., sealed_by: _Optional[str] = ..., sealed_ms: _Optional[int] = ..., packing: _Optional[str] = ..., tokenizer: _Optional[str] = ...) -> None: ...
+    layout: int
+    def __init__(self, name: _Optional[str] = ..., lane: _Optional[int] = ..., first_offset: _Optional[int] = ..., last_offset: _Optional[int] = ..., phase: _Optional[str] = ..., num_documents: _Optional[int] = ..., num_tokens: _Optional[int] = ..., num_sequences: _Optional[int] = ..., sequence_length: _Optional[int] = ..., bucket_tokens: _Optional[_Mapping[str, int]] = ..., sha256: _Optional[_Mapping[str, str]] = ..., sealed_by: _Optional[str] = ..., sealed_ms: _Optional[int] = ..., packing: _Optional[str] = ..., tokenizer: _Optional[str] = ..., layout: _Optional[int] = ...) -> None: ...

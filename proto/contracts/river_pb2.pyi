@@ -2,7 +2,7 @@ from contracts import document_pb2 as _document_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -42,8 +42,15 @@ class Flush(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class MixerState(_message.Message):
-    __slots__ = ("recipe", "phase", "tokens", "documents")
+    __slots__ = ("recipe", "phase", "tokens", "documents", "consumed", "layout")
     class TokensEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ConsumedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -54,11 +61,15 @@ class MixerState(_message.Message):
     PHASE_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    CONSUMED_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
     recipe: str
     phase: int
     tokens: _containers.ScalarMap[str, int]
     documents: int
-    def __init__(self, recipe: _Optional[str] = ..., phase: _Optional[int] = ..., tokens: _Optional[_Mapping[str, int]] = ..., documents: _Optional[int] = ...) -> None: ...
+    consumed: _containers.ScalarMap[str, int]
+    layout: int
+    def __init__(self, recipe: _Optional[str] = ..., phase: _Optional[int] = ..., tokens: _Optional[_Mapping[str, int]] = ..., documents: _Optional[int] = ..., consumed: _Optional[_Mapping[str, int]] = ..., layout: _Optional[int] = ...) -> None: ...
 
 class IngestProgress(_message.Message):
     __slots__ = ("source", "fingerprint", "num_records", "complete", "skipped")
@@ -73,3 +84,61 @@ class IngestProgress(_message.Message):
     complete: bool
     skipped: str
     def __init__(self, source: _Optional[str] = ..., fingerprint: _Optional[str] = ..., num_records: _Optional[int] = ..., complete: _Optional[bool] = ..., skipped: _Optional[str] = ...) -> None: ...
+
+class Agreement(_message.Message):
+    __slots__ = ("name", "value", "agreed_ms")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    AGREED_MS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    agreed_ms: int
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., agreed_ms: _Optional[int] = ...) -> None: ...
+
+class FirstStart(_message.Message):
+    __slots__ = ("group", "topic", "topic_id", "partitions", "at_ms")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    topic: str
+    topic_id: str
+    partitions: _containers.RepeatedScalarFieldContainer[int]
+    at_ms: int
+    def __init__(self, group: _Optional[str] = ..., topic: _Optional[str] = ..., topic_id: _Optional[str] = ..., partitions: _Optional[_Iterable[int]] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class Redriven(_message.Message):
+    __slots__ = ("topic", "partition", "offset", "at_ms")
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class DedupRecord(_message.Message):
+    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted")
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    BANDS_FIELD_NUMBER: _ClassVar[int]
+    EXACT_FIELD_NUMBER: _ClassVar[int]
+    RARE_FIELD_NUMBER: _ClassVar[int]
+    SKETCH_FIELD_NUMBER: _ClassVar[int]
+    KILLER_FIELD_NUMBER: _ClassVar[int]
+    RETRACTED_FIELD_NUMBER: _ClassVar[int]
+    layout: int
+    uid: int
+    entry: bytes
+    bands: bytes
+    exact: int
+    rare: bytes
+    sketch: bytes
+    killer: int
+    retracted: bool
+    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ...) -> None: ...

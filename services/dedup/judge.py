@@ -24,7 +24,7 @@ from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Near, Order, compare, make_entry, position_token
 from services.dedup.index import Index, Place
 from services.dedup.sketch import Sketches, sketch
-from services.runtime import Drop, Emit, Reject, Verdict
+from services.runtime import Also, Drop, Emit, Reject, Verdict, topics
 
 DROP_REASONS = frozenset({"already_seen", "exact_duplicate", "near_duplicate"})
 _WORD = 1 << 64
@@ -189,17 +189,22 @@ def _fault(document: Document) -> str | None:
     return None
 
 
-def _exact_duplicate(holder: Order, retractions: tuple[Retraction, ...] = ()) -> Drop:
+def _exact_duplicate(holder: Order, also: tuple[Also, ...] = ()) -> Drop:
     rank, _, uid = holder
     detail = f"the same text as uid {uid:016x}, which is better (standing {rank:.3g})"
-    return Drop("exact_duplicate", 1.0, 1.0, detail, retractions)
+    return Drop("exact_duplicate", 1.0, 1.0, detail, also)
+
+
+def _retraction(retraction: Retraction) -> Also:
+    key = retraction.uid.to_bytes(8, "big")
+    return Also(topics.SUPERSEDED, retraction, key, retraction.uid)
 
 
 def _verdict(case: _Case, neighbours: Sequence[Near], deaths: Mapping[tuple[int, int], int]) -> Verdict:
     uid = case.entry.uid
     duplicates = [near for near in neighbours if near.duplicate]
     retractions = tuple(
-        Retraction(uid=near.entry.uid, superseded_by=uid, similarity=near.similarity)
+        _retraction(Retraction(uid=near.entry.uid, superseded_by=uid, similarity=near.similarity))
         for near in duplicates
         if deaths.get((near.entry.uid, uid)) == uid
     )

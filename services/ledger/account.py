@@ -16,13 +16,11 @@ from google.protobuf.message import DecodeError
 
 from contracts import Document, IngestProgress, PartSealed, Rejection
 from services.runtime import LaneService, ObjectStore, Resources, Settings
-from services.runtime.deadletter import ERROR_HEADER
-from services.runtime.kafka import Admin, Log
-from services.runtime.publish import PROGRESS
-from services.runtime.topology import DEAD_LETTER_SUFFIX, Service, Topology
-
-RAW, REJECTED, SEALED = "docs.raw", "docs.rejected", "shards.sealed"
-POOL = "pool."
+from services.runtime.clients.admin import Admin
+from services.runtime.clients.log import Log
+from services.runtime.loops.deadletter import ERROR_HEADER
+from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL, PROGRESS, RAW, REJECTED, SEALED
+from services.runtime.topology import Service, Topology
 
 # (topic, partition) -> offset: a moment in the river
 Marks = Mapping[tuple[str, int], int]

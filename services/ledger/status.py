@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from contracts import PartSealed
-from services.ledger.account import REJECTED, SEALED, Marks, of_every_recipe
+from services.ledger.account import Marks, of_every_recipe
 from services.runtime import Settings
-from services.runtime.kafka import Admin, Log
-from services.runtime.topology import DEAD_LETTER_SUFFIX, Topology
+from services.runtime.clients.admin import Admin
+from services.runtime.clients.log import Log
+from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL, REJECTED, SEALED
+from services.runtime.topology import Topology
 
 _EXACT = 10_000  # up to so many messages are counted one by one
 
@@ -44,7 +46,7 @@ def status(settings: Settings, topology: Topology) -> Status:
             inputs = [name for topic in service.inputs for name in topology.expand(topic)]
             before = {topic: _count(log, topic, committed) for topic in inputs}
             waiting[service.name] = sum(before.values())
-            pools |= {b: before[f"pool.{b}"] for b in topology.buckets if f"pool.{b}" in before}
+            pools |= {b: before[POOL + b] for b in topology.buckets if POOL + b in before}
         for record in log.read_all(SEALED):
             part = PartSealed.FromString(record.value)
             num_parts += 1

@@ -9,11 +9,12 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from contracts import Document, PartSealed, Rejection, Retraction
-from services.ledger.account import SEALED, of_every_recipe, part_records
+from services.ledger.account import of_every_recipe, part_records
 from services.runtime import Resources, Settings
-from services.runtime.deadletter import ERROR_HEADER
-from services.runtime.kafka import Log
-from services.runtime.topology import DEAD_LETTER_SUFFIX, Topology
+from services.runtime.clients.log import Log
+from services.runtime.loops.deadletter import ERROR_HEADER
+from services.runtime.topics import DEAD_LETTER_SUFFIX, SEALED
+from services.runtime.topology import Topology
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""One machine: a private Kafka and Redis, started, watched and stopped as child processes.
+"""One machine: a private Kafka, Redis and Triton, and the river on them, as child processes.
 
-programs    which Java, Kafka jars and Redis binary are there
-jars        the locked Kafka jars in the cache folder; install fetches them
+servers     Kafka, Redis and Triton: each a child that listens on a loopback port
+packages    what set-up fetches (jars, wheels, demo documents), and which programs are there
 process     child processes: restart, stop, CPU seconds; guard ends them when the parent dies
-server      a child that listens on a loopback port; kafka and redis are the two
 folder      the state folder and its lock
 stack       the servers of one state folder together
+river       the services on them: start, watch, drain, stop
+run         the main job
 doctor      what is found, what is missing, what to install
 """

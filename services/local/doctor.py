@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
-from services.local import jars, programs, wheels
 from services.local.folder import MIN_FREE_BYTES, prepare
-from services.local.ports import HOST, free_port
+from services.local.packages import jars, programs, wheels
+from services.local.servers.ports import HOST, free_port
 from services.runtime import CorpusworksError, Settings, load_settings
 
 DISTRIBUTION = "corpusworks"

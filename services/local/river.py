@@ -14,14 +14,14 @@ from typing import Self
 from contracts import Flush
 from services.local.process import Child, Program, Supervisor, tail
 from services.runtime import LaneService, Settings
-from services.runtime.kafka import Admin, Log
-from services.runtime.process import WAITING
+from services.runtime.clients.admin import Admin
+from services.runtime.clients.log import Log
+from services.runtime.loops.transaction import Produce, Transactions
+from services.runtime.process.lifecycle import WAITING
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
+from services.runtime.topics import FLUSH, POOL, SUPERSEDED
 from services.runtime.topology import BUCKET, Service, Topology
-from services.runtime.transaction import Produce, Transactions
 
-FLUSH = "pool.flush"
-SUPERSEDED = "docs.superseded"
 # On one machine a fixed port of the user's would be taken by the first process.
 _ONE_OF_MANY = {"CORPUSWORKS_INSTANCE": "0", "CORPUSWORKS_HTTP_PORT": "0"}
 _RECENT_S = 15.0  # a process that waits says so every ten seconds at least
@@ -131,7 +131,7 @@ class River:
         committed = self._admin.committed("mixer")
         full: dict[str, bool] = {}
         for bucket in self.topology.buckets:
-            ends = self._log.ends([f"pool.{bucket}"])
+            ends = self._log.ends([POOL + bucket])
             ranges = {tp: (committed.get(tp, 0), end) for tp, end in ends.items()}
             full[bucket] = next(self._log.read(ranges), None) is not None
         return [bucket for bucket in full if not full[bucket]] if any(full.values()) else []

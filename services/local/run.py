@@ -19,8 +19,8 @@ from services.ledger import report, take_account
 from services.local.folder import running
 from services.local.progress import Progress
 from services.local.river import River, settle
+from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
-from services.local.triton import DEFAULT_MODELS, refresh, require
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.settings import PREFIX
 from services.runtime.topology import Topology

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.local import wheels
 from services.local.folder import FolderLock
-from services.local.kafka import KafkaServer
+from services.local.packages import wheels
 from services.local.process import Child, Program, Supervisor
-from services.local.redis import RedisServer
-from services.local.server import START_TIMEOUT_S, Server
-from services.local.triton import Triton
+from services.local.servers.kafka import KafkaServer
+from services.local.servers.redis import RedisServer
+from services.local.servers.server import START_TIMEOUT_S, Server
+from services.local.servers.triton import Triton
 from services.runtime import ConfigurationError, Settings, load_settings
 
 KAFKA_SETTING = "CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS"

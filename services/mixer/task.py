@@ -12,14 +12,9 @@ from contracts import Document, Flush, MixerState, Retraction
 from services.mixer.ledger import Ledger
 from services.mixer.recipe import Recipe
 from services.mixer.retractions import Retractions
-from services.runtime import LaneService, Message, Output, Resources, Step
+from services.runtime import LaneService, Message, Output, Resources, Step, topics
 
 logger = structlog.get_logger(__name__)
-
-MIXED = "docs.mixed"
-SUPERSEDED = "docs.superseded"
-FLUSH = "pool.flush"
-STATE = "pool.state"
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,7 @@ class Mixer:
         self._relax_after_s = recipe.relax_after_s if recipe.starvation == "relax" else None
         self._lane = lane
         self._ledger = Ledger(recipe, lane, lanes)
-        self._pools = {name: _Pool(f"pool.{name}") for name in recipe.buckets}
+        self._pools = {name: _Pool(topics.POOL + name) for name in recipe.buckets}
         self._by_topic = {pool.topic: pool for pool in self._pools.values()}
         self._retractions = Retractions()
         self._retractions_read: int | None = None  # offset after the last, if not yet committed
@@ -124,29 +119,29 @@ class Mixer:
     def wants(self) -> Collection[str]:
         """Control topics always; the pools of this phase that have room."""
         pools = (self._pools[name] for name in self._ledger.active)
-        return {SUPERSEDED, FLUSH, *(pool.topic for pool in pools if self._has_room(pool))}
+        return {topics.SUPERSEDED, topics.FLUSH, *(pool.topic for pool in pools if self._has_room(pool))}
 
     def feed(self, messages: Sequence[Message]) -> None:
         """Buffer documents, remember retractions and flushes."""
         for message in messages:
             if (pool := self._by_topic.get(message.topic)) is not None:
                 pool.feed(message)
-            elif message.topic == SUPERSEDED:
+            elif message.topic == topics.SUPERSEDED:
                 self._retractions_read = message.offset + 1
                 if isinstance(message.value, Retraction):
                     self._retractions.add(message.value)
-            elif message.topic == FLUSH:
+            elif message.topic == topics.FLUSH:
                 self._flushes.append(message)
 
     def step(self, now: float, drained: Collection[str]) -> Step | None:
         """Take as much as the recipe and the bounds of a transaction allow."""
         draft = _Draft()
-        self._caught_up = self._caught_up or SUPERSEDED in drained
+        self._caught_up = self._caught_up or topics.SUPERSEDED in drained
         if self._caught_up and (self._flushing(drained) or not self._config.hold):
             self._mix(draft, now, drained)
             self._pass_flushes(draft, drained)
         if self._retractions_read is not None:
-            draft.consumed[SUPERSEDED] = self._retractions_read
+            draft.consumed[topics.SUPERSEDED] = self._retractions_read
             self._retractions_read = None
         if not draft.consumed:
             return None
@@ -163,7 +158,7 @@ class Mixer:
             self._take(bucket, draft)
         state = self._ledger.state()
         if state != before:
-            draft.outputs.append(Output(STATE, state, key=str(self._lane).encode()))
+            draft.outputs.append(Output(topics.LANE_STATE, state, key=str(self._lane).encode()))
 
     def _next(self, now: float, drained: Collection[str]) -> str | None:
         """The bucket to take from, or None when there is none or it has to be waited for."""
@@ -204,7 +199,7 @@ class Mixer:
         for left_behind in ("text", "body", "features", "metadata"):
             document.ClearField(left_behind)  # the tokens go on; the rest stays in the pool's log
         self._ledger.add(bucket, document.num_tokens)
-        draft.outputs.append(Output(MIXED, document))
+        draft.outputs.append(Output(topics.MIXED, document))
         draft.num_bytes += document.ByteSize()
 
     def _pass_flushes(self, draft: _Draft, drained: Collection[str]) -> None:
@@ -214,12 +209,12 @@ class Mixer:
         if all(self._is_dry(self._pools[name], drained) for name in self._ledger.active):
             for message in self._flushes:
                 if isinstance(message.value, Flush):
-                    draft.outputs.append(Output(MIXED, message.value))
-            draft.consumed[FLUSH] = self._flushes[-1].offset + 1
+                    draft.outputs.append(Output(topics.MIXED, message.value))
+            draft.consumed[topics.FLUSH] = self._flushes[-1].offset + 1
             self._flushes = []
 
     def _flushing(self, drained: Collection[str]) -> bool:
-        return bool(self._flushes) and SUPERSEDED in drained
+        return bool(self._flushes) and topics.SUPERSEDED in drained
 
     @staticmethod
     def _is_dry(pool: _Pool, drained: Collection[str]) -> bool:
@@ -245,6 +240,6 @@ MIXER = LaneService(
     name="mixer",
     config=MixerConfig,
     build=_build,
-    logs=(STATE, SUPERSEDED),
+    logs=(topics.LANE_STATE, topics.SUPERSEDED),
     drop_reasons=frozenset({"superseded"}),
 )

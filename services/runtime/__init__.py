@@ -1,5 +1,11 @@
 """The runtime: the only loop, and the few names a service may use."""
 
+from services.runtime import topics
+from services.runtime.clients.store import ObjectStore
+from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step
+from services.runtime.contracts.source import Read, Reader, Source, Unreadable
+from services.runtime.contracts.unit import Judge, Unit, configure
+from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
 from services.runtime.errors import (
     ConfigurationError,
     CorpusworksError,
@@ -7,14 +13,11 @@ from services.runtime.errors import (
     DependencyDown,
     Fenced,
 )
-from services.runtime.lane import LaneService, LaneTask, Message, Output, Step
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
-from services.runtime.source import Read, Reader, Source, Unreadable
-from services.runtime.store import ObjectStore
-from services.runtime.unit import Drop, Emit, Judge, Reject, Unit, Verdict, configure
 
 __all__ = [
+    "Also",
     "ConfigurationError",
     "CorpusworksError",
     "DeadLetterFlood",
@@ -40,4 +43,5 @@ __all__ = [
     "Verdict",
     "configure",
     "load_settings",
+    "topics",
 ]

@@ -13,11 +13,12 @@ from typing import Any
 
 import xxhash
 
-from contracts import Document
+from contracts import Document, Retraction
+from services.runtime.contracts.unit import Judge, Unit, configure, verdicts_of
+from services.runtime.contracts.verdict import Drop, Emit, Reject, Verdict
 from services.runtime.errors import ConfigurationError, CorpusworksError
 from services.runtime.resources import Resources
 from services.runtime.topology import Topology
-from services.runtime.unit import Drop, Emit, Judge, Reject, Unit, Verdict, configure, verdicts_of
 
 _BATCH = 256  # documents handed to the units at once
 
@@ -82,7 +83,8 @@ def _judge(
             if isinstance(verdict, Emit):
                 result.document = verdict.document
             if not isinstance(verdict, Reject):
-                retracted |= {r.uid: r.superseded_by for r in verdict.retractions}
+                said = (also.value for also in verdict.also)
+                retracted |= {r.uid: r.superseded_by for r in said if isinstance(r, Retraction)}
     return results
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from services.runtime.errors import ConfigurationError
-from services.runtime.settings import Settings, secret
-from services.runtime.store import ObjectStore
+from services.runtime.clients.store import ObjectStore
+from services.runtime.settings import Settings
 
 if TYPE_CHECKING:
     import redis
@@ -18,6 +17,8 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # Kafka's ids of topics by name: the runtime fills it in before it builds units and lane tasks.
+        self.topic_ids: dict[str, str] = {}
 
     @cached_property
     def redis(self) -> redis.Redis:
@@ -25,23 +26,9 @@ class Resources:
 
         Raises ConfigurationError when the URL is none.
         """
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
+        from services.runtime.clients.redis import connect
 
-        options = self.settings.redis
-        try:
-            return redis.Redis.from_url(
-                options.url,
-                username=options.username,
-                password=secret(options.password, options.password_file),
-                socket_timeout=options.timeout_s,
-                retry=Retry(NoBackoff(), 0),  # the runtime's loop is the one that tries again
-                socket_connect_timeout=options.timeout_s,
-                **({"ssl_ca_certs": str(options.ca_file)} if options.ca_file else {}),
-            )
-        except ValueError as error:
-            raise ConfigurationError(f"CORPUSWORKS_REDIS__URL: {error}") from error  # may hold a password
+        return connect(self.settings.redis)
 
     @cached_property
     def store(self) -> ObjectStore:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from services.runtime.contracts.lane import LaneService
+from services.runtime.contracts.source import Source
+from services.runtime.contracts.unit import Unit
 from services.runtime.errors import ConfigurationError
-from services.runtime.lane import LaneService
-from services.runtime.lanes import LaneLoop
 from services.runtime.logs import configure_logs
-from services.runtime.loop import UnitLoop
-from services.runtime.publish import SourceLoop
+from services.runtime.loops.lane import LaneLoop
+from services.runtime.loops.source import SourceLoop
+from services.runtime.loops.unit import UnitLoop
 from services.runtime.settings import Settings
-from services.runtime.source import Source
 from services.runtime.topology import Topology
-from services.runtime.unit import Unit
 
 # Exit codes that starting again cannot mend; every other failure can be tried again.
 EXIT_CONFIGURATION = 2

@@ -16,19 +16,19 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtoMessage
 
 import contracts
+from services.runtime.contracts.lane import LaneService
+from services.runtime.contracts.source import Source
+from services.runtime.contracts.unit import Unit
 from services.runtime.errors import ConfigurationError
-from services.runtime.lane import LaneService
-from services.runtime.source import Source
-from services.runtime.unit import Unit
+from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL
 
 DEFAULT = Path(__file__).parents[1] / "topology.yaml"
 BUCKET = "{bucket}"
-DEAD_LETTER_SUFFIX = ".dlq"
 
 
 @dataclass(frozen=True)
 class Topic:
-    """How a topic is laid out. holds: the message class; by: partitions or lanes."""
+    """How a topic is laid out. holds: the message class; by: partitions, lanes or one."""
 
     name: str
     holds: type[ProtoMessage]
@@ -151,8 +151,8 @@ class Topology:
     def holds(self, topic: str) -> type[ProtoMessage]:
         """The message class of a topic."""
         known = self._topics.get(topic)
-        if known is None and topic.startswith("pool."):
-            known = self._topics["pool." + BUCKET]
+        if known is None and topic.startswith(POOL):
+            known = self._topics[POOL + BUCKET]
         return known.holds if known else contracts.Document
 
 
@@ -165,8 +165,8 @@ def message(name: str) -> type[ProtoMessage]:
 
 
 def _topic(name: str, row: dict[str, Any]) -> Topic:
-    if row["by"] not in ("partitions", "lanes"):
-        raise ValueError(f"{name}: by is {row['by']!r}, not partitions or lanes")
+    if row["by"] not in ("partitions", "lanes", "one"):
+        raise ValueError(f"{name}: by is {row['by']!r}, not partitions, lanes or one")
     return Topic(name, getattr(contracts, row["holds"]), row["by"], row.get("compact", False))
 
 

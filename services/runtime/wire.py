@@ -5,7 +5,7 @@ from __future__ import annotations
 import xxhash
 
 from contracts import Document, Reference
-from services.runtime.store import ObjectStore
+from services.runtime.clients.store import ObjectStore
 
 # Largest first: one of them is what makes a document large.
 _MOVABLE = ("body", "text", "token_ids")

@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from contracts import Document, Flush, PartSealed
-from services.runtime import LaneService, Message, ObjectStore, Output, Resources, Step
+from services.runtime import LaneService, Message, ObjectStore, Output, Resources, Step, topics
 from services.sink.config import SinkConfig
 from services.sink.manifest import Manifest, part_key
 from services.sink.part import UNFIT_REASONS, Packable, Unfit, admit, build
-
-MIXED = "docs.mixed"
-SEALED = "shards.sealed"
 
 
 @dataclass
@@ -61,7 +58,7 @@ class Sink:
 
     def wants(self) -> Collection[str]:
         """More documents, unless a part is ready to be sealed."""
-        return () if self._open.cut else (MIXED,)
+        return () if self._open.cut else (topics.MIXED,)
 
     def feed(self, messages: Sequence[Message]) -> None:
         """Add documents to the open part, up to where it ends."""
@@ -80,7 +77,7 @@ class Sink:
             return None
         # Nothing to pack: a Flush with nothing waiting, or unfit documents alone.
         self._start()
-        return Step((), {MIXED: part.next_offset}, part.unfit)
+        return Step((), {topics.MIXED: part.next_offset}, part.unfit)
 
     def _fill(self) -> None:
         part = self._open
@@ -115,7 +112,7 @@ class Sink:
 
     def _is_old(self, now: float, drained: Collection[str]) -> bool:
         part = self._open
-        since = part.since_log if MIXED in drained and not self._waiting else part.since
+        since = part.since_log if topics.MIXED in drained and not self._waiting else part.since
         return since is not None and now - since >= self._config.seal_age_s
 
     def _seal(self, sealed_by: str, now: float) -> Step:
@@ -129,8 +126,8 @@ class Sink:
         assert part.next_offset is not None
         self._start()
         return Step(
-            outputs=[Output(SEALED, sealed)],
-            consumed={MIXED: part.next_offset},
+            outputs=[Output(topics.SEALED, sealed)],
+            consumed={topics.MIXED: part.next_offset},
             dropped=part.unfit,
             committed=partial(self._manifest.add, sealed),
         )
@@ -146,5 +143,5 @@ def _build(config: SinkConfig, resources: Resources, lane: int) -> Sink:
 
 
 SERVICE = LaneService(
-    name="sink", config=SinkConfig, build=_build, logs=(SEALED,), drop_reasons=UNFIT_REASONS
+    name="sink", config=SinkConfig, build=_build, logs=(topics.SEALED,), drop_reasons=UNFIT_REASONS
 )

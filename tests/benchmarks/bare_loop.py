@@ -16,7 +16,7 @@ from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from services.runtime import Settings, load_settings
-from services.runtime.kafka import consumer, producer
+from services.runtime.clients.kafka import consumer, producer
 
 
 def main() -> None:

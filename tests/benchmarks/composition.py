@@ -1,6 +1,6 @@
 """The river as the benchmarks compose it: without the judges, which no rival has, and with few hops.
 
-Units compose: rules, dedup, tokenizer and router share one process here, so a document passes the broker
+Units compose: rules, tokenizer, router and dedup share one process here, so a document passes the broker
 once less on its way. With the judges between rules and dedup that would let a slow model hold all four.
 """
 
@@ -14,7 +14,7 @@ import yaml
 from services.runtime.topology import DEFAULT
 
 JUDGES = ("classifier", "scorer")
-PROCESSES = [["parse"], ["rules", "dedup", "tokenizer", "router"], ["mixer"], ["sink"]]
+PROCESSES = [["parse"], ["rules", "tokenizer", "router", "dedup"], ["mixer"], ["sink"]]
 
 
 def without_judges(folder: Path) -> Mapping[str, str]:

@@ -21,8 +21,9 @@ from kafka import TopicPartition
 from contracts import Document, PartSealed
 from services.mixer.recipe import DEFAULT
 from services.runtime import ObjectStore, Settings
-from services.runtime.kafka import Log, consumer
-from services.runtime.transaction import Produce, Transactions
+from services.runtime.clients.kafka import consumer
+from services.runtime.clients.log import Log
+from services.runtime.loops.transaction import Produce, Transactions
 from services.sink.parts import read_records
 from tests.benchmarks.corpus import Row, documents
 from tests.benchmarks.figures import Figure

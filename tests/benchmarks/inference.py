@@ -24,7 +24,7 @@ import psutil
 from services.inference import MODELS, Description, Encoder, InferenceConfig, Judged
 from services.inference.batches import pad, plan
 from services.inference.encoder import IN_PROCESS
-from services.local.triton import Triton
+from services.local.servers.triton import Triton
 from tests import tiny_model
 from tests.benchmarks.dedup import chinese, english
 from tests.benchmarks.figures import Figure, cpu_seconds

@@ -20,7 +20,7 @@ import psutil
 
 from contracts import Document
 from services.runtime import Emit, Resources, Unit, load_settings
-from services.runtime.unit import configure
+from services.runtime.contracts.unit import configure
 from tests.benchmarks.composition import without_judges
 from tests.benchmarks.corpus import Row, documents, num_bytes, write
 from tests.benchmarks.figures import Figure

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.local.river import settle
-from services.runtime.kafka import Log
+from services.runtime.clients.log import Log
 from tests.benchmarks.composition import without_judges
 from tests.benchmarks.corpus import Row, write
 from tests.e2e.home import Home, home

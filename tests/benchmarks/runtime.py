@@ -26,7 +26,8 @@ from services.local.process import tail
 from services.local.run import applied
 from services.local.stack import Stack
 from services.runtime import Settings
-from services.runtime.kafka import Admin, producer
+from services.runtime.clients.admin import Admin
+from services.runtime.clients.kafka import producer
 from services.runtime.topology import Topology
 from tests.benchmarks.corpus import documents
 from tests.benchmarks.figures import Figure

@@ -15,11 +15,15 @@ from google.protobuf.message import Message
 
 import contracts
 from contracts import (
+    Agreement,
+    DedupRecord,
     Document,
+    FirstStart,
     Flush,
     IngestProgress,
     MixerState,
     PartSealed,
+    Redriven,
     Reference,
     Rejection,
     Retraction,
@@ -65,9 +69,9 @@ _CLEAN = _document(
 )
 _CLASSIFIED = _document(_CLEAN, category="encyclopedia")
 _SCORED = _document(_CLASSIFIED, score=-1.5, rank=0.625)
-_UNIQUE = _document(_SCORED, cluster=0xFEDCBA9876543210)
-_TOKENIZED = _document(_UNIQUE, token_ids=TOKENS, num_tokens=5)
-_POOLED = _document(_TOKENIZED, bucket="zh")
+_TOKENIZED = _document(_SCORED, token_ids=TOKENS, num_tokens=5, tokenizer="a3f5")
+_ROUTED = _document(_TOKENIZED, bucket="zh")
+_POOLED = _document(_ROUTED, cluster=0xFEDCBA9876543210)
 _MIXED = _document(_POOLED, phase="stable", use=1)
 _LARGE = _document(
     _RAW,
@@ -79,6 +83,8 @@ _POSITIONED = _document(_RAW)
 _POSITIONED.position.topic = "docs.raw"
 _POSITIONED.position.partition = 3
 _POSITIONED.position.offset = 1 << 40
+_POSITIONED.position.topic_id = "mYtOpIcIdAtKaFkA123456"
+_POSITIONED.position.redriven = True
 
 # <topic>.<number> -> message; {bucket} is written as it stands in topology.yaml, without the braces.
 EXAMPLES: dict[str, Message] = {
@@ -89,8 +95,8 @@ EXAMPLES: dict[str, Message] = {
     "docs.clean.1": _CLEAN,
     "docs.classified.1": _CLASSIFIED,
     "docs.scored.1": _SCORED,
-    "docs.unique.1": _UNIQUE,
     "docs.tokenized.1": _TOKENIZED,
+    "docs.routed.1": _ROUTED,
     "pool.bucket.1": _POOLED,
     "docs.mixed.1": _MIXED,
     "docs.rejected.1": Rejection(
@@ -120,6 +126,8 @@ EXAMPLES: dict[str, Message] = {
         phase=1,
         tokens={"code": 2_000, "en": 4_000, "zh": 1 << 40},
         documents=12_345,
+        consumed={"pool.zh": 77},
+        layout=2,
     ),
     "shards.sealed.1": PartSealed(
         name="lane-001/part-000000012345",
@@ -137,7 +145,23 @@ EXAMPLES: dict[str, Message] = {
         sealed_ms=1_764_000_002_000,
         packing="best_fit",
         tokenizer="a3f5",
+        layout=2,
     ),
+    "river.agreed.1": Agreement(name="lanes", value="2", agreed_ms=1_764_000_000_000),
+    "river.starts.1": FirstStart(
+        group="parse", topic="docs.raw", topic_id="mYtOpIcIdAtKaFkA123456", partitions=[0, 1, 3], at_ms=1
+    ),
+    "dlq.redriven.1": Redriven(topic="docs.raw.dlq", partition=2, offset=40, at_ms=1_764_000_000_000),
+    "dedup.log.1": DedupRecord(
+        layout=2,
+        uid=0x0123456789ABCDEF,
+        entry=bytes(range(63)),
+        bands=bytes(range(72)),
+        exact=0xFEDCBA9876543210,
+        rare=b"abcdef",
+        sketch=bytes(64),
+    ),
+    "dedup.log.2": DedupRecord(layout=2, uid=0x0123456789ABCDEF, killer=17, retracted=True),
     "train.events.1": TrainEvent(
         run="first",
         step=40_000,

@@ -22,7 +22,7 @@ from tritonclient.grpc import InferenceServerClient
 from services.inference import Description, Encoder, InferenceConfig, Judged
 from services.inference.encoder import IN_PROCESS
 from services.inference.windows import piece_windows, pieces
-from services.local.triton import Triton
+from services.local.servers.triton import Triton
 from services.runtime import ConfigurationError, DependencyDown
 from tests import servers, tiny_model
 from tests.gate import Gate

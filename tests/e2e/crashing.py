@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from services import cli
-from services.runtime import transaction
-from services.runtime.transaction import Produce, Transactions
+from services.runtime.loops import transaction
+from services.runtime.loops.transaction import Produce, Transactions
 
 EXIT_CRASHED = 9
 _commit = Transactions.commit

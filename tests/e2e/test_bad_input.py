@@ -22,7 +22,7 @@ from services.local.river import settle
 from services.local.run import attached
 from services.local.stack import Stack
 from services.runtime import DependencyDown, ObjectStore
-from services.runtime.kafka import Log
+from services.runtime.clients.log import Log
 from services.sink.parts import list_parts, verify
 from tests.corpus import documents, write_jsonl
 from tests.documents import pdf

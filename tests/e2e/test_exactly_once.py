@@ -13,7 +13,7 @@ import pytest
 from contracts import Document, Flush
 from services.ledger import reconcile, take_account
 from services.runtime import Message, Resources
-from services.runtime.kafka import Log
+from services.runtime.clients.log import Log
 from services.sink import SERVICE as SINK
 from services.sink import SinkConfig
 from services.sink.parts import list_parts, verify

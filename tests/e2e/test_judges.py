@@ -17,8 +17,8 @@ from contracts import Document
 from services.inference import MODELS
 from services.ledger import reconcile, take_account
 from services.runtime import Drop, Resources, Unit, load_settings
-from services.runtime.kafka import Log
-from services.runtime.unit import configure
+from services.runtime.clients.log import Log
+from services.runtime.contracts.unit import configure
 from services.sink.parts import verify
 from tests import corpus, servers
 from tests.corpus import write_jsonl

@@ -15,8 +15,9 @@ from kafka.structs import OffsetAndMetadata
 from contracts import Document, PartSealed
 from services.ledger import reconcile, take_account
 from services.runtime import Resources
-from services.runtime.kafka import GROUP_PREFIX, Log
-from services.runtime.transaction import Produce, Transactions
+from services.runtime.clients.kafka import GROUP_PREFIX
+from services.runtime.clients.log import Log
+from services.runtime.loops.transaction import Produce, Transactions
 from services.sink.parts import list_parts, verify
 from tests.corpus import write_jsonl
 from tests.e2e.crashing import EXIT_CRASHED
@@ -87,7 +88,7 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
         ("parse", "docs.raw"),
         ("rules", "docs.parsed"),
         ("classifier", "docs.clean"),
-        ("dedup", "docs.scored"),
+        ("tokenizer", "docs.scored"),
     ):
         _rewind(river, service, topic)
     _publish_with_another_rank(river, account)

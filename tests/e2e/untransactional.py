@@ -13,9 +13,9 @@ from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services import cli
-from services.runtime import transaction
-from services.runtime.kafka import producer
-from services.runtime.transaction import Aborted, Produce, Transactions
+from services.runtime.clients.kafka import producer
+from services.runtime.loops import transaction
+from services.runtime.loops.transaction import Aborted, Produce, Transactions
 
 _GAP_S = 1.0  # between the messages and the offsets; a kill in it repeats the batch
 

@@ -19,9 +19,10 @@ from contracts import Document
 from services.local.run import applied
 from services.local.stack import Stack
 from services.runtime import Settings
-from services.runtime.kafka import Admin, Log
+from services.runtime.clients.admin import Admin
+from services.runtime.clients.log import Log
+from services.runtime.loops.transaction import Produce, Transactions
 from services.runtime.topology import Topology
-from services.runtime.transaction import Produce, Transactions
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts import Document
 from services.local.stack import Stack
-from services.runtime.kafka import consumer
+from services.runtime.clients.kafka import consumer
 from tests.integration.rig import rig, unit
 
 pytestmark = pytest.mark.stack

@@ -17,9 +17,9 @@ import redis
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.local.folder import running
-from services.local.kafka import KafkaServer
 from services.local.process import ProcessFailed, Program
-from services.local.redis import RedisServer
+from services.local.servers.kafka import KafkaServer
+from services.local.servers.redis import RedisServer
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, Stack
 from services.runtime import ConfigurationError, load_settings
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts import Document, Rejection
 from services.local.stack import Stack
-from services.runtime.transaction import Produce
+from services.runtime.loops.transaction import Produce
 from tests.integration.rig import Rig, rig, said, unit
 
 pytestmark = pytest.mark.stack

@@ -16,8 +16,8 @@ import yaml
 from contracts import Document, Flush
 from services.local.stack import Stack
 from services.runtime import Resources
+from services.runtime.loops.transaction import Produce
 from services.runtime.topology import DEFAULT
-from services.runtime.transaction import Produce
 from services.sink.parts import list_parts, read_records, verify
 from tests.integration.rig import Rig, rig, unit
 

@@ -14,9 +14,9 @@ import pytest
 
 from contracts import Document, Rejection
 from services.runtime import ConfigurationError, DependencyDown, Resources, load_settings
-from services.runtime.frames import Item
+from services.runtime.process.frames import Item
+from services.runtime.process.worker import Units
 from services.runtime.topology import Topology
-from services.runtime.worker import Units
 from services.scorer import SERVICE
 from services.scorer.config import ScorerConfig
 from services.scorer.group import Group, Ranked, State, rank

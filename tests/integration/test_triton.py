@@ -20,11 +20,12 @@ from rich.console import Console
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
-from services.local import run, wheels
+from services.local import run
+from services.local.packages import wheels
 from services.local.process import ProcessFailed
 from services.local.run import Job, refresh_judges, repositories, river_on
+from services.local.servers.triton import DEFAULT_MODELS, Triton, refresh, require
 from services.local.stack import STAND_IN, TRITON_SETTING, Stack
-from services.local.triton import DEFAULT_MODELS, Triton, refresh, require
 from services.runtime import ConfigurationError, DependencyDown, Settings, load_settings
 from services.runtime.topology import Topology
 from tests import servers, tiny_model
@@ -130,7 +131,7 @@ def test_stopped_nothing_is_left(tmp_path: Path, models: Path):
 PARENT = """
 import sys, time
 from pathlib import Path
-from services.local.triton import Triton
+from services.local.servers.triton import Triton
 server = Triton(Path(sys.argv[1]), [Path(sys.argv[2])])
 server.start()
 print(server.pid, flush=True)

@@ -97,12 +97,12 @@ def test_a_service_uses_public_names_of_the_runtime_only(service: str) -> None:
     [
         ("from services.runtime import Unit, Emit", 0),
         ("from services.runtime import Unit, loop", 1),
-        ("from services.runtime.unit import Unit", 1),
-        ("import services.runtime.unit", 1),
+        ("from services.runtime.contracts.unit import Unit", 1),
+        ("import services.runtime.contracts.unit", 1),
         ("from services import runtime", 1),
         ("from ..runtime import kafka", 1),
         ("from ..runtime.kafka import Log", 1),
-        ("def f():\n    from services.runtime.loop import UnitLoop", 1),
+        ("def f():\n    from services.runtime.loops.unit import UnitLoop", 1),
         ("from services.rules.config import RulesConfig", 0),
     ],
 )

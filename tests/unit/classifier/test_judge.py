@@ -13,8 +13,8 @@ from contracts import Document
 from services.classifier import SERVICE, Classifier, ClassifierConfig
 from services.inference import Encoder, Head, Judged
 from services.runtime import ConfigurationError, Emit, Resources, Settings, configure
+from services.runtime.contracts.unit import verdicts_of
 from services.runtime.topology import Topology
-from services.runtime.unit import verdicts_of
 from services.scorer import SERVICE as SCORER
 from services.scorer import ScorerConfig
 from tests import tiny_model
@@ -234,5 +234,5 @@ def test_it_stands_between_rules_and_scorer() -> None:
     """Prevents the judges from being left out of the river, or torn apart: they share one process."""
     river = Topology.load(None, ["zh", "en"])
     assert ["classifier", "scorer"] in river.processes
-    assert river.chain(["rules", "classifier", "scorer", "dedup"]).name == "rules"
-    assert river.service("dedup").inputs == ("docs.scored",)
+    assert river.chain(["rules", "classifier", "scorer", "tokenizer"]).name == "rules"
+    assert river.service("tokenizer").inputs == ("docs.scored",)

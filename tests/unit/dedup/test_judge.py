@@ -12,7 +12,7 @@ from services.dedup import SERVICE, DedupConfig, Deduplicator, build
 from services.dedup.entry import make_entry
 from services.dedup.index import MemoryIndex
 from services.runtime import ConfigurationError, Drop, Emit, Reject, Resources, Settings, Verdict, configure
-from tests.near_duplicates import chain, corpus, document, near_pairs, standing, survivors
+from tests.near_duplicates import chain, corpus, document, near_pairs, retractions, standing, survivors
 
 CONFIG = DedupConfig(index="memory")
 A, B, C = chain(9, 3, 0.06)
@@ -53,7 +53,7 @@ def test_a_better_late_comer_retracts_the_worse(judge: Deduplicator) -> None:
     judge([document(1, A, 0.1), document(2, A + " !", 0.2)])
     (verdict,) = judge([document(3, A, 0.3)])
     assert isinstance(verdict, Emit)
-    assert [(each.uid, each.superseded_by) for each in verdict.retractions] == [(2, 3)]
+    assert [(each.uid, each.superseded_by) for each in retractions(verdict)] == [(2, 3)]
 
 
 def test_a_dropped_document_still_kills(judge: Deduplicator) -> None:
@@ -61,7 +61,7 @@ def test_a_dropped_document_still_kills(judge: Deduplicator) -> None:
     judge([document(1, C, 0.1), document(3, A, 0.9)])
     (verdict,) = judge([document(2, B, 0.5)])
     assert isinstance(verdict, Drop)
-    assert [each.uid for each in verdict.retractions] == [1]
+    assert [each.uid for each in retractions(verdict)] == [1]
     assert reasons(judge([document(4, C, 0.2)])) == ["near_duplicate"]
 
 
@@ -105,7 +105,7 @@ def test_a_replay_before_the_commit_is_judged_again(judge: Deduplicator) -> None
     again = judge([document(3, B, 0.9, offset=2)])
     assert lost == again
     assert isinstance(again[0], Emit)
-    assert {each.uid for each in again[0].retractions} == {1, 2}
+    assert {each.uid for each in retractions(again[0])} == {1, 2}
 
 
 def test_a_killer_that_was_beaten_meanwhile_still_retracts(judge: Deduplicator) -> None:
@@ -117,7 +117,7 @@ def test_a_killer_that_was_beaten_meanwhile_still_retracts(judge: Deduplicator) 
     assert isinstance(better, Emit)
     assert isinstance(again, Drop)
     assert again.reason == "exact_duplicate"
-    assert {each.uid for each in (*better.retractions, *again.retractions)} == {1, 2}
+    assert {each.uid for each in (*retractions(better), *retractions(again))} == {1, 2}
 
 
 def test_a_replay_after_the_commit_changes_nothing(judge: Deduplicator) -> None:
@@ -128,7 +128,7 @@ def test_a_replay_after_the_commit_changes_nothing(judge: Deduplicator) -> None:
     judge.committed({("docs.scored", 0): 0})  # as the group's offset says after the reset
     again = judge(batch)
     assert reasons(again) == ["already_seen"] * 3
-    assert not any(verdict.retractions for verdict in again if isinstance(verdict, Drop))
+    assert not any(retractions(verdict) for verdict in again if isinstance(verdict, Drop))
 
 
 def test_the_same_document_at_another_place_is_seen_already(judge: Deduplicator) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from services.cli import app
+from services.cli.app import app
 from trainer.bert.commands import EXIT_USAGE
 
 

@@ -1,0 +1,19 @@
+"""All commands together."""
+
+from __future__ import annotations
+
+import typer
+
+import services.cli
+from services.cli import ask, doctor, judge, parts, run, serve
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(services.cli.__doc__ or "").split("\n")[0],
+)
+for group in (run, serve, ask, doctor):
+    app.add_typer(group.app)
+app.add_typer(parts.app, name="parts")
+app.add_typer(judge.app, name="judge")

@@ -1,0 +1,68 @@
+"""`status`, `trace`, `reconcile`: what the river knows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from services.cli.exits import EXIT_WRONG, fail
+from services.cli.options import Out, topology_of
+
+app = typer.Typer()
+
+
+@app.command()
+def status(out: Out = None) -> None:
+    """What waits where, and what there is."""
+    from rich.console import Console
+
+    from services.ledger.status import status as status_of
+    from services.local.run import attached
+    from services.local.screen import show_status
+
+    with attached(out) as settings:
+        show_status(status_of(settings, topology_of(settings)), Console())
+
+
+@app.command()
+def trace(
+    document: Annotated[str, typer.Argument(help="Its id, or its uid (16 hex digits).")], out: Out = None
+) -> None:
+    """Everything the river knows of one document, a line for each place it was seen."""
+    from services.ledger import trace as trace_document
+    from services.local.run import attached
+
+    with attached(out) as settings:
+        found = trace_document(settings, topology_of(settings), document)
+    for sighting in found:
+        row = {"at_ms": sighting.at_ms, "topic": sighting.topic, "partition": sighting.partition}
+        print(json.dumps(row | {"offset": sighting.offset} | sighting.what, ensure_ascii=False))
+    if not found:
+        fail(f"no document {document!r} in the topics or the parts", EXIT_WRONG)
+
+
+@app.command()
+def reconcile(out: Out = None) -> None:
+    """Prove that every document ingested is accounted for; exit 1 with the ids that are not."""
+    from services.ledger import reconcile as reconcile_account
+    from services.ledger import take_account
+    from services.local.run import attached
+
+    with attached(out) as settings:
+        account = take_account(settings, topology_of(settings))
+    found = reconcile_account(account)
+    for kind, uids in (("missing", found.missing), ("twice", found.twice)):
+        for uid, name in uids.items():
+            print(json.dumps({kind: name, "uid": f"{uid:016x}"}, ensure_ascii=False))
+    in_parts = len({uid for uid, _, _ in account.parts})
+    print(
+        f"{len(account.raw)} documents: {in_parts} in parts, {len(account.waiting)} waiting, "
+        f"{len(account.in_flight)} in flight, {len(account.rejected)} rejected, "
+        f"{len(account.dead)} dead letters; {len(found.missing)} missing, {len(found.twice)} twice",
+        file=sys.stderr,
+    )
+    if found:
+        raise typer.Exit(EXIT_WRONG)

@@ -1,0 +1,84 @@
+"""`run`, `up`: the whole river on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.exits import EXIT_WRONG
+from services.cli.options import RecipeFile, topology_of
+from services.mixer.recipe import Recipe
+from services.runtime import load_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for parts, report and state.")],
+    recipe: RecipeFile = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what OUT holds from earlier runs.")] = False,
+) -> None:
+    """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
+    from rich.console import Console
+
+    from services.local.run import run as run_job
+    from services.local.screen import show_report
+
+    console = Console()
+    job = _job(paths, out, recipe)  # a mistake in it must not cost what OUT holds
+    if fresh:
+        _forget(out)
+    found = run_job(job, console)
+    show_report(found, out, console)
+    if found["unaccounted"]:
+        raise typer.Exit(EXIT_WRONG)
+
+
+@app.command()
+def up(
+    out: Annotated[Path, typer.Option("--out", help="Folder for parts and state.")],
+    paths: Annotated[list[str] | None, typer.Argument(help="Files and folders to begin with.")] = None,
+    recipe: RecipeFile = None,
+) -> None:
+    """Keep a river running on this machine until Ctrl-C."""
+    from rich.console import Console
+
+    from services.local.run import up as keep_up
+
+    keep_up(_job(paths or [], out, recipe), Console())
+
+
+def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
+    from services.ingest.walk import check
+    from services.local.run import Job
+
+    check(paths)
+    if recipe is not None:
+        import os
+
+        os.environ["CORPUSWORKS_RECIPE"] = str(recipe.absolute())
+    settings = load_settings()
+    weights = Recipe.load(settings.recipe).phases[0].weights
+    total = sum(weights.values())
+    targets = {bucket: weight / total for bucket, weight in weights.items()}
+    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets)
+
+
+def _forget(out: Path) -> None:
+    """Remove what a river left in OUT, and nothing else."""
+    import shutil
+
+    from services.local.folder import FolderLock
+    from services.local.run import REPORT, STATE
+
+    if not (out / STATE).is_dir():
+        return
+    FolderLock(out / STATE).release()  # raises when it is in use
+    for name in (STATE, "parts", "bodies"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / REPORT).unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""`serve`, `import`, `topics`, `apply`: single processes, against the servers the settings name."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from contracts import Document
+from services.cli.exits import EXIT_INTERRUPTED
+from services.cli.options import Units, topology_of
+from services.runtime import Resources, Settings, configure, load_settings
+from services.runtime.process.replicas import serve_replicas
+from services.runtime.serve import serve
+
+app = typer.Typer()
+
+
+@app.command("import")
+def import_(paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")]) -> None:
+    """Read documents into the configured river; goes on where it was, ends when all is published."""
+    settings = load_settings()
+    ingest = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
+    settings = settings.model_copy(update={"units": settings.units | {"ingest": ingest}})
+    if not serve(["ingest"], settings, topology_of(settings)):
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@app.command("serve")
+def serve_(
+    units: Units,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes, each with a consumer.")] = 1,
+) -> None:
+    """Run services in this process, against the servers that the environment names."""
+    settings = load_settings()
+    if workers > 1:
+        raise typer.Exit(serve_replicas(units, workers, settings))
+    if "sink" in units:
+        settings = told_of_vocabulary(settings)
+    serve(units, settings, topology_of(settings))
+
+
+@app.command()
+def topics() -> None:
+    """Make the topics of the river on the configured Kafka; those that are there stay as they are."""
+    from services.runtime.clients.admin import Admin
+
+    settings = load_settings()
+    with Admin(settings) as admin:
+        admin.create_topics(topology_of(settings).topics().values())
+
+
+@app.command("apply")
+def apply_(units: Units) -> None:
+    """Units without a broker: lines {"id", "text"} or {"id", "path"} in, a verdict a line out."""
+    from services.runtime.apply import apply
+
+    settings = load_settings()
+    resources = Resources(settings)
+
+    def open_file(path: str) -> Document:
+        return _document_of(path, resources)
+
+    for line in apply(units, sys.stdin, resources, topology_of(settings), open_file):
+        sys.stdout.write(line + "\n")
+
+
+def told_of_vocabulary(settings: Settings) -> Settings:
+    """What the sink has to know of the tokenizer's vocabulary; what the user set for the sink stands."""
+    from services.tokenizer import TokenizerConfig, Vocabulary
+
+    chosen = configure("tokenizer", TokenizerConfig, settings.units.get("tokenizer", {}))
+    known = Vocabulary.load(chosen.vocabulary, chosen.end_of_document)
+    sink = {
+        "tokenizer": known.digest,
+        "pad_token": known.end_of_document,
+        "dtype": "uint16" if known.size <= 1 << 16 else "int32",
+    }
+    sink |= settings.units.get("sink", {})
+    return settings.model_copy(update={"units": settings.units | {"sink": sink}})
+
+
+def _document_of(path: str, resources: Resources) -> Document:
+    """The first document of a file, as ingest reads it. Raises ValueError when it cannot be read."""
+    from services.ingest import SERVICE, IngestConfig
+
+    for read in SERVICE.build(IngestConfig(paths=(path,)), resources)({}):
+        for piece in read.unreadable:
+            raise ValueError(piece.error)
+        for document in read.documents:
+            return document
+    raise ValueError(f"{path} holds no document")

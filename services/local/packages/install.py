@@ -1,0 +1,73 @@
+"""`python -m services.local.packages.install`: fetch Kafka's jars and Triton's wheels, prepare their start.
+
+A step of `make setup`. Nothing is downloaded at run time. A second call checks and returns. `--lock` resolves
+the jars and the wheels anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from services.local.packages import jars, programs, wheels
+from services.local.servers.kafka import KafkaServer, aot_cache
+from services.local.servers.triton import try_out
+from services.runtime import ConfigurationError, CorpusworksError
+
+
+def main(arguments: list[str]) -> int:
+    """0 when everything that is needed is in place, 1 with a message that says what to do."""
+    try:
+        if arguments == ["--lock"]:
+            jars.lock()
+            wheels.lock()
+            return 0
+        begun = time.monotonic()
+        jars.fetch(lambda name: print(f"  {name}", flush=True))
+        programs.kafka_jars()
+        train()
+        print(f"Kafka is in {jars.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
+    except CorpusworksError as error:
+        print(f"install: {error}", file=sys.stderr)
+        return 1
+    print(triton(), flush=True)
+    return 0
+
+
+def triton() -> str:
+    """Fetch Triton and try it once; what there is to say. The judges work without it too."""
+    begun = time.monotonic()
+    try:
+        if (reason := wheels.unsupported()) is not None:
+            raise ConfigurationError(reason)
+        wheels.fetch()
+        if not wheels.runs():
+            try_out()
+    except CorpusworksError as error:
+        return f"No local Triton, the judges run inside the services instead: {error}"
+    return f"Triton is in {wheels.folder()} ({time.monotonic() - begun:.0f} s)"
+
+
+def train() -> None:
+    """Start and stop the broker once with the packaged Java, which writes down the classes that it loaded.
+
+    A start then takes half the CPU. Only a help: where it cannot be done, Kafka starts without.
+    """
+    java = programs.java()
+    if java != programs.packaged_java() or (programs.java_version(java) or 0) < 25 or aot_cache().exists():
+        return
+    for stale in jars.folder().glob("*.aot"):
+        stale.unlink()
+    with TemporaryDirectory(dir=jars.folder()) as scratch:
+        written = Path(scratch) / "start.aot"
+        with KafkaServer(Path(scratch) / "kafka", train=written):
+            pass
+        if written.exists():
+            shutil.move(written, aot_cache())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

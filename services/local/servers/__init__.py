@@ -1,0 +1,1 @@
+"""The servers of one machine: Kafka, Redis and Triton as supervised children."""

@@ -1,0 +1,198 @@
+"""The private Triton: the real server, its python backend running the judges with onnxruntime.
+
+`Triton` is started and kept running as Kafka and Redis are; `refresh` switches a running one, of this process
+or another, to the versions that its model folders hold now.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from services.local.packages import wheels
+from services.local.process import ProcessFailed, Program, Supervisor
+from services.local.servers.ports import HOST, exchange, free_port
+from services.local.servers.repository import CONFIG, derive_all, derived, model_folders
+from services.local.servers.server import START_TIMEOUT_S, Server
+from services.runtime import ConfigurationError, DependencyDown
+
+REPOSITORY = "repository"
+SOURCES = "models.json"  # beside the repository: where it came from, for a refresh
+DEFAULT_MODELS = Path(__file__).parents[2] / "inference" / "models"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the backend and its stub talk to each other
+REFRESH_TIMEOUT_S = 120.0
+GRACE_S = 20.0
+# Channels of one process share connections, also one that waits before it tries a server again.
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+
+OPTIONS = {
+    # A model is loaded when it is asked for, so that a version that does not load is answered with its reason
+    # and the former one stays; a poll would find half a copy.
+    "model-control-mode": "explicit",
+    "load-model": "*",
+    "allow-gpu-metrics": "false",
+    "pinned-memory-pool-byte-size": "0",  # 256 MB for GPUs
+    "exit-timeout-secs": "10",  # for what is under way when it is stopped
+    # A version that is refused would make the whole server unready, though the former one answers.
+    "strict-readiness": "false",
+}
+
+
+class Triton(Server):
+    """Triton on one folder: repository/, models.json, triton.log. Its port is that of gRPC.
+
+    models: model repositories; every model in them is served. threads: of onnxruntime for each model,
+    None: half of the CPUs. One thread asks least CPU of a batch, and the services want the other half.
+    """
+
+    name = "triton"
+
+    def __init__(
+        self,
+        folder: Path,
+        models: Sequence[Path],
+        port: int | None = None,
+        supervisor: Supervisor | None = None,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(folder, port, supervisor)
+        self.models = [path.absolute() for path in models]
+        self.threads = threads or max(1, (os.cpu_count() or 1) // 2)
+        self.http_port = free_port()
+        self.metrics_port = free_port()
+        self._log = self.folder / "triton.log"
+        self._log_begin = 0  # of what is written from this start on
+        self._regions = f"corpusworks-triton-{zlib.crc32(str(self.folder).encode()):08x}-"  # of shared memory
+
+    @property
+    def url(self) -> str:
+        """What CORPUSWORKS_TRITON_URL takes."""
+        return f"{HOST}:{self.port}"
+
+    def prepare(self) -> Program:
+        """See Server. Derives the repository anew."""
+        server = wheels.found()
+        derive_all(self.models, self.folder / REPOSITORY, self.threads)
+        sources = {"models": [str(path) for path in self.models], "threads": self.threads}
+        (self.folder / SOURCES).write_text(json.dumps(sources))
+        self._log_begin = self._log.stat().st_size if self._log.exists() else 0
+        options = {
+            "model-repository": self.folder / REPOSITORY,
+            "backend-directory": server.backends,
+            "backend-config": f"python,shm-region-prefix-name={self._regions}",
+            **{f"{protocol}-address": HOST for protocol in ("grpc", "http", "metrics")},
+            "grpc-port": self.port,
+            "http-port": self.http_port,
+            "metrics-port": self.metrics_port,
+            **OPTIONS,
+        }
+        # A server that was killed leaves its shared memory behind, each time a little more.
+        clean = ("/bin/sh", "-c", 'rm -f "$0"*; exec "$@"', SHARED_MEMORY / self._regions)
+        # Completing a configuration would start the stub twice.
+        arguments = [f"--{key}={value}" for key, value in options.items()]
+        return Program(
+            self.name,
+            [*clean, server.binary, *arguments, "--disable-auto-complete-config"],
+            self._log,
+            environment=server.environment,
+            grace_s=GRACE_S,
+        )
+
+    def wait(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """See Server; a model that cannot be loaded is named, with Triton's own reason."""
+        try:
+            super().wait(timeout_s)
+        except ProcessFailed as error:
+            for left in SHARED_MEMORY.glob(f"{self._regions}*"):
+                left.unlink(missing_ok=True)
+            if reasons := self._refused():
+                raise ProcessFailed(f"Triton cannot load {reasons}. More in {self._log}") from error
+            raise
+
+    def ready(self) -> bool:
+        """Every model was loaded, and the ports are open."""
+        answer = exchange(self.http_port, b"GET /v2/health/ready HTTP/1.1\r\nHost: triton\r\n\r\n")
+        return answer.startswith(b"HTTP/1.1 200")
+
+    def _refused(self) -> str:
+        """The models that could not be loaded since the start and why, as the log says, or nothing."""
+        with self._log.open("rb") as file:
+            file.seek(self._log_begin)
+            log = file.read().decode(errors="replace")
+        found = re.findall(r"failed to load '(\S+)' version (\d+): (.*)", log)
+        return "; ".join(
+            dict.fromkeys(f"{name} version {version}: {_reason(why)}" for name, version, why in found)
+        )
+
+    def refresh(self) -> dict[str, int]:
+        """See the function below."""
+        return refresh(self.folder, self.url)
+
+
+def refresh(folder: Path, url: str) -> dict[str, int]:
+    """Switch a running server to the newest versions in its model folders; the version of each model now.
+
+    folder: the server's (`state/triton` of a river); url: host:port of its gRPC. What is under way is
+    finished by the version that it was begun with. Raises ConfigurationError: no such folder, a version that
+    does not load (the former one goes on); DependencyDown: no answer.
+    """
+    import grpc
+    from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+    try:
+        sources = json.loads((folder / SOURCES).read_text())
+        models, threads = [Path(path) for path in sources["models"]], int(sources["threads"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigurationError(f"{folder} is not the folder of a Triton that was started here") from error
+    with grpc.insecure_channel(url, OWN_CONNECTION) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        try:
+            for name, source in model_folders(models).items():
+                with derived(source, folder / REPOSITORY / name, threads):
+                    request = service_pb2.RepositoryModelLoadRequest(model_name=name)
+                    stub.RepositoryModelLoad(request, timeout=REFRESH_TIMEOUT_S)
+            index = stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=REFRESH_TIMEOUT_S)
+        except grpc.RpcError as error:
+            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                raise DependencyDown("triton", error) from error
+            raise ConfigurationError(f"Triton goes on as before: {_reason(error.details())}") from error
+    return {row.name: int(row.version) for row in index.models if row.state == "READY"}
+
+
+def require(url: str, timeout_s: float = 5.0) -> None:
+    """Raises DependencyDown if nobody listens there, ConfigurationError if that is no address."""
+    host, _, port = url.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ConfigurationError(f"CORPUSWORKS_TRITON_URL={url}: give host:port of a Triton's gRPC, or onnx:")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+    except (OSError, OverflowError) as error:
+        raise DependencyDown(f"Triton at {url}", error) from error
+
+
+def _reason(said: str) -> str:
+    """Without the Python stack that follows."""
+    return re.split(r"(\n|\\n)+At:", said)[0].strip(' \n"')
+
+
+def try_out() -> None:
+    """Serve the default models once from the wheels that were just installed, and write down how it went.
+
+    Where it does not run (an older C library, no libpython) the judges run inside the services. Raises
+    ProcessFailed.
+    """
+    if not any(DEFAULT_MODELS.glob(f"*/{CONFIG}")):
+        return
+    wheels.record("")
+    try:
+        with TemporaryDirectory() as scratch, Triton(Path(scratch), [DEFAULT_MODELS]):
+            pass
+    except ProcessFailed as error:
+        wheels.record(f"Triton does not run on this machine: {error}")
+        raise

@@ -1,0 +1,1 @@
+"""The servers as the river uses them: Kafka, Redis, the object store."""

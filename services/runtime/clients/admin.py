@@ -1,0 +1,58 @@
+"""What is asked of the Kafka cluster itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from services.runtime.clients.kafka import GROUP_PREFIX, connection, patiently
+from services.runtime.errors import DependencyDown
+from services.runtime.settings import Settings
+from services.runtime.topology import Topic
+
+
+class Admin:
+    """What is asked of the cluster itself. A context manager. Raises DependencyDown when it is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        try:
+            self._client = KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=10_000)
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka at {settings.kafka.bootstrap_servers}", error) from error
+
+    def __enter__(self) -> Admin:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def create_topics(self, topics: Iterable[Topic]) -> None:
+        """Make those that are not there."""
+        existing = set(self._client.list_topics())
+        kafka = self._settings.kafka
+        wanted = {
+            topic.name: {
+                "num_partitions": 1 if topic.by == "one" else getattr(self._settings, topic.by),
+                "replication_factor": kafka.replication_factor,
+                "configs": {"cleanup.policy": "compact"} if topic.compact else {"retention.ms": "-1"},
+            }
+            for topic in topics
+            if topic.name not in existing
+        }
+        if not wanted:
+            return
+        try:
+            self._client.create_topics(wanted, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            return  # another process made them at the same moment
+        except KafkaError as error:
+            raise DependencyDown("Kafka", error) from error
+
+    def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> offset of the next message the group will read."""
+        name = GROUP_PREFIX + group
+        found = patiently(lambda: self._client.list_group_offsets([name])[name])
+        return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}

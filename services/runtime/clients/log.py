@@ -1,0 +1,100 @@
+"""Reading topics from outside any group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from services.runtime.clients.kafka import PATIENCE_S, consumer, patiently
+from services.runtime.errors import DependencyDown
+from services.runtime.settings import Settings
+
+
+class Log:
+    """Reads topics from outside any group: for reports, lane state and the ledger. A context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._uncommitted: KafkaConsumer = None
+        try:
+            self._consumer = consumer(settings, None, max_records=5000)
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka at {settings.kafka.bootstrap_servers}", error) from error
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+        if self._uncommitted is not None:
+            self._uncommitted.close()
+
+    def topics(self) -> set[str]:
+        """Every topic that there is."""
+        found: set[str] = patiently(self._consumer.topics)
+        return found
+
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        """Its partitions; none when there is no such topic."""
+        return [TopicPartition(topic, p) for p in sorted(self._consumer.partitions_for_topic(topic) or ())]
+
+    def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> end of what is committed."""
+        wanted = [tp for topic in topics for tp in self.partitions(topic)]
+        found = patiently(lambda: self._consumer.end_offsets(wanted)) if wanted else {}
+        return {tuple(tp): end for tp, end in found.items()}
+
+    def settled_ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """As ends, once every transaction that has written there by now is decided.
+
+        A commit reaches its partitions one after another: a group's new offsets can be seen before the
+        outputs that belong to them. Who compares the two reads the offsets first and then these ends.
+        Raises DependencyDown when a transaction stays open beyond its timeout.
+        """
+        if self._uncommitted is None:
+            self._uncommitted = consumer(self._settings, None, isolation="read_uncommitted")
+        wanted = [tp for topic in topics for tp in self.partitions(topic)]
+        written = patiently(lambda: self._uncommitted.end_offsets(wanted)) if wanted else {}
+        deadline = time.monotonic() + self._settings.kafka.transaction_timeout_s + PATIENCE_S
+        while True:
+            ends = self.ends(topics)
+            if all(ends[tuple(tp)] >= end for tp, end in written.items()):
+                return ends
+            if time.monotonic() > deadline:
+                raise DependencyDown("Kafka", f"a transaction on one of {', '.join(topics)} stays open")
+            time.sleep(0.02)
+
+    def read(
+        self,
+        ranges: Mapping[tuple[str, int], tuple[int, int]],
+    ) -> Iterator[Any]:
+        """Committed records of each (topic, partition) from start (inclusive) to end (exclusive)."""
+        todo = {TopicPartition(*tp): r for tp, r in ranges.items() if r[0] < r[1]}
+        if not todo:
+            return
+        self._consumer.assign(list(todo))
+        self._consumer.resume(*self._consumer.paused())  # a partition that stays keeps its pause
+        for tp, (start, _) in todo.items():
+            self._consumer.seek(tp, start)
+        while todo:
+            for tp, records in self._consumer.poll(timeout_ms=200).items():
+                for record in records:
+                    if tp in todo and record.offset < todo[tp][1]:
+                        yield record
+            # position, not the last record: transaction markers take offsets of their own
+            done = [tp for tp, (_, end) in todo.items() if self._consumer.position(tp) >= end]
+            for tp in done:
+                del todo[tp]
+            if done:
+                self._consumer.pause(*done)
+
+    def read_all(self, *topics: str) -> Iterator[Any]:
+        """Committed records of whole topics."""
+        wanted = [tp for topic in topics for tp in self.partitions(topic)]
+        begin = patiently(lambda: self._consumer.beginning_offsets(wanted)) if wanted else {}
+        ends = self.settled_ends(topics)
+        yield from self.read({tuple(tp): (start, ends[tuple(tp)]) for tp, start in begin.items()})

@@ -1,0 +1,26 @@
+"""Clients of Redis or Valkey."""
+
+from __future__ import annotations
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from services.runtime.errors import ConfigurationError
+from services.runtime.settings import RedisSettings, secret
+
+
+def connect(settings: RedisSettings) -> redis.Redis:
+    """A client, TLS and ACL from the settings; bytes in, bytes out. No I/O yet. Raises ConfigurationError."""
+    try:
+        return redis.Redis.from_url(
+            settings.url,
+            username=settings.username,
+            password=secret(settings.password, settings.password_file),
+            socket_timeout=settings.timeout_s,
+            retry=Retry(NoBackoff(), 0),  # the runtime's loop is the one that tries again
+            socket_connect_timeout=settings.timeout_s,
+            **({"ssl_ca_certs": str(settings.ca_file)} if settings.ca_file else {}),
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"CORPUSWORKS_REDIS__URL: {error}") from error  # may hold a password

@@ -1,0 +1,97 @@
+"""A unit: one pure step over a batch of documents, and the verdicts it may return.
+
+SERVICE = Unit(
+name="rules",
+config=RulesConfig,
+build=lambda config, resources: partial(judge, config=config),
+drop_reasons=frozenset({"too_short", ...}),
+)
+
+def judge(documents: Sequence[Document], *, config: RulesConfig) -> list[Verdict]: ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+
+from contracts import Document
+from services.runtime.contracts.verdict import Drop, Verdict
+from services.runtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from services.runtime.resources import Resources
+
+
+Judge = Callable[[Sequence[Document]], Sequence[Verdict]]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A named step and how to build it.
+
+    config: a frozen dataclass that validates itself at construction; its defaults are the thresholds.
+    build: makes the judge in the process that will run it; opens clients, so never called at import.
+        The judge may change the documents it is given and returns one verdict for each, in order.
+    drop_reasons: every reason a Drop may carry; they are metric labels, so they are bounded here.
+    slice_size: most documents per call. 1 where a document's cost is unbounded (parse): the time limit
+        then holds for each and a bad one is known at once.
+    positioned: the judge reads `document.position`, and may have a method `committed(offsets)`, called with
+        {(topic, partition): offset} of what Kafka has committed, before the next batch.
+    offline: settings that let the unit run without servers, for `corpusworks apply`.
+    retracts: a verdict may carry retractions, so an earlier Emit is final only at the end of input.
+    """
+
+    name: str
+    config: type[Any]
+    build: Callable[[Any, Resources], Judge]
+    drop_reasons: frozenset[str] = field(default_factory=frozenset)
+    slice_size: int = 1000
+    positioned: bool = False
+    retracts: bool = False
+    offline: Mapping[str, Any] = field(default_factory=dict)
+
+
+def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequence[Verdict]:
+    """Call the judge, and hold it to its word: a verdict for each, drops for declared reasons only.
+
+    Raises what the judge raises, ValueError.
+    """
+    verdicts = judge(documents)
+    if len(verdicts) != len(documents):
+        raise ValueError(f"{unit.name} returned {len(verdicts)} verdicts for {len(documents)} documents")
+    for verdict in verdicts:
+        if isinstance(verdict, Drop) and verdict.reason not in unit.drop_reasons:
+            raise ValueError(f"{unit.name} dropped for {verdict.reason!r}, which is not in its drop_reasons")
+    return verdicts
+
+
+def configure(name: str, config: type[Any], values: Mapping[str, Any]) -> Any:
+    """An instance of a frozen config dataclass out of settings.
+
+    Values may be strings from the environment, where a list or a table is JSON. Raises ConfigurationError
+    naming the unit and the field.
+    """
+    unknown = set(values) - set(config.__dataclass_fields__)
+    if unknown:
+        known = ", ".join(config.__dataclass_fields__)
+        raise ConfigurationError(f"{name} has no setting {', '.join(sorted(unknown))}; it has: {known}")
+    adapter = pydantic.TypeAdapter(config)
+    with contextlib.suppress(ValueError):
+        return adapter.validate_python(dict(values))
+    try:
+        return adapter.validate_python({field: _from_json(value) for field, value in values.items()})
+    except ValueError as error:
+        raise ConfigurationError(f"settings of {name}: {error}") from error
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(("[", "{")):
+        with contextlib.suppress(ValueError):
+            return json.loads(value)
+    return value

@@ -1,0 +1,51 @@
+"""The verdicts: what may become of a document in a unit. There is no fourth outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from contracts import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """A message sent beside the document, in the same transaction.
+
+    value: None is a tombstone. spread: chooses the partition (modulo the topic's number of them).
+    """
+
+    topic: str
+    value: Message | None
+    key: bytes
+    spread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """The document goes on, as the unit left it."""
+
+    document: Document
+    also: tuple[Also, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The document leaves the river, for a reason that a person can check."""
+
+    reason: str
+    measured: float | None = None
+    threshold: float | None = None
+    detail: str = ""
+    also: tuple[Also, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The document cannot be processed: it becomes a dead letter."""
+
+    error: str
+
+
+Verdict = Emit | Drop | Reject

@@ -1,0 +1,1 @@
+"""The loops of the three kinds of services, and the transaction that ends each round."""

@@ -1,0 +1,1 @@
+"""Processes: the life of a service, its worker, health, copies."""

@@ -1,0 +1,212 @@
+"""Runs units in a process that may be killed: for time, for memory, by a crash of its own.
+
+A slice that fails is run again one document at a time; a document that fails alone becomes a dead
+letter. So a poisoned document costs one dead letter and at most `time_limit_s`: half of it for its
+slice, half for itself alone. A server that is down is not a bad document: DependencyDown goes up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+
+from services.runtime import metrics
+from services.runtime.errors import ConfigurationError, CorpusworksError, DependencyDown
+from services.runtime.logs import log
+from services.runtime.process.frames import Batch, Failed, Item, Outcome
+
+_START_LIMIT_S = 120.0  # imports and models
+_TICK_S = 0.2
+
+
+class Stopped(CorpusworksError):
+    """The batch was given up because the service stops."""
+
+
+class _Died(Exception):
+    """The worker is gone, and why. killed: by a signal that came from elsewhere."""
+
+    def __init__(self, why: str, killed: bool = False) -> None:
+        super().__init__(why)
+        self.killed = killed
+
+
+class Sandbox:
+    """The parent's side. on_tick is called several times a second while a batch runs; may raise Stopped."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        buckets: Sequence[str],
+        *,
+        slice_size: int,
+        time_limit_s: float,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._names = list(names)
+        self._buckets = list(buckets)
+        self._slice = slice_size
+        self._patience_s = time_limit_s / 2
+        self._tick = on_tick
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._items: Sequence[Item] = ()
+        self._committed: Mapping[tuple[str, int], int] = {}
+        self._sent = False
+
+    def start(self) -> None:
+        """Start the worker unless it runs.
+
+        Raises ConfigurationError when its units cannot be built, DependencyDown when a server is away
+        that they need, or when somebody killed it meanwhile: try again.
+        """
+        if self._child is not None and self._child.poll() is None:
+            return
+        self.stop()
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "services.runtime.process.worker", str(theirs.fileno())]
+        command += [",".join(self._names), ",".join(self._buckets)]
+        self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        theirs.close()
+        self._pipe = Connection(ours.detach())
+        try:
+            answer = self._receive(_START_LIMIT_S)
+        except _Died as died:
+            if died.killed:
+                raise DependencyDown("worker process", died) from died
+            raise ConfigurationError(f"the units {self._names} do not start: {died}") from died
+        if isinstance(answer, CorpusworksError):
+            self.stop()
+            raise answer
+
+    def stop(self) -> None:
+        """End the worker at once; it holds nothing that would be lost."""
+        if self._child is not None:
+            if self._child.poll() is None:
+                self._child.send_signal(signal.SIGKILL)
+            self._child.wait()
+            self._child = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+    def submit(self, items: Sequence[Item], committed: Mapping[tuple[str, int], int]) -> None:
+        """Give the worker a batch; collect() takes its outcomes before the next is submitted."""
+        self._items, self._committed = items, committed
+        self._sent = False
+        with contextlib.suppress(_Died):  # collect() will find out, and try again
+            self._send(Batch(items, self._slice, committed))
+            self._sent = True
+
+    def answered(self) -> bool:
+        """The worker has said something about the batch in hand, so collect() is worth a call."""
+        return self._pipe is None or self._pipe.poll(0)
+
+    def collect(self) -> list[Outcome]:
+        """One outcome per item of the batch, in order. Raises DependencyDown, Stopped."""
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(self._items):
+            rest = self._items[len(outcomes) :]
+            try:
+                outcomes += self._run_slices(rest)
+            except _SliceFailed as failure:
+                outcomes += failure.done
+                suspects = rest[len(failure.done) :][: self._slice]
+                log.warning("slice failed", error=str(failure), documents=len(suspects))
+                outcomes += [self._run_alone(item) for item in suspects]
+            self._sent = False
+        return outcomes
+
+    def tell(self, committed: Mapping[tuple[str, int], int]) -> None:
+        """Committed offsets alone, when no batch follows that would carry them. Raises as collect()."""
+        self.submit([], committed)
+        try:
+            self._run_slices([])
+        except _SliceFailed as failure:
+            log.warning("committed offsets were not taken", error=str(failure))
+        self._sent = False
+
+    def _run_slices(self, items: Sequence[Item]) -> list[Outcome]:
+        done: list[Outcome] = []
+        try:
+            if not self._sent:
+                self._send(Batch(items, self._slice, self._committed))
+            if self._committed:
+                self._answer()
+                self._committed = {}
+            while len(done) < len(items):
+                done += self._answer()
+        except (_Died, _Raised) as error:
+            raise _SliceFailed(str(error), done) from error
+        return done
+
+    def _run_alone(self, item: Item) -> Outcome:
+        try:
+            self._send(Batch([item], 1))
+            return self._answer()[0]
+        except _Raised as error:
+            failed = error.failed
+            return Outcome("dead", failed.unit, error=failed.error, stack=failed.stack)
+        except _Died as died:
+            return Outcome("dead", self._names[0], error=str(died))
+
+    def _send(self, batch: Batch) -> None:
+        self.start()
+        assert self._pipe is not None
+        try:
+            self._pipe.send(batch)
+        except OSError as error:
+            raise self._death() from error
+
+    def _answer(self) -> list[Outcome]:
+        answer = self._receive(self._patience_s)
+        if isinstance(answer, Failed):
+            if answer.dependency:
+                metrics.DEPENDENCY_FAILURES.labels(self._names[0], answer.dependency.split(" ")[0]).inc()
+                raise DependencyDown(answer.dependency, answer.error)
+            raise _Raised(answer)
+        if isinstance(answer, CorpusworksError):
+            raise answer
+        assert isinstance(answer, list)
+        return answer
+
+    def _receive(self, patience_s: float) -> object:
+        """The next frame. Raises _Died when the worker ends or takes too long; it is gone then."""
+        assert self._pipe is not None
+        deadline = time.monotonic() + patience_s
+        try:
+            self._tick()  # also when every answer is there before a tick has passed
+            while not self._pipe.poll(_TICK_S):
+                self._tick()
+                if time.monotonic() > deadline:
+                    self.stop()
+                    metrics.WORKER_DEATHS.labels(self._names[0]).inc()
+                    raise _Died(f"took longer than {patience_s:.0f} s (setting time_limit_s); killed")
+            return self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._death() from error
+
+    def _death(self) -> _Died:
+        status = self._child.wait() if self._child is not None else 0
+        self.stop()
+        metrics.WORKER_DEATHS.labels(self._names[0]).inc()
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+        return _Died(f"the worker process died: {how}", killed=status == -signal.SIGKILL)
+
+
+class _Raised(Exception):
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.error)
+        self.failed = failed
+
+
+class _SliceFailed(Exception):
+    def __init__(self, why: str, done: list[Outcome]) -> None:
+        super().__init__(why)
+        self.done = done

@@ -1,0 +1,125 @@
+"""Dead letters as tools know them, and the guard against a flood of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts import Document
+from services.runtime import DeadLetterFlood
+from services.runtime.loops.deadletter import ERROR_HEADER, FloodGuard, dead_letter
+from services.runtime.loops.unit import produced
+from services.runtime.process.frames import Beside, Item, Outcome
+
+DEAD, EMIT = Outcome("dead", "rules", error="ValueError: x"), Outcome("emit", "rules")
+
+
+def test_a_dead_letter_is_the_message_with_what_happened() -> None:
+    """Prevents a dead letter that cannot be put back, or that does not say whose fault it was."""
+    item = Item(b"\x00as it was\xff", "docs.raw", 3, 41)
+    letter = dead_letter(item, Outcome("dead", "parse", error="ValueError: 坏", stack="Traceback …"))
+    assert letter.topic == "docs.raw.dlq"
+    assert letter.value == item.value
+    assert {name.removeprefix(ERROR_HEADER): value.decode() for name, value in letter.headers} == {
+        "topic": "docs.raw",
+        "partition": "3",
+        "offset": "41",
+        "stage": "parse",
+        "exception.message": "ValueError: 坏",
+        "exception.stacktrace": "Traceback …",
+    }
+    assert all(name.startswith("__connect.errors.") for name, _ in letter.headers)
+
+
+def test_a_dead_letter_stays_under_the_limit_of_a_message() -> None:
+    """Prevents a stack of a megabyte from making the dead letter itself undeliverable; its end is kept."""
+    item = Item(b"x" * 900_000, "docs.raw", 0, 0)
+    letter = dead_letter(
+        item, Outcome("dead", "parse", error="坏" * 1_000_000, stack="文" * 1_000_000 + "the end")
+    )
+    size = len(letter.value or b"") + sum(len(name) + len(value) for name, value in letter.headers)
+    assert size < 1 << 20
+    assert dict(letter.headers)[ERROR_HEADER + "exception.stacktrace"].endswith(b"the end")
+
+
+def test_an_error_that_is_not_utf8_can_be_written() -> None:
+    """Prevents a file name out of an old file system, quoted in an error, from stopping the service."""
+    letter = dead_letter(
+        Item(b"x", "docs.raw", 0, 0), Outcome("dead", "parse", error="no \udcff here", stack="\ud800")
+    )
+    assert dict(letter.headers)[ERROR_HEADER + "exception.message"] == b"no \\udcff here"
+
+
+def test_the_messages_of_a_batch_in_the_order_of_its_documents() -> None:
+    """Prevents outcomes from being produced to the topic of another; retractions go with their document."""
+    items = [
+        Item(b"a", "docs.scored", 0, 5),
+        Item(b"b", "docs.scored", 0, 6),
+        Item(b"c", "docs.scored", 0, 7),
+    ]
+    outcomes = [
+        Outcome(
+            "emit",
+            "dedup",
+            uid=11,
+            topic="docs.routed",
+            value=b"A",
+            also=[Beside("docs.superseded", b"R", b"K", 99)],
+        ),
+        Outcome("dead", "dedup", error="x"),
+        Outcome("drop", "dedup", "near_duplicate", 13, "docs.rejected", b"C"),
+    ]
+    outputs = produced(items, outcomes)
+    assert [(o.topic, o.value, o.spread) for o in outputs] == [
+        ("docs.routed", b"A", 11),
+        ("docs.superseded", b"R", 99),
+        ("docs.scored.dlq", b"b", 6),
+        ("docs.rejected", b"C", 13),
+    ]
+    assert outputs[1].key == b"K"
+    with pytest.raises(ValueError, match="zip"):
+        produced(items, outcomes[:2])
+
+
+def through(guard: FloodGuard, batch: list[Outcome]) -> None:
+    """A batch that is committed."""
+    guard.check(batch)
+    guard.passed(batch)
+
+
+def test_a_flood_stops_the_service() -> None:
+    """Prevents a bug in a unit from turning the whole corpus into dead letters."""
+    guard = FloodGuard(limit=3, window=10)
+    through(guard, [EMIT] * 20 + [DEAD] * 3)
+    with pytest.raises(DeadLetterFlood, match=r"4 of the last 10 documents failed in rules; the limit is 3"):
+        guard.check([DEAD])
+
+
+def test_a_batch_that_is_aborted_and_comes_again_counts_once() -> None:
+    """Prevents a broker that aborts a few commits from making a flood of two bad documents."""
+    guard = FloodGuard(limit=3, window=10)
+    for _ in range(5):
+        guard.check([EMIT, DEAD, DEAD])
+    guard.passed([EMIT, DEAD, DEAD])
+    guard.check([DEAD])
+    with pytest.raises(DeadLetterFlood):
+        guard.check([DEAD, DEAD])
+
+
+def test_single_dead_letters_over_a_long_time_are_data() -> None:
+    """Prevents a service from stopping because of a bad document now and then."""
+    guard = FloodGuard(limit=3, window=10)
+    for _ in range(100):
+        through(guard, [EMIT] * 4 + [DEAD])
+
+
+def test_no_dead_letter_at_all_may_be_asked_for() -> None:
+    """Prevents a limit of 0 from meaning none."""
+    guard = FloodGuard(limit=0, window=10)
+    through(guard, [EMIT] * 5)
+    with pytest.raises(DeadLetterFlood, match="ValueError: x"):
+        guard.check([EMIT, DEAD, EMIT])
+
+
+def test_an_empty_document_can_be_a_dead_letter() -> None:
+    """Prevents a tombstone in an input topic from having no way out."""
+    assert dead_letter(Item(Document().SerializeToString(), "docs.raw", 0, 0), DEAD).value == b""
