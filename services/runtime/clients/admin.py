@@ -59,6 +59,14 @@ class Admin:
         except KafkaError as error:
             raise DependencyDown("Kafka", error) from error
 
+    def grow_topics(self, topics: Iterable[Topic]) -> None:
+        """Give topics by lanes as many partitions as the settings name; none is ever taken away."""
+        lanes = self._settings.lanes
+        has = {topic["name"]: len(topic["partitions"]) for topic in patiently(self._client.describe_topics)}
+        few = {t.name: lanes for t in topics if t.by == "lanes" and has.get(t.name, lanes) < lanes}
+        if few:
+            patiently(lambda: self._client.create_partitions(few))
+
     def topic_ids(self) -> dict[str, str]:
         """Kafka's id of every topic there is, by name: a topic made anew has another."""
         found = patiently(self._client.describe_topics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kafka.errors import KafkaError
 
@@ -29,8 +29,15 @@ class SourceLoop:
     """Publishes a source until it is read to the end, or SIGTERM; then `finished` tells which."""
 
     def __init__(
-        self, settings: Settings, service: Service, instance: str, broker: Broker | None = None
+        self,
+        settings: Settings,
+        service: Service,
+        instance: str,
+        *,
+        agreed: Callable[[], object] = tuple,
+        broker: Broker | None = None,
     ) -> None:
+        self._agreed = agreed
         self._broker = broker or KafkaBroker(settings)
         assert isinstance(service.definition, Source)
         self._settings = settings
@@ -52,6 +59,7 @@ class SourceLoop:
             while not self._process.stopping and not self.finished:
                 try:
                     if read is None:
+                        self._agreed()
                         self._resources.topic_ids = self._broker.topic_ids()
                         read = self._source.build(config, self._resources)
                     self._publish_all(read)
