@@ -58,7 +58,7 @@ def test_more_lanes_and_a_new_bucket_in_a_rolling_update(tmp_path: Path) -> None
         topology = river.topology.with_buckets(["zh", "en"])
         agreement.make(river.settings, topology)
         old = [river.serve(name) for name in chosen]
-        river.produce([_pooled(uid, ("zh", "en")[uid % 2], 2) for uid in range(1, 41)])
+        river.produce([_pooled(uid, ("zh", "en")[uid // 2 % 2], 2) for uid in range(1, 41)])
         _wait_until(lambda: sum(river.committed("mixer").values()) >= 40, "the mixer mixes")
         early = river.serve("mixer", instance="1", **after)
         assert early.wait(60) == EXIT_CONFIGURATION
@@ -72,7 +72,7 @@ def test_more_lanes_and_a_new_bucket_in_a_rolling_update(tmp_path: Path) -> None
             process.terminate()
             assert process.wait(30) == 0
         new = [river.serve(name, **after) for name in chosen]
-        river.produce([_pooled(uid, ("zh", "en", "maths")[uid % 3], 4) for uid in range(41, 101)])
+        river.produce([_pooled(uid, ("zh", "en", "maths")[uid // 4 % 3], 4) for uid in range(41, 101)])
         flush = Flush(run="the end").SerializeToString()
         river.produce([Produce("pool.flush", flush, partition=lane) for lane in range(4)])
         store = Resources(river.settings).store
