@@ -1,4 +1,4 @@
-"""What long tests are told: `make soak SEED=7 MINUTES=20`. The seed is printed: a failure can be had again."""
+"""What long tests are told: `make soak SEED=7 MINUTES=20`. The seed is printed, to have a failure again."""
 
 from __future__ import annotations
 
