@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from contracts import Document, Retraction
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Near, Order, compare, make_entry, position_token
-from services.dedup.index import Index, Place
+from services.dedup.index import Index
+from services.dedup.marks import Marks, Place
 from services.dedup.sketch import Sketches, sketch
 from services.runtime import Also, Drop, Emit, Reject, Verdict, topics
 
@@ -53,8 +54,9 @@ class Deduplicator:
     after an interruption cannot be told from a copy, and drops as already_seen.
     """
 
-    def __init__(self, index: Index, config: DedupConfig) -> None:
+    def __init__(self, index: Index, marks: Marks, config: DedupConfig) -> None:
         self._index = index
+        self._marks = marks
         self._config = config
 
     def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
@@ -66,8 +68,19 @@ class Deduplicator:
         sound = [number for number in range(len(documents)) if number not in verdicts]
         if sound:
             self._judge(sound, documents, verdicts)
-            self._index.sync()
         return [verdicts[number] for number in range(len(documents))]
+
+    def begin(self, offsets: Mapping[Place, int]) -> None:
+        """See Marks: before the first judgement. Raises ConfigurationError when the index has forgotten."""
+        self._marks.begin(offsets)
+
+    def reached(self, offsets: Mapping[Place, int]) -> None:
+        """Everything below these offsets has been judged and may be committed: returns when that is on disk.
+
+        To be called before each commit, with its offsets. Raises DependencyDown.
+        """
+        self._marks.reached(offsets)
+        self._marks.sync()
 
     def committed(self, offsets: Mapping[Place, int]) -> None:
         """Everything below these offsets is committed in Kafka and must not be judged again.
@@ -75,11 +88,12 @@ class Deduplicator:
         To be called after each commit, and with the group's offsets when partitions are assigned.
         Raises DependencyDown.
         """
-        self._index.commit(offsets)
+        self._marks.commit(offsets)
 
     def close(self) -> None:
         """Let go of the index."""
         self._index.close()
+        self._marks.close()
 
     def _judge(
         self, sound: Sequence[int], documents: Sequence[Document], verdicts: dict[int, Verdict]
@@ -129,7 +143,7 @@ class Deduplicator:
         if token != entry.position or not any(token):
             return False
         place = document.position
-        return place.offset >= self._index.committed((place.topic, place.partition))
+        return place.offset >= self._marks.committed_offset((place.topic_id, place.partition))
 
     def _exact(
         self,
