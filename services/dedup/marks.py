@@ -30,7 +30,7 @@ Place = tuple[str, int]  # Kafka's id of a topic, partition
 
 REBUILDING = b"rebuilding"  # stands where the generation will, until a rebuild has come to its end
 
-_LAYOUT = 2  # of all that lies in the index; raised when an older index can no longer be read
+LAYOUT = 2  # of all that lies in the index; raised when an older index can no longer be read
 _REBUILD = (
     "stop dedup and run `corpusworks dedup rebuild` (with the --out of the run, if it has one): it makes "
     "the index again from the dedup.log of this Kafka"
@@ -70,7 +70,7 @@ class Marks(Protocol):
 
 def layout(config: DedupConfig) -> str:
     """What all that read or write one index must have alike."""
-    return f"{_LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards}"
+    return f"{LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards}"
 
 
 def new_generation(config: DedupConfig) -> bytes:
@@ -117,9 +117,9 @@ def _behind(place: Place, shard: int | None, stands: int, offset: int) -> str:
     where = "" if shard is None else f" in shard {shard}"
     return (
         f"has forgotten something: of partition {place[1]} of topic {place[0]} it has judged what is below "
-        f"offset {stands}{where}, and Kafka has committed {offset}. An older copy of it was restored, the end "
-        "of its append-only file was lost, it was failed over to a replica that had less, or the group's "
-        "offsets were set forward by hand"
+        f"offset {stands}{where}, and Kafka has committed {offset}. An older copy of it was restored, the "
+        "end of its append-only file was lost, it was failed over to a replica that had less, or the "
+        "group's offsets were set forward by hand"
     )
 
 
@@ -256,16 +256,15 @@ class RedisMarks:
         """
         with self._server.connected() as shards:
             reached = found_in(shards[:1], self._config)[0].reached
-            told: Any = shards[0].hgetall(key(self._config, 0, "committed"))
-        committed = {_place(name): int(offset) for name, offset in told.items()}
+            committed = offsets_in(shards[0], key(self._config, 0, "committed"))
         ours = {topic for topic, _ in offsets}
         for (topic, partition), offset in reached.items():
             if topic not in ours and committed.get((topic, partition), 0) < offset:
                 raise refusal(
                     self._config,
-                    f"has judged documents of partition {partition} of topic {topic} up to offset {offset} that "
-                    "were not committed there, and now reads another topic: units were joined otherwise while "
-                    "documents were under way",
+                    f"has judged documents of partition {partition} of topic {topic} up to offset {offset} "
+                    "that were not committed there, and now reads another topic: units were joined otherwise "
+                    "while documents were under way",
                 )
         self._topics |= ours
 
@@ -379,9 +378,20 @@ def found_in(shards: Sequence[redis.Redis], config: DedupConfig) -> list[Shard]:
     found = []
     for shard, connection in enumerate(shards):
         made: Any = connection.get(key(config, shard, "generation"))
-        reached: Any = connection.hgetall(key(config, shard, "reached"))
-        found.append(Shard(made, {_place(name): int(offset) for name, offset in reached.items()}))
+        found.append(Shard(made, offsets_in(connection, key(config, shard, "reached"))))
     return found
+
+
+def offsets_in(connection: redis.Redis, name: str) -> dict[Place, int]:
+    """The offsets of a hash, by place."""
+    found: Any = connection.hgetall(name)
+    return {_place(field): int(offset) for field, offset in found.items()}
+
+
+def put_offsets(connection: redis.Redis, name: str, offsets: Mapping[Place, int]) -> None:
+    """Set them, whatever stood there."""
+    if offsets:
+        connection.hset(name, mapping={_field(place): offset for place, offset in offsets.items()})
 
 
 def _field(place: Place) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -129,9 +129,9 @@ class RedisIndex:
     ) -> Iterator[tuple[Sequence[int], bytes]]:
         """Run an operation over records, each in the shard of its key; (their numbers, the answer)."""
         shards: list[list[int]] = [[] for _ in range(self._config.shards)]
-        for number, key in enumerate(keys):
+        for number, word in enumerate(keys):
             # by the high bits, since the low ones choose the hash within a table
-            shards[(key >> 32) * self._config.shards >> 32].append(number)
+            shards[(word >> 32) * self._config.shards >> 32].append(number)
         chunks = [
             (index, numbers[at : at + _CHUNK])
             for index, numbers in enumerate(shards)
