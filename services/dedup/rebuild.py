@@ -149,8 +149,8 @@ def _require_layout(record: DedupRecord, config: DedupConfig) -> None:
     if record.layout != LAYOUT or rest or num_bands not in (0, config.bands):
         raise ConfigurationError(
             f"dedup.log was written with layout {record.layout} and {num_bands} bands, and this is layout "
-            f"{LAYOUT} with {config.bands} bands: set units.dedup.bands back, or rebuild with the release that "
-            "wrote it"
+            f"{LAYOUT} with {config.bands} bands: set units.dedup.bands back, or rebuild with the release "
+            "that wrote it"
         )
 
 

@@ -51,8 +51,19 @@ class Admin:
         except KafkaError as error:
             raise DependencyDown("Kafka", error) from error
 
+    def topic_ids(self) -> dict[str, str]:
+        """Kafka's id of every topic there is, by name: a topic made anew has another."""
+        found = patiently(self._client.describe_topics)
+        return {topic["name"]: str(topic["topic_id"]) for topic in found}
+
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the next message the group will read."""
         name = GROUP_PREFIX + group
         found = patiently(lambda: self._client.list_group_offsets([name])[name])
         return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}
+
+    def members(self, group: str) -> int:
+        """How many processes are in the group; one that just went counts until its session is over."""
+        name = GROUP_PREFIX + group
+        found = patiently(lambda: self._client.describe_groups([name])[name])
+        return len(found["members"])
