@@ -122,7 +122,7 @@ def _committed(settings: Settings, chain: Chain) -> dict[tuple[str, int], int]:
 
 
 def _wait_for_its_end(settings: Settings, chain: Chain, console: Console) -> None:
-    """Until no member is in the group: one that has gone is kept for its session. Raises ConfigurationError."""
+    """Until nobody is in the group: who has gone is kept for its session. Raises ConfigurationError."""
     from services.runtime.clients.admin import Admin
 
     deadline = time.monotonic() + settings.kafka.session_timeout_s + _SHOW_S
@@ -131,8 +131,7 @@ def _wait_for_its_end(settings: Settings, chain: Chain, console: Console) -> Non
         while members := admin.members(chain.name):
             if time.monotonic() > deadline:
                 raise ConfigurationError(
-                    f"dedup runs: {members} process(es) of {'+'.join(s.name for s in chain.services)} are in the "
-                    "consumer group. Stop them first"
+                    f"dedup runs: {members} process(es) are in the group of {chain.name}. Stop them first"
                 )
             if not told:
                 console.print("Waiting for the session of a process that was stopped …")
