@@ -183,8 +183,11 @@ class UnitLoop:
     def _collect(self) -> list[Outcome]:
         if self._in_hand is None:
             return []
-        self._in_hand = None
-        return self._sandbox.collect()
+        done, self._in_hand = self._in_hand, None
+        outcomes = self._sandbox.collect()
+        if self._positioned:  # before Kafka knows it: units never know less than is committed
+            self._sandbox.reach(by_topic_id(_offsets(done.items), self._topic_ids))
+        return outcomes
 
     def _pace(self, num_documents: int, seconds: float) -> None:
         """Size the next batch to about what is done in _SLOW_BATCH_S: commits neither rare nor costly."""
@@ -194,7 +197,7 @@ class UnitLoop:
     def _begin_commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
         assert self._intake is not None
         self._flood.check(outcomes)
-        offsets = {TopicPartition(item.topic, item.partition): item.offset + 1 for item in done.items}
+        offsets = _offsets(done.items)
         outputs = produced(done.items, outcomes, self._topic_ids.get(self._chain.input, ""))
         member = self._intake.consumer.group_metadata()  # as it is now: who loses partitions later is refused
         ended = self._committer.submit(self._transactions.commit, outputs, offsets, member)
@@ -249,6 +252,7 @@ class UnitLoop:
             return
         assert self._intake is not None
         if self._positioned:
+            self._sandbox.reach(by_topic_id(passed, self._topic_ids))
             self._sandbox.tell(by_topic_id(passed, self._topic_ids))
         try:
             self._intake.consumer.commit_offsets(passed)
@@ -309,6 +313,11 @@ class UnitLoop:
         metrics.LAG.labels(name).set(lag)
         summary = Counter(o.outcome for o in outcomes)
         log.info("batch", documents=len(items), seconds=round(seconds, 3), lag=lag, **summary)
+
+
+def _offsets(items: Sequence[Item]) -> dict[TopicPartition, int]:
+    """What is to be committed when these are done."""
+    return {TopicPartition(item.topic, item.partition): item.offset + 1 for item in items}
 
 
 def produced(items: Sequence[Item], outcomes: Sequence[Outcome], topic_id: str) -> list[Produce]:

@@ -60,6 +60,10 @@ class Units:
         """Tell the judges that keep state outside Kafka; there is no outcome."""
         return self._tell("committed", offsets)
 
+    def reached(self, offsets: Mapping[Place, int]) -> list[Outcome]:
+        """Let them write down that all below these offsets is judged: they will be committed."""
+        return self._tell("reached", offsets)
+
     def _tell(self, what: str, offsets: Mapping[Place, int]) -> list[Outcome]:
         for unit, judge in self._judges:
             if unit.positioned and hasattr(judge, what):
@@ -202,6 +206,8 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
             pipe.send(answer)
             if isinstance(answer, Failed):
                 break
+        if batch.reached:
+            pipe.send(_attempt(units, partial(units.reached, batch.reached)))
     resources.close()
 
 
