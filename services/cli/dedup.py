@@ -94,10 +94,8 @@ def _config(settings: Settings) -> DedupConfig:
 def _chain(settings: Settings) -> Chain:
     """The units that dedup runs with: its group is theirs, and its input. Raises ConfigurationError."""
     topology = topology_of(settings)
-    for names in topology.processes:
-        if _UNIT in names:
-            return topology.chain(names)
-    raise ConfigurationError("no process of the topology runs dedup")
+    joined = [names for names in topology.processes if _UNIT in names]
+    return topology.chain(joined[0] if joined else [_UNIT])
 
 
 def _topic_ids(settings: Settings) -> dict[str, str]:
