@@ -29,6 +29,8 @@ class DedupConfig:
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
+    durable: a server without an append-only file is refused; false accepts that the index has to be
+        rebuilt whenever that server restarts.
     """
 
     index: Literal["redis", "memory"] = "redis"
@@ -39,6 +41,7 @@ class DedupConfig:
     shards: int = 1
     prefix: str = "dedup"
     sync_timeout_s: float = 5.0
+    durable: bool = True
 
     def __post_init__(self) -> None:
         for name, value in {"threshold": self.threshold, **self.category_thresholds}.items():

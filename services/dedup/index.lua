@@ -1,7 +1,8 @@
 -- The index in Redis: one script, one operation a call, all arguments and answers packed binary.
 --
 -- KEYS[1]  base name of a table; all keys of a call begin with it and share its hash tag
--- ARGV[1]  operation   ARGV[2]  records of the operation, back to back
+-- KEYS[2]  where the generation of the index stands
+-- ARGV[1]  operation   ARGV[2]  records of the operation, back to back   ARGV[3]  generation
 --
 -- A table is a row of hashes that grows one hash at a time (linear hashing, Litwin 1980): with N of
 -- them a field lives in number (a mod 2low), or that less low when it is not below N, where a is the
@@ -12,6 +13,10 @@
 
 local LOAD = 32
 local CROWD = 56 -- bytes of uids in one band's field; a band with more members moves to a string
+
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then
+  return redis.error_reply('GENERATION the index is another one, or gone')
+end
 
 local base = KEYS[1]
 local unpack_words = struct.unpack

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from services.dedup.entry import Entry, Order
-
-Place = tuple[str, int]  # topic, partition
 
 
 class Index(Protocol):
@@ -36,15 +34,6 @@ class Index(Protocol):
     def bury(self, deaths: Sequence[tuple[int, int]]) -> list[int]:
         """(document, killer) in: the first killer of each document stands, and is returned."""
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
-        """Everything below these offsets is done with; an offset never goes back."""
-
-    def committed(self, place: Place) -> int:
-        """The offset below which everything is done with; 0 when none is known."""
-
-    def sync(self) -> None:
-        """Return when what was written survives a crash of the server, where it can promise that."""
-
     def close(self) -> None:
         """Let go of the server."""
 
@@ -57,7 +46,6 @@ class MemoryIndex:
         self._holders: dict[int, Order] = {}
         self._bands: dict[int, list[int]] = {}
         self._killers: dict[int, int] = {}
-        self._committed: dict[Place, int] = {}
 
     def put(self, entries: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
@@ -95,18 +83,6 @@ class MemoryIndex:
     def bury(self, deaths: Sequence[tuple[int, int]]) -> list[int]:
         """As Index."""
         return [self._killers.setdefault(uid, killer) for uid, killer in deaths]
-
-    def commit(self, offsets: Mapping[Place, int]) -> None:
-        """As Index."""
-        for place, offset in offsets.items():
-            self._committed[place] = max(offset, self.committed(place))
-
-    def committed(self, place: Place) -> int:
-        """As Index."""
-        return self._committed.get(place, 0)
-
-    def sync(self) -> None:
-        """Memory promises nothing."""
 
     def close(self) -> None:
         """Nothing to let go of."""

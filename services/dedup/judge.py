@@ -19,10 +19,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from contracts import Document, Retraction
+from services.dedup import log
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Near, Order, compare, make_entry, position_token
-from services.dedup.index import Index, Place
+from services.dedup.index import Index
+from services.dedup.marks import Marks, Place
 from services.dedup.sketch import Sketches, sketch
 from services.runtime import Also, Drop, Emit, Reject, Verdict, topics
 
@@ -39,6 +43,8 @@ class _Case:
     document: Document
     entry: Entry  # the one that stands
     fresh: bool  # this is its first sight
+    exact: int = 0  # key of its text, under its threshold
+    bands: bytes = b""  # those that it is entered into
     holder: Order = (0.0, 0, 0)  # the best with exactly its text, once asked for
 
     @property
@@ -53,8 +59,9 @@ class Deduplicator:
     after an interruption cannot be told from a copy, and drops as already_seen.
     """
 
-    def __init__(self, index: Index, config: DedupConfig) -> None:
+    def __init__(self, index: Index, marks: Marks, config: DedupConfig) -> None:
         self._index = index
+        self._marks = marks
         self._config = config
 
     def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
@@ -66,8 +73,19 @@ class Deduplicator:
         sound = [number for number in range(len(documents)) if number not in verdicts]
         if sound:
             self._judge(sound, documents, verdicts)
-            self._index.sync()
         return [verdicts[number] for number in range(len(documents))]
+
+    def begin(self, offsets: Mapping[Place, int]) -> None:
+        """See Marks: before the first judgement. Raises ConfigurationError when the index has forgotten."""
+        self._marks.begin(offsets)
+
+    def reached(self, offsets: Mapping[Place, int]) -> None:
+        """Everything below these offsets has been judged and may be committed: returns when that is on disk.
+
+        To be called before each commit, with its offsets. Raises DependencyDown.
+        """
+        self._marks.reached(offsets)
+        self._marks.sync()
 
     def committed(self, offsets: Mapping[Place, int]) -> None:
         """Everything below these offsets is committed in Kafka and must not be judged again.
@@ -75,11 +93,12 @@ class Deduplicator:
         To be called after each commit, and with the group's offsets when partitions are assigned.
         Raises DependencyDown.
         """
-        self._index.commit(offsets)
+        self._marks.commit(offsets)
 
     def close(self) -> None:
         """Let go of the index."""
         self._index.close()
+        self._marks.close()
 
     def _judge(
         self, sound: Sequence[int], documents: Sequence[Document], verdicts: dict[int, Verdict]
@@ -120,7 +139,9 @@ class Deduplicator:
             if old is not None and not self._again(documents[number], old):
                 verdicts[number] = Drop("already_seen", detail=f"uid {old.uid:016x} came in before")
             else:
-                cases.append(_Case(number, documents[number], old or new, fresh=old is None))
+                entry = old or new
+                exact = (int(sketches.exact[sound.index(number)]) + entry.threshold * _SPREAD) % _WORD
+                cases.append(_Case(number, documents[number], entry, old is None, exact))
         return cases
 
     def _again(self, document: Document, entry: Entry) -> bool:
@@ -129,7 +150,7 @@ class Deduplicator:
         if token != entry.position or not any(token):
             return False
         place = document.position
-        return place.offset >= self._index.committed((place.topic, place.partition))
+        return place.offset >= self._marks.committed_offset((place.topic_id, place.partition))
 
     def _exact(
         self,
@@ -146,17 +167,15 @@ class Deduplicator:
         """
         if not cases:
             return []
-        keys = [
-            (int(sketches.exact[row[case.number]]) + case.entry.threshold * _SPREAD) % _WORD for case in cases
-        ]
-        best = self._index.hold(keys, [case.entry.order for case in cases])
+        best = self._index.hold([case.exact for case in cases], [case.entry.order for case in cases])
         rest = []
         for case, holder in zip(cases, best, strict=True):
             held = replace(case, holder=holder)
             if held.fresh and held.beaten:
-                verdicts[held.number] = _exact_duplicate(holder)
+                verdicts[held.number] = _exact_duplicate(holder, (_sighting(held),))
             else:
-                rest.append(held)
+                bands = sketches.bands[row[case.number]].astype("<u8").view(np.uint8).reshape(-1, 8)[:, :6]
+                rest.append(replace(held, bands=bands.tobytes()))
         return rest
 
     def _settle(
@@ -195,6 +214,10 @@ def _exact_duplicate(holder: Order, also: tuple[Also, ...] = ()) -> Drop:
     return Drop("exact_duplicate", 1.0, 1.0, detail, also)
 
 
+def _sighting(case: _Case) -> Also:
+    return log.sighting(case.entry.uid, case.entry.pack(), case.exact, case.bands)
+
+
 def _retraction(retraction: Retraction) -> Also:
     key = retraction.uid.to_bytes(8, "big")
     return Also(topics.SUPERSEDED, retraction, key, retraction.uid)
@@ -203,11 +226,14 @@ def _retraction(retraction: Retraction) -> Also:
 def _verdict(case: _Case, neighbours: Sequence[Near], deaths: Mapping[tuple[int, int], int]) -> Verdict:
     uid = case.entry.uid
     duplicates = [near for near in neighbours if near.duplicate]
-    retractions = tuple(
-        _retraction(Retraction(uid=near.entry.uid, superseded_by=uid, similarity=near.similarity))
-        for near in duplicates
-        if deaths.get((near.entry.uid, uid)) == uid
-    )
+    also = [_sighting(case)]
+    if deaths.get((uid, uid)) == uid:
+        also.append(log.death(uid, uid, retracted=False))
+    for near in duplicates:
+        if deaths.get((near.entry.uid, uid)) == uid:
+            said = Retraction(uid=near.entry.uid, superseded_by=uid, similarity=near.similarity)
+            also += [log.death(near.entry.uid, uid, retracted=True), _retraction(said)]
+    retractions = tuple(also)
     if case.beaten:
         return _exact_duplicate(case.holder, retractions)
     better = [near for near in duplicates if near.entry.order > case.entry.order]

@@ -2,30 +2,28 @@
 
 Three tables (documents, exact texts, bands) in each shard, see index.lua. A step is one pipeline with
 one script call for each shard and chunk; a chunk keeps the server busy for at most some 10 ms, so
-that other clients are not held up. All writes and the final WAITAOF go over one connection, since
-the server waits for what the asking connection wrote.
+that other clients are not held up. Each call names the generation of the index, so that a server which
+was emptied is noticed and not filled again.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from services.dedup.config import DedupConfig
 from services.dedup.entry import SIZE, Entry, Order
-from services.dedup.index import Place
-from services.runtime import ConfigurationError, DependencyDown
+from services.dedup.marks import gone
+from services.dedup.server import Server, key
 
 if TYPE_CHECKING:
     import redis
 
-_FORMAT = 1  # of the index; raised when an older index can no longer be read
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
 _CACHE = 50_000  # entries, and killers, remembered by this process; they never change
 _LINK = np.dtype([("number", "<u4"), ("uid", "<u8"), ("key", "<u4")])
@@ -35,17 +33,20 @@ _UID = struct.Struct("<Q")
 
 
 class RedisIndex:
-    """Connects on first use. Raises DependencyDown from each step, ConfigurationError from the first."""
+    """Connects on first use. Raises DependencyDown, ConfigurationError when the index has forgotten.
 
-    def __init__(self, client: redis.Redis, config: DedupConfig) -> None:
-        self._client = client
+    generation: asked at each call for that of the index, see Marks.
+    """
+
+    def __init__(self, server: Server, config: DedupConfig, generation: Callable[[], bytes]) -> None:
+        self._server = server
         self._config = config
-        self._connection: redis.Redis | None = None
+        self._generation = generation
         self._sha = ""
-        self._durable = True
         self._source = Path(__file__).with_name("index.lua").read_text()
         self._entries: dict[int, Entry] = {}
         self._killers: dict[int, int] = {}
+        server.when_opened(self._examine)
 
     def put(self, entries: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
@@ -119,45 +120,18 @@ class RedisIndex:
                 self._killers[asked[number][0]] = killer
         return [self._killers[uid] for uid, _ in deaths]
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
-        """As Index."""
-        later = [f"{topic}:{partition}" for topic, partition in offsets]
-        if later:
-            with self._connected() as connection:
-                connection.eval(_COMMIT, 1, self._key(0, "committed"), *_pairs(later, offsets.values()))
-
-    def committed(self, place: Place) -> int:
-        """As Index."""
-        with self._connected() as connection:
-            offset: Any = connection.hget(self._key(0, "committed"), f"{place[0]}:{place[1]}")
-        return int(offset or 0)
-
-    def sync(self) -> None:
-        """As Index: WAITAOF where the server knows it (Valkey, Redis 7.2) and keeps such a file.
-
-        With `appendfsync everysec`, Redis 7.4 and Valkey to 9.1 at least answer when the file is written
-        but not yet on disk (redis/redis#13793): that outlives the process, a power cut only `always`.
-        """
-        wait_ms = int(self._config.sync_timeout_s * 1000)
-        with self._connected() as connection:
-            answer = connection.waitaof(1, 0, wait_ms) if self._durable else [1]
-        if int(answer[0]) < 1:
-            raise DependencyDown("redis", f"append-only file not on disk after {wait_ms} ms")
-
     def close(self) -> None:
         """As Index."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._server.close()
 
     def _call(
         self, operation: str, table: str, keys: Sequence[int], records: Sequence[bytes]
     ) -> Iterator[tuple[Sequence[int], bytes]]:
         """Run an operation over records, each in the shard of its key; (their numbers, the answer)."""
         shards: list[list[int]] = [[] for _ in range(self._config.shards)]
-        for number, key in enumerate(keys):
+        for number, word in enumerate(keys):
             # by the high bits, since the low ones choose the hash within a table
-            shards[(key >> 32) * self._config.shards >> 32].append(number)
+            shards[(word >> 32) * self._config.shards >> 32].append(number)
         chunks = [
             (index, numbers[at : at + _CHUNK])
             for index, numbers in enumerate(shards)
@@ -173,85 +147,34 @@ class RedisIndex:
 
         if not calls:
             return []
-        with self._connected() as connection:
+        with self._server.connected() as shards:
             try:
-                return self._pipeline(connection, operation, table, calls)
+                return self._pipeline(shards[0], operation, table, calls)
             except redis.exceptions.NoScriptError:
-                self._sha = str(connection.script_load(self._source))
-                return self._pipeline(connection, operation, table, calls)
+                self._sha = str(shards[0].script_load(self._source))
+                return self._pipeline(shards[0], operation, table, calls)
+            except redis.exceptions.ResponseError as error:
+                if "GENERATION" in str(error):
+                    raise gone(self._config) from error
+                raise
 
     def _pipeline(
         self, connection: redis.Redis, operation: str, table: str, calls: Sequence[tuple[int, bytes]]
     ) -> list[bytes]:
         pipeline = connection.pipeline(transaction=False)
         for shard, records in calls:
-            pipeline.evalsha(self._sha, 1, self._key(shard, table), operation, records)
+            keys = [key(self._config, shard, table), key(self._config, shard, "generation")]
+            pipeline.evalsha(self._sha, 2, *keys, operation, records, self._generation())
         return pipeline.execute()
 
-    @contextmanager
-    def _connected(self) -> Iterator[redis.Redis]:
-        """The one connection, opened and examined on first use; every trouble becomes DependencyDown."""
-        import redis
-
-        try:
-            if self._connection is None:
-                self._connection = self._open()
-            yield self._connection
-        except (redis.RedisError, OSError) as error:
-            self._entries.clear()  # the server may come back without what was written last
-            self._killers.clear()
-            self.close()  # and otherwise set up
-            raise DependencyDown("redis", error) from error
-
-    def _open(self) -> redis.Redis:
-        connection: redis.Redis = self._client.client()  # type: ignore[no-untyped-call]
-        self._sha = str(connection.script_load(self._source))
-        self._examine(connection)
-        return connection
-
-    def _examine(self, connection: redis.Redis) -> None:
-        """Refuse a server that would forget, or an index that was laid out otherwise."""
-        import redis
-
-        memory: Any = connection.info("memory")
-        if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
-            raise ConfigurationError(
-                f"redis evicts keys ({memory['maxmemory_policy']}), so dedup would forget documents: "
-                "set maxmemory-policy noeviction"
-            )
-        config = self._config
-        layout = f"{_FORMAT} bands={config.bands} rows={config.rows} shards={config.shards}"
-        connection.setnx(self._key(0, "layout"), layout)
-        stands: Any = connection.get(self._key(0, "layout"))
-        if stands.decode() != layout:
-            raise ConfigurationError(
-                f"the dedup index {config.prefix} was made with {stands.decode()} and the settings say "
-                f"{layout}: set them back, or choose another units.dedup.prefix for a new index"
-            )
-        try:
-            connection.waitaof(0, 0, 1)
-            persistence: Any = connection.info("persistence")
-            self._durable = bool(persistence.get("aof_enabled"))
-        except redis.ResponseError:
-            self._durable = False
-
-    def _key(self, shard: int, name: str) -> str:
-        return f"{self._config.prefix}{{{shard}}}:{name}:"
+    def _examine(self, shards: Sequence[redis.Redis]) -> None:
+        """Each new connection: the server may have come back without what was written last."""
+        self._entries.clear()
+        self._killers.clear()
+        for connection in {id(each): each for each in shards}.values():
+            self._sha = str(connection.script_load(self._source))
 
     def _remember(self, entry: Entry) -> None:
         if len(self._entries) >= _CACHE:
             self._entries.clear()
         self._entries[entry.uid] = entry
-
-
-# Pairs (place, offset): each offset only ever grows.
-_COMMIT = """
-for i = 1, #ARGV, 2 do
-  local stands = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or -1)
-  if tonumber(ARGV[i + 1]) > stands then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-end
-"""
-
-
-def _pairs(names: Sequence[str], offsets: Collection[int]) -> list[str]:
-    return [text for name, offset in zip(names, offsets, strict=True) for text in (name, str(offset))]
