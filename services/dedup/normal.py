@@ -34,10 +34,11 @@ _BLOCKS = (
     ("{#", "#}"), ("@*", "*@"), ("%{", "%}"), ('"""', '"""'), ("'''", "'''"), ("=begin", "\n=end"),
     ("=pod", "\n=cut"), ("=head", "\n=cut"),
 )  # fmt: skip
-# A line that is a comment from its start to its end. Directives, attributes and selectors begin with # as well.
+# A line that is a comment as a whole. Directives, attributes and selectors begin with # as well.
 _COMMENT_LINE = re.compile(
     r"""[ \t]*(?:
-    \#(?! !?\[ | (?:include|import|define|undef|if|ifn?def|pragma|error|warning|line|region|use|using)\b | [\w-]+.*\{ )
+    \#(?! !?\[ | [\w-]+.*\{
+        | (?:include|import|define|undef|if|ifn?def|pragma|error|warning|line|region|use|using)\b )
     | // | --(?!\[) | ; | %(?!\{) | \|\| | \*> | \*(?=[ \t*]|$) | :: | '(?!'') | "(?=[ \t*=-]|$)
     | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.[ \t] | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
     ).*\n?""",

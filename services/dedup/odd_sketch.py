@@ -45,7 +45,7 @@ class OddSketch:
         return cls(level, count, value[_HEAD.size : SIZE])
 
 
-class Oddly:
+class Shingles:
     """The shingles of one text, from which its sketch at any level is made."""
 
     def __init__(self, text: str) -> None:

@@ -31,7 +31,7 @@ _LONG = 1 << 14  # characters; a text of more that leaves bins empty repeats its
 _EMPTY = np.uint64(2**64 - 1)
 
 
-def _constants(seed: int, count: int) -> Words:
+def constants(seed: int, count: int) -> Words:
     """Odd 64-bit numbers, by splitmix64 (Steele et al. 2014)."""
     x = (np.arange(1, count + 1, dtype=np.uint64) + np.uint64(seed << 32)) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -39,10 +39,10 @@ def _constants(seed: int, count: int) -> Words:
     return (x ^ (x >> np.uint64(31))) | np.uint64(1)
 
 
-_CHARACTER = _constants(1, SHINGLE)
-_ROUND = _constants(2, _ROUNDS)
-_FILL = _constants(3, BINS)
-_BAND = _constants(4, BINS)
+_CHARACTER = constants(1, SHINGLE)
+_ROUND = constants(2, _ROUNDS)
+_FILL = constants(3, BINS)
+_BAND = constants(4, BINS)
 _FINISH = np.uint64(0xD6E8FEB86659FD93)
 
 
