@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from contracts import Document
 from services.dedup.entry import Entry, Near, Order
@@ -11,7 +12,7 @@ from services.dedup.page import Page
 from services.dedup.sketch import Words
 
 
-@dataclass(slots=True)
+@dataclass
 class Case:
     """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
 
@@ -39,11 +40,17 @@ class Case:
         """By a better document with exactly its text."""
         return self.holder > self.entry.order
 
-    @property
+    # Asked for when `near` is known.
+    @cached_property
     def better(self) -> Near | None:
         """The best of its better near-duplicates."""
         found = [near for near in self.near if near.duplicate and near.entry.order > self.entry.order]
         return max(found, key=lambda near: near.entry.order, default=None)
+
+    @cached_property
+    def worse(self) -> list[Near]:
+        """Near-duplicates that it beats."""
+        return [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]
 
     @property
     def killer(self) -> int | None:
@@ -51,8 +58,3 @@ class Case:
         if self.beaten:
             return self.holder[2]
         return self.better.entry.uid if self.better else None
-
-    @property
-    def worse(self) -> list[Near]:
-        """Near-duplicates that it beats."""
-        return [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]

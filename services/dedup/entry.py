@@ -105,14 +105,19 @@ class Near:
         return self.similarity >= self.threshold and not self.duplicate
 
 
-def compare(entry: Entry, others: Sequence[Entry]) -> list[Near]:
-    """Each of the others with its likeness to entry. Symmetric: near(a, b) is near(b, a)."""
+def compare(entry: Entry, others: Sequence[Entry], below: float = 1.0) -> list[Near]:
+    """Each of the others with its likeness to entry. Symmetric: near(a, b) is near(b, a).
+
+    Left out are those whose likeness is further below the threshold than that.
+    """
     if not others:
         return []
-    alike = similarity(bits_of([entry]), bits_of(others))
+    alike = similarity(bits_of([entry]), bits_of(others)).tolist()
+    thresholds = [max(entry.threshold, other.threshold) / _STEPS for other in others]
     return [
-        Near(other, value, max(entry.threshold, other.threshold) / _STEPS)
-        for other, value in zip(others, alike.tolist(), strict=True)
+        Near(other, value, threshold)
+        for other, value, threshold in zip(others, alike, thresholds, strict=True)
+        if value >= threshold - below
     ]
 
 

@@ -15,7 +15,7 @@
 local LOAD, FEWEST = 44, 256
 -- A band's field holds the uids of its members, 8 bytes each, and these are the FOUNDERS that never leave
 -- it. Later ones are kept beside it, with their order: the best BEST of them.
-local FOUNDERS, BEST = 7 * 8, 25 * 16
+local FOUNDERS, BEST = 7 * 8, 9 * 16
 
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then
   return redis.error_reply('GENERATION the index is another one, or gone')

@@ -25,7 +25,7 @@ from services.dedup.sketch import standard_error
 _COMPANY = 4  # others in one band, from which on a page keeps a long sketch for those that will come
 _FALSE_ALARMS = 0.01  # share of pages that may drop for an estimate that is too high by chance
 _PLAIN = (
-    0.1  # who is so far below the threshold by the short sketch (3 standard errors) is not looked at again
+    0.07  # two standard errors: who is so far below the threshold by the short sketch is not looked at again
 )
 
 
@@ -35,76 +35,72 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
         return
     met = index.link([case.entry.order for case in cases], np.array([case.bands for case in cases]))
     entries = index.fetch(set().union(*(each.uids for each in met)))
-    others = {
-        case.entry.uid: [entries[uid] for uid in sorted(found.uids) if uid in entries]
-        for case, found in zip(cases, met, strict=True)
-    }
-    company = []
+    company, crowd = [], []
     for case, found in zip(cases, met, strict=True):
+        others = [entries[uid] for uid in sorted(found.uids) if uid in entries]
         case.linked, case.crowded, case.missed = True, found.most >= FOUNDERS, found.missed
-        case.near = compare(case.entry, others[case.entry.uid])
-        if found.most >= _COMPANY:
-            company.append(case)
-    if company:
-        _look_closer(index, company, others)
+        if case.crowded:
+            crowd.append((case, others))
+        else:
+            case.near = compare(case.entry, others)
+            if found.most >= _COMPANY:
+                company.append(case)
+    if company or crowd:
+        _look_closer(index, company, crowd)
 
 
-def _look_closer(index: Index, cases: Sequence[Case], others: Mapping[int, Sequence[Entry]]) -> None:
-    shingles = {case.number: Shingles(case.text) for case in cases}
-    opened = index.open_pages(
-        {
-            case.entry.uid: Page(
-                shingles[case.number].sketch(),
-                rare_keys(case.minima, bits_of(others[case.entry.uid])) if case.crowded else (),
-            )
-            for case in cases
-        }
-    )
-    crowd = [case for case in cases if case.crowded]
-    for case in cases:
+def _look_closer(
+    index: Index, company: Sequence[Case], crowd: Sequence[tuple[Case, Sequence[Entry]]]
+) -> None:
+    """Keep a page of each, for those that will come; and verify whom those in a crowd have met."""
+    shingles = {case.number: Shingles(case.text) for case in (*company, *(case for case, _ in crowd))}
+    pages = {case.entry.uid: Page(shingles[case.number].sketch()) for case in company}
+    for case, others in crowd:
+        rare = rare_keys(case.minima, bits_of(others))
+        pages[case.entry.uid] = Page(shingles[case.number].sketch(), rare)
+    opened = index.open_pages(pages)
+    for case in (*company, *(case for case, _ in crowd)):
         case.page = opened[case.entry.uid]
-    _meet_by_rare_keys(index, crowd)
-    asked = {case.number: _asked(case) for case in crowd}
-    pages = index.fetch_pages(set().union(*asked.values()) if asked else set())
-    for case in crowd:
-        case.near = _verified(case, shingles[case.number], asked[case.number], pages)
+    _meet(index, crowd)
+    asked = {near.entry.uid for case, _ in crowd for near in case.near}
+    known = index.fetch_pages(asked)
+    for case, _ in crowd:
+        case.near = _verified(case.near, shingles[case.number], known)
 
 
-def _meet_by_rare_keys(index: Index, crowd: Sequence[Case]) -> None:
+def _meet(index: Index, crowd: Sequence[tuple[Case, Sequence[Entry]]]) -> None:
+    """By rare keys as well; of all whom they met, those that may be near-duplicates by the short sketch."""
+    if not crowd:
+        return
     keys = np.zeros((len(crowd), RARE), np.uint64)
-    for row, case in zip(keys, crowd, strict=True):
+    for row, (case, _) in zip(keys, crowd, strict=True):
         rare = case.page.rare if case.page else ()
         row[: len(rare)] = rare
-    met = index.link([case.entry.order for case in crowd], keys, "rare")
-    known = [{near.entry.uid for near in case.near} for case in crowd]
-    new = [found.uids - known for found, known in zip(met, known, strict=True)]
-    entries = index.fetch(set().union(*new)) if new else {}
-    for case, uids in zip(crowd, new, strict=True):
-        met_here = [entries[uid] for uid in sorted(uids) if uid in entries]
-        case.near = [*case.near, *compare(case.entry, met_here)]
+    met = index.link([case.entry.order for case, _ in crowd], keys, "rare")
+    new = [
+        found.uids - {other.uid for other in others} for found, (_, others) in zip(met, crowd, strict=True)
+    ]
+    entries = index.fetch(set().union(*new))
+    for (case, others), uids in zip(crowd, new, strict=True):
+        rarely = [entries[uid] for uid in sorted(uids) if uid in entries]
+        case.near = compare(case.entry, [*others, *rarely], _PLAIN)
 
 
-def _asked(case: Case) -> set[int]:
-    """Those that may be near-duplicates, as far as the short sketch says."""
-    return {near.entry.uid for near in case.near if near.similarity >= near.threshold - _PLAIN}
-
-
-def _verified(case: Case, shingles: Shingles, asked: set[int], pages: Mapping[int, Page]) -> Sequence[Near]:
-    """The neighbours, the likeness of each as well as it can be known, and the margin that it must pass."""
-    near = [each for each in case.near if each.entry.uid not in asked]
-    short = [each for each in case.near if each.entry.uid in asked and each.entry.uid not in pages]
-    long = [each for each in case.near if each.entry.uid in asked and each.entry.uid in pages]
-    near += [
+def _verified(near: Sequence[Near], shingles: Shingles, pages: Mapping[int, Page]) -> Sequence[Near]:
+    """The same, the likeness of each as well as it can be known, and the margin that it must pass."""
+    short = [each for each in near if each.entry.uid not in pages]
+    long = [each for each in near if each.entry.uid in pages]
+    verified = [
         Near(each.entry, each.similarity, each.threshold, _z(len(short)) * standard_error(each.threshold))
         for each in short
     ]
     if long:
         alike, error = shingles.likeness([pages[each.entry.uid].sketch for each in long])
-        near += [
+        verified += [
             Near(each.entry, similarity, each.threshold, _z(len(long)) * deviation)
             for each, similarity, deviation in zip(long, alike.tolist(), error.tolist(), strict=True)
         ]
-    return near
+    return verified
 
 
 @lru_cache(maxsize=1024)
