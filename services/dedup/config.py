@@ -36,7 +36,7 @@ class DedupConfig:
     index: Literal["redis", "memory"] = "redis"
     threshold: float = 0.8
     category_thresholds: Mapping[str, float] = field(default_factory=_category_thresholds)
-    bands: int = 14
+    bands: int = 12
     rows: int = 6
     shards: int = 1
     prefix: str = "dedup"

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from contracts import DedupRecord
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry
-from services.dedup.index import Index
+from services.dedup.index import Death, Index
 from services.dedup.marks import (
     LAYOUT,
     REBUILDING,
@@ -31,6 +30,8 @@ from services.dedup.marks import (
     offsets_in,
     put_offsets,
 )
+from services.dedup.odd_sketch import OddSketch
+from services.dedup.page import KEY_BYTES, RARE, Page, unpack_keys
 from services.dedup.redis_index import RedisIndex
 from services.dedup.server import Server, key
 from services.runtime import ConfigurationError, DependencyDown, Resources
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 _BATCH = 2000  # records
 _KEYS = 2000  # removed at a time
 _LEASE_S = 60  # a rebuild that was killed keeps others out no longer
-_BAND = 6  # bytes of a key
 
 Progress = Callable[[int], None]  # documents so far
 
@@ -126,26 +126,34 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
     entries = [Entry.unpack(record.uid, record.entry) for record in records]
     index.put(entries)
     index.hold([record.exact for record in records], [entry.order for entry in entries])
+    orders = {entry.uid: entry.order for entry in entries}
     linked = [record for record in records if record.bands]
     if linked:
-        index.link([record.uid for record in linked], _keys(linked, config.bands))
+        keys = unpack_keys(b"".join(record.bands for record in linked)).reshape(-1, config.bands)
+        index.link([orders[record.uid] for record in linked], keys)
+    index.open_pages(
+        {
+            record.uid: Page(OddSketch.unpack(record.sketch), tuple(unpack_keys(record.rare).tolist()))
+            for record in records
+            if record.sketch
+        }
+    )
+    rare = [record for record in records if record.rare]
+    if rare:
+        keys = np.zeros((len(rare), RARE), np.uint64)
+        for row, record in zip(keys, rare, strict=True):
+            found = unpack_keys(record.rare)
+            row[: len(found)] = found
+        index.link([orders[record.uid] for record in rare], keys, "rare")
 
 
 def _bury(index: Index, records: Sequence[DedupRecord]) -> None:
     if records:
-        index.bury([(record.uid, record.killer) for record in records])
-
-
-def _keys(records: Sequence[DedupRecord], bands: int) -> npt.NDArray[Any]:
-    """The band keys of records, (n, bands)."""
-    packed = np.frombuffer(b"".join(record.bands for record in records), np.uint8).reshape(-1, _BAND)
-    words = np.zeros((len(packed), 8), np.uint8)
-    words[:, :_BAND] = packed
-    return words.view("<u8").reshape(len(records), bands).astype(np.uint32)
+        index.bury([(record.uid, Death(record.killer, record.retracted)) for record in records])
 
 
 def _require_layout(record: DedupRecord, config: DedupConfig) -> None:
-    num_bands, rest = divmod(len(record.bands), _BAND)
+    num_bands, rest = divmod(len(record.bands), KEY_BYTES)
     if record.layout != LAYOUT or rest or num_bands not in (0, config.bands):
         raise ConfigurationError(
             f"dedup.log was written with layout {record.layout} and {num_bands} bands, and this is layout "

@@ -86,6 +86,7 @@ class Units:
                 self._place(document.position, item)
             alive.append((index, document))
         also: dict[int, list[Beside]] = {}
+        observed: dict[int, list[tuple[str, float]]] = {}
         for unit, judge in self._judges:
             if not alive:
                 break
@@ -95,6 +96,10 @@ class Units:
             for (index, document), verdict in zip(alive, verdicts, strict=True):
                 if not isinstance(verdict, Reject) and verdict.also:
                     also.setdefault(index, []).extend(map(beside, verdict.also))
+                if not isinstance(verdict, Reject) and verdict.observed:
+                    observed.setdefault(index, []).extend(
+                        (name, value) for name, values in verdict.observed.items() for value in values
+                    )
                 if isinstance(verdict, Emit):
                     going_on.append((index, verdict.document))
                 else:
@@ -106,6 +111,8 @@ class Units:
         assert len(done) == len(items)
         for index, found in also.items():
             done[index] = done[index]._replace(also=found)
+        for index, values in observed.items():
+            done[index] = done[index]._replace(observed=values)
         return done
 
     def _place(self, position: Position, item: Item) -> None:
