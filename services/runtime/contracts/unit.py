@@ -27,6 +27,7 @@ from services.runtime.metrics import OBSERVED
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
+    from services.runtime.settings import Settings
 
 
 Judge = Callable[[Sequence[Document]], Sequence[Verdict]]
@@ -48,6 +49,8 @@ class Unit:
         what is about to be committed, when all below has been judged; `committed` with what was, before the
         next batch.
     offline: settings that let the unit run without servers, for `corpusworks apply`.
+    agrees: values that every copy of the unit must have alike, now and later, by name; compared at start
+        with what the river was made with.
     retracts: a verdict may carry retractions, so an earlier Emit is final only at the end of input.
     """
 
@@ -59,6 +62,7 @@ class Unit:
     positioned: bool = False
     retracts: bool = False
     offline: Mapping[str, Any] = field(default_factory=dict)
+    agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}
 
 
 def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequence[Verdict]:
