@@ -24,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="The index of dedup: how far it has
 
 _SHOW_S = 1.0  # between two lines of progress
 _UNIT = "dedup"
+_RUN = "services.dedup:"
 
 
 @app.command()
@@ -48,7 +49,9 @@ def rebuild(
             _explain(config, sum(ends.values()), sum(committed.values()), chain, console)
             if not yes and not typer.confirm("Remove it and make it again?"):
                 fail("nothing was changed", EXIT_WRONG)
-            made = rebuild_index(_records(log, ends), committed, resources, config, _Progress(console))
+            made = rebuild_index(
+                lambda: _records(log, ends), committed, resources, config, _Progress(console)
+            )
         resources.close()
     rate = made.documents / made.seconds if made.seconds else 0.0
     console.print(
@@ -94,8 +97,11 @@ def _config(settings: Settings) -> DedupConfig:
 def _chain(settings: Settings) -> Chain:
     """The units that dedup runs with: its group is theirs, and its input. Raises ConfigurationError."""
     topology = topology_of(settings)
-    joined = [names for names in topology.processes if _UNIT in names]
-    return topology.chain(joined[0] if joined else [_UNIT])
+    ours = {name for name, service in topology.services.items() if service.run.startswith(_RUN)}
+    if not ours:
+        raise ConfigurationError("the topology has no dedup")
+    joined = [names for names in topology.processes if ours & set(names)]
+    return topology.chain(joined[0] if joined else sorted(ours))
 
 
 def _topic_ids(settings: Settings) -> dict[str, str]:
