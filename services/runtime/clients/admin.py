@@ -78,6 +78,12 @@ class Admin:
         found = patiently(lambda: self._client.list_group_offsets([name])[name])
         return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}
 
+    def members(self, group: str) -> int:
+        """How many processes are in the group; one that just went counts until its session is over."""
+        name = GROUP_PREFIX + group
+        found = patiently(lambda: self._client.describe_groups([name])[name])
+        return len(found["members"])
+
     def set_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> bool:
         """Set a group's offsets from outside. False, and nothing is set, while it has members."""
         name = GROUP_PREFIX + group

@@ -175,6 +175,18 @@ class Sandbox:
             log.warning("committed offsets were not taken", error=str(failure))
         self._sent = False
 
+    def reach(self, offsets: Mapping[Place, int]) -> None:
+        """Have the units write down that they judged everything below these offsets; then commit them.
+
+        Raises ConfigurationError when a unit refuses; DependencyDown also when the worker is gone, since what
+        it had not written to the end must be judged again.
+        """
+        try:
+            self._send(Batch((), 1, reached=offsets))
+            self._answer()
+        except (_Died, _Raised) as error:
+            raise DependencyDown("worker process", error) from error
+
     def _run_slices(self, items: Sequence[Item]) -> list[Outcome]:
         done: list[Outcome] = []
         try:
