@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts import Document, PartRecord, PartSealed, Span
-from services.runtime import Message, VocabularyCard
+from services.runtime import Message, Vocabularies, VocabularyCard
 from services.sink import megatron, records
 from services.sink.config import SinkConfig
 from services.sink.packing import STRATEGIES, Layout
@@ -33,20 +33,9 @@ class Packable(NamedTuple):
     tokens: NDArray[Any]
 
 
-# The card of a digest.
-Vocabularies = Callable[[str], VocabularyCard]
-
-
-class Unfit(NamedTuple):
-    """Why a document cannot be put into a part."""
-
-    reason: str
-    detail: str
-
-
 # The router refuses such documents, before dedup lets one stand for its near-duplicates: here they are the
 # sign of a fault in the river's table or of its units.
-UNFIT_REASONS = frozenset({"no_tokens", "bad_tokens", "no_vocabulary", "token_out_of_range"})
+UNFIT_REASONS = Vocabularies.FAULTS
 
 
 @dataclass(frozen=True)
@@ -57,24 +46,8 @@ class Part:
     files: dict[str, bytes]
 
 
-def admit(message: Message, document: Document, vocabularies: Vocabularies) -> Packable | Unfit:
-    """Take what a part needs out of a document of docs.mixed; about 5 µs.
-
-    Raises what `vocabularies` raises for a digest that it does not know.
-    """
-    data = document.token_ids
-    if not data:
-        return Unfit("no_tokens", "the document has no token ids; the tokenizer runs before the mixer")
-    if len(data) != 4 * document.num_tokens:
-        told = f"{len(data)} bytes of token ids for {document.num_tokens} tokens; each takes 4"
-        return Unfit("bad_tokens", told)
-    if not document.tokenizer:
-        return Unfit("no_vocabulary", "the document does not say of which vocabulary its token ids are")
-    tokens = np.frombuffer(data, "<u4")
-    size = vocabularies(document.tokenizer).size
-    if (largest := int(tokens.max())) >= size:
-        told = f"token {largest}; vocabulary {document.tokenizer} has {size:,}"
-        return Unfit("token_out_of_range", told)
+def packable(message: Message, document: Document) -> Packable:
+    """Take what a part needs out of a document of docs.mixed that has no fault; about 5 µs."""
     record = PartRecord(
         id=document.id,
         uid=document.uid,
@@ -90,7 +63,7 @@ def admit(message: Message, document: Document, vocabularies: Vocabularies) -> P
         num_tokens=document.num_tokens,
         position=PartRecord.Position(lane=message.partition, offset=message.offset),
     )
-    return Packable(record, tokens)
+    return Packable(record, np.frombuffer(document.token_ids, "<u4"))
 
 
 def build(packables: Sequence[Packable], lane: int, config: SinkConfig, vocabulary: VocabularyCard) -> Part:
@@ -103,8 +76,8 @@ def build(packables: Sequence[Packable], lane: int, config: SinkConfig, vocabula
         "jsonl": _lines(packables, layout, config.sequence_length),
     }
     bucket_tokens: Counter[str] = Counter()
-    for packable in packables:
-        bucket_tokens[packable.record.bucket] += len(packable.tokens)
+    for one in packables:
+        bucket_tokens[one.record.bucket] += len(one.tokens)
     first, last = packables[0].record, packables[-1].record
     announcement = PartSealed(
         name=part_name(lane, first.position.offset, last.position.offset),
@@ -126,15 +99,18 @@ def build(packables: Sequence[Packable], lane: int, config: SinkConfig, vocabula
 
 
 def repack(
-    messages: Iterable[Message], lane: int, config: SinkConfig, vocabulary: VocabularyCard
+    messages: Iterable[Message], lane: int, config: SinkConfig, vocabularies: Vocabularies
 ) -> Part | None:
     """The part that the sink makes of these messages of docs.mixed, or None when no document in them fits.
 
     To check a part against the log: its messages are those from first_offset to last_offset.
     """
-    admitted = (admit(m, m.document, lambda _: vocabulary) for m in messages if m.document is not None)
-    packables = [packable for packable in admitted if isinstance(packable, Packable)]
-    return build(packables, lane, config, vocabulary) if packables else None
+    documents = [(m, m.document) for m in messages if m.document is not None]
+    fit = [(m, document) for m, document in documents if vocabularies.fault(document) is None]
+    if not fit:
+        return None
+    vocabulary = vocabularies.card(fit[0][1].tokenizer)
+    return build([packable(*pair) for pair in fit], lane, config, vocabulary)
 
 
 def part_name(lane: int, first_offset: int, last_offset: int) -> str:
@@ -163,8 +139,8 @@ def _lines(packables: Sequence[Packable], layout: Layout, sequence_length: int) 
     ):
         spans[document].append(Span(start=start, end=end))
     lines = []
-    for packable, where in zip(packables, spans, strict=True):
+    for one, where in zip(packables, spans, strict=True):
         record = PartRecord(spans=where)
-        record.MergeFrom(packable.record)
+        record.MergeFrom(one.record)
         lines.append(records.to_line(record))
     return b"".join(lines)

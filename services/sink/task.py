@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 
 import structlog
 
@@ -17,12 +17,12 @@ from services.runtime import (
     Output,
     Resources,
     Step,
-    VocabularyCard,
+    Vocabularies,
     topics,
 )
 from services.sink.config import SinkConfig
 from services.sink.manifest import Manifest, part_key
-from services.sink.part import UNFIT_REASONS, Packable, Unfit, admit, build
+from services.sink.part import UNFIT_REASONS, Packable, build, packable
 
 logger = structlog.get_logger(__name__)
 
@@ -53,8 +53,8 @@ class _Open:
 class Sink:
     """The fold of one lane.
 
-    A part ends by size, by a change of phase or vocabulary or at a Flush; these follow from the order of the lane
-    alone, so a replay writes the same part again, byte for byte. Age alone depends on the clock: it
+    A part ends by size, by a change of phase or vocabulary or at a Flush; these follow from the order of
+    the lane alone, so a replay writes the same part again, byte for byte. Age alone depends on the clock: it
     counts by the log's time once there is nothing left to read (so that a backlog after an outage is
     not cut small), and by the time since the document was read at the latest.
 
@@ -70,7 +70,7 @@ class Sink:
         self._store = store
         self._lane = lane
         self._manifest = Manifest(store, lane)
-        self._vocabulary = cache(partial(VocabularyCard.find, store))
+        self._vocabularies = Vocabularies(store)
         self._waiting: deque[Message] = deque()
         self._open = _Open()
 
@@ -117,19 +117,18 @@ class Sink:
 
     def _put(self, message: Message, document: Document) -> None:
         part = self._open
-        admitted = admit(message, document, self._vocabulary)
-        if isinstance(admitted, Unfit):
+        if (fault := self._vocabularies.fault(document)) is not None:
             logger.error("a document that fits no part came as far as the sink", id=document.id,
-                         reason=admitted.reason, detail=admitted.detail)  # fmt: skip
-            part.unfit.append((document, admitted.reason, admitted.detail))
+                         reason=fault.reason, detail=fault.detail)  # fmt: skip
+            part.unfit.append((document, *fault))
             if not part.packables:
                 return  # may leave at any step, so it must not count towards the size
         else:
             if not part.packables:
                 part.since_log = message.timestamp_ms / 1000
                 part.tokenizer = document.tokenizer
-            part.packables.append(admitted)
-            part.num_tokens += len(admitted.tokens)
+            part.packables.append(packable(message, document))
+            part.num_tokens += document.num_tokens
         part.num_documents += 1
         full = part.num_tokens >= self._config.seal_tokens
         if full or part.num_documents >= self._config.seal_documents:
@@ -142,7 +141,7 @@ class Sink:
 
     def _seal(self, sealed_by: str, now: float) -> Step:
         part = self._open
-        built = build(part.packables, self._lane, self._config, self._vocabulary(part.tokenizer))
+        built = build(part.packables, self._lane, self._config, self._vocabularies.card(part.tokenizer))
         sealed = built.announcement
         sealed.sealed_by = sealed_by
         sealed.sealed_ms = int(now * 1000)

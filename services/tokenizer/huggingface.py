@@ -53,7 +53,8 @@ class HuggingFaceEngine:
         self.end_of_document: int = found
         self.size: int = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         self._tokenizer = tokenizer
-        self._names = {tokenizer.token_to_id(name): mark for mark, name in hidden.items()}
+        numbers = {mark: tokenizer.token_to_id(name) for mark, name in hidden.items()}
+        self._names = {number: mark for mark, number in numbers.items() if number is not None}
         self._forbidden = np.array(sorted(self._names), dtype=np.uint32)
 
     def encode(self, text: str) -> npt.NDArray[np.uint32]:
@@ -81,8 +82,8 @@ _NONCHARACTER = "\ufdd0"
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _BYTE_IN_TEXT = r"<0(?=x[0-9A-F]{2}>)"
 
-# Forms in which tokenizers write what is no text: <|im_start|>, </s>, <tool_call>, <｜User｜>, [INST], [unused7],
-# |||IP_ADDRESS|||, and fillers without brackets. A sentencepiece mark may have its space before it.
+# Forms in which tokenizers write what is no text: <|im_start|>, </s>, <tool_call>, <｜User｜>, [INST],
+# [unused7], |||IP_ADDRESS|||, and fillers without brackets. A sentencepiece mark may have its space before.
 _MARK = re.compile(
     r"[\s\u2581\u0120]*(?:"
     r"<[^<>]*\w[^<>]*>|<<[^<>]*\w[^<>]*>>|\[[^\[\]]*\w[^\[\]]*\]|\{+[^{}]*\w[^{}]*\}+|\|+[^|]*\w[^|]*\|+"

@@ -1,4 +1,4 @@
-"""Control marks of a tokenizer.json in plain text: letters, whatever the file flags and however its model works."""
+"""Control marks of a tokenizer.json in plain text are letters, however its model works and it flags them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from services.tokenizer.huggingface import control_marks
 
 END = "<|end|>"
 MARKS = [
-    "<|fim_prefix|>", "<tool_call>", "</think>", "<s>", "</s>", "<<SYS>>", "<｜User｜>", "<unused7>", "[INST]", "[/INST]",
-    "[gMASK]", "<|reserved_special_token_5|>", "▁<PRE>", "|||IP_ADDRESS|||", "<| end of text |>", "madeupword0001",
+    "<|fim_prefix|>", "<tool_call>", "</think>", "<s>", "</s>", "<<SYS>>", "<｜User｜>", "<unused7>",
+    "[INST]", "[/INST]", "[gMASK]", "<|reserved_special_token_5|>", "▁<PRE>", "|||IP_ADDRESS|||",
+    "<| end of text |>", "madeupword0001",
 ]  # fmt: skip
 WORDS = ["    ", "\n\n", "机器学习", "corpusworks", "=>", "<=>", "->", "[]", "__init__", "👍", "|", "{}"]
 TEXT = (
