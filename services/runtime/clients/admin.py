@@ -51,6 +51,11 @@ class Admin:
         except KafkaError as error:
             raise DependencyDown("Kafka", error) from error
 
+    def topic_ids(self) -> dict[str, str]:
+        """Kafka's id of every topic there is, by name: a topic made anew has another."""
+        found = patiently(self._client.describe_topics)
+        return {topic["name"]: str(topic["topic_id"]) for topic in found}
+
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the next message the group will read."""
         name = GROUP_PREFIX + group
