@@ -79,6 +79,8 @@ def _assert_parts_are_those_of_an_undisturbed_sink(river: Home, folder: Path) ->
     store = Resources(river.settings).store
     assert verify(store) == []
     resources = Resources(river.settings.model_copy(update={"store_url": folder.as_uri()}))
+    for key in store.list("vocabularies"):
+        resources.store.put(key, store.get(key))
     for lane, messages in _lanes(river).items():
         task = SINK.build(SINK_CONFIG, resources, lane)
         task.restore([])
