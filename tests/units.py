@@ -18,6 +18,7 @@ from services.runtime import (
     DependencyDown,
     Drop,
     Emit,
+    Judge,
     Reject,
     Resources,
     Unit,

@@ -120,7 +120,7 @@ def _look(out: Path) -> str:
 
 
 def _mend(out: Path, first: str) -> None:
-    """Take the cause away, and put all back: what was put back before stays, and so does what is no document."""
+    """Take the cause away, and put all back but what was before and what is no document."""
     (out / "obstacle").unlink()
     assert "say which" in str(dlq("redrive", "--out", out).exception)
     done = dlq("redrive", "--all", "--out", out)
