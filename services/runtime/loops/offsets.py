@@ -125,7 +125,7 @@ def refuse(troubled: Collection[Cursor]) -> None:
     more = f"; and {len(troubled) - 3} more" if len(troubled) > 3 else ""
     raise ConfigurationError(
         f"{group} cannot go on where it was. {said}{more}. `corpusworks offsets list` shows all; "
-        f"`corpusworks offsets mend {group}` sets the offsets anew, and says how much is lost or read again by that"
+        f"`corpusworks offsets mend {group}` sets them anew, and says how much is lost or read again"
     )
 
 
