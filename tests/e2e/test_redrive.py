@@ -91,8 +91,12 @@ def test_dead_letters_are_put_back_and_end_like_any_other(tmp_path: Path) -> Non
         account, in_parts = ended(river)
         assert (account.dead.total(), len(in_parts)) == (4, 4), "it died again: one letter more, one put back"
         assert status(river.settings, river.river.topology).redriven == 1
+        before = river.river.marks()
         _mend(out, first)
         river.settle([])
+        since = take_account(river.settings, river.river.topology, since=before)
+        found = report(since, 0, {}, 0, {})
+        assert (found["unaccounted"], found["carried_over"], found["kept"]) == (0, 4, 4)
         account, in_parts = ended(river)
         assert (account.dead.total(), account.unreadable, account.in_flight.total()) == (0, 1, 0)
         assert sorted(in_parts.values()) == [1] * 8
