@@ -63,6 +63,8 @@ class Log:
         """
         if self._uncommitted is None:
             self._uncommitted = consumer(self._settings, None, isolation="read_uncommitted")
+        for topic in topics:  # a client that does not know a partition yet leaves it out of its answer
+            self._uncommitted.partitions_for_topic(topic)
         wanted = [tp for topic in topics for tp in self.partitions(topic)]
         written = patiently(lambda: self._uncommitted.end_offsets(wanted)) if wanted else {}
         deadline = time.monotonic() + self._settings.kafka.transaction_timeout_s + PATIENCE_S
