@@ -26,7 +26,7 @@ from services.runtime.topology import Topology
 
 ROOT = Path(__file__).parents[2]
 # The vocabulary of tokens that a test makes up; it is in the store of every rig.
-CARD = VocabularyCard("made up", 1000, 0, "<end>")
+CARD = VocabularyCard("made-up", 1000, 0, "<end>")
 
 
 @dataclass
