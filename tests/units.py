@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts import Document, Retraction
-from services.runtime import Also, DependencyDown, Drop, Emit, Reject, Resources, Unit, Verdict, topics
+from services.runtime import (
+    Also,
+    ConfigurationError,
+    DependencyDown,
+    Drop,
+    Emit,
+    Reject,
+    Resources,
+    Unit,
+    Verdict,
+    topics,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,16 @@ def _obey(document: Document) -> Verdict | None:
     if command == "once" and not Path(path).exists():  # waits to be killed, the first time
         Path(path).write_text(str(os.getpid()))
         time.sleep(3600)
+    if command == "stay":  # waits to be killed until somebody has done it often enough
+        with contextlib.suppress(FileExistsError):
+            Path(path).with_suffix(".count").touch(exist_ok=False)
+        times = Path(path).with_suffix(".count")
+        times.write_text(times.read_text() + "x")
+        if len(times.read_text()) <= 5:
+            Path(path).write_text(str(os.getpid()))
+            time.sleep(3600)
+    if command == "suicide":
+        os.kill(os.getpid(), signal.SIGKILL)
     return Emit(document)
 
 
@@ -129,6 +152,28 @@ class Positioned:
         self._told = max(offsets.values())
 
 
+class Placed:
+    """Writes down where documents were read, and what it was told at the beginning."""
+
+    def __init__(self, refusal: Path) -> None:
+        self._refusal = refusal
+        self._begun = ""
+
+    def begin(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Refuses while there is a file that says why."""
+        if self._refusal.exists():
+            raise ConfigurationError(self._refusal.read_text())
+        self._begun = str(dict(sorted(offsets.items())))
+
+    def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
+        """Everything goes on."""
+        for document in documents:
+            at = document.position
+            document.metadata["place"] = f"{at.topic} {at.topic_id} {at.partition} {at.offset} {at.redriven}"
+            document.metadata["begun"] = self._begun
+        return [Emit(document) for document in documents]
+
+
 def _bucketed(documents: Sequence[Document]) -> list[Verdict]:
     for document in documents:
         document.bucket = document.text
@@ -163,6 +208,12 @@ POSITIONED = Unit(
     "positioned",
     NoConfig,
     lambda config, resources: Positioned(_obstacle(resources)),
+    positioned=True,
+)
+PLACED = Unit(
+    "placed",
+    NoConfig,
+    lambda config, resources: Placed(_obstacle(resources)),
     positioned=True,
 )
 BUCKETED = Unit("bucketed", NoConfig, lambda config, resources: _bucketed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -142,6 +142,17 @@ def _build(config: SinkConfig, resources: Resources, lane: int) -> Sink:
     return Sink(config, resources.store, lane)
 
 
+def _reached(log: Sequence[Message]) -> Mapping[str, int]:
+    """After the last document that an announced part holds."""
+    ends = [m.value.last_offset + 1 for m in log if isinstance(m.value, PartSealed)]
+    return {topics.MIXED: max(ends)} if ends else {}
+
+
 SERVICE = LaneService(
-    name="sink", config=SinkConfig, build=_build, logs=(topics.SEALED,), drop_reasons=UNFIT_REASONS
+    name="sink",
+    config=SinkConfig,
+    build=_build,
+    logs=(topics.SEALED,),
+    drop_reasons=UNFIT_REASONS,
+    reached=_reached,
 )

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from contracts import IngestProgress
 from services.runtime import metrics
-from services.runtime.clients.log import Log
+from services.runtime.clients.broker import Broker, KafkaBroker
 from services.runtime.contracts.source import Read, Reader, Source, Unreadable
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
@@ -28,14 +28,17 @@ from services.runtime.wire import encode
 class SourceLoop:
     """Publishes a source until it is read to the end, or SIGTERM; then `finished` tells which."""
 
-    def __init__(self, settings: Settings, service: Service, instance: str) -> None:
+    def __init__(
+        self, settings: Settings, service: Service, instance: str, broker: Broker | None = None
+    ) -> None:
+        self._broker = broker or KafkaBroker(settings)
         assert isinstance(service.definition, Source)
         self._settings = settings
         self._source = service.definition
         self._output = service.output
         self._resources = Resources(settings)
         self._process = Process(settings, service.name)
-        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}")
+        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}", self._broker)
         self.finished = False
 
     def run(self) -> None:
@@ -44,10 +47,13 @@ class SourceLoop:
         config = configure(
             self._source.name, self._source.config, self._settings.units.get(self._source.name, {})
         )
-        read = self._source.build(config, self._resources)
+        read: Reader | None = None
         try:
             while not self._process.stopping and not self.finished:
                 try:
+                    if read is None:
+                        self._resources.topic_ids = self._broker.topic_ids()
+                        read = self._source.build(config, self._resources)
                     self._publish_all(read)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
@@ -62,7 +68,7 @@ class SourceLoop:
         pending: list[Read] = []
         batch = self._settings.batch
         num_documents, num_bytes, since = 0, 0, time.monotonic()
-        for step in read(progress(self._settings)):
+        for step in read(progress(self._broker)):
             if self._process.stopping:
                 return
             pending.append(step)
@@ -112,10 +118,10 @@ def hash_of(key: bytes) -> int:
     return zlib.crc32(key)
 
 
-def progress(settings: Settings) -> dict[str, IngestProgress]:
+def progress(broker: Broker) -> dict[str, IngestProgress]:
     """By source: the last that was committed."""
     found: dict[str, IngestProgress] = {}
-    with Log(settings) as history:
+    with broker.log() as history:
         for record in history.read_all(PROGRESS):
             if record.value is not None:
                 reached = IngestProgress.FromString(record.value)

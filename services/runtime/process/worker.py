@@ -19,13 +19,13 @@ from multiprocessing.connection import Connection
 
 from google.protobuf.message import DecodeError
 
-from contracts import Document, Rejection
+from contracts import Document, Position, Rejection
 from services.runtime.contracts.unit import Judge, Unit, configure, verdicts_of
 from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
 from services.runtime.errors import CorpusworksError, DependencyDown
 from services.runtime.logs import configure_logs, log
 from services.runtime.process.collector import settle_collector
-from services.runtime.process.frames import Batch, Beside, Failed, Item, Outcome
+from services.runtime.process.frames import Batch, Beside, Failed, Item, Outcome, Place, first_place
 from services.runtime.resources import Resources
 from services.runtime.settings import load_settings
 from services.runtime.topics import REJECTED
@@ -52,11 +52,19 @@ class Units:
             self._judges.append((unit, unit.build(config, resources)))
         self._positioned = any(unit.positioned for unit, _ in self._judges)
 
-    def committed(self, offsets: Mapping[tuple[str, int], int]) -> list[Outcome]:
+    def begin(self, offsets: Mapping[Place, int]) -> list[Outcome]:
+        """Show the judges that keep state outside Kafka where the group stands; one may refuse."""
+        return self._tell("begin", offsets)
+
+    def committed(self, offsets: Mapping[Place, int]) -> list[Outcome]:
         """Tell the judges that keep state outside Kafka; there is no outcome."""
+        return self._tell("committed", offsets)
+
+    def _tell(self, what: str, offsets: Mapping[Place, int]) -> list[Outcome]:
         for unit, judge in self._judges:
-            if unit.positioned and hasattr(judge, "committed"):
-                judge.committed(offsets)
+            if unit.positioned and hasattr(judge, what):
+                self.running = unit.name
+                getattr(judge, what)(offsets)
         return []
 
     def judge(self, items: Sequence[Item]) -> list[Outcome]:
@@ -71,8 +79,7 @@ class Units:
                 outcomes[index] = Outcome("dead", self.running, error=f"not a readable Document: {error!r}")
                 continue
             if self._positioned:
-                position = document.position
-                position.topic, position.partition, position.offset = item.topic, item.partition, item.offset
+                self._place(document.position, item)
             alive.append((index, document))
         also: dict[int, list[Beside]] = {}
         for unit, judge in self._judges:
@@ -96,6 +103,13 @@ class Units:
         for index, found in also.items():
             done[index] = done[index]._replace(also=found)
         return done
+
+    def _place(self, position: Position, item: Item) -> None:
+        position.topic = item.topic
+        first = first_place(item.redriven)
+        here = (self._resources.topic_ids.get(item.topic, ""), item.partition, item.offset)
+        position.topic_id, position.partition, position.offset = first or here
+        position.redriven = first is not None
 
     def _left(self, unit: Unit, document: Document, verdict: Verdict) -> Outcome:
         if isinstance(verdict, Reject):
@@ -165,6 +179,7 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
     settings = load_settings()
     configure_logs(names[0])
     resources = Resources(settings)
+    resources.topic_ids = pipe.recv()
     units = Units(Topology.load(settings.topology, buckets).chain(names), buckets, resources)
     limit_memory(settings.memory_limit_bytes)
     settle_collector()
@@ -174,6 +189,8 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
             batch: Batch = pipe.recv()
         except EOFError:
             break
+        if batch.begin is not None:
+            pipe.send(_attempt(units, partial(units.begin, batch.begin)))
         if batch.committed:
             answer = _attempt(units, partial(units.committed, batch.committed))
             pipe.send(answer)
@@ -208,7 +225,7 @@ def main() -> None:
     pipe = Connection(int(descriptor))
     try:
         run(pipe, names.split(","), buckets.split(",") if buckets else [])
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, EOFError):
         return  # the parent is gone
     except CorpusworksError as error:
         log.error("cannot start", error=str(error))

@@ -18,6 +18,7 @@ TABLE = {
         "wordy": {"run": "tests.units:WORDY", "input": "docs.clean", "output": "docs.scored"},
         "newest": {"run": "tests.units:NEWEST", "input": "docs.scored", "output": "docs.routed"},
         "positioned": {"run": "tests.units:POSITIONED", "input": "docs.routed", "output": "docs.tokenized"},
+        "placed": {"run": "tests.units:PLACED", "input": "docs.routed", "output": "docs.tokenized"},
         "bucketed": {"run": "tests.units:BUCKETED", "input": "docs.tokenized", "output": "pool.{bucket}"},
         "refusing": {"run": "tests.units:REFUSING", "input": "docs.raw", "output": "docs.parsed"},
         "broken": {"run": "tests.units:BROKEN", "input": "docs.raw", "output": "docs.parsed"},

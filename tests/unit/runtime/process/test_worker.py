@@ -66,6 +66,26 @@ def test_the_position_is_set_for_units_that_read_it_and_does_not_travel(river: P
     assert not any(d.HasField("position") for d in documents)
 
 
+def test_a_place_is_known_by_the_topics_id_and_a_redriven_one_by_its_first(river: Path) -> None:
+    """Prevents a topic made anew, or a redrive, from being taken for what was read before at that offset."""
+    judge, resources = units("placed")
+    resources.topic_ids = {"docs.in": "T1"}
+    data = Document(uid=1, text="a").SerializeToString()
+    found = judge.judge([Item(data, "docs.in", 2, 40), Item(data, "docs.in", 2, 41, "T0/1/5")])
+    assert [Document.FromString(o.value).metadata["place"] for o in found] == [
+        "docs.in T1 2 40 False",
+        "docs.in T0 1 5 True",
+    ]
+
+
+def test_the_units_are_shown_where_the_group_stands(river: Path) -> None:
+    """Prevents a store that forgot from being built on: the unit sees the offsets before any document."""
+    judge, _ = units("placed")
+    judge.begin({("T1", 0): 7})
+    (found,) = judge.judge([Item(Document(uid=1).SerializeToString(), "docs.in", 0, 7)])
+    assert Document.FromString(found.value).metadata["begun"] == "{('T1', 0): 7}"
+
+
 def test_retractions_go_with_the_document_that_caused_them(river: Path) -> None:
     """Prevents a retraction from being lost when a later unit drops the document."""
     judge, _ = units("newest", "positioned")
