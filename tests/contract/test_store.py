@@ -70,7 +70,9 @@ def test_a_large_object_comes_back_whole(store: ObjectStore) -> None:
     assert list(store.list("parts")) == ["parts/large.bin"]
 
 
-@pytest.mark.parametrize("key", ["a b/c", "文/ü", "a%20b", "a+b", "a#b?c&d=e", "~*:;,()'!@$", "[x]{y}|z", "a\\b"])
+@pytest.mark.parametrize(
+    "key", ["a b/c", "文/ü", "a%20b", "a+b", "a#b?c&d=e", "~*:;,()'!@$", "[x]{y}|z", "a\\b"]
+)
 def test_a_key_with_odd_characters_is_itself(store: ObjectStore, key: str) -> None:
     """Prevents two keys from becoming one object because one is encoded twice, or not at all."""
     store.put(f"bodies/{key}", key.encode())

@@ -1,4 +1,4 @@
-"""Locked sets of jars: which (a lock file: coordinates and SHA-256), where (a cache folder), and whether whole.
+"""Locked sets of jars: which (a lock: coordinates and SHA-256), where (a cache folder), and whether whole.
 
 A lock has the format of jgo.lock.toml and names no host. Jars are fetched by set-up alone; the start of a
 server reads what is there and checks it (Kafka: 45 MB, 50 ms).

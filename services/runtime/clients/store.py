@@ -41,7 +41,7 @@ class ObjectStore:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 30.0, retry_s: float = 10.0) -> None:
-        """timeout_s: of one request, 5 MB of an upload or an object read. retry_s: no new attempt after it."""
+        """timeout_s: of one request: 5 MB of an upload, or an object read. retry_s: no attempt after it."""
         self.url = _without_secrets(url)
         self._folder: Path | None = None
         try:
@@ -154,7 +154,7 @@ def _remote(url: str, timeout_s: float, retry_s: float) -> obstore.store.ObjectS
     address = next((value for name in _ENDPOINTS if (value := os.environ.get(name))), "https://")
     if not address.startswith(("http://", "https://")):
         raise ValueError(f"AWS_ENDPOINT_URL={_without_secrets(address)}: write http://… or https://…")
-    client: dict[str, Any] = {
+    client: Any = {
         "timeout": timedelta(seconds=timeout_s),
         "connect_timeout": timedelta(seconds=min(timeout_s, 5.0)),
     }
@@ -164,7 +164,8 @@ def _remote(url: str, timeout_s: float, retry_s: float) -> obstore.store.ObjectS
         client["root_certificate"] = Path(bundle).read_bytes()
     backoff = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2}
     retry: Any = {"retry_timeout": timedelta(seconds=retry_s), "backoff": backoff}
-    return obstore.store.from_url(url, client_options=client, retry_config=retry)  # type: ignore[arg-type]
+    store: obstore.store.ObjectStore = obstore.store.from_url(url, client_options=client, retry_config=retry)
+    return store
 
 
 def _advice(text: str) -> str:
