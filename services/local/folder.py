@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from services.local.private import make_private
 from services.runtime import ConfigurationError
 
 LOCK = "stack.lock"
@@ -46,8 +47,9 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Raises ConfigurationError naming the process that has the folder."""
         prepare(folder)
+        make_private(folder)
         self.path = folder / LOCK
-        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + PATIENCE_S
         while not _lock(self.fd):
             owner = _read(self.fd).get("pid")
