@@ -1,7 +1,7 @@
 """What only its user may read: the state folder, and in it a password for each server.
 
-A loopback port is open to everybody who has an account on the machine; a file of mode 0600 is not, and neither
-is a command line or an environment a place for a password: the first can be read by all.
+A loopback port is open to everybody who has an account on the machine, and a command line can be read by
+them; a file of mode 0600 cannot.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def make_private(path: Path) -> None:
         ) from error
     if mode & _OTHERS:
         raise ConfigurationError(
-            f"{path} stays open to other users (mode {mode:o}): its disk knows no permissions. Choose a folder "
-            "on another disk, since passwords lie there."
+            f"{path} stays open to other users (mode {mode:o}): its disk knows no permissions. Choose a "
+            "folder on another disk, since passwords lie there."
         )
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder of this user's own where everybody may make one. Raises ConfigurationError: it is another's."""
+    """Make a folder of this user's own where everybody may make one. Raises ConfigurationError."""
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
@@ -48,7 +48,7 @@ def private_folder(path: Path) -> None:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace a file's content; nobody else can read it at any moment, and a kill leaves the old or the new."""
+    """Replace a file's content. Nobody else can read it at any moment; a kill leaves the old or the new."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 from rich.console import Console
@@ -22,6 +21,7 @@ from services.local.river import River, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
+from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.settings import PREFIX
 from services.runtime.topology import Topology
 
@@ -90,6 +90,8 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
     """Servers and every service, running; stopped at the end. settings_too: for the processes."""
     given = load_settings()
     models = repositories(given, job.topology)
+    if "bootstrap_servers" in given.kafka.model_fields_set:
+        check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
     _require_redis(given)
     _require_triton(given, models)
     with Stack(job.out / STATE, given, models=models) as stack:
@@ -129,7 +131,7 @@ def refresh_judges(out: Path) -> dict[str, int]:
 def _require_triton(settings: Settings, models: Sequence[Path]) -> None:
     """As for Redis. Raises DependencyDown."""
     if models and "triton_url" in settings.model_fields_set and settings.triton_url != STAND_IN:
-        require(settings.triton_url)
+        require(settings.triton_url, settings.triton_tls)
 
 
 def _require_redis(settings: Settings) -> None:
@@ -140,15 +142,9 @@ def _require_redis(settings: Settings) -> None:
     try:
         resources.redis.ping()
     except redis.RedisError as error:
-        raise DependencyDown(f"Redis at {_address(settings.redis.url)}", error) from error
+        raise DependencyDown(f"Redis at {address_of(settings.redis.url)}", error) from error
     finally:
         resources.close()
-
-
-def _address(url: str) -> str:
-    """A URL without the password that may be in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def run(job: Job, console: Console) -> dict[str, Any]:
@@ -178,7 +174,7 @@ def up(job: Job, console: Console) -> None:
         river.start()
         if job.paths:
             river.ingest(job.paths)
-        kafka, redis_address = settings.kafka.bootstrap_servers, _address(settings.redis.url)
+        kafka, redis_address = settings.kafka.bootstrap_servers, address_of(settings.redis.url)
         triton = f"  Triton {settings.triton_url}" if repositories(settings, job.topology) else ""
         console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {job.out}")
         console.print("Ctrl-C stops it; the same command goes on from there.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from services.runtime.clients.reach import admitted
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
@@ -32,6 +33,7 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
     instance = settings.instance or f"{os.uname().nodename}-{os.getpid()}"
     services = [topology.service(name) for name in names]
     configure_logs(names[0])
+    admitted(settings.kafka)
     kinds = {type(service.definition) for service in services}
     if kinds == {Unit}:
         UnitLoop(settings, topology, topology.chain(names), instance).run()

@@ -31,7 +31,10 @@ USER = "default"
 
 
 class RedisServer(Server):
-    """A Redis on one folder: redis.conf, password, appendonlydir/. options: redis.conf directives over the defaults above."""
+    """A Redis on one folder: redis.conf, password, appendonlydir/.
+
+    options: directives of redis.conf over the defaults above.
+    """
 
     name = "redis"
 

@@ -20,7 +20,7 @@ from services.local.private import private_folder
 from services.local.process import ProcessFailed, Program, Supervisor
 from services.local.servers.repository import CONFIG, derive_all, derived, model_folders
 from services.local.servers.server import START_TIMEOUT_S, Server
-from services.runtime import ConfigurationError, DependencyDown
+from services.runtime import ConfigurationError, DependencyDown, Tls
 
 REPOSITORY = "repository"
 SOURCES = "models.json"  # beside the repository: where it came from, for a refresh
@@ -110,8 +110,7 @@ class Triton(Server):
             [server.binary, *arguments, "--disable-auto-complete-config"],
             self._log,
             environment=server.environment,
-            # A server that was killed leaves its shared memory behind, each time a little more.
-            leaves=(SHARED_MEMORY / self._regions, self.socket),
+            leaves=(SHARED_MEMORY / self._regions, self.socket),  # with each kill a little more
             grace_s=GRACE_S,
         )
 
@@ -193,13 +192,19 @@ def socket_path(folder: Path) -> Path:
     return Path(tempfile.gettempdir(), f"corpusworks-{os.getuid()}-{digest:08x}", path.name)
 
 
-def require(url: str, timeout_s: float = 5.0) -> None:
-    """Raises DependencyDown if nobody listens there, ConfigurationError if that is no address."""
-    host, _, port = url.rpartition("://")[2].rpartition(":")
+def require(url: str, tls: Tls, timeout_s: float = 5.0) -> None:
+    """Raises DependencyDown if nobody listens there, ConfigurationError: no address, or TLS is refused."""
+    if url.startswith("unix:"):
+        return  # on this machine; the first batch says what is wrong
+    scheme, _, address = url.rpartition("://")
+    host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()):
         raise ConfigurationError(f"CORPUSWORKS_TRITON_URL={url}: give host:port of a Triton's gRPC, or onnx:")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+        if scheme == "grpcs":
+            tls.check("Triton", host.strip("[]"), int(port), timeout_s, "h2")
+        else:
+            socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
     except (OSError, OverflowError) as error:
         raise DependencyDown(f"Triton at {url}", error) from error
 

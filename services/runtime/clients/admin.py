@@ -8,6 +8,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from services.runtime.clients.kafka import GROUP_PREFIX, connection, patiently
+from services.runtime.clients.reach import admitted
 from services.runtime.errors import DependencyDown
 from services.runtime.settings import Settings
 from services.runtime.topology import Topic
@@ -18,6 +19,7 @@ class Admin:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        admitted(settings.kafka)
         try:
             self._client = KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=10_000)
         except KafkaError as error:

@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from services.runtime.clients.kafka import PATIENCE_S, consumer, patiently
+from services.runtime.clients.reach import admitted
 from services.runtime.errors import DependencyDown
 from services.runtime.settings import Settings
 
@@ -20,6 +21,7 @@ class Log:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._uncommitted: KafkaConsumer = None
+        admitted(settings.kafka)
         try:
             self._consumer = consumer(settings, None, max_records=5000)
         except KafkaError as error:
