@@ -110,7 +110,10 @@ def _alive(owner: Mapping[str, object]) -> bool:
     """The process that wrote itself down, and not a later one of its number, lives and will go on to."""
     try:
         process = psutil.Process(int(str(owner["pid"])))
-        if process.status() == psutil.STATUS_ZOMBIE or process.create_time() != owner.get("begun"):
+        if (
+            process.status() == psutil.STATUS_ZOMBIE
+            or abs(process.create_time() - float(str(owner["begun"]))) > 1
+        ):
             return False
     except (psutil.Error, KeyError, ValueError):
         return False

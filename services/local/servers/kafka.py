@@ -7,7 +7,7 @@ import struct
 import subprocess
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.local.packages import jars, programs
@@ -91,6 +91,8 @@ PROPERTIES = {
     "metadata.max.idle.interval.ms": 5000,
 }
 
+LISTENERS = ("listeners", "advertised.listeners", "listener.security.protocol.map")
+
 LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration>
   <Appenders>
@@ -115,6 +117,8 @@ class KafkaServer(Server):
     """Apache Kafka on one folder: data/, server.properties, password, kafka.log.
 
     train: write the AOT cache to this path when it stops, instead of using the one that is there.
+    options: of server.properties over the defaults above; what they say of listeners is added. cluster: the
+    id that the brokers of one cluster share, None for a broker alone.
     """
 
     name = "kafka"
@@ -125,10 +129,15 @@ class KafkaServer(Server):
         port: int | None = None,
         supervisor: Supervisor | None = None,
         train: Path | None = None,
+        *,
+        options: Mapping[str, object] | None = None,
+        cluster: str | None = None,
     ) -> None:
         super().__init__(folder, port, supervisor)
-        self._controller_port = free_port()
+        self.controller_port = free_port()
         self._train = train
+        self._options = dict(options or {})
+        self._cluster = cluster or cluster_id()
         self.password_file = self.folder / "password"
 
     @property
@@ -158,7 +167,7 @@ class KafkaServer(Server):
         logging.write_text(LOG4J.format(log=log))
         options = (*JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path)
         if not (self.folder / "data" / "meta.properties").exists():
-            _format((java, *aot_flags(java), *options), properties)
+            _format((java, *aot_flags(java), *options), properties, self._cluster)
         aot = (*AOT, f"-XX:AOTCacheOutput={self._train}") if self._train else aot_flags(java)
         return Program(
             self.name,
@@ -191,9 +200,9 @@ class KafkaServer(Server):
         return len(answer) >= 12 and int(struct.unpack(">i", answer[8:12])[0]) > 0
 
     def _properties(self) -> dict[str, object]:
-        controller = f"{HOST}:{self._controller_port}"
+        controller = f"{HOST}:{self.controller_port}"
         jaas = JAAS.format(user=USER, password=password(self.password_file))
-        return {
+        found: dict[str, object] = {
             **PROPERTIES,
             **{f"listener.name.{name}.plain.sasl.jaas.config": jaas for name in ("clients", "controller")},
             "listeners": f"CLIENTS://{self.bootstrap},CONTROLLER://{controller}",
@@ -202,6 +211,8 @@ class KafkaServer(Server):
             "controller.quorum.voters": f"1@{controller}",
             "log.dirs": str(self.folder / "data"),
         }
+        added = {key: f"{found[key]},{value}" for key, value in self._options.items() if key in LISTENERS}
+        return {**found, **self._options, **added}
 
 
 def _request(what: tuple[int, int], body: bytes) -> bytes:
@@ -230,11 +241,16 @@ def aot_flags(java: Path) -> tuple[str, ...]:
     return (*AOT, f"-XX:AOTCache={aot_cache()}")
 
 
-def _format(command: Sequence[str | Path], properties: Path) -> None:
-    """Make the storage of a new folder, with a cluster id of its own."""
-    cluster = "-"
-    while cluster.startswith("-"):  # the tool would take it for an option
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+def cluster_id() -> str:
+    """A new one."""
+    made = "-"
+    while made.startswith("-"):  # the tool would take it for an option
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return made
+
+
+def _format(command: Sequence[str | Path], properties: Path, cluster: str) -> None:
+    """Make the storage of a new folder."""
     tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", cluster, "--config")
     done = subprocess.run(
         [*map(str, command), *tool, str(properties)], capture_output=True, text=True, check=False

@@ -39,7 +39,11 @@ class Admin:
             topic.name: {
                 "num_partitions": 1 if topic.by == "one" else getattr(self._settings, topic.by),
                 "replication_factor": kafka.replication_factor,
-                "configs": {"cleanup.policy": "compact"} if topic.compact else {"retention.ms": "-1"},
+                "configs": {
+                    **({"cleanup.policy": "compact"} if topic.compact else {"retention.ms": "-1"}),
+                    # Of three replicas two have what is acknowledged, and one may be away.
+                    "min.insync.replicas": str((kafka.replication_factor + 1) // 2),
+                },
             }
             for topic in topics
             if topic.name not in existing

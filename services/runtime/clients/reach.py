@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 from typing import Any
 
@@ -20,7 +21,7 @@ from services.runtime.settings import KafkaSettings, RedisSettings
 TIMEOUT_S = 10.0
 KAFKA, REDIS = "CORPUSWORKS_KAFKA__", "CORPUSWORKS_REDIS__"
 # Kafka's requests (number, version) and error codes: kafka.apache.org/protocol
-_API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (18, 0), (17, 1), (36, 0)
+_API_VERSIONS, _METADATA, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (18, 0), (3, 1), (17, 1), (36, 0)
 _UNSUPPORTED_MECHANISM, _ILLEGAL_STATE = 33, 34
 _MOST_BYTES = 1 << 20  # of an answer; more is no Kafka
 
@@ -40,7 +41,14 @@ def check_kafka(settings: KafkaSettings) -> None:
                 with options["ssl_context"].wrap_socket(plain, server_hostname=host) as secured:
                     _log_in(secured, where, host, options)
                     return
-        except (OSError, EOFError, OverflowError) as error:
+        except (
+            ssl.SSLEOFError,
+            EOFError,
+            ConnectionResetError,
+        ) as error:  # it starts or stops, or it is not meant
+            chosen = f"{KAFKA}SECURITY_PROTOCOL={settings.security_protocol}"
+            problem = f"it closes the connection ({error}); is {chosen} that of this port?"
+        except (OSError, OverflowError) as error:
             if refusal := settings.tls.refusal(where, error):
                 raise refusal from error
             problem = error
@@ -74,13 +82,14 @@ def address_of(url: str) -> str:
 
 def _log_in(stream: socket.socket, where: str, host: str, options: dict[str, Any]) -> None:
     """Ask what every broker answers, then authenticate if that is wanted."""
-    try:
-        _ask(stream, _API_VERSIONS, b"")
-    except EOFError as error:
-        chosen = f"{KAFKA}SECURITY_PROTOCOL={options['security_protocol']}"
-        raise EOFError(f"it closes the connection; is {chosen} that of this port?") from error
+    _ask(stream, _API_VERSIONS, b"")
     mechanism = options.get("sasl_mechanism")
     if not mechanism:
+        try:
+            _ask(stream, _METADATA, struct.pack(">i", 0))  # about no topic
+        except EOFError as error:
+            wrong = f"{KAFKA}SECURITY_PROTOCOL={options['security_protocol']}"
+            raise ConfigurationError(f"{where} asks for SASL: correct {wrong}") from error
         return
     answer = _ask(stream, _SASL_HANDSHAKE, struct.pack(">h", len(mechanism)) + mechanism.encode())
     (code,) = struct.unpack(">h", answer[:2])
@@ -112,7 +121,7 @@ def _ask(stream: socket.socket, what: tuple[int, int], body: bytes) -> bytes:
     stream.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
     (size,) = struct.unpack(">i", _read(stream, 4))
     if not 4 <= size <= _MOST_BYTES:
-        raise EOFError("its answer is none of Kafka's")
+        raise EOFError("after an answer that is none of Kafka's")
     return _read(stream, size)[4:]
 
 
@@ -121,7 +130,7 @@ def _read(stream: socket.socket, size: int) -> bytes:
     while len(found) < size:
         piece = stream.recv(size - len(found))
         if not piece:
-            raise EOFError("it closes the connection")
+            raise EOFError("without an answer")
         found += piece
     return found
 

@@ -78,12 +78,14 @@ class Tls:
             seen.add(id(error))
             if isinstance(error, ssl.SSLCertVerificationError):
                 return ConfigurationError(
-                    f"{where} shows a certificate that is refused: {error.verify_message}. "
+                    f"{where} shows a certificate that is refused: {error.verify_message.rstrip('.')}. "
                     f"{self._advice(error)}"
                 )
             if isinstance(error, ssl.SSLError) and (why := _alert(error)):
                 what = f"{self.settings}CERTIFICATE_FILE={self.certificate_file or ''}"
-                return ConfigurationError(f"{where} refuses our certificate ({why}): correct {what}")
+                return ConfigurationError(
+                    f"{where} wants another certificate of ours ({why}): correct {what}"
+                )
             if isinstance(error, ssl.SSLError) and error.reason in (
                 "WRONG_VERSION_NUMBER",
                 "RECORD_LAYER_FAILURE",
