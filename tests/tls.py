@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 
 
 class Authority:
-    """One that issues certificates into files: key and chain in one PEM, the key as PKCS #8, as Java wants it."""
+    """Issues certificates into files: key and chain in one PEM, the key as PKCS #8, as Java wants it."""
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,12 +74,16 @@ class Terminator:
                 threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
-        with contextlib.suppress(OSError), plain, socket.create_connection((HOST, self._behind)) as behind:
-            with self._context.wrap_socket(plain, server_side=True) as secured:
-                back = threading.Thread(target=_pump, args=(behind, secured), daemon=True)
-                back.start()
-                _pump(secured, behind)
-                back.join()
+        with (
+            contextlib.suppress(OSError),
+            plain,
+            self._context.wrap_socket(plain, server_side=True) as secured,
+            socket.create_connection((HOST, self._behind)) as behind,
+        ):
+            back = threading.Thread(target=_pump, args=(behind, secured), daemon=True)
+            back.start()
+            _pump(secured, behind)
+            back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

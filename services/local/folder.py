@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from services.local import interrupt
 from services.local.private import make_private
 from services.runtime import ConfigurationError
 
@@ -50,6 +51,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         """Raises ConfigurationError naming the process that has the folder."""
+        interrupt.hold()
         prepare(folder)
         make_private(folder)
         self.path = folder / LOCK

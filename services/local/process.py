@@ -22,6 +22,7 @@ from typing import IO
 
 import psutil
 
+from services.local import interrupt
 from services.local.guard import remove
 from services.runtime import ConfigurationError, CorpusworksError
 
@@ -189,6 +190,7 @@ class Supervisor:
 
     def start(self, program: Program) -> Child:
         """Start a program under a name that is not running. Raises ConfigurationError."""
+        interrupt.hold()
         with self._changed:
             former = self.children.get(program.name)
             if former and not former.over:

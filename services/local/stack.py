@@ -49,6 +49,8 @@ class Stack:
         models: Sequence[Path] = (),
     ) -> None:
         """Takes the folder. Raises ConfigurationError: in use, unwritable, disk full, wrong settings."""
+        if models:
+            import tritonclient.grpc  # noqa: F401 - long, and no signal should meet it below: see interrupt
         self.folder = folder.absolute()
         self._given = settings or load_settings()
         self._lock = FolderLock(self.folder)

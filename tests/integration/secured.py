@@ -1,4 +1,4 @@
-"""Servers as a cluster has them: TLS on every port, SASL, users with passwords, certificates asked of clients."""
+"""Servers as a cluster has them: TLS on every port, SASL, users, certificates asked of clients."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def token(expires_in_s: float = 3600) -> str:
 class Broker:
     """One broker that listens for each kind of client on a port of its own, and what its clients are told.
 
-    tls: wants a client's certificate; plain, scram, oauth: SASL over TLS; expired, foreign: whose certificate is
-    expired, or another host's.
+    tls: wants a client's certificate; plain, scram, oauth: SASL over TLS; expired, foreign: whose certificate
+    is expired, or another host's.
     """
 
     def __init__(self, folder: Path, authority: Authority) -> None:

@@ -1,4 +1,4 @@
-"""TLS and SASL with real servers: a Kafka that listens in each way, a Redis with a user, Triton over mutual TLS."""
+"""TLS and SASL with real servers: Kafka listening in each way, Redis with a user, Triton over mutual TLS."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_redis_over_tls_with_a_user(redis: dict[str, str], files: dict[str, Path
     with applied(redis) as settings:
         resources = Resources(settings)
         assert resources.redis.set("key", "value")
-        assert resources.redis.acl_whoami() == secured.USER.encode()
+        assert resources.redis.acl_whoami() == secured.USER
         resources.close()
     for name, wrong, told in (
         (
@@ -187,13 +187,16 @@ def test_a_redis_with_a_bad_certificate(
     """Prevents an expired certificate from being waited for."""
     name, expired = certificate
     made = authority.issue(name, *(() if expired else ("redis.example",)), expired=expired)
-    with secured.redis(tmp_path, authority, made) as found, applied(found) as settings:
-        with pytest.raises(ConfigurationError, match=told):
-            _ = Resources(settings).redis
+    with (
+        secured.redis(tmp_path, authority, made) as found,
+        applied(found) as settings,
+        pytest.raises(ConfigurationError, match=told),
+    ):
+        _ = Resources(settings).redis
 
 
 def test_triton_over_tls(triton: SecuredTriton, files: dict[str, Path]):
-    """Prevents judges that cannot be asked where the cluster encrypts, or that wait where they are refused."""
+    """Prevents judges that cannot be asked where the cluster encrypts, or that wait when refused."""
     models = triton.models[0]
     with applied(triton.settings) as settings:
         encoder = Encoder.open(settings.triton_url, models, "judge", tls=settings.triton_tls)

@@ -13,7 +13,7 @@ from services.runtime.errors import ConfigurationError
 # OpenSSL's numbers, x509_vfy.h
 _NOT_YET, _EXPIRED = 9, 10
 _OTHER_HOST, _OTHER_ADDRESS = 62, 64
-_UNKNOWN = frozenset({2, 18, 19, 20, 21})  # no issuer found, or one that signed itself
+_SILENCE_S = 1.0  # of a server that waits for our first word, and so has taken our certificate
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Tls:
     def check(self, what: str, host: str, port: int, timeout_s: float, protocol: str = "") -> None:
         """Shake hands once, for a client whose errors do not tell a refusal from a server that is away.
 
-        what: the server's name. protocol: of ALPN, spoken by a server that then speaks first. Raises
+        what: the server's name. protocol: of ALPN, for a server that then speaks first. Raises
         ConfigurationError; OSError where it is away.
         """
         context = self.context()
@@ -61,8 +61,13 @@ class Tls:
                 socket.create_connection((host, port), timeout_s) as plain,
                 context.wrap_socket(plain, server_hostname=host) as secured,
             ):
-                if protocol:
-                    secured.recv(1)  # TLS 1.3 tells only now that it wants a certificate of ours
+                # With TLS 1.3 it says only now, or shows by going, that it wants a certificate of ours.
+                secured.settimeout(timeout_s if protocol else _SILENCE_S)
+                if not secured.recv(1):
+                    raise self._unwanted(f"{what} at {host}:{port}", "it closes the connection")
+        except TimeoutError:
+            if protocol:
+                raise
         except OSError as error:
             if refusal := self.refusal(f"{what} at {host}:{port}", error):
                 raise refusal from error
@@ -82,10 +87,7 @@ class Tls:
                     f"{self._advice(error)}"
                 )
             if isinstance(error, ssl.SSLError) and (why := _alert(error)):
-                what = f"{self.settings}CERTIFICATE_FILE={self.certificate_file or ''}"
-                return ConfigurationError(
-                    f"{where} wants another certificate of ours ({why}): correct {what}"
-                )
+                return self._unwanted(where, why)
             if isinstance(error, ssl.SSLError) and error.reason in (
                 "WRONG_VERSION_NUMBER",
                 "RECORD_LAYER_FAILURE",
@@ -95,6 +97,10 @@ class Tls:
                 )
             error = error.__cause__ or error.__context__
         return None
+
+    def _unwanted(self, where: str, why: str) -> ConfigurationError:
+        file = f"{self.settings}CERTIFICATE_FILE={self.certificate_file or ''}"
+        return ConfigurationError(f"{where} wants another certificate of ours ({why}): correct {file}")
 
     def _advice(self, error: ssl.SSLCertVerificationError) -> str:
         code = error.verify_code
