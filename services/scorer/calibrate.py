@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contracts import Document
-from services.scorer.calibration import LEVELS, Calibration, Quantiles, comparable
+from services.scorer.calibration import Calibration, Quantiles, Standing, comparable
 from services.scorer.config import ScorerConfig
 from services.scorer.group import Group, scored
 from services.scorer.keep import share_of
@@ -16,6 +16,9 @@ from services.scorer.sample import Sample
 
 # Of fewer no group gets quantiles of its own: of 200, a share of 95 % is met within 4 points (99 %).
 MIN_DOCUMENTS = 200
+# Where the points lie: each percent of the lowest tenth, where thresholds are, and 2.5 points apart above.
+LEVELS = (*(n / 100 for n in range(10)), *(n / 40 for n in range(4, 40)), 0.985, 0.995, 1.0)
+_HEAP = 0.002  # equal scores of a smaller share are no matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Census:
                 by_group[wider].append(sample)
         merged = {group: first.merged(rest) for group, (first, *rest) in by_group.items()}
         found = {group: _quantiles(each) for group, each in merged.items() if len(each.uids) >= least}
-        kept = dict(former.groups) if former is not None and former.levels == LEVELS else {}
+        kept = dict(former.groups) if former is not None else {}
         return Calibration.of(kept | found)
 
     def rows(self, present: Calibration, made: Calibration) -> list[Row]:
@@ -78,6 +81,12 @@ class Census:
 
 
 def _quantiles(sample: Sample) -> Quantiles:
-    """At LEVELS, between two scores by a straight line; equal scores stay equal."""
-    scores = np.quantile([comparable(score) for score in sample.scores.tolist()], LEVELS)
-    return Quantiles(sample.seen, tuple(map(comparable, scores.tolist())))
+    """The scores at LEVELS and where they stand. What ties has a heap, of which the whole width is known."""
+    ascending = np.sort([comparable(score) for score in sample.scores.tolist()])
+    scores = np.unique(np.quantile(ascending, LEVELS, method="inverted_cdf"))
+    first, after = (np.searchsorted(ascending, scores, side) for side in ("left", "right"))
+    below, upto = first / len(ascending), after / len(ascending)
+    alone = (after - first == 1) | (upto - below < _HEAP)
+    below, upto = np.where(alone, (below + upto) / 2, below), np.where(alone, (below + upto) / 2, upto)
+    pairs = zip(below.round(5).tolist(), upto.round(5).tolist(), strict=True)
+    return Quantiles(sample.seen, tuple(scores.tolist()), tuple(Standing(*pair) for pair in pairs))

@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,8 +29,6 @@ from services.scorer.group import Group
 
 LAYOUT = 1  # of the file
 FILE = "calibration.json"  # in a model's folder
-# Where the quantiles lie: each percent of the lowest tenth, where thresholds are, and 2.5 points apart above.
-LEVELS = (*(n / 100 for n in range(10)), *(n / 40 for n in range(4, 40)), 0.985, 0.995, 1.0)
 _LOTS = float(1 << 64)  # a uid is a hash: over this a lot in 0..1, the same at every redelivery
 _MAKE = "make one with `corpusworks judge calibrate`"
 
@@ -61,23 +59,34 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Of a group: the scores at the calibration's levels, ascending, and of how many documents they are."""
+    """Of a group: some of its scores, ascending, where each stands, and of how many documents they are."""
 
     documents: int
     scores: tuple[float, ...]
+    standings: tuple[Standing, ...]
 
-    def standing(self, score: float, levels: Sequence[float]) -> Standing:
-        """Of any score, between two quantiles by a straight line."""
+    def __post_init__(self) -> None:
+        if not self.scores or len(self.scores) != len(self.standings):
+            raise ValueError(f"{len(self.scores)} scores have {len(self.standings)} standings")
+        if not all(map(math.isfinite, self.scores)) or any(a >= b for a, b in pairwise(self.scores)):
+            raise ValueError("scores are no ascending numbers")
+        levels = [level for standing in self.standings for level in standing]
+        if not 0 <= levels[0] <= levels[-1] <= 1 or any(a > b for a, b in pairwise(levels)):
+            raise ValueError("levels do not rise from 0 to 1")
+
+    def standing(self, score: float) -> Standing:
+        """Of any score; between two that are known by a straight line."""
         score = comparable(score)
-        first, after = bisect_left(self.scores, score), bisect_right(self.scores, score)
-        if first < after:
-            return Standing(levels[first], levels[after - 1])
-        if first == 0 or after == len(levels):
-            end = levels[0] if first == 0 else levels[-1]
-            return Standing(end, end)
-        low, high = self.scores[first - 1], self.scores[first]
-        part = (score - low) / (high - low)
-        level = levels[first - 1] + part * (levels[first] - levels[first - 1])
+        at = bisect_left(self.scores, score)
+        if at == len(self.scores):
+            return Standing(1.0, 1.0)
+        if self.scores[at] == score:
+            return self.standings[at]
+        if at == 0:
+            return Standing(0.0, 0.0)
+        part = (score - self.scores[at - 1]) / (self.scores[at] - self.scores[at - 1])
+        lower, higher = self.standings[at - 1].upto, self.standings[at].below
+        level = lower + part * (higher - lower)
         return Standing(level, level)
 
 
@@ -87,10 +96,20 @@ class Ranked(NamedTuple):
     place: what is compared with the threshold; the rank, but among equal scores by lot.
     """
 
-    rank: float
+    standing: Standing
     place: float
     threshold: float
     by: Group | None
+
+    @property
+    def rank(self) -> float:
+        """0..1, the same for equal scores."""
+        return self.standing.rank
+
+    @property
+    def by_lot(self) -> bool:
+        """Whether others with this score have another fate."""
+        return self.standing.below < self.threshold < self.standing.upto
 
     @property
     def kept(self) -> bool:
@@ -100,17 +119,16 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """version: a digest of all that is in it. levels: see LEVELS."""
+    """version: a digest of all that is in it."""
 
     version: str
-    levels: tuple[float, ...]
     groups: Mapping[Group, Quantiles]
 
     @classmethod
-    def of(cls, groups: Mapping[Group, Quantiles], levels: tuple[float, ...] = LEVELS) -> Calibration:
+    def of(cls, groups: Mapping[Group, Quantiles]) -> Calibration:
         """With the version that follows from the content."""
         ordered = {group: groups[group] for group in sorted(groups, key=_order)}
-        return cls(_digest(ordered, levels), levels, ordered)
+        return cls(hashlib.sha256(_body(ordered).encode()).hexdigest()[:12], ordered)
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
@@ -129,9 +147,8 @@ class Calibration:
                 f"the calibration {path} has layout {layout}, and this version reads {LAYOUT}; {_MAKE}"
             )
         try:
-            made = cls.of(dict(map(_read, found["groups"])), tuple(map(float, found["levels"])))
-            made._check()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            made = cls.of(dict(map(_read, found["groups"])))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError(f"the calibration {path} is damaged: {error!r}; {_MAKE}") from error
         if made.version != found.get("version"):
             raise ConfigurationError(
@@ -144,16 +161,16 @@ class Calibration:
     def data(self) -> bytes:
         """The file: the same bytes for the same table, a line for each group."""
         head = f'{{"layout": {LAYOUT}, "version": {json.dumps(self.version)},\n'
-        return (head + _body(self.groups, self.levels)).encode()
+        return (head + _body(self.groups)).encode()
 
     def rank(self, group: Group, score: float, uid: int, share: float) -> Ranked:
         """Among the documents of its group. share: of them, to be kept."""
         for wider in group.wider():
             if (quantiles := self.groups.get(wider)) is not None:
-                standing = quantiles.standing(score, self.levels)
+                standing = quantiles.standing(score)
                 place = standing.place(uid / _LOTS)
-                return Ranked(standing.rank, place, _threshold(share, wider.language is not None), wider)
-        return Ranked(0.5, 0.5, _threshold(share, False), None)
+                return Ranked(standing, place, _threshold(share, wider.language is not None), wider)
+        return Ranked(Standing(0.5, 0.5), 0.5, _threshold(share, False), None)
 
     def knows(self, source: str) -> bool:
         """Whether any group of this source is in it."""
@@ -162,18 +179,7 @@ class Calibration:
     def only(self, name: str) -> Calibration:
         """What it says of the sources of this name."""
         kept = {g: q for g, q in self.groups.items() if g.source.partition("@")[0] == name}
-        return self.of(kept, self.levels)
-
-    def _check(self) -> None:
-        if self.levels[0] != 0 or self.levels[-1] != 1 or any(a >= b for a, b in pairwise(self.levels)):
-            raise ValueError("levels must rise from 0 to 1")
-        for group, quantiles in self.groups.items():
-            if len(quantiles.scores) != len(self.levels):
-                raise ValueError(f"{group} has {len(quantiles.scores)} scores for {len(self.levels)} levels")
-            if not all(map(math.isfinite, quantiles.scores)):
-                raise ValueError(f"a score of {group} is no number")
-            if any(a > b for a, b in pairwise(quantiles.scores)):
-                raise ValueError(f"the scores of {group} do not ascend")
+        return self.of(kept)
 
 
 def chosen(config: ScorerConfig) -> Calibration:
@@ -201,20 +207,23 @@ def _order(group: Group) -> tuple[str, ...]:
     return (group.source, group.format, *(f"={part}" if part is not None else "" for part in group[2:]))
 
 
-def _body(groups: Mapping[Group, Quantiles], levels: Sequence[float]) -> str:
+def _body(groups: Mapping[Group, Quantiles]) -> str:
     rows = ",\n".join(json.dumps(_row(*each), ensure_ascii=False) for each in groups.items())
-    return f'"levels": {json.dumps(levels)},\n"groups": [\n{rows}\n]}}\n'
+    return f'"groups": [\n{rows}\n]}}\n'
 
 
 def _row(group: Group, quantiles: Quantiles) -> dict[str, Any]:
+    """A point is [score, level], or [score, below, upto] where many scores are equal."""
     said = {name: value for name, value in group._asdict().items() if value is not None}
-    return said | {"documents": quantiles.documents, "scores": quantiles.scores}
+    points = [
+        (score, *dict.fromkeys(standing))
+        for score, standing in zip(quantiles.scores, quantiles.standings, strict=True)
+    ]
+    return said | {"documents": quantiles.documents, "points": points}
 
 
 def _read(row: Mapping[str, Any]) -> tuple[Group, Quantiles]:
     group = Group(row["source"], row["format"], row.get("language"), row.get("category"))
-    return group, Quantiles(int(row["documents"]), tuple(map(float, row["scores"])))
-
-
-def _digest(groups: Mapping[Group, Quantiles], levels: Iterable[float]) -> str:
-    return hashlib.sha256(_body(groups, tuple(levels)).encode()).hexdigest()[:12]
+    scores = tuple(float(point[0]) for point in row["points"])
+    standings = tuple(Standing(float(point[1]), float(point[-1])) for point in row["points"])
+    return group, Quantiles(int(row["documents"]), scores, standings)

@@ -80,7 +80,7 @@ class Scorer:
             f"rank {ranked.rank:.3f} among {among} (score {found.score:.4g} by {found.group.source}, "
             f"calibration {self._calibration.version}); kept is the best {share:.1%} of {found.group}"
         )
-        return detail + (", by lot among equal scores" if ranked.rank >= ranked.threshold else "")
+        return detail + (", by lot among equal scores" if ranked.by_lot else "")
 
     def _warn(self, source: str) -> None:
         if source in self._warned or self._calibration.knows(source):
