@@ -28,7 +28,7 @@ def agrees(config: ScorerConfig, settings: Settings) -> Mapping[str, str]:
 def _agree_with_classifier(config: ScorerConfig, settings: Settings) -> None:
     """Two models may both be version 1 of a `judge`; one's scores must not meet the other's table."""
     theirs = settings.units.get("classifier", {})
-    if theirs.get("model", config.model) != config.model or config.calibration is not None:
+    if theirs.get("model", ScorerConfig.model) != config.model or config.calibration is not None:
         return
     if theirs.get("models") and str(theirs["models"]) != str(config.models or ""):
         raise ConfigurationError(

@@ -4,9 +4,11 @@ A rank follows from the document and the table alone, so a corpus gets the same 
 on any number of replicas, and the scorer keeps no state. What the table does not know:
 
     a group with too few documents   ranks by all documents of its format and language
-    a language nobody measured       ranks by all documents of its format, and nothing of it is dropped: a
-                                     judge that likes a language less must not silently kill it
-    a source nobody measured         rank 1/2, and nothing of it is dropped
+    a language nobody measured       ranks by all documents of its format
+    a source nobody measured         rank 1/2
+
+Of these nothing is dropped, since a judge that likes a language or a category less would silently kill it: of
+414 Chinese app descriptions, the shipped judge puts 59 % below the lowest twentieth of all Chinese prose.
 """
 
 from __future__ import annotations
@@ -169,7 +171,7 @@ class Calibration:
             if (quantiles := self.groups.get(wider)) is not None:
                 standing = quantiles.standing(score)
                 place = standing.place(uid / _LOTS)
-                return Ranked(standing, place, _threshold(share, wider.language is not None), wider)
+                return Ranked(standing, place, _threshold(share, wider == group), wider)
         return Ranked(Standing(0.5, 0.5), 0.5, _threshold(share, False), None)
 
     def knows(self, source: str) -> bool:
@@ -197,7 +199,7 @@ def chosen(config: ScorerConfig) -> Calibration:
 
 
 def _threshold(share: float, measured: bool) -> float:
-    """Of which the place of a document must not fall short; a share of nothing asks for no rank."""
+    """Of which a place must not fall short. A share of nothing asks for no rank."""
     if share == 0:
         return math.inf
     return 1 - share if measured else 0.0

@@ -47,8 +47,8 @@ def test_the_judges_run_without_servers(models: Path, tmp_path: Path) -> None:
     keep = json.dumps([{"share": 0.4}])
     census = Census(ScorerConfig())
     for n, row in enumerate(applied(["classifier"], rows, models)):
-        census.add(Document(uid=n + 1, format=row.get("format", ""), features=row["features"]))
-    (tmp_path / "table.json").write_bytes(census.calibration().data)
+        census.add(Document(uid=n + 1, category=row["category"], features=row["features"]))
+    (tmp_path / "table.json").write_bytes(census.calibration(least=2).data)
     found = applied(
         ["classifier", "scorer"], rows, models, keep=keep, calibration=str(tmp_path / "table.json")
     )

@@ -122,7 +122,7 @@ class TestWhatItDoesNotKnow:
 
     def test_a_group_without_enough_documents_ranks_by_its_language_and_format(self) -> None:
         found = self.wide.rank(NEWS, 1, 5, 0.5)
-        assert (found.rank, found.kept, str(found.by)) == (0.25, False, "en/prose")
+        assert (found.rank, found.kept, str(found.by)) == (0.25, True, "en/prose")
 
     def test_a_language_that_nobody_measured_is_ranked_and_not_dropped(self) -> None:
         """Prevents a judge that likes a language less from silently killing it."""
@@ -215,11 +215,12 @@ class TestWhichTable:
         shipped = chosen(ScorerConfig())
         versions = [int(p.name) for p in (MODELS / "judge").iterdir() if p.name.isdigit()]
         assert shipped.knows(f"judge@{max(versions)}")
-        assert {g.format for g in shipped.groups if g.source == f"formats@{FORMATS}"} == set(TERMS)
+        measured = {g.format for g in shipped.groups if g.source == f"formats@{FORMATS}"}
+        assert measured == set(TERMS) - {"table", "log"}, "too few of these are free to use"
         for language in ("zh", "en"):
             assert Group("judge@1", "prose", language) in shipped.groups
         assert all(
-            quantiles.documents >= 200 for group, quantiles in shipped.groups.items() if group.category
+            quantiles.documents >= 100 for group, quantiles in shipped.groups.items() if group.category
         )
 
     def test_the_models_own_comes_before_the_shipped_one(self, tmp_path: Path) -> None:

@@ -171,11 +171,13 @@ class TestExplanations:
 
     def test_a_group_ranked_by_a_wider_one_says_so(self) -> None:
         """Prevents an explanation that names documents which were never measured."""
+        one = document(random.Random(0), "speech", -1e6)
         table = calibration(stream(2000))
-        (drop,) = scorer(table)([document(random.Random(0), "speech", -1e6)])
+        assert isinstance(scorer(table)([one])[0], Emit), "not before somebody has measured its like"
+        (drop,) = scorer(table, keep=(KeepRule(share=0),))([one])
         assert isinstance(drop, Drop)
         assert "among 2000 documents of en/prose (" in drop.detail
-        assert drop.detail.endswith("95.0% of en/prose/speech")
+        assert drop.detail.endswith("0.0% of en/prose/speech")
 
     def test_every_reason_is_declared(self) -> None:
         """Prevents a drop that the runtime refuses."""
