@@ -57,7 +57,7 @@ def up(
 def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     from services.ingest.walk import check
     from services.local.run import Job
-    from services.scorer import ScorerConfig, share_of
+    from services.scorer import ScorerConfig, chosen, share_of
 
     check(paths)
     if recipe is not None:
@@ -69,6 +69,7 @@ def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     total = sum(weights.values())
     targets = {bucket: weight / total for bucket, weight in weights.items()}
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
+    chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)
     return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets, expected)
 

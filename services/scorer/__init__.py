@@ -57,6 +57,7 @@ SERVICE = Unit(
     build=build,
     drop_reasons=DROP_REASONS,
     offline={"triton_url": "onnx:"},
+    agrees=agrees,
 )
 
 __all__ = [
@@ -66,7 +67,6 @@ __all__ = [
     "KeepRule",
     "Scorer",
     "ScorerConfig",
-    "agrees",
     "build",
     "chosen",
     "share_of",

@@ -26,6 +26,7 @@ from services.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
+    from services.runtime.settings import Settings
 
 
 Judge = Callable[[Sequence[Document]], Sequence[Verdict]]
@@ -44,6 +45,8 @@ class Unit:
     positioned: the judge reads `document.position`, and may have a method `committed(offsets)`, called with
         {(topic, partition): offset} of what Kafka has committed, before the next batch.
     offline: settings that let the unit run without servers, for `corpusworks apply`.
+    agrees: values that every copy of the unit must have alike, now and later, by name; compared at start
+        with what the river was made with.
     retracts: a verdict may carry retractions, so an earlier Emit is final only at the end of input.
     """
 
@@ -55,6 +58,7 @@ class Unit:
     positioned: bool = False
     retracts: bool = False
     offline: Mapping[str, Any] = field(default_factory=dict)
+    agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}
 
 
 def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequence[Verdict]:

@@ -17,7 +17,7 @@ from contracts import Document
 from services.inference import Head, Judged
 from services.ledger import is_off
 from services.runtime import ConfigurationError, Drop, Emit, Reject, Resources, Settings, Verdict
-from services.scorer import SERVICE, Calibration, Census, KeepRule, ScorerConfig, agrees, formats
+from services.scorer import SERVICE, Calibration, Census, KeepRule, ScorerConfig, formats
 from services.scorer.formats import TERMS
 from services.scorer.judge import Scorer
 from tests import tiny_model
@@ -308,8 +308,8 @@ class TestAgreement:
         table = calibration(stream(1000))
         (tmp_path / "mine.json").write_bytes(table.data)
         config = ScorerConfig(calibration=tmp_path / "mine.json")
-        assert agrees(config, Settings()) == {"calibration": table.version}
-        assert agrees(ScorerConfig(), Settings()) != agrees(config, Settings())
+        assert SERVICE.agrees(config, Settings()) == {"calibration": table.version}
+        assert SERVICE.agrees(ScorerConfig(), Settings()) != SERVICE.agrees(config, Settings())
 
     def test_a_judge_of_which_the_scorer_was_not_told_is_refused(self, tmp_path: Path) -> None:
         """Prevents scores of a user's own judge from meeting the table of the shipped one."""
