@@ -3,6 +3,8 @@
 from services.ledger.account import Account, Marks, take_account
 from services.ledger.reconcile import Discrepancies, reconcile
 from services.ledger.report import report
+from services.ledger.scored import scored
+from services.ledger.shares import is_off, shares
 from services.ledger.trace import Sighting, trace
 
 __all__ = [
@@ -10,8 +12,11 @@ __all__ = [
     "Discrepancies",
     "Marks",
     "Sighting",
+    "is_off",
     "reconcile",
     "report",
+    "scored",
+    "shares",
     "take_account",
     "trace",
 ]

@@ -14,7 +14,8 @@ from typing import Any
 import redis
 from rich.console import Console
 
-from services.ledger import report, take_account
+from services.ledger import report, shares, take_account
+from services.ledger.shares import Expected
 from services.local.folder import running
 from services.local.forget import REPORT, finish, refuse_half
 from services.local.progress import Progress
@@ -35,12 +36,17 @@ HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is asked for. out: the state folder; targets: share of tokens by bucket."""
+    """What a run is asked for.
+
+    out: the state folder; targets: share of tokens by bucket; expected: share of documents that the scorer
+    keeps, by language, format and category.
+    """
 
     paths: Sequence[str]
     out: Path
     topology: Topology
     targets: Mapping[str, float]
+    expected: Expected = lambda *_: 1.0
 
 
 def environment_of(out: Path) -> dict[str, str]:
@@ -169,6 +175,7 @@ def run(job: Job, console: Console) -> dict[str, Any]:
         account = take_account(settings, job.topology, since=marks)
         cpu = river.cpu_seconds()
     found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu)
+    found["shares"] = [share.row for share in shares(account, job.expected)]
     (job.out / REPORT).write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
     return found
 
