@@ -22,7 +22,7 @@ from typing import Any
 from contracts import IngestProgress
 from services.runtime import metrics
 from services.runtime.contracts.source import Source
-from services.runtime.errors import CorpusworksError
+from services.runtime.errors import CorpusworksError, DeadLetterFlood
 from services.runtime.logs import log
 from services.runtime.process.reader_frames import MAX_UNTOLD, Began, Finished, Raised, Step, Task
 from services.runtime.settings import Settings
@@ -57,15 +57,17 @@ class SourceReader:
         self._config = config
         self._patience_s = settings.time_limit_s
         self._memory = settings.memory_limit_bytes
+        self._limit = settings.dead_letter_limit
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
 
     def read(self, progress: Mapping[str, bytes]) -> Generator[Step | None, None, None]:
         """The steps of the reader in order; None now and then while there is no next one yet.
 
-        progress: IngestProgress by source, serialised. Raises ConfigurationError, ReadingFailed.
+        progress: IngestProgress by source, serialised. Raises ConfigurationError, ReadingFailed,
+        DeadLetterFlood, DependencyDown.
         """
-        way = _Way(dict(progress))
+        way = _Way(dict(progress), self._limit)
         try:
             while not way.finished:
                 lost = None
@@ -161,15 +163,18 @@ class _Way:
 
     progress: by source, what has been handed on. passed: sources that are done with for this time,
     although their progress does not say so. at: the source at hand, as far as was told. careful: so many
-    sources are still to be read with care, since one of them may have ended the process.
+    sources are still to be read with care, since one of them may have ended the process. limit: sources that
+    may end it before that is taken for a bug and not for bad files.
     """
 
-    def __init__(self, progress: dict[str, bytes]) -> None:
+    def __init__(self, progress: dict[str, bytes], limit: int) -> None:
         self.progress = progress
         self.passed: set[str] = set()
         self.at = IngestProgress(complete=True)
         self.careful = 0
         self.finished = False
+        self._limit = limit
+        self._num_lost = 0
         self._tries = 0
 
     def moved_on(self, said: Began | Step) -> bool:
@@ -191,7 +196,7 @@ class _Way:
         return False
 
     def died(self, died: _Died) -> Step | None:
-        """What is to be told of it; None when it is to be tried again. Raises ReadingFailed."""
+        """What is to be told of it; None: try again. Raises ReadingFailed, DeadLetterFlood."""
         nobody = self.careful > 0 and self.at.complete
         if died.killed or nobody:
             self._tries += 1
@@ -215,4 +220,10 @@ class _Way:
             "records before it were read. Mend the file, or raise the setting if it is the limit; it is read "
             "again once it has changed"
         )
+        self._num_lost += 1
+        if self._num_lost > self._limit:
+            raise DeadLetterFlood(
+                f"{self._num_lost} sources ended the process that reads them; the limit is {self._limit} "
+                f"(setting dead_letter_limit). This is a bug and not data; the last: {error}"
+            )
         return Step([], reached, [(self.at.source, b"", error)])
