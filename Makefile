@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench proto lock clean
+.PHONY: help setup demo test soak check format bench proto lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -24,7 +24,10 @@ demo: setup ## Run the demo documents through the whole river; parts and report 
 	$(BIN)/corpusworks run $(CORPUS) tests/data/documents --out demo
 
 test: setup $(DONE)/judge check ## Checks and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: setup $(DONE)/judge ## Kills, clocks, crowds: long; SEED=7 repeats one, MINUTES=20 lasts so long, ONLY=kills chooses
+	SOAK_SEED=$(SEED) SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m soak -s $(if $(ONLY),-k $(ONLY))
 
 check: $(DONE)/judge ## Lint, format, types, import rules
 	$(BIN)/ruff check

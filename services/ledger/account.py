@@ -14,12 +14,14 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from contracts import Document, IngestProgress, PartSealed, Rejection
+from contracts import Document, IngestProgress, PartSealed, Redriven, Rejection
+from services.ledger.letters import document_of, redriven_at
 from services.runtime import LaneService, ObjectStore, Resources, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.deadletter import ERROR_HEADER
-from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL, PROGRESS, RAW, REJECTED, SEALED
+from services.runtime.process.frames import REDRIVEN_HEADER
+from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL, PROGRESS, RAW, REDRIVEN, REJECTED, SEALED
 from services.runtime.topology import Service, Topology
 
 # (topic, partition) -> offset: a moment in the river
@@ -31,7 +33,8 @@ class Account:
     """Every document by where it ended. Keys are uids unless said otherwise.
 
     names: uid -> id, of all that was seen. raw: times ingested. rejected: (unit, reason) of each drop.
-    dead: times in a dead-letter topic; unreadable: pieces of input that never became a document.
+    dead: times in a dead-letter topic and not put back; unreadable: pieces of input that never became a
+    document. returned: letters from before the moment of the account that were put back since.
     skipped: files that are no documents by nature (an image in a folder of texts), by reason.
     waiting: uid -> bucket, in a pool or mixed and not sealed. in_flight: times before the pools.
     parts: (uid, phase, use) -> times; tokens: by bucket; sealed: the parts, in lane order.
@@ -43,6 +46,7 @@ class Account:
     rejected: dict[int, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     dead: Counter[int] = field(default_factory=Counter)
     unreadable: int = 0
+    returned: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     waiting: dict[int, str] = field(default_factory=dict)
     in_flight: Counter[int] = field(default_factory=Counter)
@@ -71,7 +75,7 @@ def take_account(settings: Settings, topology: Topology, since: Marks | None = N
     store = Resources(settings).store
     with Admin(settings) as admin, Log(settings) as log:
         topology = of_every_recipe(topology, log)
-        book = _Book(account, log, since or {})
+        book = _Book(account, log, since)
         book.raw()
         book.skipped()
         for service in topology.services.values():
@@ -82,6 +86,7 @@ def take_account(settings: Settings, topology: Topology, since: Marks | None = N
                 book.dead(topic)
         book.rejected()
         book.parts(store)
+        book.letters()
         for service in topology.services.values():
             book.forget_passed(admin.committed(service.name))
     forget_moved(account)
@@ -107,14 +112,18 @@ def forget_moved(account: Account) -> None:
 class _Book:
     """Writes into an account what it reads from one topic after another."""
 
-    def __init__(self, account: Account, log: Log, since: Marks) -> None:
+    def __init__(self, account: Account, log: Log, since: Marks | None) -> None:
         self._account = account
         self._log = log
-        self._since = since
+        self._since = since or {}
         self._waits_at: dict[int, tuple[str, int, int]] = {}  # uid -> topic, partition, offset
+        self._letters: dict[str, Document | None] = {}  # dead letters by id
+        self._redriven = set(redriven_at(log))  # as the account begins
 
     def raw(self) -> None:
-        for document in self._documents(self._new(RAW)):
+        # What was put back came in before.
+        first = (r for r in self._new(RAW) if REDRIVEN_HEADER not in dict(r.headers or ()))
+        for document in self._documents(first):
             self._account.raw[document.uid] += 1
 
     def skipped(self) -> None:
@@ -147,16 +156,28 @@ class _Book:
 
     def dead(self, topic: str) -> None:
         for record in self._new(topic):
-            try:
-                document = Document.FromString(record.value or b"")
-            except DecodeError:
-                document = Document()
-            said = dict(record.headers or ())
-            if document.uid and ERROR_HEADER + "offset" in said:
-                self._note(document)
-                self._account.dead[document.uid] += 1
-            else:
-                self._account.unreadable += 1
+            document = document_of(record.value)
+            if ERROR_HEADER + "offset" not in dict(record.headers or ()):
+                document = None  # a piece of input that happens to read as one
+            self._letters[f"{topic}/{record.partition}/{record.offset}"] = document and Document(
+                id=document.id, uid=document.uid
+            )
+
+    def letters(self) -> None:
+        """Which letters are an end. Asked last: one that is put back meanwhile goes on, and may end."""
+        redriven = redriven_at(self._log)
+        for letter, document in self._letters.items():
+            if letter not in redriven:
+                if document is None:
+                    self._account.unreadable += 1
+                else:
+                    self._note(document)
+                    self._account.dead[document.uid] += 1
+            elif letter not in self._redriven and document is not None:
+                self._account.in_flight[document.uid] += 1
+        for record in self._new(REDRIVEN) if self._since else ():
+            mark = Redriven.FromString(record.value)
+            self._account.returned += mark.offset < self._since.get((mark.topic, mark.partition), 0)
 
     def rejected(self) -> None:
         for record in self._new(REJECTED):

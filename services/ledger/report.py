@@ -26,7 +26,8 @@ def report(
 ) -> dict[str, Any]:
     """What report.json holds.
 
-    carried_over: documents that an earlier run left under way. targets: share of tokens by bucket.
+    carried_over: documents that an earlier run left under way, to which those dead letters are added that
+    were put back meanwhile. targets: share of tokens by bucket.
     """
     duplicates: Counter[str] = Counter()
     dropped: dict[str, dict[str, int]] = {}
@@ -42,11 +43,11 @@ def report(
     dead = sum(account.dead.values()) + account.unreadable
     total = sum(account.tokens.values())
     num_dropped = sum(sum(reasons.values()) for reasons in dropped.values())
-    documents_in = account.raw.total() + account.unreadable + carried_over
+    documents_in = account.raw.total() + account.unreadable + carried_over + account.returned
     ended = kept + num_dropped + duplicates.total() + dead + waiting.total()
     return {
         "documents_in": documents_in,
-        "carried_over": carried_over,
+        "carried_over": carried_over + account.returned,
         "kept": kept,
         "dropped": dropped,
         "duplicates": duplicates.total(),

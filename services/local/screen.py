@@ -51,4 +51,5 @@ def show_status(found: Status, console: Console) -> None:
     tokens = "  ".join(f"{bucket} {number}" for bucket, number in sorted(found.tokens.items()))
     console.print(f"messages in the pools: {pools}")
     console.print(f"{found.num_parts} parts; tokens: {tokens or 0}")
-    console.print(f"rejected: {found.rejected}  dead letters: {found.dead}")
+    back = f" ({found.redriven} of them put back)" if found.redriven else ""
+    console.print(f"rejected: {found.rejected}  dead letters: {found.dead}{back}")

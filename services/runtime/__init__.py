@@ -6,6 +6,7 @@ from services.runtime.contracts.lane import LaneService, LaneTask, Message, Outp
 from services.runtime.contracts.source import Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
 from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
+from services.runtime.contracts.vocabulary import Vocabularies, VocabularyCard
 from services.runtime.errors import (
     ConfigurationError,
     CorpusworksError,
@@ -42,6 +43,8 @@ __all__ = [
     "Unit",
     "Unreadable",
     "Verdict",
+    "Vocabularies",
+    "VocabularyCard",
     "configure",
     "load_settings",
     "topics",

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,14 @@ class Rig:
                     return found
                 time.sleep(0.1)
         raise TimeoutError(f"{len(found)} of {number} records in {', '.join(topics)}")
+
+    def wait_until(self, holds: Callable[[], bool], timeout_s: float = 60) -> None:
+        """Until something is so. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {timeout_s:.0f} s")
+            time.sleep(0.1)
 
     def close(self) -> None:
         """End what still runs."""

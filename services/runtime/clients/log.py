@@ -42,6 +42,12 @@ class Log:
         """Its partitions; none when there is no such topic."""
         return [TopicPartition(topic, p) for p in sorted(self._consumer.partitions_for_topic(topic) or ())]
 
+    def starts(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> offset of the oldest message that is left."""
+        wanted = [tp for topic in topics for tp in self.partitions(topic)]
+        found = patiently(lambda: self._consumer.beginning_offsets(wanted)) if wanted else {}
+        return {tuple(tp): start for tp, start in found.items()}
+
     def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """(topic, partition) -> end of what is committed."""
         wanted = [tp for topic in topics for tp in self.partitions(topic)]
@@ -94,7 +100,6 @@ class Log:
 
     def read_all(self, *topics: str) -> Iterator[Any]:
         """Committed records of whole topics."""
-        wanted = [tp for topic in topics for tp in self.partitions(topic)]
-        begin = patiently(lambda: self._consumer.beginning_offsets(wanted)) if wanted else {}
+        starts = self.starts(topics)
         ends = self.settled_ends(topics)
-        yield from self.read({tuple(tp): (start, ends[tuple(tp)]) for tp, start in begin.items()})
+        yield from self.read({tp: (start, ends[tp]) for tp, start in starts.items()})

@@ -26,6 +26,7 @@ from services.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
+    from services.runtime.settings import Settings
 
 
 Judge = Callable[[Sequence[Document]], Sequence[Verdict]]
@@ -42,8 +43,12 @@ class Unit:
     slice_size: most documents per call. 1 where a document's cost is unbounded (parse): the time limit
         then holds for each and a bad one is known at once.
     positioned: the judge reads `document.position`, and may have a method `committed(offsets)`, called with
-        {(topic, partition): offset} of what Kafka has committed, before the next batch.
+        {(topic id, partition): offset} of what Kafka has committed, before the next batch; and a method
+        `begin(offsets)`, called with the same of all partitions of its input before the first batch and
+        whenever partitions come. It may refuse by a ConfigurationError, which ends the service.
     offline: settings that let the unit run without servers, for `corpusworks apply`.
+    agrees: values that every copy of the unit must have alike, now and later, by name; compared at start
+        with what the river was made with.
     retracts: a verdict may carry retractions, so an earlier Emit is final only at the end of input.
     """
 
@@ -55,6 +60,7 @@ class Unit:
     positioned: bool = False
     retracts: bool = False
     offline: Mapping[str, Any] = field(default_factory=dict)
+    agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}
 
 
 def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequence[Verdict]:

@@ -14,7 +14,7 @@ from kafka.errors import KafkaError
 
 from contracts import Document, IngestProgress
 from services.runtime import metrics
-from services.runtime.clients.log import Log
+from services.runtime.clients.broker import Broker, KafkaBroker
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
@@ -36,7 +36,10 @@ _ERROR_LIMIT = 16_000  # characters; a header is part of the message's size
 class SourceLoop:
     """Publishes a source until it is read to the end, or SIGTERM; then `finished` tells which."""
 
-    def __init__(self, settings: Settings, service: Service, instance: str) -> None:
+    def __init__(
+        self, settings: Settings, service: Service, instance: str, broker: Broker | None = None
+    ) -> None:
+        self._broker = broker or KafkaBroker(settings)
         assert isinstance(service.definition, Source)
         self._settings = settings
         self._service = service
@@ -44,7 +47,7 @@ class SourceLoop:
         self._output = service.output
         self._resources = Resources(settings)
         self._process = Process(settings, service.name)
-        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}")
+        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}", self._broker)
         self.finished = False
 
     def run(self) -> None:
@@ -57,9 +60,10 @@ class SourceLoop:
         try:
             while not self._process.stopping and not self.finished:
                 try:
+                    self._resources.topic_ids = self._broker.topic_ids()
                     self._transactions.open()
                     self._process.health.ready("partitions")
-                    with closing(reader.read(progress(self._settings))) as steps:
+                    with closing(reader.read(progress(self._broker))) as steps:
                         self._publish_all(steps)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
@@ -128,8 +132,8 @@ def hash_of(key: bytes) -> int:
     return zlib.crc32(key)
 
 
-def progress(settings: Settings) -> dict[str, bytes]:
+def progress(broker: Broker) -> dict[str, bytes]:
     """By source: the IngestProgress that was committed last, serialised."""
-    with Log(settings) as history:
+    with broker.log() as history:
         records = history.read_all(PROGRESS)
         return {IngestProgress.FromString(r.value).source: r.value for r in records if r.value is not None}
