@@ -35,7 +35,7 @@ def run(
         _forget(out)
     found = run_job(job, console)
     show_report(found, out, console)
-    if found["unaccounted"]:
+    if found["unaccounted"] or found["num_lost_sources"]:
         raise typer.Exit(EXIT_WRONG)
 
 

@@ -32,7 +32,7 @@ def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> It
         raise
     except Exception as error:  # noqa: BLE001 - Arrow raises of all kinds
         _raise_if_disk(error)
-        yield 1, Unreadable(found.uri, b"", f"{found.shown}: not a usable Parquet file: {said(error)}")
+        yield 1, Unreadable(f"{found.uri}#1", b"", f"{found.shown}: not a usable Parquet file: {said(error)}")
         return
     first = 1
     for index in range(file.num_row_groups):

@@ -63,7 +63,7 @@ def json_file(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) 
             )
         records = _decode(data)
     except NotADocument as error:
-        yield 1, Unreadable(uri, data[:HEAD_BYTES], f"{found.shown}: {error}")
+        yield 1, Unreadable(f"{uri}#1", data[:HEAD_BYTES], f"{found.shown}: {error}")
         return
     records = records if isinstance(records, list) else [records]
     if not found.named and suffix_of(found.path) == ".json" and not any(map(maker.has_text, records)):

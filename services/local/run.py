@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import redis
 from rich.console import Console
 
-from services.ledger import report, take_account
+from services.ledger import lost_sources, report, take_account, under_way
 from services.local.folder import running
 from services.local.progress import Progress
 from services.local.river import River, settle
@@ -159,15 +159,15 @@ def run(job: Job, console: Console) -> dict[str, Any]:
     begun = time.monotonic()
     with river_on(job, console, **HOLD) as (river, settings):
         marks = river.marks()
-        under_way = take_account(settings, job.topology, since=marks)
-        carried_over = under_way.in_flight.total() + len(under_way.waiting)
+        carried_over = under_way(settings, job.topology)
         river.start()
         reading = [river.ingest(job.paths)] if job.paths else []
         _watch(river, settle(river, reading, str(time.time_ns())), console)
         river.stop()
-        account = take_account(settings, job.topology, since=marks)
+        account = take_account(settings, job.topology, since=marks, at_rest=True)
         cpu = river.cpu_seconds()
-    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu)
+    lost = lost_sources(account.files, job.paths)
+    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu, lost=lost)
     (job.out / REPORT).write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
     return found
 

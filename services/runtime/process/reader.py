@@ -215,6 +215,7 @@ class _Way:
         self.passed.add(self.at.source)
         reached = self.at.SerializeToString()
         self.progress[self.at.source] = reached
+        place = f"{self.at.source}#{self.at.num_records + 1}"
         error = (
             f"{self.at.source}: the process that reads it {died}, at record {self.at.num_records + 1:,}; the "
             "records before it were read. Mend the file, or raise the setting if it is the limit; it is read "
@@ -226,4 +227,4 @@ class _Way:
                 f"{self._num_lost} sources ended the process that reads them; the limit is {self._limit} "
                 f"(setting dead_letter_limit). This is a bug and not data; the last: {error}"
             )
-        return Step([], reached, [(self.at.source, b"", error)])
+        return Step([], reached, [(place, b"", error)])

@@ -49,7 +49,7 @@ def lines(steps: Sequence[Step]) -> list[str]:
 
 
 def letters(steps: Sequence[Step]) -> dict[str, str]:
-    told = [(source, error) for step in steps for source, _, error in step.unreadable]
+    told = [(source.partition("#")[0], error) for step in steps for source, _, error in step.unreadable]
     assert len(dict(told)) == len(told), "one for each source"
     return dict(told)
 
