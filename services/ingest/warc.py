@@ -6,6 +6,7 @@ head, or at the next gzip member. fastwarc undoes HTTP.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ class _Blocks:
         if not line:
             return None
         if not _VERSION.match(line):
-            self._seek_head(line)
+            self._seek_head()
             raise _Broken("it does not begin as a record does; fetch the file again", line)
         heads, raw = self._heads(line)
         try:
@@ -111,6 +112,7 @@ class _Blocks:
             if size < 0:
                 raise ValueError("negative")
         except (KeyError, ValueError) as error:
+            self._seek_head()
             raise _Broken("no usable Content-Length; fetch the file again", raw) from error
         if size > self._limit:
             self._pass_over(size)
@@ -125,6 +127,7 @@ class _Blocks:
         while (line := self._line()) and not line.isspace():
             raw += line
             if len(raw) > _HEAD_LIMIT:
+                self._seek_head()
                 raise _Broken(f"its head is longer than {_HEAD_LIMIT:,} bytes; fetch the file again", raw)
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             if text[0] in " \t" and name:  # a head may go on in the next line
@@ -138,14 +141,10 @@ class _Blocks:
 
     def _check_end(self, block: bytes, size: int, raw: bytes) -> None:
         """What follows a block is an empty line and the next head, or the end. Raises _Broken."""
-        after = self._read(4)
-        while after and after.isspace() and len(after) < 16:
-            more = self._read(1)
-            if not more:
-                return
-            after += more
+        after = self._after()
         rest = after.lstrip(b"\r\n")
-        if len(block) == size and (not rest or b"WARC/".startswith(rest[:5])):
+        ended = not rest or rest.startswith(b"W") or after.startswith((b"\r\n\r\n", b"\n\n"))
+        if len(block) == size and ended:
             self._put_back(rest)
             return
         whole = block + after
@@ -154,11 +153,22 @@ class _Blocks:
             self._put_back(whole[head.end() :])
         elif len(block) == size:
             self._put_back(rest)
-            self._seek_head(b"")
+            self._seek_head()
         why = "it is cut off" if len(block) < size else "its Content-Length is wrong"
         raise _Broken(f"{why}; fetch the file again", raw)
 
-    def _seek_head(self, line: bytes) -> None:
+    def _after(self) -> bytes:
+        """The empty lines behind a block and the first byte of what follows."""
+        after = b""
+        with contextlib.suppress(Damaged):  # that of the next record: reading on raises it again
+            while (after.isspace() and len(after) < 16) or not after:
+                more = self._read(1)
+                if not more:
+                    break
+                after += more
+        return after
+
+    def _seek_head(self) -> None:
         """Go on to the next line that begins a record."""
         while line := self._line():
             if _VERSION.match(line):
@@ -216,7 +226,9 @@ def _unwrapped(block: bytes, limit: int) -> tuple[bytes, str]:
         record.is_http = True
         record.set_bytes_content(block)
         record.parse_http(auto_decode="all")
-        status = record.http_headers.status_code or 0
+        status = record.http_headers.status_code
+        if status is None:
+            raise NotADocument("its HTTP response has no status")
         if not 200 <= status < 300:
             return b"", ""
         declared = record.http_headers.get("content-type") or ""
