@@ -37,7 +37,7 @@ def run(
         forget_all(out, job.topology)
     found = run_job(job, console)
     show_report(found, out, console)
-    if found["unaccounted"]:
+    if found["unaccounted"] or found["num_lost_sources"]:
         raise typer.Exit(EXIT_WRONG)
 
 

@@ -10,7 +10,7 @@ import typer
 from contracts import Document
 from services.cli.exits import EXIT_INTERRUPTED
 from services.cli.options import Units, topology_of
-from services.runtime import Resources, load_settings
+from services.runtime import Reading, Resources, load_settings
 from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
@@ -68,6 +68,8 @@ def _document_of(path: str, resources: Resources) -> Document:
     from services.ingest import SERVICE, IngestConfig
 
     for read in SERVICE.build(IngestConfig(paths=(path,)), resources)({}):
+        if isinstance(read, Reading):
+            continue
         for piece in read.unreadable:
             raise ValueError(piece.error)
         for document in read.documents:

@@ -14,7 +14,7 @@ from typing import Any
 import redis
 from rich.console import Console
 
-from services.ledger import report, shares, take_account
+from services.ledger import lost_sources, report, shares, take_account, under_way
 from services.ledger.shares import Expected
 from services.local.folder import running
 from services.local.forget import REPORT, finish, refuse_half
@@ -166,15 +166,15 @@ def run(job: Job, console: Console) -> dict[str, Any]:
     begun = time.monotonic()
     with river_on(job, console, **HOLD) as (river, settings):
         marks = river.marks()
-        under_way = take_account(settings, job.topology, since=marks)
-        carried_over = under_way.in_flight.total() + len(under_way.waiting)
+        carried_over = under_way(settings, job.topology)
         river.start()
         reading = [river.ingest(job.paths)] if job.paths else []
         _watch(river, settle(river, reading, str(time.time_ns())), console)
         river.stop()
-        account = take_account(settings, job.topology, since=marks)
+        account = take_account(settings, job.topology, since=marks, at_rest=True)
         cpu = river.cpu_seconds()
-    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu)
+    lost = lost_sources(account.files, job.paths)
+    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu, lost=lost)
     found["shares"] = [share.row for share in shares(account, job.expected)]
     (job.out / REPORT).write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
     return found
