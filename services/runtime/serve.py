@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from services.runtime import agreement
+from services.runtime.clients.reach import admitted
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
@@ -34,6 +35,7 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
     instance = settings.instance or f"{os.uname().nodename}-{os.getpid()}"
     services = [topology.service(name) for name in names]
     configure_logs(names[0])
+    admitted(settings.kafka)
     kinds = {type(service.definition) for service in services}
     agreed = partial(agreement.check, names, settings, topology)
     if kinds == {Unit}:

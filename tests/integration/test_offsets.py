@@ -22,7 +22,7 @@ from services.runtime.loops.transaction import Produce
 from services.runtime.mend import mend, survey
 from services.runtime.serve import EXIT_CONFIGURATION
 from services.runtime.topology import DEFAULT
-from tests.integration.rig import Rig, rig, unit
+from tests.integration.rig import CARD, Rig, rig, unit
 
 pytestmark = pytest.mark.stack
 
@@ -218,5 +218,5 @@ def _pooled(uid: int) -> Produce:
     bucket = ("zh", "en", "code")[uid % 3]
     tokens = np.arange(1, 20, dtype="<u4")
     document = Document(id=f"document {uid}", uid=uid, bucket=bucket, language="en", num_tokens=len(tokens))
-    document.token_ids = tokens.tobytes()
+    document.token_ids, document.tokenizer = tokens.tobytes(), CARD.digest
     return Produce(f"pool.{bucket}", document.SerializeToString(), partition=uid % 2)

@@ -16,6 +16,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from services.runtime.clients.kafka import GROUP_PREFIX, connection, patiently
+from services.runtime.clients.reach import admitted
 from services.runtime.errors import DependencyDown
 from services.runtime.settings import Settings
 from services.runtime.topology import Topic
@@ -26,6 +27,7 @@ class Admin:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        admitted(settings.kafka)
         try:
             self._client = KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=10_000)
         except KafkaError as error:
@@ -45,7 +47,11 @@ class Admin:
             topic.name: {
                 "num_partitions": 1 if topic.by == "one" else getattr(self._settings, topic.by),
                 "replication_factor": kafka.replication_factor,
-                "configs": {"cleanup.policy": "compact"} if topic.compact else {"retention.ms": "-1"},
+                "configs": {
+                    **({"cleanup.policy": "compact"} if topic.compact else {"retention.ms": "-1"}),
+                    # Of three replicas two have what is acknowledged, and one may be away.
+                    "min.insync.replicas": str((kafka.replication_factor + 1) // 2),
+                },
             }
             for topic in topics
             if topic.name not in existing
@@ -77,6 +83,12 @@ class Admin:
         name = GROUP_PREFIX + group
         found = patiently(lambda: self._client.list_group_offsets([name])[name])
         return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}
+
+    def members(self, group: str) -> int:
+        """How many processes are in the group; one that just went counts until its session is over."""
+        name = GROUP_PREFIX + group
+        found = patiently(lambda: self._client.describe_groups([name])[name])
+        return len(found["members"])
 
     def set_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> bool:
         """Set a group's offsets from outside. False, and nothing is set, while it has members."""

@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from services.runtime.clients.kafka import PATIENCE_S, consumer, patiently
+from services.runtime.clients.reach import admitted
 from services.runtime.errors import DependencyDown
 from services.runtime.settings import Settings
 
@@ -22,6 +23,7 @@ class Log:
         self._settings = settings
         self._make = make
         self._uncommitted: KafkaConsumer = None
+        admitted(settings.kafka)
         try:
             self._consumer = make(settings, None, max_records=5000)
         except KafkaError as error:

@@ -227,8 +227,11 @@ class UnitLoop:
     def _collect(self) -> list[Outcome]:
         if self._in_hand is None:
             return []
-        self._in_hand = None
-        return self._sandbox.collect()
+        done, self._in_hand = self._in_hand, None
+        outcomes = self._sandbox.collect()
+        if self._positioned:  # before Kafka knows it: units never know less than is committed
+            self._sandbox.reach(by_topic_id(_offsets(done.items), self._topic_ids))
+        return outcomes
 
     def _pace(self, num_documents: int, seconds: float) -> None:
         """Size the next batch to about what is done in _SLOW_BATCH_S: commits neither rare nor costly."""
@@ -238,7 +241,7 @@ class UnitLoop:
     def _begin_commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
         assert self._intake is not None
         self._flood.check(outcomes)
-        offsets = {TopicPartition(item.topic, item.partition): item.offset + 1 for item in done.items}
+        offsets = _offsets(done.items)
         topic_id = self._topic_ids.get(self._chain.input, "")
         for topic in {b.topic for o in outcomes for b in o.also} & self._spread.keys():
             if (now := self._transactions.partitions(topic)) not in self._spread[topic]:
@@ -297,6 +300,7 @@ class UnitLoop:
             return
         assert self._intake is not None
         if self._positioned:
+            self._sandbox.reach(by_topic_id(passed, self._topic_ids))
             self._sandbox.tell(by_topic_id(passed, self._topic_ids))
         try:
             self._intake.consumer.commit_offsets(passed)
@@ -349,6 +353,8 @@ class UnitLoop:
             (o.unit, o.outcome, o.reason) for o in outcomes
         ).items():
             metrics.DOCUMENTS.labels(name, unit, outcome, reason).inc(number)
+        for observed, value in (each for o in outcomes for each in o.observed):
+            metrics.OBSERVED[observed].labels(name).observe(value)
         metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in items))
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         metrics.BATCH_SECONDS.labels(name).observe(seconds)
@@ -357,6 +363,11 @@ class UnitLoop:
         metrics.LAG.labels(name).set(lag)
         summary = Counter(o.outcome for o in outcomes)
         log.info("batch", documents=len(items), seconds=round(seconds, 3), lag=lag, **summary)
+
+
+def _offsets(items: Sequence[Item]) -> dict[TopicPartition, int]:
+    """What is to be committed when these are done."""
+    return {TopicPartition(item.topic, item.partition): item.offset + 1 for item in items}
 
 
 def produced(
