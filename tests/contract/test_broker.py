@@ -133,6 +133,7 @@ def test_markers_take_offsets_and_positions_pass_them(broker: Any, topic: str) -
     _soon(lambda: _placed(member))
     member.seek(place, 0)
     assert _read(member, 3) == [b"a", b"b", b"c"]
+    assert member.committed_offsets([place]) == {}
     (end,) = member.end_offsets([place]).values()
     assert end > 4
     _soon(lambda: member.poll(50) == {} and member.position(place) == end)
@@ -207,9 +208,13 @@ def test_who_lost_its_partitions_cannot_commit_them(broker: Any, topic: str) -> 
     _soon(both)
     producer.begin_transaction()
     producer.send(topic, b"x", partition=0)
-    with pytest.raises(KafkaError):
+
+    def commit() -> None:
         producer.send_offsets_to_transaction({place: OffsetAndMetadata(1, "", -1)}, former)
         producer.commit_transaction()
+
+    with pytest.raises(KafkaError):
+        commit()
     assert member.committed_offsets([place]) == {}
     other.close(autocommit=False)
 

@@ -19,6 +19,7 @@ class Worker:
     def __init__(self, *_: Any, standing: Callable[[], Mapping[Place, int]] | None = None, **__: Any) -> None:
         self.topic_ids: Mapping[str, str] = {}
         self.told: list[Mapping[Place, int]] = []
+        self.reached: list[Mapping[Place, int]] = []
         self.batches: list[list[int]] = []
         self.num_assigned = 0
         self.standing = standing
@@ -49,6 +50,10 @@ class Worker:
     def collect(self) -> list[Outcome]:
         """Its outcomes."""
         return [_judged(item) for item in self._items]
+
+    def reach(self, offsets: Mapping[Place, int]) -> None:
+        """Note what it is to write down as judged."""
+        self.reached.append(offsets)
 
     def tell(self, committed: Mapping[Place, int]) -> None:
         """Note it."""

@@ -186,6 +186,6 @@ def test_each_loss_is_refused(broker: MemoryBroker, settings: Settings, loss: st
     else:
         publish(broker, "pool.zh", "e", "f")
         broker.delete_records(TopicPartition("pool.zh", 0), 6)
-    with pytest.raises(ConfigurationError, match="pool.zh partition 0: .*offsets mend pairs"):
+    with pytest.raises(ConfigurationError, match=r"pool.zh partition 0: .*offsets mend pairs"):
         rounds(loop(broker, settings))
     assert out(broker) == ["a", "b", "c", "d"]
