@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,8 +86,7 @@ def position_token(document: Document) -> bytes:
     return xxhash.xxh3_64_digest(name)[:6]
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
+class Near(NamedTuple):
     """Another document, as the one in question sees it."""
 
     entry: Entry
@@ -105,19 +105,14 @@ class Near:
         return self.similarity >= self.threshold and not self.duplicate
 
 
-def compare(entry: Entry, others: Sequence[Entry], below: float = 1.0) -> list[Near]:
-    """Each of the others with its likeness to entry. Symmetric: near(a, b) is near(b, a).
-
-    Left out are those whose likeness is further below the threshold than that.
-    """
+def compare(entry: Entry, others: Sequence[Entry]) -> list[Near]:
+    """Each of the others with its likeness to entry. Symmetric: near(a, b) is near(b, a)."""
     if not others:
         return []
     alike = similarity(bits_of([entry]), bits_of(others)).tolist()
-    thresholds = [max(entry.threshold, other.threshold) / _STEPS for other in others]
     return [
-        Near(other, value, threshold)
-        for other, value, threshold in zip(others, alike, thresholds, strict=True)
-        if value >= threshold - below
+        Near(other, value, max(entry.threshold, other.threshold) / _STEPS)
+        for other, value in zip(others, alike, strict=True)
     ]
 
 

@@ -1,8 +1,9 @@
 """What of a document is compared with others: two documents for which this is equal are the same text.
 
-Prose: lower case, a space for each run of whitespace, and none beside a Han character, where it comes
-from a hard wrap or from typesetting. Code: its letters, lines and indentation, for they are the program,
-without the comment that stands at its head: short programs under one licence are not alike.
+Prose: lower case, a space for each run of whitespace, and none between two Han characters, where it
+comes from a hard wrap or from typesetting. Code: its letters, lines and indentation, for they are the
+program, without the comment that stands at its head: short programs under one licence are not alike.
+(Near copies are sought without regard to case there, too, since a renamed type is no other program.)
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import xxhash
 from contracts import Document
 
 _HAN = "\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff65\U00020000-\U0003ffff"
-_SPACE_BY_HAN = re.compile(f" (?:(?=[{_HAN}])|(?<=[{_HAN}] ))")
+_SPACE_IN_HAN = re.compile(f" (?=[{_HAN}])(?<=[{_HAN}] )")
 _HAN_BYTE = 0xE3  # with which, or a greater one, the UTF-8 of these begins
 _NOT_CODE = frozenset({"text/x-markdown", "text/x-rst", "text/x-log", "text/x-tex", "text/x-latex"})
 
 _ENOUGH = 16  # characters beside the head: a file that is little more than its head is compared whole
-_LINE = 0xE000  # a private character and those above it: a line begins, and how deep it is indented
-_DEEPEST = 0xFFF
+_STEP = 0xE800  # a private character, and those around it: so many blocks begin, or have ended
+_DEEPEST = 0x400
+_NOTICE = re.compile(r"copyright|\(c\)|©|licen[cs]e|warrant|all rights|spdx", re.IGNORECASE)
 
 # What may stand before a comment: byte order mark, interpreter, opening tag, XML declaration.
 _OPENING = re.compile(r"\ufeff?\s*(?:#!(?!\[).*\s*)?(?:<\?(?:php|xml|=)?.*\s*)?")
@@ -34,13 +36,14 @@ _BLOCKS = (
     ("{#", "#}"), ("@*", "*@"), ("%{", "%}"), ('"""', '"""'), ("'''", "'''"), ("=begin", "\n=end"),
     ("=pod", "\n=cut"), ("=head", "\n=cut"),
 )  # fmt: skip
+_QUOTES = ('"""', "'''")  # no comments: what they hold mostly says what the program does
 # A line that is a comment as a whole. Directives, attributes and selectors begin with # as well.
 _COMMENT_LINE = re.compile(
     r"""[ \t]*(?:
     \#(?! !?\[ | [\w-]+.*\{
         | (?:include|import|define|undef|if|ifn?def|pragma|error|warning|line|region|use|using)\b )
     | // | --(?!\[) | ; | %(?!\{) | \|\| | \*> | \*(?=[ \t*]|$) | :: | '(?!'') | "(?=[ \t*=-]|$)
-    | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.[ \t] | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
+    | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.(?=\s) | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
     ).*\n?""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
@@ -64,29 +67,33 @@ def compared(document: Document) -> Compared:
 
 
 def prose(text: str) -> str:
-    """Lower case, one space for each run of whitespace, none beside a Han character."""
+    """Lower case, one space for each run of whitespace, none between Han characters."""
     normal = " ".join(text.lower().split())
     if normal.isascii() or np.frombuffer(_encoded(normal), np.uint8).max() < _HAN_BYTE:
         return normal
-    return _SPACE_BY_HAN.sub("", normal)
+    return _SPACE_IN_HAN.sub("", normal)
 
 
 def code(lines: Sequence[str]) -> str:
-    """One character for each line's beginning, which tells how deep it lies in its blocks, and the line.
+    """The words of a program, and a character of its own wherever a line lies deeper or less deep.
 
-    So a shingle sees a change of indentation as it sees one of a letter, whatever the width of a step.
+    So a shingle sees that a line has left its block, and not how wide a step is, nor how long lines are.
     """
     widths: list[int] = []  # of the indentations around a line
-    written = []
+    written: list[str] = []
+    before = 0
     for line in lines:
         words = line.split()
         indentation = line[: line.index(words[0])]
         width = len(indentation.expandtabs() if "\t" in indentation else indentation)
         while widths and width <= widths[-1]:
             widths.pop()
-        written.append(chr(_LINE + min(len(widths), _DEEPEST)) + " ".join(words))
+        if (step := len(widths) - before) != 0:
+            written.append(chr(_STEP + max(-_DEEPEST, min(step, _DEEPEST))))
+        written += words
+        before = len(widths)
         widths.append(width)
-    return "".join(written)
+    return " ".join(written).lower()
 
 
 def without_head(text: str) -> str:
@@ -105,7 +112,9 @@ def _comment(text: str, at: int) -> int:
     for opening, closing in _BLOCKS:
         if text.startswith(opening, begin):
             end = text.find(closing, begin + len(opening))
-            return 0 if end < 0 else end + len(closing) - at
+            if end < 0 or (opening in _QUOTES and not _NOTICE.search(text, begin, end)):
+                return 0
+            return end + len(closing) - at
     return len(_match(_COMMENT_LINE, text, at) or _match(_BRACES, text, at))
 
 
