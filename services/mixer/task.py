@@ -10,7 +10,7 @@ import structlog
 
 from contracts import Document, Flush, MixerState, Retraction
 from services.mixer.ledger import Ledger
-from services.mixer.recipe import Recipe
+from services.mixer.recipe import Recipe, agrees
 from services.mixer.retractions import Retractions
 from services.runtime import LaneService, Message, Output, Resources, Step, topics
 
@@ -241,7 +241,7 @@ def _build(config: MixerConfig, resources: Resources, lane: int) -> Mixer:
     return Mixer(config, Recipe.load(settings.recipe), lane, settings.lanes)
 
 
-def _reached(log: Sequence[Message]) -> Mapping[str, int]:
+def _reached(log: Sequence[Message], _topic_ids: Mapping[str, str]) -> Mapping[str, int]:
     """As the last state says, which stands in the transaction of every step."""
     states = [m.value for m in log if isinstance(m.value, MixerState)]
     return dict(states[-1].consumed) if states else {}
@@ -254,4 +254,5 @@ MIXER = LaneService(
     logs=(topics.LANE_STATE, topics.SUPERSEDED),
     drop_reasons=frozenset({"superseded"}),
     reached=_reached,
+    agrees=agrees,
 )

@@ -7,13 +7,13 @@ only be as new as the offsets; when a transaction aborts every task is thrown aw
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import DecodeError
 from kafka import ConsumerRebalanceListener, TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from contracts import Document
 from services.runtime import metrics
@@ -68,6 +68,8 @@ class LaneLoop(ConsumerRebalanceListener):
         topology: Topology,
         service: Service,
         instance: str,
+        *,
+        agreed: Callable[[], object] = tuple,
         broker: Broker | None = None,
     ) -> None:
         assert isinstance(service.definition, LaneService)
@@ -81,6 +83,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._resources = Resources(settings)
         self._process = Process(settings, self._service.name)
         name = self._service.name
+        self._agreed = agreed
         self._broker = broker or KafkaBroker(settings)
         self._transactions = Transactions(settings, name, f"{name}-{instance}", self._broker)
         self._offsets = Offsets(name, self._broker)
@@ -111,8 +114,10 @@ class LaneLoop(ConsumerRebalanceListener):
         consumer = self._consumer or self._open()
         try:
             found = consumer.poll(_IDLE_MS)
-        except NoOffsetForPartitionError:
-            found = {}  # partitions came in which the group has none
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            if not self._untaken(consumer):
+                raise
+            found = {}  # what came has no offset, or a wrong one: taking it up will tell
         self._check_topics(consumer, found)
         taken_up = self._take_up(consumer)
         for tp, records in found.items():
@@ -132,6 +137,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._pause(consumer)
 
     def _open(self) -> Consumer:
+        self._agreed()
         self._resources.topic_ids = self._broker.topic_ids()
         self._transactions.open()
         self._consumer = self._broker.consumer(self._service.name, instance=self._member, lanes=True)
@@ -252,8 +258,7 @@ class LaneLoop(ConsumerRebalanceListener):
         A lane that stays here through a rebalance keeps the consumer's position, which is past what its
         former task held and had not committed: so the position is set, for every lane.
         """
-        assigned = consumer.assignment()
-        lanes = sorted({tp.partition for tp in assigned} - set(self._lanes))
+        assigned, lanes = consumer.assignment(), self._untaken(consumer)
         whole = [n for n in lanes if all(TopicPartition(topic, n) in assigned for topic in self._inputs)]
         for tp in assigned:
             # Topics are made, and get more partitions, one after another: the others come with a rebalance.
@@ -274,6 +279,9 @@ class LaneLoop(ConsumerRebalanceListener):
             self._lanes[lane] = _Lane(task, committed)
             log.info("lane taken up", lane=lane, offsets=committed)
         return set(whole)
+
+    def _untaken(self, consumer: Consumer) -> list[int]:
+        return sorted({tp.partition for tp in consumer.assignment()} - set(self._lanes))
 
     def _history(self, lane: int, committed: Mapping[str, int]) -> list[Message]:
         with self._broker.log() as history:

@@ -82,7 +82,12 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "services.runtime.process.worker", str(theirs.fileno())]
         command += [",".join(self._names), ",".join(self._buckets)]
-        self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        # Ctrl-C reaches it too, and it is this process that decides when to stop.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self._pipe = Connection(ours.detach())
         try:

@@ -30,9 +30,10 @@ from services.runtime.resources import Resources
 from services.runtime.settings import load_settings
 from services.runtime.topics import REJECTED
 from services.runtime.topology import BUCKET, Chain, Topology
-from services.runtime.wire import decode, encode
+from services.runtime.wire import decode, encode, least
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_ADDED_BYTES = 4096  # a judge that is last adds no more to a document: a feature or two
 
 
 class Units:
@@ -88,6 +89,8 @@ class Units:
         also: dict[int, list[Beside]] = {}
         observed: dict[int, list[tuple[str, float]]] = {}
         for unit, judge in self._judges:
+            if unit is self._judges[-1][0] and unit.positioned:
+                alive = self._sendable(alive, outcomes)
             if not alive:
                 break
             self.running = unit.name
@@ -129,21 +132,43 @@ class Units:
         value = rejection(document, unit.name, verdict, self._resources)
         return Outcome("drop", unit.name, verdict.reason, document.uid, REJECTED, value)
 
+    def _sendable(
+        self, alive: list[tuple[int, Document]], outcomes: list[Outcome | None]
+    ) -> list[tuple[int, Document]]:
+        """Without those that could not be sent on, before a judge that keeps what it has seen.
+
+        Behind dedup it is too late: others have been buried for a document that nobody would get.
+        """
+        sendable = []
+        for index, document in alive:
+            fault = self._bucket_fault(document) or self._size_fault(least(document) + _ADDED_BYTES)
+            if fault:
+                outcomes[index] = Outcome("dead", self._judges[-1][0].name, uid=document.uid, error=fault)
+            else:
+                sendable.append((index, document))
+        return sendable
+
     def _emitted(self, document: Document) -> Outcome:
-        topic = self._output
-        if BUCKET in topic:
-            if document.bucket not in self._buckets:  # no such topic: the transaction would fail for ever
-                raise ValueError(
-                    f"bucket {document.bucket!r} is not one of {', '.join(sorted(self._buckets))}"
-                )
-            topic = topic.replace(BUCKET, document.bucket)
-        limit = self._settings.max_message_bytes
-        value = encode(document, self._resources.store, limit)
-        if len(value) > limit:  # the broker would refuse it, for ever
-            raise ValueError(
-                f"{len(value):,} bytes beside body, text and tokens; a message may have {limit:,}"
-            )
+        if fault := self._bucket_fault(document):
+            raise ValueError(fault)
+        topic = self._output.replace(BUCKET, document.bucket)
+        value = encode(document, self._resources.store, self._settings.max_message_bytes)
+        if fault := self._size_fault(len(value)):
+            raise ValueError(fault)
         return Outcome("emit", self._judges[-1][0].name, "", document.uid, topic, value)
+
+    def _bucket_fault(self, document: Document) -> str:
+        if BUCKET not in self._output or document.bucket in self._buckets:
+            return ""
+        # No such topic: the transaction would fail for ever.
+        return f"bucket {document.bucket!r} is not one of {', '.join(sorted(self._buckets))}"
+
+    def _size_fault(self, size: int) -> str:
+        limit = self._settings.max_message_bytes
+        if size <= limit:
+            return ""
+        # The broker would refuse it, for ever.
+        return f"{size:,} bytes beside body, text and tokens; a message may have {limit:,}"
 
 
 def beside(also: Also) -> Beside:
