@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts import Document
-from services.runtime import Settings, load_settings
+from services.runtime import DependencyDown, Settings, load_settings
 from services.runtime.process.frames import Item, Outcome, Place
 from tests.memory_broker import MemoryBroker
 
@@ -19,7 +19,8 @@ class Worker:
     def __init__(self, *_: Any, standing: Callable[[], Mapping[Place, int]] | None = None, **__: Any) -> None:
         self.topic_ids: Mapping[str, str] = {}
         self.told: list[Mapping[Place, int]] = []
-        self.reached: list[Mapping[Place, int]] = []
+        self.reached: dict[Place, int] = {}
+        self.out_of_reach = 0  # times that they cannot write down how far they came
         self.batches: list[list[int]] = []
         self.num_assigned = 0
         self.standing = standing
@@ -51,13 +52,16 @@ class Worker:
         """Its outcomes."""
         return [_judged(item) for item in self._items]
 
-    def reach(self, offsets: Mapping[Place, int]) -> None:
-        """Note what it is to write down as judged."""
-        self.reached.append(offsets)
-
     def tell(self, committed: Mapping[Place, int]) -> None:
         """Note it."""
         self.told.append(committed)
+
+    def reach(self, offsets: Mapping[Place, int]) -> None:
+        """Note it, or be unable to."""
+        if self.out_of_reach:
+            self.out_of_reach -= 1
+            raise DependencyDown("redis", "away")
+        self.reached |= offsets
 
 
 def _judged(item: Item) -> Outcome:

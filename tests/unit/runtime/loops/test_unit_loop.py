@@ -88,6 +88,26 @@ def test_the_position_is_committed_when_nothing_is_in_hand(broker: MemoryBroker,
     it.close()
 
 
+def test_nothing_is_committed_before_the_units_have_written_it_down(
+    broker: MemoryBroker, settings: Settings
+) -> None:
+    """Prevents a store outside Kafka that knows less than Kafka, whatever the last document became."""
+    it = loop(broker, settings)
+    it.round()
+    worker: Worker = it._sandbox  # type: ignore[assignment]
+    worker.out_of_reach = 1
+    publish(broker, "a", "raise")
+    rounds(it, 2)
+    assert worker.batches == [[0, 1]]
+    assert (committed(broker)[ZERO], worker.reached, out(broker)) == (0, {}, [])
+    rounds(it)
+    assert worker.batches == [[0, 1], [0, 1]]
+    assert committed(broker)[ZERO] == 3  # the marker as well
+    assert worker.reached[broker.topics["docs.raw"].id, 0] == 3
+    assert (out(broker), out(broker, "docs.raw.dlq")) == (["a"], ["raise"])
+    it.close()
+
+
 def test_an_aborted_batch_is_done_again_and_once(broker: MemoryBroker, settings: Settings) -> None:
     """Prevents a batch that is lost, or half of one that shows, when a commit fails."""
     it = loop(broker, settings)
