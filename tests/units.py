@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from services.runtime import (
     DependencyDown,
     Drop,
     Emit,
+    Judge,
     Reject,
     Resources,
     Unit,
@@ -190,6 +191,22 @@ def _refuse(config: NoConfig, resources: Resources) -> Positioned:
     return Positioned(_obstacle(resources))
 
 
+def _gate(word: str) -> Callable[[NoConfig, Resources], Judge]:
+    """Builds a judge that cannot handle texts that end in a word, as long as a file is there."""
+
+    def build(config: NoConfig, resources: Resources) -> Judge:
+        obstacle = _obstacle(resources)
+
+        def judge(documents: Sequence[Document]) -> list[Verdict]:
+            if any(document.text.endswith(word) for document in documents) and obstacle.exists():
+                raise ValueError(f"a text cannot be handled: {word}")
+            return [Emit(document) for document in documents]
+
+        return judge
+
+    return build
+
+
 def _broken(config: NoConfig, resources: Resources) -> Positioned:
     raise RuntimeError("no model here")
 
@@ -218,4 +235,6 @@ PLACED = Unit(
 )
 BUCKETED = Unit("bucketed", NoConfig, lambda config, resources: _bucketed)
 REFUSING = Unit("refusing", NoConfig, _refuse)
+GATE = Unit("gate", NoConfig, _gate("thorny"))
+LATE_GATE = Unit("late_gate", NoConfig, _gate("thorny behind dedup"))
 BROKEN = Unit("broken", NoConfig, _broken)

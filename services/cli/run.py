@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from services.cli.exits import EXIT_WRONG
 from services.cli.options import RecipeFile, topology_of
 from services.mixer.recipe import Recipe
-from services.runtime import load_settings
+from services.runtime import configure, load_settings
 
 app = typer.Typer()
 
@@ -36,7 +37,7 @@ def run(
         forget_all(out, job.topology)
     found = run_job(job, console)
     show_report(found, out, console)
-    if found["unaccounted"]:
+    if found["unaccounted"] or found["num_lost_sources"]:
         raise typer.Exit(EXIT_WRONG)
 
 
@@ -57,6 +58,7 @@ def up(
 def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     from services.ingest.walk import check
     from services.local.run import Job
+    from services.scorer import ScorerConfig, chosen, share_of
 
     check(paths)
     if recipe is not None:
@@ -67,4 +69,7 @@ def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     weights = Recipe.load(settings.recipe).phases[0].weights
     total = sum(weights.values())
     targets = {bucket: weight / total for bucket, weight in weights.items()}
-    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets)
+    scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
+    chosen(scorer)  # raises while nothing has been started
+    expected = partial(share_of, scorer.keep)
+    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets, expected)

@@ -10,7 +10,7 @@ import typer
 from contracts import Document
 from services.cli.exits import EXIT_INTERRUPTED
 from services.cli.options import Units, topology_of
-from services.runtime import Resources, load_settings
+from services.runtime import Reading, Resources, load_settings
 from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
@@ -41,12 +41,11 @@ def serve_(
 
 @app.command()
 def topics() -> None:
-    """Make the topics of the river on the configured Kafka; those that are there stay as they are."""
-    from services.runtime.clients.admin import Admin
+    """Make the topics of the river on the configured Kafka; more lanes, new buckets are taken over."""
+    from services.runtime import agreement
 
     settings = load_settings()
-    with Admin(settings) as admin:
-        admin.create_topics(topology_of(settings).topics().values())
+    agreement.make(settings, topology_of(settings))
 
 
 @app.command("apply")
@@ -69,6 +68,8 @@ def _document_of(path: str, resources: Resources) -> Document:
     from services.ingest import SERVICE, IngestConfig
 
     for read in SERVICE.build(IngestConfig(paths=(path,)), resources)({}):
+        if isinstance(read, Reading):
+            continue
         for piece in read.unreadable:
             raise ValueError(piece.error)
         for document in read.documents:

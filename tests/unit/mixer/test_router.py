@@ -6,7 +6,9 @@ import pytest
 
 from contracts import Document
 from services.mixer.condition import FIELDS, Condition
+from services.mixer.recipe import Recipe
 from services.mixer.router import ROUTER
+from services.mixer.task import MIXER
 from services.runtime import Drop, Emit, Reject, Resources, Settings, VocabularyCard, configure
 
 
@@ -101,3 +103,15 @@ def test_what_no_part_can_hold_is_refused_before_dedup(tmp_path, fields, told):
 def test_apply_routes_texts_that_have_no_tokens():
     """`corpusworks apply router` is asked for a bucket, not for a part."""
     assert not configure("router", ROUTER.config, ROUTER.offline).tokens
+
+
+def test_router_and_mixer_must_have_one_recipe(tmp_path):
+    """A router of one recipe fills a pool that a mixer of another does not read."""
+    (tmp_path / "recipe.yaml").write_text('buckets: {a: "true"}\nphases: [{name: only, weights: {a: 1}}]\n')
+    told = [
+        {tuple(unit.agrees(unit.config(), Settings(recipe=path)).items()) for unit in (ROUTER, MIXER)}
+        for path in (None, tmp_path / "recipe.yaml")
+    ]
+    assert [len(values) for values in told] == [1, 1]
+    assert told[0] != told[1]
+    assert dict(*told[0]) == {"recipe": Recipe.load().digest}

@@ -20,6 +20,7 @@ TABLE = {
         "positioned": {"run": "tests.units:POSITIONED", "input": "docs.routed", "output": "docs.tokenized"},
         "placed": {"run": "tests.units:PLACED", "input": "docs.routed", "output": "docs.tokenized"},
         "bucketed": {"run": "tests.units:BUCKETED", "input": "docs.tokenized", "output": "pool.{bucket}"},
+        "last": {"run": "tests.units:POSITIONED", "input": "docs.sorted", "output": "pool.{bucket}"},
         "refusing": {"run": "tests.units:REFUSING", "input": "docs.raw", "output": "docs.parsed"},
         "broken": {"run": "tests.units:BROKEN", "input": "docs.raw", "output": "docs.parsed"},
     },

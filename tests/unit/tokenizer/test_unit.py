@@ -129,6 +129,8 @@ def test_the_digest_needs_no_engine_and_tells_vocabularies_apart(given) -> None:
         len({digest_of_file(path, "<end>"), digest_of_file(path, "<eod>"), digest_of_file(None, "<end>")})
         == 3
     )
+    config = configure("tokenizer", SERVICE.config, given)
+    assert SERVICE.agrees(config, Settings()) == {"vocabulary": digest_of_file(path, "<end>")}
     with pytest.raises(ConfigurationError, match="/nowhere cannot be used"):
         digest_of_file(Path("/nowhere"), "<end>")
 

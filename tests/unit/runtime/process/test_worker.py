@@ -45,6 +45,17 @@ def test_a_document_that_no_message_can_hold_fails(river: Path) -> None:
         judged(["echo"], huge)
 
 
+def test_what_cannot_go_on_does_not_reach_a_judge_that_keeps_what_it_saw(river: Path) -> None:
+    """Prevents a document from winning over its near-duplicates and then dying: here it is no error yet."""
+    large = Document(uid=3, bucket="zh", metadata={"title": "x" * 1_000_000})
+    moved = Document(uid=4, bucket="zh", text="x" * 2_000_000, metadata={"title": "x" * 890_000})
+    found = judged(["last"], Document(uid=1, bucket="zh"), Document(uid=2, bucket="fr"), large, moved)
+    assert [o.outcome for o in found] == ["emit", "dead", "dead", "emit"]
+    assert "bucket 'fr' is not one of en, zh" in found[1].error
+    assert "beside body, text and tokens; a message may have 900,000" in found[2].error
+    assert (found[1].unit, found[1].uid) == ("positioned", 2)
+
+
 def test_a_large_document_is_dropped_with_its_text_kept(river: Path) -> None:
     """Prevents the text of a dropped document, kept for audit, from being cut off or too large to send."""
     judge, resources = units("wordy")
