@@ -130,9 +130,7 @@ def test_fresh_on_a_kafka_of_the_users_own_changes_nothing(tmp_path: Path) -> No
     (out / "parts" / "lane-000" / "manifest.jsonl").write_bytes(b"")
     source = write_jsonl(tmp_path / "a.jsonl", 3, seed=7, duplicates=0)
     with Stack(tmp_path / "theirs") as theirs:
-        settings = {
-            "CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS": theirs.environment["CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS"]
-        }
+        settings = theirs.environment
         assert corpusworks("topics", settings=settings).code == 0
         done = corpusworks("run", source, "--out", out, "--fresh", settings=settings)
         assert_refused(done, "your own Kafka", "delete them")
