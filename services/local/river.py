@@ -13,7 +13,7 @@ from typing import Self
 
 from contracts import Flush
 from services.local.process import Child, Program, Supervisor, tail
-from services.runtime import LaneService, Settings, agreement
+from services.runtime import ConfigurationError, LaneService, Settings, agreement
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
@@ -160,9 +160,12 @@ class River:
         return found
 
     def check(self) -> None:
-        """Raises ProcessFailed when a process cannot be kept running, ConfigurationError where it said why."""
+        """Raises ProcessFailed when a process cannot be kept running.
+
+        ConfigurationError with what it said, when a setting is why.
+        """
         for child in self._children:
-            if child.failure and f"exited with {EXIT_CONFIGURATION} " in child.exits[-1]:
+            if child.failure and child.exits and child.exits[-1].code == EXIT_CONFIGURATION:
                 said = tail(child.program.log, 1)
                 if said.startswith(SAID):
                     raise ConfigurationError(f"{child.program.name}: {said.removeprefix(SAID).strip()}")
