@@ -12,6 +12,7 @@ import typer
 
 from contracts import PartSealed
 from services.cli.exits import EXIT_WRONG
+from services.local.store import store_in
 from services.runtime import ConfigurationError, ObjectStore, VocabularyCard
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at packed parts; no server is needed.")
 
-Folder = Annotated[Path, typer.Argument(help="Folder given to run or up, or a store's folder.")]
+Folder = Annotated[
+    str, typer.Argument(help="Folder given to run or up, or the store's folder or URL (s3://…).")
+]
 
 
 @app.command("list")
@@ -115,11 +118,3 @@ class _Vocabularies:
         if found.digest != digest:
             raise ValueError(f"what lies there has digest {found.digest}")
         return found
-
-
-def store_in(folder: Path) -> ObjectStore:
-    """The store of a folder given to run or up. Raises ConfigurationError."""
-    root = folder.parent if folder.name == "parts" else folder
-    if not (root / "parts").is_dir():
-        raise ConfigurationError(f"{folder} holds no parts: give the folder that `run` was given as --out")
-    return ObjectStore(root.absolute().as_uri())

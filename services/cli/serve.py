@@ -41,12 +41,11 @@ def serve_(
 
 @app.command()
 def topics() -> None:
-    """Make the topics of the river on the configured Kafka; those that are there stay as they are."""
-    from services.runtime.clients.admin import Admin
+    """Make the topics of the river on the configured Kafka; more lanes, new buckets are taken over."""
+    from services.runtime import agreement
 
     settings = load_settings()
-    with Admin(settings) as admin:
-        admin.create_topics(topology_of(settings).topics().values())
+    agreement.make(settings, topology_of(settings))
 
 
 @app.command("apply")

@@ -4,6 +4,8 @@ from services.ledger.account import Account, Marks, take_account, under_way
 from services.ledger.files import lost_sources
 from services.ledger.reconcile import Discrepancies, reconcile
 from services.ledger.report import report
+from services.ledger.scored import scored
+from services.ledger.shares import is_off, shares
 from services.ledger.trace import Sighting, trace
 
 __all__ = [
@@ -11,9 +13,12 @@ __all__ = [
     "Discrepancies",
     "Marks",
     "Sighting",
+    "is_off",
     "lost_sources",
     "reconcile",
     "report",
+    "scored",
+    "shares",
     "take_account",
     "trace",
     "under_way",

@@ -42,6 +42,7 @@ class Account:
     waiting: uid -> bucket, in a pool or mixed and not sealed. in_flight: times before the pools.
     parts: (uid, phase, use) -> times; tokens: by bucket; sealed: the parts, in lane order.
     whole: from the river's first document on, so that of every copy the first is in it.
+    ranked: uid -> (language, format, category) of what the scorer has judged.
     """
 
     names: dict[int, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Account:
     tokens: Counter[str] = field(default_factory=Counter)
     sealed: list[PartSealed] = field(default_factory=list)
     whole: bool = True
+    ranked: dict[int, tuple[str, str, str]] = field(default_factory=dict)
 
     def ends(self) -> Counter[int]:
         """Messages of each document that came to an end; all its uses in parts are one."""
@@ -264,6 +266,8 @@ class _Book:
                 uid = int(row["uid"], 16)
                 self._account.names[uid] = row["id"]
                 self._account.parts[uid, row["phase"], row["use"]] += 1
+                if row["rank"] is not None:
+                    self._account.ranked[uid] = (row["language"], row["format"], row["category"])
                 self._account.tokens[row["bucket"]] += row["num_tokens"]
 
     def _new(self, topic: str) -> Iterator[Any]:
@@ -277,6 +281,9 @@ class _Book:
 
     def _note(self, document: Document) -> None:
         self._account.names[document.uid] = document.id
+        if document.HasField("rank"):
+            group = (document.language, document.format, document.category)
+            self._account.ranked[document.uid] = group
 
 
 def part_records(store: ObjectStore, name: str) -> Iterator[dict[str, Any]]:

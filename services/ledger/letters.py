@@ -133,7 +133,9 @@ def _records(log: Log, topology: Topology, wanted: Selection) -> Iterator[Any]:
     if wanted.ids:
         for name in wanted.ids:
             topic, partition, offset = _place(name)
-            if (topic, partition) in log.ends([topic]):
+            start = log.starts([topic]).get((topic, partition), 0)
+            end = log.settled_ends([topic]).get((topic, partition), 0)
+            if start <= offset < end:
                 yield from log.read({(topic, partition): (offset, offset + 1)})
         return
     known = [topic for topic in topology.topics() if topic.endswith(DEAD_LETTER_SUFFIX)]

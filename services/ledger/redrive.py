@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from contracts import Redriven
 from services.ledger.account import of_every_recipe
 from services.ledger.letters import Letter, Selection, letters
-from services.runtime import Settings
+from services.runtime import Fenced, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
@@ -51,6 +51,8 @@ def redrive(settings: Settings, topology: Topology, wanted: Selection, *, again:
                 outputs = [message for letter in batch for message in _messages(letter, ids)]
                 transactions.commit(outputs, {}, None)
                 outcome.put_back.update(letter.came_from for letter in batch)
+        except Fenced as error:
+            raise Fenced("another `dlq redrive` has begun; what is not put back yet is left to it") from error
         finally:
             transactions.reset()
     return outcome

@@ -85,7 +85,16 @@ def _seen(
 
 def _describe(document: Document, headers: dict[str, bytes]) -> dict[str, Any]:
     what: dict[str, Any] = {"uid": f"{document.uid:016x}", "source": document.source}
-    for name in ("media_type", "language", "format", "category", "bucket", "phase", "num_tokens"):
+    for name in (
+        "media_type",
+        "language",
+        "format",
+        "category",
+        "calibration",
+        "bucket",
+        "phase",
+        "num_tokens",
+    ):
         if getattr(document, name):
             what[name] = getattr(document, name)
     for name, value in headers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from services.ledger.shares import REMEDY
 from services.ledger.status import Status
 
 _SHOWN_SOURCES = 10
@@ -47,11 +49,25 @@ def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
     console.print(f"{found['tokens']} tokens in {found['parts']} parts; mix: {mix}")
     spent = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in found["cpu_seconds"].items())
     console.print(f"CPU seconds: {spent}")
+    show_shares(found["shares"], out, console)
     if found["unaccounted"]:
         console.print(
             f"[red]{found['unaccounted']} documents unaccounted for: corpusworks reconcile --out {out}"
         )
     console.print(f"report: {out / 'report.json'}")
+
+
+def show_shares(rows: Sequence[dict[str, Any]], out: Path, console: Console) -> None:
+    """Where the scorer keeps more or less of a group than it should, and what to run."""
+    off = [row for row in rows if row["off"]]
+    for row in off:
+        name = "/".join(row[part] or "unknown" for part in ("language", "format", "category"))
+        console.print(
+            f"[yellow]the scorer kept {row['kept']:.1%} of {row['documents']} documents of {name}, "
+            f"not {row['target']:.1%}"
+        )
+    if off:
+        console.print(f"mend it: {REMEDY.format(out=out)}", soft_wrap=True)
 
 
 def show_status(found: Status, console: Console) -> None:

@@ -241,7 +241,7 @@ def _build(config: MixerConfig, resources: Resources, lane: int) -> Mixer:
     return Mixer(config, Recipe.load(settings.recipe), lane, settings.lanes)
 
 
-def _reached(log: Sequence[Message]) -> Mapping[str, int]:
+def _reached(log: Sequence[Message], _topic_ids: Mapping[str, str]) -> Mapping[str, int]:
     """As the last state says, which stands in the transaction of every step."""
     states = [m.value for m in log if isinstance(m.value, MixerState)]
     return dict(states[-1].consumed) if states else {}

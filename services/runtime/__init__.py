@@ -2,6 +2,7 @@
 
 from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
+from services.runtime.clients.tls import Tls
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step
 from services.runtime.contracts.source import Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
@@ -40,6 +41,7 @@ __all__ = [
     "Settings",
     "Source",
     "Step",
+    "Tls",
     "Unit",
     "Unreadable",
     "Verdict",

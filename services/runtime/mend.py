@@ -78,7 +78,8 @@ def _mend(
     reached: dict[int, Mapping[str, int]] = {}
     if isinstance(definition, LaneService):
         lanes = {c.partition for c in broken}
-        reached = {lane: definition.reached(_said(definition, topology, log, lane)) for lane in lanes}
+        ids = admin.topic_ids()
+        reached = {lane: definition.reached(_said(definition, topology, log, lane), ids) for lane in lanes}
     mended = [_mended(c, reached.get(c.partition, {}).get(c.topic)) for c in broken]
     _set(settings, admin, service.name, {(m.cursor.topic, m.cursor.partition): m.offset for m in mended})
     transactions = Transactions(settings, "mend", "mend")

@@ -6,6 +6,8 @@ Padding is the vocabulary's end-of-document token; the spans of the records say 
 from __future__ import annotations
 
 import hashlib
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,17 @@ from services.sink.packing import STRATEGIES, Layout
 SUFFIXES = ("bin", "idx", "jsonl")
 LAYOUT = 2  # of the files and their announcement; 1 took the vocabulary's digest from the settings
 
+_NAME = re.compile(r"lane-\d+/part-\d+-([0-9a-f]{8})-\d+-\d+")
+
 _UINT16, _INT32 = np.dtype("<u2"), np.dtype("<i4")
+
+
+def stream_name(topic_id: str) -> str:
+    """Eight digits that tell one docs.mixed from the next, of the same offsets. topic_id: Kafka's."""
+    return f"{zlib.crc32(topic_id.encode()):08x}"
+
+
+NO_STREAM = stream_name("")  # where no id is known
 
 
 class Packable(NamedTuple):
@@ -66,7 +78,9 @@ def packable(message: Message, document: Document) -> Packable:
     return Packable(record, np.frombuffer(document.token_ids, "<u4"))
 
 
-def build(packables: Sequence[Packable], lane: int, config: SinkConfig, vocabulary: VocabularyCard) -> Part:
+def build(
+    packables: Sequence[Packable], lane: int, config: SinkConfig, vocabulary: VocabularyCard, stream: str
+) -> Part:
     """Pack at least one document, all of one phase and one vocabulary and in the order of the lane."""
     layout = STRATEGIES[config.packing]([len(p.tokens) for p in packables], config.sequence_length)
     out = _place(packables, layout, config.sequence_length, vocabulary)
@@ -80,7 +94,7 @@ def build(packables: Sequence[Packable], lane: int, config: SinkConfig, vocabula
         bucket_tokens[one.record.bucket] += len(one.tokens)
     first, last = packables[0].record, packables[-1].record
     announcement = PartSealed(
-        name=part_name(lane, first.position.offset, last.position.offset),
+        name=part_name(lane, stream, first.position.offset, last.position.offset),
         lane=lane,
         first_offset=first.position.offset,
         last_offset=last.position.offset,
@@ -99,7 +113,11 @@ def build(packables: Sequence[Packable], lane: int, config: SinkConfig, vocabula
 
 
 def repack(
-    messages: Iterable[Message], lane: int, config: SinkConfig, vocabularies: Vocabularies
+    messages: Iterable[Message],
+    lane: int,
+    config: SinkConfig,
+    vocabularies: Vocabularies,
+    stream: str = NO_STREAM,
 ) -> Part | None:
     """The part that the sink makes of these messages of docs.mixed, or None when no document in them fits.
 
@@ -110,12 +128,20 @@ def repack(
     if not fit:
         return None
     vocabulary = vocabularies.card(fit[0][1].tokenizer)
-    return build([packable(*pair) for pair in fit], lane, config, vocabulary)
+    return build([packable(*pair) for pair in fit], lane, config, vocabulary, stream)
 
 
-def part_name(lane: int, first_offset: int, last_offset: int) -> str:
-    """The path of a part below `parts/`, without suffix; sorts in the order of the lane."""
-    return f"lane-{lane:03d}/part-{lane:03d}-{first_offset:012d}-{last_offset:012d}"
+def part_name(lane: int, stream: str, first_offset: int, last_offset: int) -> str:
+    """The path of a part below `parts/`, without suffix; sorts in the order of its stream."""
+    return f"lane-{lane:03d}/part-{lane:03d}-{stream}-{first_offset:012d}-{last_offset:012d}"
+
+
+def stream_of(name: str) -> str:
+    """The stream in a part's name. Raises ValueError when it is no part's."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is not the name of a part")
+    return match[1]
 
 
 def _place(

@@ -21,10 +21,14 @@ from services.runtime import (
     topics,
 )
 from services.sink.config import SinkConfig
-from services.sink.manifest import Manifest, part_key
-from services.sink.part import UNFIT_REASONS, Packable, build, packable
+from services.sink.manifest import Manifest, in_order
+from services.sink.owner import Owner
+from services.sink.part import UNFIT_REASONS, Packable, build, packable, stream_name, stream_of
+from services.sink.parts import read_records
 
 logger = structlog.get_logger(__name__)
+
+ALREADY_IN_PART = "already_in_part"
 
 
 @dataclass
@@ -63,27 +67,45 @@ class Sink:
 
     Files are written before the announcement and count only with it. A write that fails leaves the
     part open, so the step can be repeated.
+
+    Documents of parts that an earlier docs.mixed filled (`parts adopt`) are known by uid and use, and do not
+    go into a second part: some 100 B of memory for each.
     """
 
-    def __init__(self, config: SinkConfig, store: ObjectStore, lane: int) -> None:
+    def __init__(
+        self, config: SinkConfig, store: ObjectStore, lane: int, topic_ids: Mapping[str, str] | None = None
+    ) -> None:
+        """topic_ids: Kafka's, by name; they tell this river and its parts from others."""
+        ids = topic_ids or {}
         self._config = config
         self._store = store
         self._lane = lane
-        self._manifest = Manifest(store, lane)
+        self._stream = stream_name(ids.get(topics.MIXED, ""))
+        self._manifest = Manifest(store, lane, Owner(store, ids.get(topics.SEALED, "")), self._stream)
+        self._adopted: dict[tuple[int, int], str] = {}
         self._vocabularies = Vocabularies(store)
         self._waiting: deque[Message] = deque()
         self._open = _Open()
 
     def restore(self, log: Sequence[Message]) -> None:
-        """log: shards.sealed. Removes orphans and mends the manifest. Raises DependencyDown."""
-        self._manifest.restore(m.value for m in log if isinstance(m.value, PartSealed))
+        """log: shards.sealed. Mends the manifest. Raises DependencyDown.
+
+        Raises ConfigurationError where the log and the store do not belong together.
+        """
+        announced = [m.value for m in log if isinstance(m.value, PartSealed)]
+        self._manifest.restore(announced)
+        for part in in_order(announced):
+            if stream_of(part.name) != self._stream:
+                self._adopted |= {(r.uid, r.use): part.name for r in read_records(self._store, part)}
 
     def wants(self) -> Collection[str]:
         """More documents, unless a part is ready to be sealed."""
         return () if self._open.cut else (topics.MIXED,)
 
     def feed(self, messages: Sequence[Message]) -> None:
-        """Add documents to the open part, up to where it ends."""
+        """Add documents to the open part, up to where it ends. Raises DependencyDown."""
+        if messages:
+            self._manifest.remove_orphans(messages[0].offset)
         self._waiting.extend(messages)
         self._fill()
 
@@ -117,6 +139,10 @@ class Sink:
 
     def _put(self, message: Message, document: Document) -> None:
         part = self._open
+        adopted = self._adopted.get((document.uid, document.use))
+        if adopted is not None:
+            part.unfit.append((document, ALREADY_IN_PART, adopted))
+            return  # as for one with a fault
         if (fault := self._vocabularies.fault(document)) is not None:
             logger.error("a document that fits no part came as far as the sink", id=document.id,
                          reason=fault.reason, detail=fault.detail)  # fmt: skip
@@ -141,12 +167,12 @@ class Sink:
 
     def _seal(self, sealed_by: str, now: float) -> Step:
         part = self._open
-        built = build(part.packables, self._lane, self._config, self._vocabularies.card(part.tokenizer))
+        card = self._vocabularies.card(part.tokenizer)
+        built = build(part.packables, self._lane, self._config, card, self._stream)
         sealed = built.announcement
         sealed.sealed_by = sealed_by
         sealed.sealed_ms = int(now * 1000)
-        for suffix, data in built.files.items():
-            self._store.put(part_key(sealed.name, suffix), data)
+        self._manifest.put(sealed.name, built.files)
         assert part.next_offset is not None
         self._start()
         return Step(
@@ -163,12 +189,14 @@ class Sink:
 
 
 def _build(config: SinkConfig, resources: Resources, lane: int) -> Sink:
-    return Sink(config, resources.store, lane)
+    return Sink(config, resources.store, lane, resources.topic_ids)
 
 
-def _reached(log: Sequence[Message]) -> Mapping[str, int]:
-    """After the last document that an announced part holds."""
-    ends = [m.value.last_offset + 1 for m in log if isinstance(m.value, PartSealed)]
+def _reached(log: Sequence[Message], topic_ids: Mapping[str, str]) -> Mapping[str, int]:
+    """After the last document that an announced part of this docs.mixed holds."""
+    stream = stream_name(topic_ids.get(topics.MIXED, ""))
+    parts = [m.value for m in log if isinstance(m.value, PartSealed)]
+    ends = [part.last_offset + 1 for part in parts if stream_of(part.name) == stream]
     return {topics.MIXED: max(ends)} if ends else {}
 
 
@@ -177,6 +205,6 @@ SERVICE = LaneService(
     config=SinkConfig,
     build=_build,
     logs=(topics.SEALED,),
-    drop_reasons=UNFIT_REASONS,
+    drop_reasons=UNFIT_REASONS | {ALREADY_IN_PART},
     reached=_reached,
 )

@@ -126,7 +126,7 @@ def _hide(definition: dict[str, Any], hidden: Mapping[str, str]) -> dict[str, An
         elif _BYTE.fullmatch(token["content"]):
             token["special"] = True  # not looked for in texts
     definition["post_processor"] = None  # it asks for tokens by name, and only adds to a text
-    if model.get("byte_fallback") and model["type"] == "Unigram":  # it would find <0x41> in a text
+    if model.get("byte_fallback") and isinstance(vocabulary, list):  # Unigram would find <0x41> in a text
         before = [definition["pre_tokenizer"]] if definition.get("pre_tokenizer") else []
         cut = {"type": "Split", "pattern": {"Regex": _BYTE_IN_TEXT}, "behavior": "Isolated", "invert": False}
         definition["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [*before, cut]}

@@ -18,13 +18,15 @@ import yaml
 from contracts import Document
 from services.local.run import applied
 from services.local.stack import Stack
-from services.runtime import Settings
+from services.runtime import ObjectStore, Settings, VocabularyCard
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
 from services.runtime.topology import Topology
 
 ROOT = Path(__file__).parents[2]
+# The vocabulary of tokens that a test makes up; it is in the store of every rig.
+CARD = VocabularyCard("made-up", 1000, 0, "<end>")
 
 
 @dataclass
@@ -137,6 +139,7 @@ def rig(
 ) -> Iterator[Rig]:
     """Settings of this process, topics on the broker; processes are started by the test."""
     (folder / "store").mkdir(parents=True, exist_ok=True)
+    CARD.keep(ObjectStore((folder / "store").as_uri()), b"")
     documents = {"holds": "Document", "by": "partitions"}
     table = {
         "services": services,

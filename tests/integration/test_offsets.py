@@ -22,7 +22,7 @@ from services.runtime.loops.transaction import Produce
 from services.runtime.mend import mend, survey
 from services.runtime.serve import EXIT_CONFIGURATION
 from services.runtime.topology import DEFAULT
-from tests.integration.rig import Rig, rig, unit
+from tests.integration.rig import CARD, Rig, rig, unit
 
 pytestmark = pytest.mark.stack
 
@@ -172,49 +172,51 @@ def test_an_idle_lane_has_no_lag_and_goes_on_by_its_own_log(shared_stack: Stack,
     table = yaml.safe_load(DEFAULT.read_text())
     chosen = {name: table["services"][name] for name in ("mixer", "sink")}
     settings = SETTINGS | {"CORPUSWORKS_LANES": "2", "CORPUSWORKS_UNITS__MIXER__HOLD": "true"}
-    with Stack(tmp_path / "own") as own:
-        with rig(own, tmp_path, "idle", chosen, table["topics"], **settings) as river:
-            river.produce([_pooled(uid) for uid in range(1, 13)])
-            river.produce(
-                [Produce("pool.flush", Flush(run="1").SerializeToString(), partition=p) for p in (0, 1)]
-            )
-            processes = [river.serve(name) for name in chosen]
-            river.wait_for(2, "shards.sealed")
-            _wait_until(lambda: not any(_lag(river).values()), "a lag of 0")
-            for process in processes:
-                process.terminate()
-            assert [process.wait(20) for process in processes] == [0, 0]
-            marks = {service: river.committed(service) for service in chosen}
-            with _admin(river) as client:
-                for service, places in marks.items():
-                    wanted = [TopicPartition(*tp) for tp in places]
-                    _wait_until(
-                        lambda group=GROUP_PREFIX + service, wanted=wanted: (
-                            not any(e.errno for e in client.delete_group_offsets(group, wanted).values())
-                        ),
-                        "the group lets its offsets be deleted",
-                    )
-            assert river.serve("sink").wait(60) == EXIT_CONFIGURATION
-            assert "docs.mixed partition 0" in river.log("sink")
-            mended = {
-                (m.cursor.group, m.cursor.topic, m.cursor.partition): m.offset
-                for m in mend(river.settings, river.topology, [])
-            }
-            for (group, *place), offset in mended.items():
-                # a marker or a flush at the most lies between
-                assert 0 <= marks[group][tuple(place)] - offset <= 3, (group, place, offset)
-            river.produce([_pooled(uid) for uid in range(13, 17)])
-            river.produce(
-                [Produce("pool.flush", Flush(run="2").SerializeToString(), partition=p) for p in (0, 1)]
-            )
-            processes = [river.serve(name) for name in chosen]
-            parts = [PartSealed.FromString(r.value) for r in river.wait_for(4, "shards.sealed")]
-            assert sum(part.num_documents for part in parts) == 16
+    with (
+        Stack(tmp_path / "own") as own,
+        rig(own, tmp_path, "idle", chosen, table["topics"], **settings) as river,
+    ):
+        river.produce([_pooled(uid) for uid in range(1, 13)])
+        river.produce(
+            [Produce("pool.flush", Flush(run="1").SerializeToString(), partition=p) for p in (0, 1)]
+        )
+        processes = [river.serve(name) for name in chosen]
+        river.wait_for(2, "shards.sealed")
+        _wait_until(lambda: not any(_lag(river).values()), "a lag of 0")
+        for process in processes:
+            process.terminate()
+        assert [process.wait(20) for process in processes] == [0, 0]
+        marks = {service: river.committed(service) for service in chosen}
+        with _admin(river) as client:
+            for service, places in marks.items():
+                wanted = [TopicPartition(*tp) for tp in places]
+                _wait_until(
+                    lambda group=GROUP_PREFIX + service, wanted=wanted: (
+                        not any(e.errno for e in client.delete_group_offsets(group, wanted).values())
+                    ),
+                    "the group lets its offsets be deleted",
+                )
+        assert river.serve("sink").wait(60) == EXIT_CONFIGURATION
+        assert "docs.mixed partition 0" in river.log("sink")
+        mended = {
+            (m.cursor.group, m.cursor.topic, m.cursor.partition): m.offset
+            for m in mend(river.settings, river.topology, [])
+        }
+        for (group, *place), offset in mended.items():
+            # a marker or a flush at the most lies between
+            assert 0 <= marks[group][tuple(place)] - offset <= 3, (group, place, offset)
+        river.produce([_pooled(uid) for uid in range(13, 17)])
+        river.produce(
+            [Produce("pool.flush", Flush(run="2").SerializeToString(), partition=p) for p in (0, 1)]
+        )
+        processes = [river.serve(name) for name in chosen]
+        parts = [PartSealed.FromString(r.value) for r in river.wait_for(4, "shards.sealed")]
+        assert sum(part.num_documents for part in parts) == 16
 
 
 def _pooled(uid: int) -> Produce:
     bucket = ("zh", "en", "code")[uid % 3]
     tokens = np.arange(1, 20, dtype="<u4")
     document = Document(id=f"document {uid}", uid=uid, bucket=bucket, language="en", num_tokens=len(tokens))
-    document.token_ids = tokens.tobytes()
+    document.token_ids, document.tokenizer = tokens.tobytes(), CARD.digest
     return Produce(f"pool.{bucket}", document.SerializeToString(), partition=uid % 2)

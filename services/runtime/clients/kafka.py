@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -81,7 +80,10 @@ class _TokenFile(AbstractTokenProvider):
     def token(self) -> str:
         if self._path is None:
             raise ConfigurationError("OAUTHBEARER needs CORPUSWORKS_KAFKA__OAUTH_TOKEN_FILE")
-        return self._path.read_text().strip()
+        try:
+            return self._path.read_text().strip()
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"CORPUSWORKS_KAFKA__OAUTH_TOKEN_FILE={self._path}: {error}") from error
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
@@ -91,28 +93,28 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
         "reconnect_backoff_max_ms": 1000,
     }
+    if settings.security_protocol.startswith("SASL") != (settings.sasl_mechanism is not None):
+        raise ConfigurationError(
+            f"CORPUSWORKS_KAFKA__SECURITY_PROTOCOL={settings.security_protocol} does not go with "
+            f"CORPUSWORKS_KAFKA__SASL_MECHANISM={settings.sasl_mechanism or ''}"
+        )
     if settings.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _tls(settings)
+        options["ssl_context"] = settings.tls.context()
     if settings.sasl_mechanism == "OAUTHBEARER":
         options |= {"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_token_provider": _TokenFile(settings)}
     elif settings.sasl_mechanism:
+        password = secret(settings.sasl_password, settings.sasl_password_file)
+        if not (settings.sasl_username and password):
+            raise ConfigurationError(
+                f"CORPUSWORKS_KAFKA__SASL_MECHANISM={settings.sasl_mechanism} needs "
+                "CORPUSWORKS_KAFKA__SASL_USERNAME and CORPUSWORKS_KAFKA__SASL_PASSWORD_FILE"
+            )
         options |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": secret(settings.sasl_password, settings.sasl_password_file),
+            "sasl_plain_password": password,
         }
     return options
-
-
-def _tls(settings: KafkaSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.certificate_file:
-            context.load_cert_chain(settings.certificate_file, settings.key_file)
-    except OSError as error:  # ssl.SSLError is one
-        files = [str(f) for f in (settings.ca_file, settings.certificate_file, settings.key_file) if f]
-        raise ConfigurationError(f"Kafka's TLS files {', '.join(files)}: {error}") from error
-    return context
 
 
 def consumer(

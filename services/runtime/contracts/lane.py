@@ -89,7 +89,7 @@ class LaneService:
         For a topic that is also an input the log ends at the committed offset.
     drop_reasons: as in Unit.
     reached: by input, the offset after what is done, told from the lane's logs; where the service goes on
-        when its offset in Kafka is lost.
+        when its offset in Kafka is lost. Its second argument: Kafka's ids of topics by name.
     agrees: as in Unit.
     """
 
@@ -98,5 +98,5 @@ class LaneService:
     build: Callable[[Any, Resources, int], LaneTask]
     logs: tuple[str, ...] = ()
     drop_reasons: frozenset[str] = field(default_factory=frozenset)
-    reached: Callable[[Sequence[Message]], Mapping[str, int]] = lambda log: {}
+    reached: Callable[[Sequence[Message], Mapping[str, str]], Mapping[str, int]] = lambda log, topic_ids: {}
     agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}

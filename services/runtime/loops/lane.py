@@ -7,7 +7,7 @@ only be as new as the offsets; when a transaction aborts every task is thrown aw
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,8 @@ class LaneLoop(ConsumerRebalanceListener):
         topology: Topology,
         service: Service,
         instance: str,
+        *,
+        agreed: Callable[[], object] = tuple,
         broker: Broker | None = None,
     ) -> None:
         assert isinstance(service.definition, LaneService)
@@ -81,6 +83,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._resources = Resources(settings)
         self._process = Process(settings, self._service.name)
         name = self._service.name
+        self._agreed = agreed
         self._broker = broker or KafkaBroker(settings)
         self._transactions = Transactions(settings, name, f"{name}-{instance}", self._broker)
         self._offsets = Offsets(name, self._broker)
@@ -132,6 +135,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._pause(consumer)
 
     def _open(self) -> Consumer:
+        self._agreed()
         self._resources.topic_ids = self._broker.topic_ids()
         self._transactions.open()
         self._consumer = self._broker.consumer(self._service.name, instance=self._member, lanes=True)

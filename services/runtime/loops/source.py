@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from kafka.errors import KafkaError
@@ -37,8 +37,15 @@ class SourceLoop:
     """Publishes a source until it is read to the end, or SIGTERM; then `finished` tells which."""
 
     def __init__(
-        self, settings: Settings, service: Service, instance: str, broker: Broker | None = None
+        self,
+        settings: Settings,
+        service: Service,
+        instance: str,
+        *,
+        agreed: Callable[[], object] = tuple,
+        broker: Broker | None = None,
     ) -> None:
+        self._agreed = agreed
         self._broker = broker or KafkaBroker(settings)
         assert isinstance(service.definition, Source)
         self._settings = settings
@@ -60,6 +67,7 @@ class SourceLoop:
         try:
             while not self._process.stopping and not self.finished:
                 try:
+                    self._agreed()
                     self._resources.topic_ids = self._broker.topic_ids()
                     self._transactions.open()
                     self._process.health.ready("partitions")

@@ -114,11 +114,16 @@ class Transactions:
             output.topic, output.value, key=output.key, partition=partition, headers=output.headers
         )
 
+    def partitions(self, topic: str) -> int:
+        """How many it has now, as far as the client knows. Raises KafkaError."""
+        self.open()
+        assert self._producer is not None
+        found = self._producer.partitions_for(topic)
+        if not found:
+            raise KafkaError(f"topic {topic} does not exist")
+        return len(found)
+
     def _partitions(self, topic: str) -> int:
         if topic not in self._num_partitions:
-            assert self._producer is not None
-            found = self._producer.partitions_for(topic)
-            if not found:
-                raise KafkaError(f"topic {topic} does not exist")
-            self._num_partitions[topic] = len(found)
+            self._num_partitions[topic] = self.partitions(topic)
         return self._num_partitions[topic]

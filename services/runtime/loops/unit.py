@@ -22,6 +22,7 @@ from services.runtime.clients.broker import Broker, Consumer, KafkaBroker
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
+from services.runtime.loops.backlog import Backlog
 from services.runtime.loops.deadletter import FloodGuard, dead_letter
 from services.runtime.loops.intake import Intake
 from services.runtime.loops.offsets import Offsets, by_topic_id
@@ -65,18 +66,25 @@ class UnitLoop:
         chain: Chain,
         instance: str,
         *,
+        agreed: Callable[[], Sequence[int]] = tuple,
         broker: Broker | None = None,
         sandbox: Callable[..., Sandbox] = Sandbox,
+        process: Process | None = None,
     ) -> None:
         self._settings = settings
         self._broker = broker or KafkaBroker(settings)
         self._chain = chain
         self._instance = instance
-        self._process = Process(settings, chain.name)
+        self._process = process or Process(settings, chain.name)
         self._flood = FloodGuard(settings.dead_letter_limit, settings.dead_letter_window)
         self._transactions = Transactions(settings, chain.name, f"{chain.name}-{instance}", self._broker)
         self._offsets = Offsets(chain.name, self._broker)
         self._topic_ids: Mapping[str, str] = {}
+        self._agreed = agreed
+        self._spread = {name: [settings.lanes] for name, t in topology.topics().items() if t.by == "lanes"}
+        whole = process is None  # and not a part that works off what waits inside of another chain
+        self._backlog = Backlog(chain if whole else Chain(chain.services[:1]), self._broker, self._part)
+        self._topology = topology
         units = [s.definition for s in chain.services]
         slice_size = min(u.slice_size for u in units if isinstance(u, Unit))
         self._positioned = any(isinstance(u, Unit) and u.positioned for u in units)
@@ -103,21 +111,55 @@ class UnitLoop:
         try:
             while not self._process.stopping:
                 try:
-                    self._once()
+                    self.round()
                 except Stopped:
                     break
-                except (Aborted, DependencyDown, KafkaError) as error:
-                    self._process.failed(error)
-                    self._start_over()
             self._finish_quietly()
         finally:
-            # What is in hand comes after a batch that failed: closing must not commit it.
-            self._abandon()
-            self._sandbox.stop()
-            self._committer.shutdown()
-            self._transactions.reset()
-            if self._intake is not None:
-                self._intake.close()
+            self._end()
+
+    def round(self) -> None:
+        """Gather, judge and commit what there is; after a failure, go back. Raises Stopped, and as run."""
+        try:
+            self._once()
+            self._backlog.round(self.idle)
+        except (Aborted, DependencyDown, KafkaError) as error:
+            self._process.failed(error)
+            self._start_over()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in hand."""
+        return self._in_hand is None and self._commit is None
+
+    def close(self) -> None:
+        """Finish what is in hand, and let go."""
+        try:
+            self._finish_quietly()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        # What is in hand comes after a batch that failed: closing must not commit it.
+        self._abandon()
+        self._backlog.close()
+        self._sandbox.stop()
+        self._committer.shutdown()
+        self._transactions.reset()
+        if self._intake is not None:
+            self._intake.close()
+
+    def _part(self, chain: Chain) -> UnitLoop:
+        log.info("documents wait between units that now run joined", before=chain.name)
+        return UnitLoop(
+            self._settings,
+            self._topology,
+            chain,
+            self._instance,
+            agreed=self._agreed,
+            broker=self._broker,
+            process=self._process,
+        )
 
     def _once(self) -> None:
         intake = self._intake or self._open()
@@ -138,6 +180,8 @@ class UnitLoop:
             self._process.worked()  # what had failed would have come again
 
     def _open(self) -> Intake:
+        if ever := self._agreed():
+            self._spread = {name: list(ever) for name in self._spread}
         self._topic_ids = self._sandbox.topic_ids = self._broker.topic_ids()
         self._transactions.open()
         self._intake = intake = Intake(
@@ -183,8 +227,11 @@ class UnitLoop:
     def _collect(self) -> list[Outcome]:
         if self._in_hand is None:
             return []
-        self._in_hand = None
-        return self._sandbox.collect()
+        done, self._in_hand = self._in_hand, None
+        outcomes = self._sandbox.collect()
+        if self._positioned:  # before Kafka knows it: units never know less than is committed
+            self._sandbox.reach(by_topic_id(_offsets(done.items), self._topic_ids))
+        return outcomes
 
     def _pace(self, num_documents: int, seconds: float) -> None:
         """Size the next batch to about what is done in _SLOW_BATCH_S: commits neither rare nor costly."""
@@ -194,8 +241,12 @@ class UnitLoop:
     def _begin_commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
         assert self._intake is not None
         self._flood.check(outcomes)
-        offsets = {TopicPartition(item.topic, item.partition): item.offset + 1 for item in done.items}
-        outputs = produced(done.items, outcomes, self._topic_ids.get(self._chain.input, ""))
+        offsets = _offsets(done.items)
+        topic_id = self._topic_ids.get(self._chain.input, "")
+        for topic in {b.topic for o in outcomes for b in o.also} & self._spread.keys():
+            if (now := self._transactions.partitions(topic)) not in self._spread[topic]:
+                self._spread[topic].append(now)  # the river has got more lanes since
+        outputs = produced(done.items, outcomes, topic_id, self._spread)
         member = self._intake.consumer.group_metadata()  # as it is now: who loses partitions later is refused
         ended = self._committer.submit(self._transactions.commit, outputs, offsets, member)
         self._commit = _Commit(done, outcomes, outputs, offsets, ended)
@@ -249,6 +300,7 @@ class UnitLoop:
             return
         assert self._intake is not None
         if self._positioned:
+            self._sandbox.reach(by_topic_id(passed, self._topic_ids))
             self._sandbox.tell(by_topic_id(passed, self._topic_ids))
         try:
             self._intake.consumer.commit_offsets(passed)
@@ -301,6 +353,8 @@ class UnitLoop:
             (o.unit, o.outcome, o.reason) for o in outcomes
         ).items():
             metrics.DOCUMENTS.labels(name, unit, outcome, reason).inc(number)
+        for observed, value in (each for o in outcomes for each in o.observed):
+            metrics.OBSERVED[observed].labels(name).observe(value)
         metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in items))
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         metrics.BATCH_SECONDS.labels(name).observe(seconds)
@@ -311,13 +365,32 @@ class UnitLoop:
         log.info("batch", documents=len(items), seconds=round(seconds, 3), lag=lag, **summary)
 
 
-def produced(items: Sequence[Item], outcomes: Sequence[Outcome], topic_id: str) -> list[Produce]:
-    """The messages of a batch, in the order of its documents. topic_id: of the topic they came from."""
+def _offsets(items: Sequence[Item]) -> dict[TopicPartition, int]:
+    """What is to be committed when these are done."""
+    return {TopicPartition(item.topic, item.partition): item.offset + 1 for item in items}
+
+
+def produced(
+    items: Sequence[Item],
+    outcomes: Sequence[Outcome],
+    topic_id: str,
+    spread: Mapping[str, Sequence[int]],
+) -> list[Produce]:
+    """The messages of a batch, in the order of its documents. topic_id: of the topic they came from.
+
+    spread: by topic, the numbers of partitions that it ever had, for those where what is sent beside a
+    document must reach the partition of another that came in long ago.
+    """
     outputs: list[Produce] = []
     for item, outcome in zip(items, outcomes, strict=True):
         if outcome.outcome == "dead":
             outputs.append(dead_letter(item, outcome, topic_id))
         else:
             outputs.append(Produce(outcome.topic, outcome.value, spread=outcome.uid))
-        outputs += [Produce(b.topic, b.value, key=b.key, spread=b.spread) for b in outcome.also]
+        for b in outcome.also:
+            if (numbers := spread.get(b.topic)) is None:
+                outputs.append(Produce(b.topic, b.value, key=b.key, spread=b.spread))
+            else:
+                where = sorted({b.spread % number for number in numbers})
+                outputs += [Produce(b.topic, b.value, key=b.key, partition=p) for p in where]
     return outputs

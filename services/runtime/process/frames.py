@@ -50,12 +50,14 @@ class Batch:
     """slice: documents per call of the units. committed: what Kafka has committed since the last batch.
 
     begin: what the group has committed of all partitions, when partitions came or the worker is new.
+    reached: what will be committed once the units have written down that they judged everything below.
     """
 
     items: Sequence[Item]
     slice: int
     committed: Mapping[Place, int] = field(default_factory=dict)
     begin: Mapping[Place, int] | None = None
+    reached: Mapping[Place, int] = field(default_factory=dict)
 
 
 class Beside(NamedTuple):
@@ -79,6 +81,7 @@ class Outcome(NamedTuple):
     error: str = ""
     stack: str = ""
     also: Sequence[Beside] = ()
+    observed: Sequence[tuple[str, float]] = ()  # for metrics.OBSERVED
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,12 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "services.runtime.process.worker", str(theirs.fileno())]
         command += [",".join(self._names), ",".join(self._buckets)]
-        self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        # Ctrl-C reaches it too, and it is this process that decides when to stop.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self._pipe = Connection(ours.detach())
         try:
@@ -174,6 +179,18 @@ class Sandbox:
         except _SliceFailed as failure:
             log.warning("committed offsets were not taken", error=str(failure))
         self._sent = False
+
+    def reach(self, offsets: Mapping[Place, int]) -> None:
+        """Have the units write down that they judged everything below these offsets; then commit them.
+
+        Raises ConfigurationError when a unit refuses; DependencyDown also when the worker is gone, since what
+        it had not written to the end must be judged again.
+        """
+        try:
+            self._send(Batch((), 1, reached=offsets))
+            self._answer()
+        except (_Died, _Raised) as error:
+            raise DependencyDown("worker process", error) from error
 
     def _run_slices(self, items: Sequence[Item]) -> list[Outcome]:
         done: list[Outcome] = []

@@ -61,6 +61,10 @@ class Units:
         """Tell the judges that keep state outside Kafka; there is no outcome."""
         return self._tell("committed", offsets)
 
+    def reached(self, offsets: Mapping[Place, int]) -> list[Outcome]:
+        """Let them write down that all below these offsets is judged: they will be committed."""
+        return self._tell("reached", offsets)
+
     def _tell(self, what: str, offsets: Mapping[Place, int]) -> list[Outcome]:
         for unit, judge in self._judges:
             if unit.positioned and hasattr(judge, what):
@@ -83,6 +87,7 @@ class Units:
                 self._place(document.position, item)
             alive.append((index, document))
         also: dict[int, list[Beside]] = {}
+        observed: dict[int, list[tuple[str, float]]] = {}
         for unit, judge in self._judges:
             if unit is self._judges[-1][0] and unit.positioned:
                 alive = self._sendable(alive, outcomes)
@@ -94,6 +99,10 @@ class Units:
             for (index, document), verdict in zip(alive, verdicts, strict=True):
                 if not isinstance(verdict, Reject) and verdict.also:
                     also.setdefault(index, []).extend(map(beside, verdict.also))
+                if not isinstance(verdict, Reject) and verdict.observed:
+                    observed.setdefault(index, []).extend(
+                        (name, value) for name, values in verdict.observed.items() for value in values
+                    )
                 if isinstance(verdict, Emit):
                     going_on.append((index, verdict.document))
                 else:
@@ -105,6 +114,8 @@ class Units:
         assert len(done) == len(items)
         for index, found in also.items():
             done[index] = done[index]._replace(also=found)
+        for index, values in observed.items():
+            done[index] = done[index]._replace(observed=values)
         return done
 
     def _place(self, position: Position, item: Item) -> None:
@@ -227,6 +238,8 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
             pipe.send(answer)
             if isinstance(answer, Failed):
                 break
+        if batch.reached:
+            pipe.send(_attempt(units, partial(units.reached, batch.reached)))
     resources.close()
 
 

@@ -138,7 +138,8 @@ def test_a_document_that_is_in_two_parts_is_found(store):
 
 
 def test_a_damaged_manifest_names_its_line(store):
-    store.put("parts/lane-000/manifest.jsonl", b"{}\nnonsense\n")
+    good = store.get("parts/lane-000/manifest.jsonl").splitlines(keepends=True)[0]
+    store.put("parts/lane-000/manifest.jsonl", good + b"nonsense\n")
     for read in (parts.list_parts, parts.verify, lambda s: list(parts.documents(s))):
         with pytest.raises(CorpusworksError, match=r"manifest\.jsonl, line 2"):
             read(store)

@@ -155,7 +155,7 @@ def test_a_size_seal_comes_with_the_document_that_reaches_it(store):
     river.put("docs.mixed", *fill_ten)
     river.run()
     assert [(p.num_documents, p.sealed_by) for p in sealed(river)] == [(4, "size"), (4, "size")]
-    assert sealed(river)[0].name == "lane-000/part-000-000000000000-000000000003"
+    assert sealed(river)[0].name == "lane-000/part-000-00000000-000000000000-000000000003"
     assert sealed(river)[0].bucket_tokens == {"zh": 400}
     assert river.committed["docs.mixed"] == 8
 
@@ -240,7 +240,7 @@ def test_a_flush_with_nothing_waiting_is_consumed_without_a_part(store):
     river.run()
     assert sealed(river) == []
     assert river.committed["docs.mixed"] == 2
-    assert files(store) == {}
+    assert files(store) == {"parts/lane-000/manifest.jsonl": b""}
 
 
 @pytest.mark.parametrize(
@@ -352,10 +352,15 @@ def test_a_part_that_was_written_but_not_announced_is_taken_by_no_one_and_remove
     assert len(files(store)) == len(before) + 3
     assert parts.list_parts(store) == announced
     store.put("parts/lane-000/notes.txt", b"not ours")
-    store.put("parts/lane-001/part-001-000000000000-000000000003.bin", b"of another lane")
+    other = "parts/lane-001/part-001-00000000-000000000000-000000000003.bin"
+    store.put(other, b"of another lane")
     river.start()
+    river.feed()
     left = set(files(store)) - set(before)
-    assert left == {"parts/lane-000/notes.txt", "parts/lane-001/part-001-000000000000-000000000003.bin"}
+    assert left == {
+        "parts/lane-000/notes.txt",
+        "parts/lane-001/part-001-00000000-000000000000-000000000003.bin",
+    }
     assert parts.verify(store) == []
 
 
@@ -373,8 +378,9 @@ def test_a_zombie_changes_no_announced_part(store):
     assert parts.list_parts(store) == before
     assert parts.verify(store) == []
     river.start()
+    assert parts.list_parts(store) == before
     assert parts.verify(store) == []
-    assert len(files(store)) == 3 * len(before) + 1
+    assert len(files(store)) == 3 * (len(before) + 1) + 1, "what is no orphan for certain is left"
 
 
 def test_the_manifest_is_mended_from_the_log(store):
@@ -395,9 +401,10 @@ def test_the_manifest_is_mended_from_the_log(store):
     assert files(store) == good
 
 
-def test_a_full_store_loses_nothing(store):
+def test_a_full_store_loses_nothing(tmp_path):
     """The runtime tries the step again; at whichever file the disk was full."""
     for room in (0, 1, 2):
+        store = known(FragileStore(f"file://{tmp_path}/{room}"))
         river = lane(store)
         fill(river, 3, start=room * 10 + 1)
         river.put("docs.mixed", Flush())
@@ -468,5 +475,5 @@ def test_the_service_is_built_from_settings(tmp_path):
     )
     [output] = task.step(0.0, ()).outputs
     assert isinstance(output.value, PartSealed)
-    assert output.value.name == "lane-002/part-002-000000000000-000000000000"
+    assert output.value.name == "lane-002/part-002-00000000-000000000000-000000000000"
     assert output.value.sequence_length == 64
