@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from contracts import Document
-from services.runtime.contracts.verdict import Drop, Verdict
+from services.runtime.contracts.verdict import Drop, Reject, Verdict
 from services.runtime.errors import ConfigurationError
+from services.runtime.metrics import OBSERVED
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
@@ -62,7 +63,7 @@ class Unit:
 
 
 def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequence[Verdict]:
-    """Call the judge, and hold it to its word: a verdict for each, drops for declared reasons only.
+    """Call the judge, and hold it to its word: a verdict for each, declared reasons and observations only.
 
     Raises what the judge raises, ValueError.
     """
@@ -72,6 +73,8 @@ def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequ
     for verdict in verdicts:
         if isinstance(verdict, Drop) and verdict.reason not in unit.drop_reasons:
             raise ValueError(f"{unit.name} dropped for {verdict.reason!r}, which is not in its drop_reasons")
+        if not isinstance(verdict, Reject) and not verdict.observed.keys() <= OBSERVED.keys():
+            raise ValueError(f"{unit.name} observed {sorted(verdict.observed)}, not all in metrics.OBSERVED")
     return verdicts
 
 

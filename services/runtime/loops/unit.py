@@ -242,6 +242,8 @@ class UnitLoop:
             (o.unit, o.outcome, o.reason) for o in outcomes
         ).items():
             metrics.DOCUMENTS.labels(name, unit, outcome, reason).inc(number)
+        for observed, value in (each for o in outcomes for each in o.observed):
+            metrics.OBSERVED[observed].labels(name).observe(value)
         metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in items))
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         metrics.BATCH_SECONDS.labels(name).observe(seconds)

@@ -49,6 +49,7 @@ class Outcome(NamedTuple):
     error: str = ""
     stack: str = ""
     also: Sequence[Beside] = ()
+    observed: Sequence[tuple[str, float]] = ()  # for metrics.OBSERVED
 
 
 @dataclass(frozen=True, slots=True)

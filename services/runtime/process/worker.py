@@ -75,6 +75,7 @@ class Units:
                 position.topic, position.partition, position.offset = item.topic, item.partition, item.offset
             alive.append((index, document))
         also: dict[int, list[Beside]] = {}
+        observed: dict[int, list[tuple[str, float]]] = {}
         for unit, judge in self._judges:
             if not alive:
                 break
@@ -84,6 +85,10 @@ class Units:
             for (index, document), verdict in zip(alive, verdicts, strict=True):
                 if not isinstance(verdict, Reject) and verdict.also:
                     also.setdefault(index, []).extend(map(beside, verdict.also))
+                if not isinstance(verdict, Reject) and verdict.observed:
+                    observed.setdefault(index, []).extend(
+                        (name, value) for name, values in verdict.observed.items() for value in values
+                    )
                 if isinstance(verdict, Emit):
                     going_on.append((index, verdict.document))
                 else:
@@ -95,6 +100,8 @@ class Units:
         assert len(done) == len(items)
         for index, found in also.items():
             done[index] = done[index]._replace(also=found)
+        for index, values in observed.items():
+            done[index] = done[index]._replace(observed=values)
         return done
 
     def _left(self, unit: Unit, document: Document, verdict: Verdict) -> Outcome:
