@@ -10,6 +10,7 @@ import numpy as np
 from contracts import Document, Retraction
 from services.dedup import DedupConfig
 from services.dedup.entry import compare, make_entry
+from services.dedup.normal import compared
 from services.dedup.sketch import sketch
 from services.runtime import Drop, Emit, Reject, Verdict
 
@@ -66,7 +67,7 @@ def corpus(seed: int, chains: int = 12) -> list[Document]:
 
 def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[int, int]]:
     """Indices (i, j) of near-duplicates, both ways round."""
-    sketches = sketch([each.text for each in documents], config.bands, config.rows)
+    sketches = sketch([compared(each).text for each in documents], config.bands, config.rows)
     entries = [
         make_entry(each, config.threshold_of(each.category), bits.tobytes())
         for each, bits in zip(documents, sketches.bits, strict=True)

@@ -88,11 +88,11 @@ class RedisServer:
             self._process.wait()
 
 
-def triton(folder: Path, *repositories: Path, threads: int = 1, port: int | None = None) -> Triton:
+def triton(folder: Path, *repositories: Path, threads: int = 1) -> Triton:
     """The local stack's Triton: `with servers.triton(folder, repository) as server: server.url`.
 
     Skips on a machine for which there is no wheel of Triton; elsewhere set-up has brought it.
     """
     if (reason := wheels.unsupported()) is not None:
         pytest.skip(reason)
-    return Triton(folder, repositories, port, threads=threads)
+    return Triton(folder, repositories, threads=threads)

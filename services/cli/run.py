@@ -27,16 +27,17 @@ def run(
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
     from rich.console import Console
 
+    from services.local.forget import forget as forget_all
     from services.local.run import run as run_job
     from services.local.screen import show_report
 
     console = Console()
     job = _job(paths, out, recipe)  # a mistake in it must not cost what OUT holds
     if fresh:
-        _forget(out)
+        forget_all(out, job.topology)
     found = run_job(job, console)
     show_report(found, out, console)
-    if found["unaccounted"]:
+    if found["unaccounted"] or found["num_lost_sources"]:
         raise typer.Exit(EXIT_WRONG)
 
 
@@ -72,18 +73,3 @@ def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)
     return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets, expected)
-
-
-def _forget(out: Path) -> None:
-    """Remove what a river left in OUT, and nothing else."""
-    import shutil
-
-    from services.local.folder import FolderLock
-    from services.local.run import REPORT, STATE
-
-    if not (out / STATE).is_dir():
-        return
-    FolderLock(out / STATE).release()  # raises when it is in use
-    for name in (STATE, "parts", "bodies"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / REPORT).unlink(missing_ok=True)

@@ -24,16 +24,22 @@ class Resources:
     def redis(self) -> redis.Redis:
         """A client of the configured Redis (TLS and ACL from the settings); bytes in, bytes out.
 
-        Raises ConfigurationError when the URL is none.
+        Raises ConfigurationError when the URL is none, or the server refuses us.
         """
+        from services.runtime.clients.reach import check_redis
         from services.runtime.clients.redis import connect
 
-        return connect(self.settings.redis)
+        client = connect(self.settings.redis)
+        check_redis(client, self.settings.redis)
+        return client
 
     @cached_property
     def store(self) -> ObjectStore:
         """The object store that holds parts and large bodies."""
-        return ObjectStore(self.settings.store_url)
+        settings = self.settings
+        return ObjectStore(
+            settings.store_url, timeout_s=settings.store_timeout_s, retry_s=settings.store_retry_s
+        )
 
     def close(self) -> None:
         """Close what was opened."""

@@ -40,7 +40,8 @@ def _agree_with_classifier(config: ScorerConfig, settings: Settings) -> None:
 
 def _open_encoder(config: ScorerConfig, resources: Resources) -> Encoder:
     url = config.triton_url or resources.settings.triton_url
-    encoder = Encoder.open(url, config.models, config.model, config.inference)
+    tls = resources.settings.triton_tls
+    encoder = Encoder.open(url, config.models, config.model, config.inference, tls)
     head = encoder.description.heads.get(config.head)
     if head is None or head.kind != "score":
         raise ConfigurationError(

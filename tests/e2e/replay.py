@@ -17,6 +17,9 @@ def undisturbed_parts(settings: Settings, folder: Path) -> dict[str, dict[str, s
     with Log(settings) as log:
         lanes = _lanes(log)
     resources = Resources(settings.model_copy(update={"store_url": folder.as_uri()}))
+    given = Resources(settings).store
+    for key in given.list("vocabularies"):
+        resources.store.put(key, given.get(key))
     config = configure(SINK.name, SINK.config, settings.units.get(SINK.name, {}))
     for lane, messages in lanes.items():
         task = SINK.build(config, resources, lane)
