@@ -84,7 +84,7 @@ def wait_for_restart(triton: Triton, former: int | None) -> None:
 
 
 def test_it_answers_on_its_socket_alone(triton: Triton):
-    """Prevents a model that is loaded and not served, and one that is served to other users, or the network."""
+    """Prevents a model that is loaded and not served, and one that is served to everybody."""
     version, scores = ask(triton.url, rows=3)
     assert version == 1
     assert scores.shape == (3, 1)
