@@ -100,8 +100,7 @@ def _judged_here(paths: Iterable[str]) -> Iterator[Document]:
     resources, topology = Resources(settings), topology_of(settings)
     values = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
     reader = SERVICE.build(configure("ingest", IngestConfig, values), resources)
-    steps = (step for step in reader({}) if isinstance(step, Read))
-    read = (document for step in steps for document in step.documents)
+    read = (document for step in reader({}) if isinstance(step, Read) for document in step.documents)
     for document, verdict in judged(_before("scorer", topology), read, resources, topology):
         if isinstance(verdict, Emit):
             yield document

@@ -1,7 +1,7 @@
 """What of a document is compared with others: two documents for which this is equal are the same text.
 
 Prose: lower case, a space for each run of whitespace, and none between two Han characters, where it
-comes from a hard wrap or from typesetting. Code: its letters, lines and indentation, for they are the program,
+comes from a hard wrap or from typesetting. Code: its letters, lines and indentation, which are the program,
 without the comment that stands at its head: short programs under one licence are not alike. (Near copies
 are sought without regard to case there, too, since a renamed type is no other program.)
 """
@@ -43,7 +43,7 @@ _COMMENT_LINE = re.compile(
     \#(?! !?\[ | [\w-]+.*\{
         | (?:include|import|define|undef|if|ifn?def|pragma|error|warning|line|region|use|using)\b )
     | // | --(?!\[) | ; | %(?!\{) | \|\| | \*> | \*(?=[ \t*]|$) | :: | '(?!'') | "(?=[ \t*=-]|$)
-    | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.[ \t] | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
+    | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.(?=\s) | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
     ).*\n?""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
