@@ -42,6 +42,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *options: str, binary: str | None = None) -> None:
         self.port = free_port()
+        self.options = options
         folder.mkdir(parents=True, exist_ok=True)
         self._command = [binary or redis_binary(), "--bind", "127.0.0.1", "--port", str(self.port)]
         self._command += ["--dir", str(folder), "--save", "", "--logfile", "redis.log", *options]
@@ -88,11 +89,11 @@ class RedisServer:
             self._process.wait()
 
 
-def triton(folder: Path, *repositories: Path, threads: int = 1, port: int | None = None) -> Triton:
+def triton(folder: Path, *repositories: Path, threads: int = 1) -> Triton:
     """The local stack's Triton: `with servers.triton(folder, repository) as server: server.url`.
 
     Skips on a machine for which there is no wheel of Triton; elsewhere set-up has brought it.
     """
     if (reason := wheels.unsupported()) is not None:
         pytest.skip(reason)
-    return Triton(folder, repositories, port, threads=threads)
+    return Triton(folder, repositories, threads=threads)

@@ -11,7 +11,8 @@ from services.runtime import Resources, Unit
 def build(config: ClassifierConfig, resources: Resources) -> Classifier:
     """The judge. Raises ConfigurationError where there is no such model."""
     url = config.triton_url or resources.settings.triton_url
-    return Classifier(Encoder.open(url, config.models, config.model, config.inference), config)
+    tls = resources.settings.triton_tls
+    return Classifier(Encoder.open(url, config.models, config.model, config.inference, tls), config)
 
 
 SERVICE = Unit(

@@ -7,27 +7,22 @@ command quietly at any moment.
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
-
-
-class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM: everything that was started is stopped on the way out."""
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave things behind
-    raise Interrupted
+from services.local import interrupt
 
 
 def main() -> None:
     """Entry of the console script."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)  # a service installs its own
-    from services.cli.exits import errors
+    interrupt.take()  # a service installs its own
+    try:
+        from services.cli.exits import errors
 
-    with errors():
-        from services.cli.app import app
+        with errors():
+            from services.cli.app import app
 
-        app()
+            app()
+    except BaseException:
+        if interrupt.came():  # also where an extension module in its import made an ImportError of it
+            interrupt.leave()
+        raise
+    finally:
+        interrupt.ignore()

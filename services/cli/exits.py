@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from services.cli import Interrupted
+from services.local import interrupt
+from services.local.interrupt import EXIT_INTERRUPTED
 from services.runtime import ConfigurationError, CorpusworksError, DeadLetterFlood
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
 
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_WRONG", "errors", "fail"]
+
 EXIT_WRONG = 1
 EXIT_FAILED = 3
-EXIT_INTERRUPTED = 130
 
 
 def fail(message: object, code: int) -> NoReturn:
     """End with one line on standard error."""
+    if interrupt.came():  # and this is what was made of it
+        interrupt.leave()
     print(f"corpusworks: {message}", file=sys.stderr)
     sys.exit(code)
 
@@ -35,7 +39,5 @@ def errors() -> Iterator[None]:
         fail(error, EXIT_FLOOD)
     except CorpusworksError as error:
         fail(error, EXIT_FAILED)
-    except Interrupted:
-        fail("interrupted; the same command goes on from here", EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has seen enough

@@ -67,7 +67,7 @@ class State:
 
 
 def rebuild(
-    records: Iterable[DedupRecord],
+    read: Callable[[], Iterable[DedupRecord]],
     committed: Mapping[Place, int],
     resources: Resources,
     config: DedupConfig,
@@ -75,6 +75,9 @@ def rebuild(
 ) -> Rebuilt:
     """Replace whatever lies under config.prefix, and nothing else.
 
+    read: all records of dedup.log, in any order; called twice. A document without rare keys came before its
+    bands were crowded and can be found by these alone, so such ones are entered first and are founders again;
+    which of the others are is by the order of reading.
     committed: the group's offsets, read before the records were; with none of them the index begins empty.
     Raises ConfigurationError: another rebuild runs, or the log is of another layout; DependencyDown.
     """
@@ -85,7 +88,9 @@ def rebuild(
     with _lease(server, config) as renew:
         _clear(server, config, renew)
         documents = deaths = 0
-        for batch in _batches(records, _BATCH):
+        crowd = (record for record in read() if record.rare)
+        alone = (record for record in read() if not record.rare)
+        for batch in itertools.chain(_batches(alone, _BATCH), _batches(crowd, _BATCH)):
             sights = [record for record in batch if not record.killer]
             _enter(index, sights, config)
             _bury(index, [record for record in batch if record.killer])

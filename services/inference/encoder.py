@@ -14,6 +14,7 @@ from services.inference.config import InferenceConfig
 from services.inference.description import Description
 from services.inference.model import Logits, Model
 from services.inference.windows import piece_windows, pieces
+from services.runtime import Tls
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -40,13 +41,18 @@ class Encoder:
 
     @classmethod
     def open(
-        cls, triton_url: str, models: Path | None, name: str, options: InferenceConfig | None = None
+        cls,
+        triton_url: str,
+        models: Path | None,
+        name: str,
+        options: InferenceConfig | None = None,
+        tls: Tls | None = None,
     ) -> Encoder:
         """An encoder over the model `name` of the repository `models` (None: the one of the package).
 
-        triton_url: host:port or grpcs://host:port of a Triton, which is first asked by the first batch;
-        "onnx:" runs the folder's newest version in this process. TLS trusts the roots that gRPC does: those
-        of the machine, or the file that GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names. Raises ConfigurationError.
+        triton_url: host:port, grpcs://host:port or unix:/path of a Triton, which is first asked by the first
+        batch; "onnx:" runs the folder's newest version in this process. tls: its files, for grpcs. Raises
+        ConfigurationError.
         """
         options = options or InferenceConfig()
         description = Description.read(models, name)
@@ -58,7 +64,7 @@ class Encoder:
         else:
             from services.inference.triton import TritonModel
 
-            model = TritonModel(triton_url, description, options)
+            model = TritonModel(triton_url, description, options, tls)
         return cls(model, options)
 
     def judge(self, texts: Sequence[str]) -> Judged:

@@ -15,7 +15,7 @@ from services.inference.batches import Batch, pad, plan
 from services.inference.config import InferenceConfig
 from services.inference.description import SHA256, Description
 from services.inference.model import Inferred, Logits, gather
-from services.runtime import ConfigurationError, DependencyDown
+from services.runtime import ConfigurationError, DependencyDown, Tls
 
 if TYPE_CHECKING:
     from tritonclient.grpc import InferenceServerClient, InferResult
@@ -48,10 +48,13 @@ class TritonModel:
     Never names a version, so that the server's policy decides and a switch there is seen here at once.
     """
 
-    def __init__(self, url: str, description: Description, options: InferenceConfig) -> None:
+    def __init__(
+        self, url: str, description: Description, options: InferenceConfig, tls: Tls | None = None
+    ) -> None:
         self.description = description
         self._options = options
-        self._address, self._tls = _parse(url)
+        self._address, secured = _parse(url)
+        self._tls = (tls or Tls("CORPUSWORKS_TRITON_")) if secured else None
         self._client: InferenceServerClient | None = None
 
     def infer(self, windows: Sequence[Sequence[int]]) -> Inferred:
@@ -107,7 +110,9 @@ class TritonModel:
         from tritonclient.grpc import InferenceServerClient
 
         if self._client is None:
-            client = InferenceServerClient(self._address, ssl=self._tls, channel_args=_CHANNEL)
+            if self._tls is not None:
+                self._shake_hands(self._tls)
+            client = InferenceServerClient(self._address, **_secured(self._tls), channel_args=_CHANNEL)
             try:
                 self._examine(client)
             except BaseException:
@@ -115,6 +120,14 @@ class TritonModel:
                 raise
             self._client = client
         return self._client
+
+    def _shake_hands(self, tls: Tls) -> None:
+        """To gRPC a certificate that it refuses is a server that is away. Raises ConfigurationError."""
+        host, _, port = self._address.rpartition(":")
+        try:
+            tls.check("Triton", host.strip("[]"), int(port), _EXAMINATION_S, "h2")
+        except (OSError, OverflowError) as error:
+            raise DependencyDown("triton", error) from error
 
     def _examine(self, client: InferenceServerClient) -> None:
         """Refuse a server whose model is not the one that our folder describes. Raises ConfigurationError."""
@@ -240,14 +253,28 @@ class _Exchange:
 
 
 def _parse(url: str) -> tuple[str, bool]:
-    """(host:port, whether TLS) of CORPUSWORKS_TRITON_URL."""
+    """(address for gRPC, whether TLS) of CORPUSWORKS_TRITON_URL."""
+    if re.fullmatch(r"unix:/\S+", url):
+        return url, False
     match = re.fullmatch(r"(?:(grpcs?)://)?([^/\s]+:\d{1,5})", url)
     if match is None:
         raise ConfigurationError(
             f"CORPUSWORKS_TRITON_URL={url}: give the gRPC address of a Triton as host:8001 "
-            "(grpcs://host:8001 for TLS), or onnx: to run the model in this process"
+            "(grpcs://host:8001 for TLS) or unix:/path, or onnx: to run the model in this process"
         )
     return match[2], match[1] == "grpcs"
+
+
+def _secured(tls: Tls | None) -> dict[str, Any]:
+    """The client's options for TLS."""
+    if tls is None:
+        return {}
+    files = {
+        "root_certificates": tls.ca_file,
+        "private_key": tls.key_file or tls.certificate_file,
+        "certificate_chain": tls.certificate_file,
+    }
+    return {"ssl": True, **{name: str(file) for name, file in files.items() if file}}
 
 
 def _text(error: InferenceServerException) -> str:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,12 +15,17 @@ from pathlib import Path
 
 import psutil
 
+from services.local import interrupt
+from services.local.private import make_private
 from services.runtime import ConfigurationError
 
 LOCK = "stack.lock"
 MIN_FREE_BYTES = 256 << 20  # Kafka and Redis stop for good when the disk is full
 # A run that was killed holds its lock until its servers are gone, a moment later.
 PATIENCE_S = 15.0
+# A process that was killed a moment ago may not have noticed yet.
+DOUBT_S = 0.5
+_PF_EXITING = 0x4  # linux/sched.h
 
 
 def prepare(folder: Path) -> None:
@@ -45,24 +51,29 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         """Raises ConfigurationError naming the process that has the folder."""
+        interrupt.hold()
         prepare(folder)
+        make_private(folder)
         self.path = folder / LOCK
-        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        deadline = time.monotonic() + PATIENCE_S
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        begun = doubtful = time.monotonic()
         while not _lock(self.fd):
-            owner = _read(self.fd).get("pid")
-            if _alive(owner) or time.monotonic() > deadline:
+            now, owner = time.monotonic(), _read(self.fd)
+            if not _alive(owner):
+                doubtful = now
+            if now - doubtful > DOUBT_S or now - begun > PATIENCE_S:
                 os.close(self.fd)
                 raise ConfigurationError(
-                    f"{folder} is in use by process {owner or 'unknown'}. Wait for it, stop it, "
+                    f"{folder} is in use by process {owner.get('pid', 'unknown')}. Wait for it, stop it, "
                     "or choose another folder."
                 )
-            time.sleep(0.1)
+            time.sleep(0.05)
         self.publish({})
 
     def publish(self, environment: Mapping[str, str]) -> None:
         """Leave word for other commands on this folder: who runs, and how its servers are reached."""
-        content = json.dumps({"pid": os.getpid(), "environment": dict(environment)}).encode()
+        owner = {"pid": os.getpid(), "begun": psutil.Process().create_time()}
+        content = json.dumps({**owner, "environment": dict(environment)}).encode()
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, content, 0)
 
@@ -97,11 +108,29 @@ def _lock(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _alive(pid: object) -> bool:
+def _alive(owner: Mapping[str, object]) -> bool:
+    """The process that wrote itself down, and not a later one of its number, lives and will go on to."""
     try:
-        return isinstance(pid, int) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+        process = psutil.Process(int(str(owner["pid"])))
+        if (
+            process.status() == psutil.STATUS_ZOMBIE
+            or abs(process.create_time() - float(str(owner["begun"]))) > 1
+        ):
+            return False
+    except (psutil.Error, KeyError, ValueError):
         return False
+    return not _dying(process.pid)
+
+
+def _dying(pid: int) -> bool:
+    """SIGKILL is on its way to it, or it ends already: its memory is given back before its locks are."""
+    try:
+        told = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        pending = int(told["SigPnd"], 16) | int(told["ShdPnd"], 16)
+        flags = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6])
+    except (OSError, ValueError, LookupError):  # no Linux, or it is gone: the next look tells
+        return False
+    return bool(pending & 1 << signal.SIGKILL - 1 or flags & _PF_EXITING)
 
 
 def _read(fd: int) -> dict[str, object]:

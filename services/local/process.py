@@ -22,6 +22,8 @@ from typing import IO
 
 import psutil
 
+from services.local import interrupt
+from services.local.guard import remove
 from services.runtime import ConfigurationError, CorpusworksError
 
 TICK_S = 0.03
@@ -44,6 +46,7 @@ class Program:
     """What to run, and how it ends.
 
     environment: on top of the parent's. log: where its output goes, appended.
+    leaves: how the paths begin of what a killed process leaves behind; removed before and after it runs.
     grace_s: from SIGTERM to SIGKILL. done: exit codes after which it is not started again.
     fatal: exit codes that starting again cannot mend (a wrong setting).
     """
@@ -52,6 +55,7 @@ class Program:
     command: Sequence[str | Path]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    leaves: Sequence[Path] = ()
     grace_s: float = 20.0
     done: frozenset[int] = frozenset()
     fatal: frozenset[int] = frozenset()
@@ -108,6 +112,7 @@ class Child:
 
     def spawn(self) -> int:
         """Start the process; its id is also its group's. Raises ConfigurationError if that cannot be."""
+        remove(self.program.leaves)
         with _open_log(self.program.log) as log:
             try:
                 process = subprocess.Popen(
@@ -136,6 +141,7 @@ class Child:
             return None
         self._spent += usage.ru_utime + usage.ru_stime + _end_group(pid)
         self.pid = None
+        remove(self.program.leaves)
         self._decide(pid, os.waitstatus_to_exitcode(status))
         return pid
 
@@ -184,6 +190,7 @@ class Supervisor:
 
     def start(self, program: Program) -> Child:
         """Start a program under a name that is not running. Raises ConfigurationError."""
+        interrupt.hold()
         with self._changed:
             former = self.children.get(program.name)
             if former and not former.over:
@@ -262,6 +269,8 @@ class Supervisor:
     def _spawn(self, child: Child) -> None:
         try:
             self._ensure_guard()
+            for path in child.program.leaves:
+                self._announce("*", path)
             self._announce("+", child.spawn())
         except (CorpusworksError, OSError) as error:  # the program or its log is not there
             child.failure = str(error)
@@ -282,12 +291,15 @@ class Supervisor:
             bufsize=1,
         )
         for child in self.children.values():
+            for path in child.program.leaves:
+                self._announce("*", path)
             self._announce("+", child.pid)
 
-    def _announce(self, sign: str, group: int | None) -> None:
-        if group is not None and self._guard is not None and self._guard.stdin is not None:
+    def _announce(self, sign: str, what: int | Path | None) -> None:
+        """A line for the guard: see there."""
+        if what is not None and self._guard is not None and self._guard.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # replaced at the next start
-                self._guard.stdin.write(f"{sign}{group}\n")
+                self._guard.stdin.write(f"{sign}{what}\n")
 
 
 def tail(log: Path, lines: int = 20) -> str:

@@ -13,7 +13,7 @@ from typing import Self
 
 from contracts import Flush
 from services.local.process import Child, Program, Supervisor, tail
-from services.runtime import LaneService, Settings
+from services.runtime import LaneService, Settings, agreement
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
@@ -76,8 +76,8 @@ class River:
         self._admin.__exit__()
 
     def create_topics(self) -> None:
-        """Before anything runs."""
-        self._admin.create_topics(self.topology.topics().values())
+        """Before anything runs; takes over what the settings change. Raises ConfigurationError."""
+        agreement.make(self._settings, self.topology)
 
     def start(self) -> None:
         """Start every process of the topology."""
@@ -115,7 +115,8 @@ class River:
 
     def upstream_is_dry(self) -> bool:
         """Nothing waits before the pools. Asked in the order of the river, so that nothing slips past."""
-        services = [self.topology.service(names[0]) for names in self.topology.processes]
+        # Between joined units, too: units that ran apart before may have left something there.
+        services = [self.topology.service(name) for names in self.topology.processes for name in names]
         return all(self._is_dry(s) for s in services if not isinstance(s.definition, LaneService))
 
     def is_flushed(self) -> bool:

@@ -16,10 +16,11 @@ from services.local.servers.redis import RedisServer
 from services.local.servers.server import START_TIMEOUT_S, Server
 from services.local.servers.triton import Triton
 from services.runtime import ConfigurationError, Settings, load_settings
+from services.runtime.settings import PREFIX
 
-KAFKA_SETTING = "CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS"
-REDIS_SETTING = "CORPUSWORKS_REDIS__URL"
-TRITON_SETTING = "CORPUSWORKS_TRITON_URL"
+KAFKA_SETTING = PREFIX + "KAFKA__BOOTSTRAP_SERVERS"
+REDIS_SETTING = PREFIX + "REDIS__URL"
+TRITON_SETTING = PREFIX + "TRITON_URL"
 TRITON = "triton"  # its folder
 STAND_IN = "onnx:"  # for a server: the judges run inside the services
 
@@ -48,6 +49,8 @@ class Stack:
         models: Sequence[Path] = (),
     ) -> None:
         """Takes the folder. Raises ConfigurationError: in use, unwritable, disk full, wrong settings."""
+        if models:
+            import tritonclient.grpc  # noqa: F401 - long, and no signal should meet it below: see interrupt
         self.folder = folder.absolute()
         self._given = settings or load_settings()
         self._lock = FolderLock(self.folder)
@@ -63,7 +66,7 @@ class Stack:
         if models and "triton_url" not in self._given.model_fields_set:
             try:
                 wheels.found()
-                self.triton = Triton(self.folder / TRITON, models, supervisor=self.supervisor)
+                self.triton = Triton(self.folder / TRITON, models, self.supervisor)
             except ConfigurationError as error:
                 self.stand_in = str(error)
 
@@ -74,14 +77,13 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs on top of its own environment to use this stack."""
-        environment = {}
-        if self.kafka:
-            environment[KAFKA_SETTING] = self.kafka.bootstrap
-        if self.redis:
-            environment[REDIS_SETTING] = self.redis.url
-        if self.triton or self.stand_in:
-            environment[TRITON_SETTING] = self.triton.url if self.triton else STAND_IN
+        """What a process needs on top of its own environment to use this stack; files name the passwords."""
+        environment: dict[str, str] = {}
+        for group, server in (("KAFKA__", self.kafka), ("REDIS__", self.redis), ("", self.triton)):
+            for name, value in (server.access if server else {}).items():
+                environment[f"{PREFIX}{group}{name.upper()}"] = str(value)
+        if self.stand_in:
+            environment[TRITON_SETTING] = STAND_IN
         return environment
 
     @property
@@ -89,9 +91,9 @@ class Stack:
         """The settings given, with the servers of this stack filled in."""
         kafka, redis = self._given.kafka, self._given.redis
         if self.kafka:
-            kafka = kafka.model_copy(update={"bootstrap_servers": self.kafka.bootstrap})
+            kafka = kafka.model_copy(update=self.kafka.access)
         if self.redis:
-            redis = redis.model_copy(update={"url": self.redis.url})
+            redis = redis.model_copy(update=self.redis.access)
         triton = self.environment.get(TRITON_SETTING, self._given.triton_url)
         return self._given.model_copy(update={"kafka": kafka, "redis": redis, "triton_url": triton})
 

@@ -2,10 +2,12 @@
 
 from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
+from services.runtime.clients.tls import Tls
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step
-from services.runtime.contracts.source import Read, Reader, Source, Unreadable
+from services.runtime.contracts.source import Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
 from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
+from services.runtime.contracts.vocabulary import Vocabularies, VocabularyCard
 from services.runtime.errors import (
     ConfigurationError,
     CorpusworksError,
@@ -33,14 +35,18 @@ __all__ = [
     "Output",
     "Read",
     "Reader",
+    "Reading",
     "Reject",
     "Resources",
     "Settings",
     "Source",
     "Step",
+    "Tls",
     "Unit",
     "Unreadable",
     "Verdict",
+    "Vocabularies",
+    "VocabularyCard",
     "configure",
     "load_settings",
     "topics",

@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from services.runtime.clients.tls import Tls
 from services.runtime.errors import ConfigurationError
 
 PREFIX = "CORPUSWORKS_"
@@ -47,18 +48,31 @@ class KafkaSettings(BaseModel):
     compression: Literal["none", "lz4", "zstd"] = "lz4"
     replication_factor: int = 1
 
+    @property
+    def tls(self) -> Tls:
+        """Its files together."""
+        return Tls(PREFIX + "KAFKA__", self.ca_file, self.certificate_file, self.key_file)
+
 
 class RedisSettings(BaseModel):
-    """How to reach Redis or Valkey; rediss:// for TLS."""
+    """How to reach Redis or Valkey; rediss:// for TLS. cluster: the url is of one node of a Redis Cluster."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = "redis://127.0.0.1:6379/0"
+    cluster: bool = False
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None  # a mounted secret; wins over password
     ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
     timeout_s: float = 10.0
+
+    @property
+    def tls(self) -> Tls:
+        """Its files together."""
+        return Tls(PREFIX + "REDIS__", self.ca_file, self.certificate_file, self.key_file)
 
 
 class BatchSettings(BaseModel):
@@ -82,7 +96,12 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     batch: BatchSettings = BatchSettings()
     store_url: str = "file:///tmp/corpusworks"
-    triton_url: str = "127.0.0.1:8001"
+    store_timeout_s: float = Field(30.0, gt=0)  # of one request to S3
+    store_retry_s: float = Field(10.0, ge=0)  # after it a failed request is not sent again: the river waits
+    triton_url: str = "127.0.0.1:8001"  # grpcs://host:port for TLS
+    triton_ca_file: Path | None = None
+    triton_certificate_file: Path | None = None
+    triton_key_file: Path | None = None
     recipe: Path | None = None
     topology: Path | None = None
     units: dict[str, dict[str, Any]] = {}
@@ -92,14 +111,23 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1)  # of docs.* topics before the router
     lanes: int = Field(2, ge=1)  # partitions of pools, docs.mixed and shards
     max_message_bytes: int = Field(900_000, ge=10_000)  # larger fields go to the object store
-    # One document may take this long; half of it for its batch, half for itself alone.
+    # One document may take this long; half of it for its batch, half for itself alone. A file may be read
+    # for this long without a record.
     time_limit_s: float = Field(60.0, gt=0)
-    memory_limit_bytes: int = Field(4 << 30, ge=64 << 20)  # of the process that runs the units
+    memory_limit_bytes: int = Field(
+        4 << 30, ge=64 << 20
+    )  # of the process that runs the units, or reads files
     dead_letter_limit: int = Field(100, ge=0)  # in a row of dead_letter_window documents
     dead_letter_window: int = Field(1000, ge=1)
     stop_grace_s: float = 20.0
     http_port: int = 0  # /livez /readyz /metrics on 127.0.0.1 or all addresses; 0: any free one
     http_host: str = "127.0.0.1"
+
+    @property
+    def triton_tls(self) -> Tls:
+        """Its files together."""
+        files = self.triton_ca_file, self.triton_certificate_file, self.triton_key_file
+        return Tls(PREFIX + "TRITON_", *files)
 
     @classmethod
     def settings_customise_sources(

@@ -155,7 +155,7 @@ class TestContract:
         assert index.fetch_pages({1, 2, 3, 4}) == {**pages, 3: other[3]}
 
     def test_a_crowded_band_keeps_its_founders_and_its_best(self, index: Index) -> None:
-        """Boilerplate puts thousands into one band: what each costs is bounded, and what that hides is known."""
+        """Boilerplate puts thousands into one band: each costs no more, and what that hides is known."""
         uids = some_uids(300)
         orders = [order(uid, number % 97 / 97) for number, uid in enumerate(uids)]
         met = index.link(orders, keys([42]).repeat(len(uids), 0))

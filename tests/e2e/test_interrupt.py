@@ -58,7 +58,7 @@ def test_ctrl_c_and_kill_and_then_the_same_command(tmp_path: Path) -> None:
     out, source = tmp_path / "out", write_jsonl(tmp_path / "made.jsonl", NUMBER, seed=11)
 
     first = start("run", source, "--out", out, settings=SMALL)
-    _wait_until(lambda: _batches(out, "dedup") >= 2, first)
+    _wait_until(lambda: _batches(out, "tokenizer") >= 2, first)
     first.send_signal(signal.SIGINT)
     _, told = first.communicate(timeout=60)
     assert first.returncode == 130, told
@@ -69,8 +69,8 @@ def test_ctrl_c_and_kill_and_then_the_same_command(tmp_path: Path) -> None:
     assert not (out / "report.json").exists()
 
     second = start("run", source, "--out", out, settings=SMALL)
-    before = _batches(out, "dedup")
-    _wait_until(lambda: _batches(out, "dedup") >= before + 2, second)
+    before = _batches(out, "tokenizer")
+    _wait_until(lambda: _batches(out, "tokenizer") >= before + 2, second)
     second.send_signal(signal.SIGKILL)
     second.communicate()
     _assert_nothing_is_left(out)

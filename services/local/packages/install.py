@@ -12,24 +12,24 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.local.packages import jars, programs, wheels
-from services.local.servers.kafka import KafkaServer, aot_cache
-from services.local.servers.triton import try_out
-from services.runtime import ConfigurationError, CorpusworksError
+from services.local import interrupt
 
 
 def main(arguments: list[str]) -> int:
     """0 when everything that is needed is in place, 1 with a message that says what to do."""
+    from services.local.packages import jars, programs, wheels
+    from services.runtime import CorpusworksError
+
     try:
         if arguments == ["--lock"]:
-            jars.lock()
+            jars.KAFKA.resolve()
             wheels.lock()
             return 0
         begun = time.monotonic()
-        jars.fetch(lambda name: print(f"  {name}", flush=True))
+        jars.KAFKA.fetch(lambda name: print(f"  {name}", flush=True))
         programs.kafka_jars()
         train()
-        print(f"Kafka is in {jars.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
+        print(f"Kafka is in {jars.KAFKA.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
     except CorpusworksError as error:
         print(f"install: {error}", file=sys.stderr)
         return 1
@@ -39,6 +39,10 @@ def main(arguments: list[str]) -> int:
 
 def triton() -> str:
     """Fetch Triton and try it once; what there is to say. The judges work without it too."""
+    from services.local.packages import wheels
+    from services.local.servers.triton import try_out
+    from services.runtime import ConfigurationError, CorpusworksError
+
     begun = time.monotonic()
     try:
         if (reason := wheels.unsupported()) is not None:
@@ -56,12 +60,15 @@ def train() -> None:
 
     A start then takes half the CPU. Only a help: where it cannot be done, Kafka starts without.
     """
+    from services.local.packages import jars, programs
+    from services.local.servers.kafka import KafkaServer, aot_cache
+
     java = programs.java()
     if java != programs.packaged_java() or (programs.java_version(java) or 0) < 25 or aot_cache().exists():
         return
-    for stale in jars.folder().glob("*.aot"):
+    for stale in jars.KAFKA.folder().glob("*.aot"):
         stale.unlink()
-    with TemporaryDirectory(dir=jars.folder()) as scratch:
+    with TemporaryDirectory(dir=jars.KAFKA.folder()) as scratch:
         written = Path(scratch) / "start.aot"
         with KafkaServer(Path(scratch) / "kafka", train=written):
             pass
@@ -70,4 +77,8 @@ def train() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    interrupt.take()  # before anything that takes long to import
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except interrupt.Interrupted:
+        interrupt.leave()

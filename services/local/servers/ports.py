@@ -44,15 +44,22 @@ def require_free(port: int, name: str) -> None:
         )
 
 
-def exchange(port: int, request: bytes, timeout_s: float = 1.0) -> bytes:
-    """The first bytes of the answer to one request, or nothing if the server does not answer."""
+def exchange(port: int, *requests: bytes, timeout_s: float = 1.0) -> bytes:
+    """The first bytes of the answer to the last of some requests, each sent when the former is answered.
+
+    Nothing if the server does not answer one.
+    """
+    answer = b""
     try:
         with socket.create_connection((HOST, port), timeout_s) as connection:
             connection.settimeout(timeout_s)
-            connection.sendall(request)
-            return connection.recv(4096)
+            for request in requests:
+                connection.sendall(request)
+                if not (answer := connection.recv(4096)):
+                    break
     except OSError:
         return b""
+    return answer
 
 
 def _first_ephemeral() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from services.local.packages import programs
+from services.local.private import password, write_private
 from services.local.process import Program, Supervisor
 from services.local.servers.ports import HOST, exchange
 from services.local.servers.server import Server
@@ -26,8 +27,14 @@ OPTIONS = {
 }
 
 
+USER = "default"
+
+
 class RedisServer(Server):
-    """A Redis on one folder. options: redis.conf directives over the defaults above."""
+    """A Redis on one folder: redis.conf, password, appendonlydir/.
+
+    options: directives of redis.conf over the defaults above.
+    """
 
     name = "redis"
 
@@ -40,6 +47,12 @@ class RedisServer(Server):
     ) -> None:
         super().__init__(folder, port, supervisor)
         self._options = {**OPTIONS, **(options or {})}
+        self.password_file = self.folder / "password"
+
+    @property
+    def access(self) -> dict[str, str | Path]:
+        """See Server."""
+        return {"url": self.url, "username": USER, "password_file": self.password_file}
 
     @property
     def url(self) -> str:
@@ -49,11 +62,17 @@ class RedisServer(Server):
     def prepare(self) -> Program:
         """See Server."""
         binary = programs.redis_server()
-        options = {**self._options, "port": str(self.port), "dir": f'"{self.folder}"'}
+        options = {
+            **self._options,
+            "port": str(self.port),
+            "dir": f'"{self.folder}"',
+            "requirepass": password(self.password_file),
+        }
         configuration = self.folder / "redis.conf"
-        configuration.write_text("".join(f"{key} {value}\n" for key, value in options.items()))
+        write_private(configuration, "".join(f"{key} {value}\n" for key, value in options.items()))
         return Program(self.name, [binary, configuration], self.folder / "redis.log")
 
     def ready(self) -> bool:
         """It has loaded its file and answers PING."""
-        return exchange(self.port, b"PING\r\n").startswith(b"+PONG")
+        login = f"AUTH {USER} {password(self.password_file)}\r\n".encode()
+        return exchange(self.port, login, b"PING\r\n").startswith(b"+PONG")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from services.local.folder import prepare
+from services.local.private import make_private
 from services.local.process import Child, Program, Supervisor
 from services.local.servers.ports import free_port, require_free
 from services.runtime import ConfigurationError, CorpusworksError
@@ -42,6 +43,11 @@ class Server(ABC):
         """It answers a request as a working server does."""
 
     @property
+    @abstractmethod
+    def access(self) -> dict[str, str | Path]:
+        """The settings with which its clients reach it, by their names in the settings."""
+
+    @property
     def pid(self) -> int | None:
         """Of the running process, which changes when it is restarted."""
         return self._child.pid if self._child else None
@@ -56,6 +62,7 @@ class Server(ABC):
         if self._child is not None and not self._child.over:
             return
         prepare(self.folder)
+        make_private(self.folder)
         if self._fixed:
             require_free(self.port, self.name)
         try:

@@ -10,33 +10,41 @@ import json
 import os
 import re
 import socket
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from services.local.packages import wheels
+from services.local.private import private_folder
 from services.local.process import ProcessFailed, Program, Supervisor
-from services.local.servers.ports import HOST, exchange, free_port
 from services.local.servers.repository import CONFIG, derive_all, derived, model_folders
 from services.local.servers.server import START_TIMEOUT_S, Server
-from services.runtime import ConfigurationError, DependencyDown
+from services.runtime import ConfigurationError, DependencyDown, Tls
 
 REPOSITORY = "repository"
 SOURCES = "models.json"  # beside the repository: where it came from, for a refresh
 DEFAULT_MODELS = Path(__file__).parents[2] / "inference" / "models"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the backend and its stub talk to each other
 REFRESH_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 1.0
 GRACE_S = 20.0
+SOCKET = "grpc"
+NUMBER = 1  # stands for a port: Triton puts one behind every address
+MAX_SOCKET_BYTES = 107  # of its path, sun_path in unix(7)
+PLAIN = re.compile(r"[A-Za-z0-9/._-]+")  # what gRPC's addresses take as it is
 # Channels of one process share connections, also one that waits before it tries a server again.
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
 
 OPTIONS = {
+    # Triton knows no passwords, and who may ask it may also load and unload models. A socket in a folder that
+    # only its user may enter asks for none.
+    "allow-http": "false",
+    "allow-metrics": "false",
     # A model is loaded when it is asked for, so that a version that does not load is answered with its reason
     # and the former one stays; a poll would find half a copy.
     "model-control-mode": "explicit",
     "load-model": "*",
-    "allow-gpu-metrics": "false",
     "pinned-memory-pool-byte-size": "0",  # 256 MB for GPUs
     "exit-timeout-secs": "10",  # for what is under way when it is stopped
     # A version that is refused would make the whole server unready, though the former one answers.
@@ -45,7 +53,7 @@ OPTIONS = {
 
 
 class Triton(Server):
-    """Triton on one folder: repository/, models.json, triton.log. Its port is that of gRPC.
+    """Triton on one folder: repository/, models.json, triton.log, and the socket on which gRPC is spoken.
 
     models: model repositories; every model in them is served. threads: of onnxruntime for each model,
     None: half of the CPUs. One thread asks least CPU of a batch, and the services want the other half.
@@ -57,15 +65,13 @@ class Triton(Server):
         self,
         folder: Path,
         models: Sequence[Path],
-        port: int | None = None,
         supervisor: Supervisor | None = None,
         threads: int | None = None,
     ) -> None:
-        super().__init__(folder, port, supervisor)
+        super().__init__(folder, None, supervisor)
         self.models = [path.absolute() for path in models]
         self.threads = threads or max(1, (os.cpu_count() or 1) // 2)
-        self.http_port = free_port()
-        self.metrics_port = free_port()
+        self.socket = socket_path(self.folder)
         self._log = self.folder / "triton.log"
         self._log_begin = 0  # of what is written from this start on
         self._regions = f"corpusworks-triton-{zlib.crc32(str(self.folder).encode()):08x}-"  # of shared memory
@@ -73,11 +79,18 @@ class Triton(Server):
     @property
     def url(self) -> str:
         """What CORPUSWORKS_TRITON_URL takes."""
-        return f"{HOST}:{self.port}"
+        return f"unix:{self.socket}"
+
+    @property
+    def access(self) -> dict[str, str | Path]:
+        """See Server."""
+        return {"triton_url": self.url}
 
     def prepare(self) -> Program:
         """See Server. Derives the repository anew."""
         server = wheels.found()
+        if self.socket.parent != self.folder:
+            private_folder(self.socket.parent)
         derive_all(self.models, self.folder / REPOSITORY, self.threads)
         sources = {"models": [str(path) for path in self.models], "threads": self.threads}
         (self.folder / SOURCES).write_text(json.dumps(sources))
@@ -86,21 +99,18 @@ class Triton(Server):
             "model-repository": self.folder / REPOSITORY,
             "backend-directory": server.backends,
             "backend-config": f"python,shm-region-prefix-name={self._regions}",
-            **{f"{protocol}-address": HOST for protocol in ("grpc", "http", "metrics")},
-            "grpc-port": self.port,
-            "http-port": self.http_port,
-            "metrics-port": self.metrics_port,
+            "grpc-address": f"unix:{self.socket.with_name(SOCKET)}",
+            "grpc-port": NUMBER,
             **OPTIONS,
         }
-        # A server that was killed leaves its shared memory behind, each time a little more.
-        clean = ("/bin/sh", "-c", 'rm -f "$0"*; exec "$@"', SHARED_MEMORY / self._regions)
         # Completing a configuration would start the stub twice.
         arguments = [f"--{key}={value}" for key, value in options.items()]
         return Program(
             self.name,
-            [*clean, server.binary, *arguments, "--disable-auto-complete-config"],
+            [server.binary, *arguments, "--disable-auto-complete-config"],
             self._log,
             environment=server.environment,
+            leaves=(SHARED_MEMORY / self._regions, self.socket),  # with each kill a little more
             grace_s=GRACE_S,
         )
 
@@ -109,16 +119,24 @@ class Triton(Server):
         try:
             super().wait(timeout_s)
         except ProcessFailed as error:
-            for left in SHARED_MEMORY.glob(f"{self._regions}*"):
-                left.unlink(missing_ok=True)
             if reasons := self._refused():
                 raise ProcessFailed(f"Triton cannot load {reasons}. More in {self._log}") from error
             raise
 
     def ready(self) -> bool:
-        """Every model was loaded, and the ports are open."""
-        answer = exchange(self.http_port, b"GET /v2/health/ready HTTP/1.1\r\nHost: triton\r\n\r\n")
-        return answer.startswith(b"HTTP/1.1 200")
+        """Every model was loaded, and requests are answered."""
+        import grpc
+        from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+        if not self.socket.exists():
+            return False
+        with grpc.insecure_channel(self.url, OWN_CONNECTION) as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            try:
+                answer = stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=READY_TIMEOUT_S)
+            except grpc.RpcError:
+                return False
+        return bool(answer.ready)
 
     def _refused(self) -> str:
         """The models that could not be loaded since the start and why, as the log says, or nothing."""
@@ -138,7 +156,7 @@ class Triton(Server):
 def refresh(folder: Path, url: str) -> dict[str, int]:
     """Switch a running server to the newest versions in its model folders; the version of each model now.
 
-    folder: the server's (`state/triton` of a river); url: host:port of its gRPC. What is under way is
+    folder: the server's (`state/triton` of a river); url: address of its gRPC. What is under way is
     finished by the version that it was begun with. Raises ConfigurationError: no such folder, a version that
     does not load (the former one goes on); DependencyDown: no answer.
     """
@@ -165,13 +183,28 @@ def refresh(folder: Path, url: str) -> dict[str, int]:
     return {row.name: int(row.version) for row in index.models if row.state == "READY"}
 
 
-def require(url: str, timeout_s: float = 5.0) -> None:
-    """Raises DependencyDown if nobody listens there, ConfigurationError if that is no address."""
-    host, _, port = url.rpartition("://")[2].rpartition(":")
+def socket_path(folder: Path) -> Path:
+    """Where the socket of a server on this folder lies: there, or where its path is short and plain."""
+    path = folder / f"{SOCKET}:{NUMBER}"
+    if len(os.fsencode(path)) <= MAX_SOCKET_BYTES and PLAIN.fullmatch(str(folder)):
+        return path
+    digest = zlib.crc32(os.fsencode(folder))
+    return Path(tempfile.gettempdir(), f"corpusworks-{os.getuid()}-{digest:08x}", path.name)
+
+
+def require(url: str, tls: Tls, timeout_s: float = 5.0) -> None:
+    """Raises DependencyDown if nobody listens there, ConfigurationError: no address, or TLS is refused."""
+    if url.startswith("unix:"):
+        return  # on this machine; the first batch says what is wrong
+    scheme, _, address = url.rpartition("://")
+    host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()):
         raise ConfigurationError(f"CORPUSWORKS_TRITON_URL={url}: give host:port of a Triton's gRPC, or onnx:")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+        if scheme == "grpcs":
+            tls.check("Triton", host.strip("[]"), int(port), timeout_s, "h2")
+        else:
+            socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
     except (OSError, OverflowError) as error:
         raise DependencyDown(f"Triton at {url}", error) from error
 
@@ -191,7 +224,7 @@ def try_out() -> None:
         return
     wheels.record("")
     try:
-        with TemporaryDirectory() as scratch, Triton(Path(scratch), [DEFAULT_MODELS]):
+        with tempfile.TemporaryDirectory() as scratch, Triton(Path(scratch), [DEFAULT_MODELS]):
             pass
     except ProcessFailed as error:
         wheels.record(f"Triton does not run on this machine: {error}")

@@ -73,7 +73,7 @@ def test_the_message_names_the_setting_that_maps_fields(tmp_path: Path) -> None:
     setting = "CORPUSWORKS_UNITS__INGEST__TEXT_FIELDS"
     assert setting in only_error(steps)
     config = configure("ingest", IngestConfig, {"paths": str(path), "text_fields": "text, answer"})
-    (step,) = FileReader(config)(reached(steps))
+    (_, step) = FileReader(config)(reached(steps))
     assert [d.body for d in step.documents] == [b"yes"]
 
 

@@ -65,6 +65,6 @@ def test_opened_closes_its_file(tmp_path: Path) -> None:
     for pack in (gzip.compress, zstandard.compress, bytes):
         (tmp_path / "a").write_bytes(pack(b"text"))
         before = len(os.listdir("/proc/self/fd"))
-        with opened(str(tmp_path / "a")) as stream:
+        with opened(str(tmp_path / "a"), 1 << 30) as stream:
             assert stream.read() == b"text"
         assert len(os.listdir("/proc/self/fd")) == before

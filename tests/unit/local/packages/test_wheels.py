@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.local.doctor import check
-from services.local.packages import install, wheels
+from services.local.packages import install, jars, programs, wheels
 from services.runtime import ConfigurationError
 
 
@@ -22,8 +22,8 @@ def linux(monkeypatch, tmp_path):
     monkeypatch.setattr(wheels, "PLATFORM", ("linux", "x86_64"))
     monkeypatch.setattr(wheels, "PYTHON", (3, 11))
     monkeypatch.setenv("CORPUSWORKS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(install.jars, "fetch", lambda progress: None)
-    monkeypatch.setattr(install.programs, "kafka_jars", lambda: [tmp_path / "kafka.jar"])
+    monkeypatch.setattr(jars.Jars, "fetch", lambda jars, progress: None)
+    monkeypatch.setattr(programs, "kafka_jars", lambda: [tmp_path / "kafka.jar"])
     monkeypatch.setattr(install, "train", lambda: None)
     return tmp_path
 
