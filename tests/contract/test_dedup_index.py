@@ -124,7 +124,8 @@ class TestContract:
         assert (quiet(met), met.most) == ({12, 13}, 1)
         assert index.link([order(11)], bands[:1])[0].uids == {12}
         assert [met.uids for met in index.link([order(11), order(11)], bands[[0, 0]])] == [{12}, {12}]
-        assert index.link([order(15)], keys([2, 1]))[0].most == 2
+        (met,) = index.link([order(15)], keys([2, 1]))
+        assert (met.most, met.uids, met.twice) == (2, {11, 12}, {11})
 
     def test_the_tables_and_the_bits_of_a_key_are_kept_apart(self, index: Index) -> None:
         """All 48 bits count: each of those that differ in one of them is a stranger. And 0 is no key."""
@@ -282,7 +283,7 @@ def test_racing_replicas_leave_the_survivors_of_the_rule(
 def test_the_race_test_can_fail(empty_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking without entering first is the mistake that the race test is there to find."""
     monkeypatch.setattr(
-        RedisIndex, "link", lambda self, orders, *_: [Met(set(), set(), 0, 0) for _ in orders]
+        RedisIndex, "link", lambda self, orders, *_: [Met(set(), set(), set(), 0, 0) for _ in orders]
     )
     documents = corpus(100)
     judge = redis_judge(empty_server.client())

@@ -65,7 +65,7 @@ class ClusterClient:
         return bool(self._seed.ping())
 
     def connections(self, keys: Sequence[str]) -> list[redis.Redis]:
-        """For each key a connection to the node that holds it now: one for each node, new, of the caller's own.
+        """For each key the connection to the node that holds it: new, one a node, of the caller's own.
 
         Raises redis.RedisError, ConfigurationError where there is no cluster.
         """
