@@ -61,6 +61,11 @@ class S3Server(Server):
         return f"http://{HOST}:{self.port}"
 
     @property
+    def access(self) -> dict[str, str | Path]:
+        """None of ours: S3's clients take the standard variables, `environment`."""
+        return {}
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """The standard variables that reach it with the right keys."""
         return {

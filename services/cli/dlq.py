@@ -105,7 +105,7 @@ def dlq_redrive(  # noqa: PLR0917 - typer names them
 
 def _running(out: Path | None) -> bool:
     from services.local.folder import running
-    from services.local.run import STATE
+    from services.local.store import STATE
 
     return out is None or ((out / STATE).is_dir() and running(out / STATE) is not None)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.options import Out, topology_of
-from services.runtime import ConfigurationError, Emit, Resources, configure, load_settings
+from services.runtime import ConfigurationError, Emit, Read, Resources, configure, load_settings
 from services.runtime.topology import Topology
 from trainer.bert.commands import app
 
@@ -100,7 +100,7 @@ def _judged_here(paths: Iterable[str]) -> Iterator[Document]:
     resources, topology = Resources(settings), topology_of(settings)
     values = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
     reader = SERVICE.build(configure("ingest", IngestConfig, values), resources)
-    read = (document for step in reader({}) for document in step.documents)
+    read = (document for step in reader({}) if isinstance(step, Read) for document in step.documents)
     for document, verdict in judged(_before("scorer", topology), read, resources, topology):
         if isinstance(verdict, Emit):
             yield document

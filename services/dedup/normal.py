@@ -1,9 +1,9 @@
 """What of a document is compared with others: two documents for which this is equal are the same text.
 
 Prose: lower case, a space for each run of whitespace, and none between two Han characters, where it
-comes from a hard wrap or from typesetting. Code: its letters, lines and indentation, for they are the
-program, without the comment that stands at its head: short programs under one licence are not alike.
-(Near copies are sought without regard to case there, too, since a renamed type is no other program.)
+comes from a hard wrap or from typesetting. Code: its letters, lines and indentation, which are the program,
+without the comment that stands at its head: short programs under one licence are not alike. (Near copies
+are sought without regard to case there, too, since a renamed type is no other program.)
 """
 
 from __future__ import annotations

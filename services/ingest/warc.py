@@ -160,7 +160,7 @@ class _Blocks:
     def _after(self) -> bytes:
         """The empty lines behind a block and the first byte of what follows."""
         after = b""
-        with contextlib.suppress(Damaged):  # that of the next record: reading on raises it again
+        with contextlib.suppress(*Damaged):  # that of the next record: reading on raises it again
             while (after.isspace() and len(after) < 16) or not after:
                 more = self._read(1)
                 if not more:

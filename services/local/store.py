@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from services.runtime import ConfigurationError, ObjectStore, Settings, load_settings
 
@@ -53,17 +54,17 @@ def check(url: str, settings: Settings) -> None:
 
 def store_in(place: str) -> ObjectStore:
     """The store of a folder given to run or up, or of a URL. Raises ConfigurationError where no parts are."""
-    if "://" in place:
-        store = ObjectStore(place)
-    else:
+    url = place
+    if "://" not in place:
         folder = Path(place)
         root = folder.parent if folder.name == "parts" else folder
         url = begun_with(root) or root.absolute().as_uri()
-        if url.startswith("file:") and not (root / "parts").is_dir():
-            raise ConfigurationError(f"{place} holds no parts: give the folder that `run` was given as --out")
-        store = ObjectStore(url)
+    missing = ConfigurationError(f"{place} holds no parts: give what `run` was given as --out, or its store")
+    if url.startswith("file:") and not (Path(unquote(urlsplit(url).path)) / "parts").is_dir():
+        raise missing  # a store would make the folder
+    store = ObjectStore(url)
     if next(store.list("parts"), None) is None:
-        raise ConfigurationError(f"{place} holds no parts: give what `run` wrote to, without `parts`")
+        raise missing
     return store
 
 

@@ -67,34 +67,35 @@ class Manifest:
         nameless = [(key, found) for key, found in files if f"lane-{self._lane:03d}/{found[1]}" not in known]
         self._owner.check(f"lane {self._lane}: its manifest names {len(kept)} parts, the log {len(known)}. ")
         self._refuse_loss(known, {part.name for part in kept}, num_found=len(files) - len(nameless))
-        if nameless and not whole:
-            raise ConfigurationError(
-                f"lane {self._lane}: {self._folder}/{_NAME} in {self._store.url} is damaged or missing, and "
-                f"{len(nameless)} files beside it belong to no part that shards.sealed announces; they may "
-                f"be of parts that it has lost. Nothing was changed. {WAYS_OUT}; or put back a copy of that "
-                "file, and then `corpusworks parts adopt`"
-            )
         self._owner.claim()
         end = max((part.last_offset for part in parts if stream_of(part.name) == self._stream), default=-1)
         orphans = [(key, int(found[3])) for key, found in nameless if found[2] == self._stream]
         self._orphans = {key: offset for key, offset in orphans if offset > end}
         self._lines = {part.name: _to_line(part) for part in parts}
-        if not whole or kept != parts:
+        if self._orphans and not whole:
+            logger.warning("the manifest is damaged, and files beside it belong to no part that is announced")
+        elif not whole or kept != parts:
             self._write()
 
     def remove_orphans(self, offset: int) -> None:
         """Remove what an earlier try of this lane wrote and did not announce.
 
-        offset: the first that this try has read: what was announced once lies before it, even where the log
-        and the manifest have both lost it.
+        offset: the first that this try has read. What was announced lies before it, even where the log and
+        the manifest have both lost it: then this raises ConfigurationError.
         """
-        keys = [key for key, first in self._orphans.items() if first >= offset]
-        if len(keys) < len(self._orphans):
-            logger.warning("files that belong to no part are left", num_keys=len(self._orphans) - len(keys))
-        if keys:
-            logger.warning("removing files of parts that were never announced", keys=keys)
-            self._store.delete(keys)
-        self._orphans = {}
+        lost = sorted(key for key, first in self._orphans.items() if first < offset)
+        if lost:
+            raise ConfigurationError(
+                f"lane {self._lane}: {len(lost)} files in {self._store.url} are of parts that neither "
+                f"shards.sealed nor {_NAME} names (first: {lost[0]}), and what they hold has been committed: "
+                f"both were lost or cut. Nothing was removed. {WAYS_OUT}; or put back a copy of "
+                f"{self._folder}/{_NAME}, and then `corpusworks parts adopt`"
+            )
+        if self._orphans:
+            logger.warning("removing files of parts that were never announced", keys=sorted(self._orphans))
+            self._store.delete(self._orphans)
+            self._orphans = {}
+            self._write()
 
     def put(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a part's files, by suffix; once more changes nothing. Never overwrites other bytes."""

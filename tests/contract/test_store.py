@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from services.runtime import ObjectStore
-from tests.s3_server import S3Server, s3_server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as server:
-        yield server
 
 
 @pytest.fixture(params=["file", "memory", "s3"])
@@ -24,7 +16,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         return ObjectStore("memory:///")
     if request.param == "file":
         return ObjectStore((tmp_path / "a folder #1").as_uri())
-    server = request.getfixturevalue("server")
+    server = request.getfixturevalue("s3")
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     return ObjectStore(f"{server.bucket('contract')}/{tmp_path.name}")

@@ -55,9 +55,8 @@ class ObjectStore:
             else:
                 self._store = _remote(url, timeout_s, retry_s)
         except (OSError, ValueError, BaseError) as error:
-            raise ConfigurationError(
-                f"object store {self.url} cannot be opened: {_beginning(error)}"
-            ) from error
+            told = _beginning(error).replace(url, self.url)
+            raise ConfigurationError(f"object store {self.url} cannot be opened: {told}") from None
 
     def put(self, key: str, value: bytes) -> None:
         """Write an object whole; it outlives a power cut."""

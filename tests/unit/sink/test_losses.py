@@ -129,40 +129,45 @@ def test_a_store_that_lost_its_parts_is_not_built_on(store, river):
     assert files(store) == {}
 
 
-@pytest.mark.parametrize("damage", [b"{broken\n", None])
-def test_a_damaged_manifest_leads_to_no_deletion(store, river, damage):
-    """Both the log and the manifest are lost: whose the files are cannot be told."""
+@pytest.mark.parametrize("left", [0, 2])
+@pytest.mark.parametrize("damage", ["cut", "broken", "missing"])
+def test_a_log_and_a_manifest_that_are_lost_lead_to_no_deletion(store, river, damage, left):
+    """What was announced lies before the committed offset, whatever else has forgotten it."""
     before = files(store)
     key = "parts/lane-000/manifest.jsonl"
-    river.topics["shards.sealed"].clear()
-    if damage is None:
+    lines = b"".join(before[key].splitlines(keepends=True)[:left])
+    del river.topics["shards.sealed"][left:]
+    if damage == "missing":
         store.delete([key])
     else:
-        store.put(key, damage)
-    said = start(river)
-    assert "damaged or missing" in said
-    assert {k: v for k, v in files(store).items() if k != key} == {
-        k: v for k, v in before.items() if k != key
-    }
-    store.put(key, before[key])
-    adopt(store, river, IDS)
-    river.start()
-    assert files(store) == before
-
-
-@pytest.mark.parametrize("lines", [0, 2])
-def test_a_manifest_that_lost_what_the_log_lost_leads_to_no_deletion(store, river, lines):
-    """What has been announced lies before the committed offset, whatever else forgot it."""
-    before = files(store)
-    key = "parts/lane-000/manifest.jsonl"
-    del river.topics["shards.sealed"][lines:]
-    store.put(key, b"".join(before[key].splitlines(keepends=True)[:lines]))
+        store.put(key, lines + b"{broken\n" if damage == "broken" else lines)
     river.start()
     fill(river, 9, start=500)
+    with pytest.raises(ConfigurationError, match=r"neither shards.sealed nor .* Nothing was removed"):
+        river.run()
+    assert set(before) - {key} <= set(files(store))
+    store.put(key, before[key])  # a copy, as the message says
+    assert len(adopt(store, river, IDS)) == len(before[key].splitlines()) - left
+    river.start()
     river.put("docs.mixed", Flush())
     river.run()
-    assert set(before) <= set(files(store))
-    assert len(sealed(river)) > lines
+    assert parts.verify(store) == []
+    assert len({d.record.uid for d in parts.documents(store)}) == 69
+
+
+def test_a_damaged_manifest_beside_an_orphan_is_mended(store, river):
+    """The log is whole: nothing is lost, and the sink goes on by itself."""
+    fill(river, 3, start=500)
+    river.feed()
+    river.task.step(river.now + 100, {"docs.mixed"})  # and dies before its transaction
+    told = sealed(river)
+    store.put("parts/lane-000/manifest.jsonl", b"{broken\n")
+    river.start()
+    river.put("docs.mixed", Flush())
+    river.run()
+    assert parts.list_parts(store) == sealed(river)
+    assert len(sealed(river)) == len(told) + 1
+    assert parts.verify(store) == []
 
 
 def test_a_damaged_owner_is_refused_and_mended_by_adoption(store, river):
