@@ -75,13 +75,19 @@ def _twin(rng: random.Random, text: str, changed: float, own: float) -> str:
     return " ".join(parts)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judged:
     """dead: uids that dropped or were retracted. missed, spared: as the metrics of crowds say, summed."""
 
     dead: set[int]
     missed: float
     spared: float
+
+    def add(self, later: Judged) -> None:
+        """What became of further pages."""
+        self.dead |= later.dead
+        self.missed += later.missed
+        self.spared += later.spared
 
 
 def judged(judge: Deduplicator, pages: Sequence[Document], batch: int = 500) -> Judged:

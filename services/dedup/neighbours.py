@@ -74,14 +74,18 @@ def _look_closer(index: Index, company: Sequence[Case]) -> None:
 
 
 def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
-    """Those with whom they share rare keys come to their neighbours."""
+    """Those with whom they share rare keys come to their neighbours.
+
+    A key may be a phrase that many pages use; those that share nothing else are left where they are.
+    """
     keys = np.zeros((len(crowd), RARE), np.uint64)
     for row, case in zip(keys, crowd, strict=True):
         rare = case.page.rare if case.page else ()
         row[: len(rare)] = rare
     met = index.link([case.entry.order for case in crowd], keys, "rare")
     new = [
-        found.uids - {near.entry.uid for near in case.near} for found, case in zip(met, crowd, strict=True)
+        (found.quiet | found.twice) - {near.entry.uid for near in case.near}
+        for found, case in zip(met, crowd, strict=True)
     ]
     entries = index.fetch(set().union(*new))
     for case, uids in zip(crowd, new, strict=True):

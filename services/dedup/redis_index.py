@@ -260,6 +260,7 @@ def _met(uid: int, bands: Sequence[tuple[int, bytes]]) -> Met:
     """From (how many came later, members) of each band that had others."""
     uids: set[int] = set()
     quiet: set[int] = set()
+    twice: set[int] = set()
     most = missed = 0
     for later, members in bands:
         if len(members) <= FOUNDERS * _UID.size:
@@ -270,9 +271,10 @@ def _met(uid: int, bands: Sequence[tuple[int, bytes]]) -> Met:
             kept = (*words[:FOUNDERS], *words[FOUNDERS + 1 :: 2])
             away = max(later - (len(kept) - FOUNDERS), 0)
         others = len(kept) - (uid in kept)
+        twice.update(uids.intersection(kept))
         uids.update(kept)
         if others < FOUNDERS:
             quiet.update(kept)
         most = max(most, others + away)
         missed += away
-    return Met(uids - {uid}, quiet - {uid}, most, missed)
+    return Met(uids - {uid}, quiet - {uid}, twice - {uid}, most, missed)

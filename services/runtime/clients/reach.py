@@ -16,6 +16,7 @@ import redis
 from kafka.net.sasl import get_sasl_mechanism
 
 from services.runtime.clients.kafka import connection
+from services.runtime.clients.redis import ClusterClient
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, RedisSettings
 
@@ -62,7 +63,7 @@ def admitted(settings: KafkaSettings) -> None:
         check_kafka(settings)
 
 
-def check_redis(client: redis.Redis, settings: RedisSettings) -> None:
+def check_redis(client: redis.Redis | ClusterClient, settings: RedisSettings) -> None:
     """Raises ConfigurationError if it refuses us; that it is away, who asks next will see, and wait."""
     try:
         client.ping()
