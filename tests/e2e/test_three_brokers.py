@@ -22,7 +22,7 @@ SEED = 20261126
 
 @pytest.mark.timeout(1500)
 def test_a_broker_of_three_is_killed_again_and_again(tmp_path: Path) -> None:
-    """Prevents: a document lost, or twice, where a leader falls; a river that waits for the broker it knew."""
+    """Prevents: a document lost or twice where a leader falls; a river that waits for the broker it knew."""
     random_ = random.Random(SEED)
     source = write_jsonl(tmp_path / "made.jsonl", 3000, seed=31)
     with Cluster(tmp_path / "cluster") as cluster:
