@@ -93,7 +93,7 @@ def test_ctrl_c_and_kill_and_then_the_same_command(tmp_path: Path) -> None:
 
 
 def _wait_until_signals_are_taken(process: subprocess.Popen[str]) -> None:
-    """The interpreter's own first milliseconds, when Ctrl-C is Python's and SIGTERM the kernel's, are over."""
+    """Over are the first milliseconds, in which Ctrl-C is answered by Python and SIGTERM by the kernel."""
 
     def taken() -> bool:
         with contextlib.suppress(OSError):
@@ -121,7 +121,7 @@ def _assert_ends_quietly(out: Path, number: signal.Signals, after_s: float) -> N
 
 
 def test_a_signal_in_the_first_seconds(tmp_path: Path) -> None:
-    """Prevents: a traceback out of an import, a process that was just being started and of which nobody knows."""
+    """Prevents: a traceback out of an import, and a process that was just being started and stays."""
     random_ = random.Random(12)
     for bounds in ((0, 0), (0, 0.3), (0.3, 1.5), (1.5, 3), (3, 6)):
         _assert_ends_quietly(
