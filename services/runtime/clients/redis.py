@@ -75,7 +75,7 @@ class ClusterClient:
             else:
                 self._cluster.nodes_manager.initialize()  # asks any node that was there before
             cluster = self._cluster
-            nodes = [cluster.get_node_from_key(key) for key in keys]
+            nodes = [cluster.get_node_from_key(key) for key in keys]  # type: ignore[no-untyped-call]
         except RedisClusterException as error:
             if "cluster mode" in str(error).lower() or "cluster support disabled" in str(error):
                 raise ConfigurationError(
@@ -85,7 +85,10 @@ class ClusterClient:
         found = {node.name: node for node in nodes if node is not None}
         if len(found) < len({node.name if node else "" for node in nodes}):
             raise redis.ConnectionError("the cluster has slots that no node holds")
-        own = {name: cluster.get_redis_connection(node).client() for name, node in found.items()}
+        own = {
+            name: cluster.get_redis_connection(node).client()  # type: ignore[no-untyped-call]
+            for name, node in found.items()
+        }
         return [own[node.name] for node in nodes if node is not None]
 
     def close(self) -> None:
