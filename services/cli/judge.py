@@ -56,6 +56,10 @@ def calibrate(
         bool, typer.Option("--anew", help="Take nothing over from the present calibration.")
     ] = False,
     least: Annotated[int, typer.Option("--least", min=2, help="Documents that a group needs.")] = 200,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", help="Category that gets no quantiles, so nothing of it is dropped."),
+    ] = None,
 ) -> None:
     """Make the table by which scores become ranks from documents, and say what the present one keeps."""
     from services.scorer import Calibration, Census, ScorerConfig, chosen
@@ -70,7 +74,7 @@ def calibrate(
             + ("look at what `corpusworks apply` says of them" if paths else "run some first")
         )
     present = Calibration.of({}) if anew else chosen(config)
-    made = census.calibration(present, least)
+    made = census.calibration(present, least).without(without or ())
     _show(census.rows(present, made))
     print(
         f"{census.documents} documents; calibration {made.version}, {len(made.groups)} groups",

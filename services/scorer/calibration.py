@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -177,6 +177,10 @@ class Calibration:
     def knows(self, source: str) -> bool:
         """Whether any group of this source is in it."""
         return any(group.source == source for group in self.groups)
+
+    def without(self, categories: Collection[str]) -> Calibration:
+        """Leaving out the groups of these categories: their documents are ranked more widely, and kept."""
+        return self.of({g: q for g, q in self.groups.items() if g.category not in categories})
 
     def only(self, name: str) -> Calibration:
         """What it says of the sources of this name."""
