@@ -12,11 +12,25 @@ import sys
 import time
 from typing import Any
 
-from kafka import TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from services.runtime import Settings, load_settings
 from services.runtime.clients.kafka import consumer, producer
+
+
+class _FromTheStart(ConsumerRebalanceListener):
+    """Its group is new."""
+
+    def __init__(self, reader: KafkaConsumer) -> None:
+        self._reader = reader
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        for tp in assigned:
+            self._reader.seek(tp, 0)
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """It runs alone."""
 
 
 def main() -> None:
@@ -27,7 +41,7 @@ def main() -> None:
     reader = consumer(settings, group, instance="0", max_records=settings.batch.max_documents)
     writer = producer(settings, group)
     writer.init_transactions()
-    reader.subscribe([source])
+    reader.subscribe([source], listener=_FromTheStart(reader))
     while True:
         if not (batch := _gather(reader, settings)):
             continue
