@@ -77,8 +77,8 @@ def test_a_crowd_of_fifty_thousand(server: RedisServer, seed: int) -> None:
     false, found, pairs = shares(made, outcome)
     print(
         f"\nseed {seed}: {early / half * 1e3:.3f} ms CPU a page at {FEW}, {late / half * 1e3:.3f} at "
-        f"{PAGES:,}, {alone / half * 1e3:.3f} of a stranger; {size:.0f} bytes a page; false drops {false:.4%}; "
-        f"{found:.4f} of {pairs} pairs found; {outcome.missed / PAGES:,.0f} not met a page, "
+        f"{PAGES:,}, {alone / half * 1e3:.3f} of a stranger; {size:.0f} bytes a page; "
+        f"false drops {false:.4%}; {found:.4f} of {pairs} pairs found; {outcome.missed / PAGES:,.0f} not met a page, "
         f"{outcome.spared:.0f} spared in all"
     )
     assert late <= 1.5 * early
