@@ -321,7 +321,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     try:
         documents = corpus(9)
         judge = redis_judge(server.client())
-        outcomes = []
+        outcomes: list[tuple[Document, Verdict]] = []
         for start in range(0, len(documents), 10):
             batch = documents[start : start + 10]
             outcomes += zip(batch, judge(batch), strict=True)

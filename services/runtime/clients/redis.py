@@ -85,10 +85,7 @@ class ClusterClient:
         found = {node.name: node for node in nodes if node is not None}
         if len(found) < len({node.name if node else "" for node in nodes}):
             raise redis.ConnectionError("the cluster has slots that no node holds")
-        own = {
-            name: cluster.get_redis_connection(node).client()  # type: ignore[no-untyped-call]
-            for name, node in found.items()
-        }
+        own = {name: _own(cluster.get_redis_connection(node)) for name, node in found.items()}
         return [own[node.name] for node in nodes if node is not None]
 
     def close(self) -> None:
@@ -96,3 +93,9 @@ class ClusterClient:
         self._seed.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _own(client: redis.Redis) -> redis.Redis:
+    """One connection of that client, which nobody else uses."""
+    connection: redis.Redis = client.client()  # type: ignore[no-untyped-call]
+    return connection

@@ -113,6 +113,7 @@ def test_windows_in_falling_order_are_measured(judge: Deduplicator) -> None:
     last = verdicts[-1]
     assert isinstance(last, Drop)
     assert f"uid {1:016x} stands for both" in last.detail
+    assert last.measured is not None
     assert last.measured == pytest.approx(jaccard(batch[0].text, batch[-1].text), abs=0.12)
     assert last.measured < 0.3
     assert last.observed["dedup_living_likeness"] == [last.measured]
@@ -140,7 +141,7 @@ def test_any_order_and_any_batching_gives_the_survivors_of_the_rule(seed: int) -
         rng = random.Random(turn)
         rng.shuffle(documents)
         judge = memory_judge()
-        outcomes = []
+        outcomes: list[tuple[Document, Verdict]] = []
         rest = [Document.FromString(each.SerializeToString()) for each in documents]
         while rest:
             batch, rest = rest[: (size := rng.randint(1, 40))], rest[size:]
