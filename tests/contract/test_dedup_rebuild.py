@@ -211,7 +211,7 @@ def test_a_crowd_is_made_again(resources: Resources) -> None:
     kafka.judge(judge, documents[:300])
     # in the order in which they came, as one partition holds them: who is a founder depends on it
     records = sorted(kafka.records(), key=lambda record: [d.uid for d in documents].index(record.uid))
-    rebuild(records, {PLACE: kafka.offset}, resources, new)
+    rebuild(lambda: records, {PLACE: kafka.offset}, resources, new)
     again = build(new, resources)
     again.begin({PLACE: kafka.offset})
     expected = said(Kafka().judge(judge, documents[300:]))
