@@ -13,7 +13,7 @@ from services.sink.parts import list_parts, read_records
 from tests.corpus import write_jsonl
 from tests.e2e.commands import corpusworks, run
 
-pytestmark = [pytest.mark.stack, pytest.mark.soak]
+pytestmark = [pytest.mark.stack, pytest.mark.soak, pytest.mark.timeout(900)]
 
 # Where a batch ends and a session too, quickly.
 SETTINGS = {"CORPUSWORKS_KAFKA__SESSION_TIMEOUT_S": "6"}
