@@ -70,9 +70,9 @@ class _Topic:
 class Member(NamedTuple):
     """What group_metadata returns."""
 
-    group: str
-    member: int
-    generation: int
+    group_id: str
+    member_id: int
+    generation_id: int
 
 
 @dataclass
@@ -88,12 +88,12 @@ class _Group:
 
     def check(self, member: Member) -> None:
         """Raises CommitFailedError."""
-        if member.member not in self.members or member.generation != self.generation:
+        if member.member_id not in self.members or member.generation_id != self.generation:
             raise CommitFailedError(f"{member} is not of generation {self.generation}")
 
 
 class MemoryBroker:
-    """The whole cluster; makes its clients. commits: offsets by group, as they were made, to be looked at."""
+    """The whole cluster; makes its clients. fail_next_commit: what the next one raises instead."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -189,7 +189,7 @@ class MemoryProducer:
     def send_offsets_to_transaction(self, offsets: Mapping[TopicPartition, Any], member: Member) -> None:
         assert self._open is not None
         self._check()
-        group = self._broker.group(member.group)
+        group = self._broker.group(member.group_id)
         group.check(member)
         self._open.offsets.append((group, {tp: mark.offset for tp, mark in offsets.items()}))
 

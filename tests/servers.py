@@ -42,6 +42,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *options: str, binary: str | None = None) -> None:
         self.port = free_port()
+        self.options = options
         folder.mkdir(parents=True, exist_ok=True)
         self._command = [binary or redis_binary(), "--bind", "127.0.0.1", "--port", str(self.port)]
         self._command += ["--dir", str(folder), "--save", "", "--logfile", "redis.log", *options]

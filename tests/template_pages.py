@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from contracts import Document
+from services.dedup import Deduplicator
 from services.dedup.sketch import SHINGLE
-from tests.near_duplicates import document
+from services.runtime import Drop, Emit
+from tests.near_duplicates import document, retractions
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -71,3 +73,34 @@ def _twin(rng: random.Random, text: str, changed: float, own: float) -> str:
         fresh = words(rng, int(len(text) * changed / 6))
         parts[end - len(fresh) : end] = fresh
     return " ".join(parts)
+
+
+@dataclass
+class Judged:
+    """dead: uids that dropped or were retracted. missed, spared: as the metrics of crowds say, summed."""
+
+    dead: set[int]
+    missed: float
+    spared: float
+
+    def add(self, later: Judged) -> None:
+        """What became of further pages."""
+        self.dead |= later.dead
+        self.missed += later.missed
+        self.spared += later.spared
+
+
+def judged(judge: Deduplicator, pages: Sequence[Document], batch: int = 500) -> Judged:
+    """What became of pages, in batches."""
+    dead: set[int] = set()
+    missed = spared = 0.0
+    for start in range(0, len(pages), batch):
+        part = pages[start : start + batch]
+        for page, verdict in zip(part, judge(part), strict=True):
+            assert isinstance(verdict, Emit | Drop)
+            if isinstance(verdict, Drop):
+                dead.add(page.uid)
+            dead |= {each.uid for each in retractions(verdict)}
+            missed += sum(verdict.observed.get("dedup_crowd_missed", ()))
+            spared += sum(verdict.observed.get("dedup_crowd_spared", ()))
+    return Judged(dead, missed, spared)

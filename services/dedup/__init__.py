@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.dedup.config import DedupConfig
 from services.dedup.judge import DROP_REASONS, Deduplicator
-from services.runtime import Resources, Unit
+from services.runtime import Resources, Settings, Unit
 
 
 def build(config: DedupConfig, resources: Resources) -> Deduplicator:
@@ -22,6 +24,13 @@ def build(config: DedupConfig, resources: Resources) -> Deduplicator:
     return Deduplicator(RedisIndex(server, config, marks.generation), marks, config)
 
 
+def agrees(config: DedupConfig, settings: Settings) -> Mapping[str, str]:
+    """An index of another layout would know nothing of what came before."""
+    from services.dedup.marks import layout
+
+    return {"dedup layout": layout(config)}
+
+
 SERVICE = Unit(
     name="dedup",
     config=DedupConfig,
@@ -30,6 +39,7 @@ SERVICE = Unit(
     positioned=True,
     retracts=True,
     offline={"index": "memory"},
+    agrees=agrees,
 )
 
 __all__ = ["SERVICE", "DedupConfig", "Deduplicator", "build"]

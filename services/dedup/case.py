@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ class Case:
     """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
 
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text.
-    near: those it met, with their likeness. crowded: it met them in a crowd; missed: see Met.
+    near: those it met, with their likeness. crowded: it met them in a crowd; missed, quiet: see Met.
     """
 
     number: int
@@ -34,6 +34,7 @@ class Case:
     page: Page | None = None
     crowded: bool = False
     missed: int = 0
+    quiet: Collection[int] = ()
 
     @property
     def beaten(self) -> bool:

@@ -21,11 +21,14 @@ Table = Literal["bands", "rare"]
 class Met(NamedTuple):
     """What a document found in its bands.
 
-    uids: the others that they keep. most: of others in one band, those that it no longer keeps included.
+    uids: the others that they keep. quiet: of these, those in a band in which the founders are incomplete;
+    twice: those in more than one band. most: of others in one band, those that it no longer keeps included.
     missed: others that its bands no longer keep, summed over them; about, since who comes again counts again.
     """
 
     uids: set[int]
+    quiet: set[int]
+    twice: set[int]
     most: int
     missed: int
 
@@ -126,16 +129,21 @@ class MemoryIndex:
 
     def _enter(self, order: Order, names: Sequence[tuple[Table, int]]) -> Met:
         uids: set[int] = set()
+        quiet: set[int] = set()
+        twice: set[int] = set()
         most = missed = 0
         for name in names:
             band = self._bands.setdefault(name, _Band())
-            kept = {*band.founders, *(each[2] for each in band.best)}
+            kept = {*band.founders, *(each[2] for each in band.best)} - {order[2]}
             away = band.later - len(band.best)
+            twice |= uids & kept
             uids |= kept
-            most = max(most, len(kept - {order[2]}) + away)
+            if len(kept) < FOUNDERS:
+                quiet |= kept
+            most = max(most, len(kept) + away)
             missed += away
             band.enter(order)
-        return Met(uids - {order[2]}, most, missed)
+        return Met(uids, quiet, twice, most, missed)
 
     def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
         """As Index."""

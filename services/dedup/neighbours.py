@@ -9,7 +9,7 @@ rare key still keeps the other (see page.py); tests/soak/test_crowds.py measures
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -22,8 +22,8 @@ from services.dedup.odd_sketch import Shingles
 from services.dedup.page import RARE, Page, rare_keys
 from services.dedup.sketch import standard_error
 
-_COMPANY = 4  # alike in one band, from which on a page keeps a long sketch for those that will come
-_ALIKE = 0.25  # so far below the threshold, pages are taken for one template's: strangers are further away
+_COMPANY = 4  # others that are alike, from which on a page keeps a long sketch for those that will come
+_ALIKE = 0.3  # so far below the threshold, pages are taken for one template's: strangers are further away
 _FALSE_ALARMS = 0.01  # share of pages that may drop for an estimate that is too high by chance
 _PLAIN = 0.07  # two standard errors: who is so far below it by the short sketch is not looked at again
 
@@ -38,11 +38,11 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
     for case, found in zip(cases, met, strict=True):
         case.linked = True
         case.near = compare(case.entry, [entries[uid] for uid in sorted(found.uids) if uid in entries])
-        alike = min(found.most, len(_template(case)))
-        case.crowded = alike >= FOUNDERS
-        case.missed = found.missed if case.crowded else 0
-        if alike >= _COMPANY:
+        if found.most >= _COMPANY and len(_template(case)) >= _COMPANY:
             company.append(case)
+            case.crowded = found.most >= FOUNDERS
+            case.missed = found.missed if case.crowded else 0
+            case.quiet = found.quiet
     if company:
         _look_closer(index, company)
 
@@ -70,18 +70,22 @@ def _look_closer(index: Index, company: Sequence[Case]) -> None:
     known = index.fetch_pages({near.entry.uid for found in asked.values() for near in found})
     for case in crowd:
         plain = [near for near in case.near if not _may_count(near)]
-        case.near = [*plain, *_verified(asked[case.number], shingles[case.number], known)]
+        case.near = [*plain, *_verified(asked[case.number], case.quiet, shingles[case.number], known)]
 
 
 def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
-    """Those with whom they share rare keys come to their neighbours."""
+    """Those with whom they share rare keys come to their neighbours.
+
+    A key may be a phrase that many pages use; those that share nothing else are left where they are.
+    """
     keys = np.zeros((len(crowd), RARE), np.uint64)
     for row, case in zip(keys, crowd, strict=True):
         rare = case.page.rare if case.page else ()
         row[: len(rare)] = rare
     met = index.link([case.entry.order for case in crowd], keys, "rare")
     new = [
-        found.uids - {near.entry.uid for near in case.near} for found, case in zip(met, crowd, strict=True)
+        (found.quiet | found.twice) - {near.entry.uid for near in case.near}
+        for found, case in zip(met, crowd, strict=True)
     ]
     entries = index.fetch(set().union(*new))
     for case, uids in zip(crowd, new, strict=True):
@@ -93,14 +97,18 @@ def _may_count(near: Near) -> bool:
     return near.similarity >= near.threshold - _PLAIN
 
 
-def _verified(near: Sequence[Near], shingles: Shingles, pages: Mapping[int, Page]) -> Sequence[Near]:
-    """The same, the likeness of each as well as it can be known, and the margin that it must pass."""
-    short = [each for each in near if each.entry.uid not in pages]
+def _verified(
+    near: Sequence[Near], quiet: Collection[int], shingles: Shingles, pages: Mapping[int, Page]
+) -> Sequence[Near]:
+    """The same, the likeness of each as well as it can be known, and the margin that it must pass.
+
+    quiet: those met where no crowd was, who are few: they are judged as in an ordinary document.
+    """
     long = [each for each in near if each.entry.uid in pages]
-    verified = [
-        Near(each.entry, each.similarity, each.threshold, _z(len(short)) * standard_error(each.threshold))
-        for each in short
-    ]
+    short = [each for each in near if each.entry.uid not in pages]
+    loud = [each for each in short if each.entry.uid not in quiet]
+    verified = [each for each in short if each.entry.uid in quiet]
+    verified += [each._replace(margin=_z(len(loud)) * standard_error(each.threshold)) for each in loud]
     if long:
         alike, error = shingles.likeness([pages[each.entry.uid].sketch for each in long])
         verified += [

@@ -43,7 +43,7 @@ _COMMENT_LINE = re.compile(
     \#(?! !?\[ | [\w-]+.*\{
         | (?:include|import|define|undef|if|ifn?def|pragma|error|warning|line|region|use|using)\b )
     | // | --(?!\[) | ; | %(?!\{) | \|\| | \*> | \*(?=[ \t*]|$) | :: | '(?!'') | "(?=[ \t*=-]|$)
-    | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.[ \t] | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
+    | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.(?=\s) | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
     ).*\n?""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )

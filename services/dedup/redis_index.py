@@ -259,6 +259,8 @@ def _high_bits(keys: npt.NDArray[np.uint8]) -> Words:
 def _met(uid: int, bands: Sequence[tuple[int, bytes]]) -> Met:
     """From (how many came later, members) of each band that had others."""
     uids: set[int] = set()
+    quiet: set[int] = set()
+    twice: set[int] = set()
     most = missed = 0
     for later, members in bands:
         if len(members) <= FOUNDERS * _UID.size:
@@ -268,8 +270,11 @@ def _met(uid: int, bands: Sequence[tuple[int, bytes]]) -> Met:
             words = np.frombuffer(members, ">u8").tolist()
             kept = (*words[:FOUNDERS], *words[FOUNDERS + 1 :: 2])
             away = max(later - (len(kept) - FOUNDERS), 0)
+        others = len(kept) - (uid in kept)
+        twice.update(uids.intersection(kept))
         uids.update(kept)
-        most = max(most, len(kept) + away - (uid in kept))
+        if others < FOUNDERS:
+            quiet.update(kept)
+        most = max(most, others + away)
         missed += away
-    uids.discard(uid)
-    return Met(uids, most, missed)
+    return Met(uids - {uid}, quiet - {uid}, twice - {uid}, most, missed)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from services.dedup.config import DedupConfig
-from services.runtime import DependencyDown
+from services.runtime import ConfigurationError, DependencyDown
 
 if TYPE_CHECKING:
     import redis
@@ -31,6 +31,7 @@ class Server:
     def __init__(self, client: Any, config: DedupConfig) -> None:
         self._client = client
         self._config = config
+        self._cluster = hasattr(client, "connections")  # of Redis Cluster, as the runtime gives it
         self._examinations: list[Examine] = []
         self._connections: list[redis.Redis] = []
 
@@ -49,6 +50,11 @@ class Server:
             yield self._connections
         except (redis.RedisError, OSError) as error:
             self.close()
+            if isinstance(error, redis.exceptions.MovedError) and not self._cluster:
+                raise ConfigurationError(
+                    "Redis is a cluster: set CORPUSWORKS_REDIS__CLUSTER=true, and units.dedup.shards to a "
+                    "few for each node"
+                ) from error
             raise DependencyDown("redis", error) from error
 
     def close(self) -> None:
@@ -69,8 +75,6 @@ class Server:
     def _connect(self) -> list[redis.Redis]:
         """A connection of its own to the node of each shard: to one server, the same for all."""
         shards = range(self._config.shards)
-        if not hasattr(self._client, "get_node_from_key"):
+        if not self._cluster:
             return [self._client.client()] * len(shards)
-        nodes = [self._client.get_node_from_key(key(self._config, shard, "generation")) for shard in shards]
-        own = {node.name: self._client.get_redis_connection(node).client() for node in nodes}
-        return [own[node.name] for node in nodes]
+        return list(self._client.connections([key(self._config, shard, "generation") for shard in shards]))

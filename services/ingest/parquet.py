@@ -166,14 +166,16 @@ class _Columns(NamedTuple):
 
 def _columns(schema: Any, maker: Maker) -> _Columns:
     """Raises NotADocument when there is no text among them."""
+    import pyarrow as pa
+
     config = maker.config
-    usable = [field.name for field in schema if _is_usable(field.type)]
     texts = {*config.text_fields, "html"}
-    if not set(usable) & texts:
+    usable = list(dict.fromkeys(field.name for field in schema if _is_usable(field.type)))
+    if not any(field.name in texts and not pa.types.is_nested(field.type) for field in schema):
         shown = ", ".join(schema.names)[:1000]
         raise NotADocument(f"no text column among {shown}; {SET_TEXT_FIELD}")
     needed = texts | {*config.id_fields, "media_type"}
-    return _Columns(list(dict.fromkeys(usable)), [name for name in dict.fromkeys(usable) if name in needed])
+    return _Columns(usable, [name for name in usable if name in needed])
 
 
 def _is_usable(kind: Any) -> bool:

@@ -266,7 +266,7 @@ class _Book:
                 uid = int(row["uid"], 16)
                 self._account.names[uid] = row["id"]
                 self._account.parts[uid, row["phase"], row["use"]] += 1
-                if row["rank"] is not None:
+                if row.get("rank") is not None:
                     self._account.ranked[uid] = (row["language"], row["format"], row["category"])
                 self._account.tokens[row["bucket"]] += row["num_tokens"]
 

@@ -50,6 +50,17 @@ STARVED = Gauge("corpusworks_lane_starved", "Lanes that wait for a bucket withou
 # What units measure of a document beside its verdict, by the name that their verdicts use: counted once
 # what they decided is committed. A name that is not here is an error of the unit.
 OBSERVED = {
+    # Where documents stand among their like by the scorer's calibration: evenly spread over 0..1 while it
+    # fits what comes in, so that the share below .05 tells of drift before a report does.
+    **{
+        f"scorer_place_{kind}": Histogram(
+            f"corpusworks_scorer_place_{kind}",
+            f"Places of documents ({kind}) among their like by the calibration",
+            ["service"],
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1),
+        )
+        for kind in ("zh", "en", "code", "other")
+    },
     # How like a document is the one that stands for it: at the end of a chain it may be unlike.
     "dedup_living_likeness": Histogram(
         "corpusworks_dedup_living_likeness",

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from services.runtime.clients.store import ObjectStore
 from services.runtime.settings import Settings
-
-if TYPE_CHECKING:
-    import redis
 
 
 class Resources:
@@ -21,9 +18,10 @@ class Resources:
         self.topic_ids: dict[str, str] = {}
 
     @cached_property
-    def redis(self) -> redis.Redis:
+    def redis(self) -> Any:
         """A client of the configured Redis (TLS and ACL from the settings); bytes in, bytes out.
 
+        With redis.cluster a ClusterClient, which gives the connection to the node of a key.
         Raises ConfigurationError when the URL is none, or the server refuses us.
         """
         from services.runtime.clients.reach import check_redis

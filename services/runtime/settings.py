@@ -55,11 +55,12 @@ class KafkaSettings(BaseModel):
 
 
 class RedisSettings(BaseModel):
-    """How to reach Redis or Valkey; rediss:// for TLS."""
+    """How to reach Redis or Valkey; rediss:// for TLS. cluster: the url is of one node of a Redis Cluster."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = "redis://127.0.0.1:6379/0"
+    cluster: bool = False
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None  # a mounted secret; wins over password

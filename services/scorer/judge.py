@@ -68,9 +68,11 @@ class Scorer:
         document.calibration = self._calibration.version
         if ranked.by is None:
             self._warn(group.source)
+        observed = {f"scorer_place_{_kind(document)}": (ranked.place,)} if ranked.by == group else {}
         if ranked.kept:
-            return Emit(document)
-        return Drop("low_rank", ranked.place, 1 - share, self._explain(found, ranked, share))
+            return Emit(document, observed=observed)
+        explained = self._explain(found, ranked, share)
+        return Drop("low_rank", ranked.place, 1 - share, explained, observed=observed)
 
     def _explain(self, found: Scored, ranked: Ranked, share: float) -> str:
         among = "documents that nobody has measured"
@@ -91,3 +93,10 @@ class Scorer:
             "kept, with rank 0.5, until `corpusworks judge calibrate` has made a table and "
             "units.scorer.calibration names it"
         )
+
+
+def _kind(document: Document) -> str:
+    """Under which a place is counted: metrics have few names."""
+    if document.format == "code":
+        return "code"
+    return document.language if document.language in ("zh", "en") else "other"

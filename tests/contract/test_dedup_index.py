@@ -14,12 +14,26 @@ import pytest
 
 from contracts import Document
 from services.dedup import DedupConfig, Deduplicator
-from services.dedup.entry import Entry
-from services.dedup.index import Index, MemoryIndex
+from services.dedup.entry import Entry, Order
+from services.dedup.index import BEST, FOUNDERS, Death, Index, MemoryIndex, Met
+from services.dedup.marks import MemoryMarks, RedisMarks
+from services.dedup.odd_sketch import Shingles
+from services.dedup.page import Page
 from services.dedup.redis_index import RedisIndex
+from services.dedup.server import Server
+from services.dedup.sketch import Words
 from services.runtime import ConfigurationError, DependencyDown, Drop, Verdict
-from tests.near_duplicates import chain, corpus, document, standing, survivors
+from tests.near_duplicates import (
+    chain,
+    commit,
+    corpus,
+    document,
+    redis_judge,
+    standing,
+    survivors,
+)
 from tests.servers import RedisServer
+from tests.template_pages import crowd
 
 WORKERS = 8
 
@@ -44,7 +58,30 @@ def index(request: pytest.FixtureRequest) -> Index:
     if request.param == "memory":
         return MemoryIndex()
     shards = 3 if request.param == "three shards" else 1
-    return RedisIndex(request.getfixturevalue("empty_server").client(), DedupConfig(shards=shards))
+    return redis_index(request.getfixturevalue("empty_server"), DedupConfig(shards=shards))
+
+
+def redis_index(server: RedisServer, config: DedupConfig | None = None) -> RedisIndex:
+    config = config or DedupConfig()
+    connected = Server(server.client(), config)
+    marks = RedisMarks(connected, config)
+    marks.begin({})
+    return RedisIndex(connected, config, marks.generation)
+
+
+def order(uid: int, rank: float = 0.5) -> Order:
+    return (rank, 7, uid)
+
+
+def keys(*rows: list[int]) -> Words:
+    return np.array(rows, np.uint64)
+
+
+def quiet(met: Met) -> set[int]:
+    """Whom a document met, all of them where there was no crowd."""
+    assert met.quiet == met.uids
+    assert met.missed == 0
+    return met.uids
 
 
 def entry(uid: int, rank: float = 0.5) -> Entry:
@@ -77,65 +114,113 @@ class TestContract:
 
     def test_each_meets_those_before_it(self, index: Index) -> None:
         """Of two in one band at least one must see the other, in one call or in two."""
-        bands = np.array([[1, 2], [3, 2], [4, 5]], np.uint32)
-        assert index.link([11, 12, 13], bands) == [set(), {11}, set()]
-        assert index.link([14], np.array([[3, 5]], np.uint32)) == [{12, 13}]
-        assert index.link([11], bands[:1]) == [{12}]
-        assert index.link([11, 11], bands[[0, 0]]) == [{12}, {12}]
+        bands = keys([1, 2], [3, 2], [4, 2**48 - 1])
+        assert [quiet(met) for met in index.link([order(11), order(12), order(13)], bands)] == [
+            set(),
+            {11},
+            set(),
+        ]
+        (met,) = index.link([order(14)], keys([3, 2**48 - 1]))
+        assert (quiet(met), met.most) == ({12, 13}, 1)
+        assert index.link([order(11)], bands[:1])[0].uids == {12}
+        assert [met.uids for met in index.link([order(11), order(11)], bands[[0, 0]])] == [{12}, {12}]
+        (met,) = index.link([order(15)], keys([2, 1]))
+        assert (met.most, met.uids, met.twice) == (2, {11, 12}, {11})
 
-    def test_the_first_killer_stands(self, index: Index) -> None:
+    def test_the_tables_and_the_bits_of_a_key_are_kept_apart(self, index: Index) -> None:
+        """All 48 bits count: each of those that differ in one of them is a stranger. And 0 is no key."""
+        assert index.link([order(1)], keys([5]), "rare")[0].uids == set()
+        assert index.link([order(2)], keys([5]))[0].uids == set()
+        assert index.link([order(3)], keys([5]), "rare")[0].uids == {1}
+        near = [2**bit for bit in range(48)]
+        assert [met.uids for met in index.link([order(uid) for uid in range(10, 58)], keys(near).T)] == [
+            set()
+        ] * 48
+        assert [m.uids for m in index.link([order(7), order(8)], keys([0, 0], [0, 0]))] == [set(), set()]
+
+    def test_the_first_death_stands(self, index: Index) -> None:
         """Exactly one is responsible for a retraction, also when its verdict was lost."""
-        assert index.bury([(1, 5), (2, 6), (1, 6)]) == [5, 6, 5]
-        assert index.bury([(1, 7), (3, 7)]) == [5, 7]
+        asked = [(1, Death(5, True)), (2, Death(6, False)), (1, Death(6, False))]
+        assert index.bury(asked) == [Death(5, True), Death(6, False), Death(5, True)]
+        assert index.bury([(1, Death(7, False)), (3, Death(7, True))]) == [Death(5, True), Death(7, True)]
+        assert index.deaths({1, 2, 3, 4}) == {1: Death(5, True), 2: Death(6, False), 3: Death(7, True)}
+        assert index.fetch({1}) == {}  # a death is no entry
 
-    def test_offsets_never_go_back(self, index: Index) -> None:
-        """A group that was set back to 0 is how an operator replays; it un-commits nothing."""
-        place, other = ("docs.scored", 3), ("docs.scored", 4)
-        assert index.committed(place) == 0
-        index.commit({place: 9, other: 2})
-        index.commit({place: 10})
-        index.commit({place: 4, other: 0})
-        index.commit({})
-        assert (index.committed(place), index.committed(other)) == (10, 2)
+    def test_the_first_page_stands(self, index: Index) -> None:
+        """Else a document that is judged again would say other rare keys than those that it is under."""
+        sketch = Shingles("a page of its own, and some more of it").sketch()
+        pages = {1: Page(sketch, (1, 2, 2**48 - 1)), 2: Page(sketch)}
+        assert index.open_pages(pages) == pages
+        other = {2: Page(Shingles("another").sketch(), (9,)), 3: Page(sketch, (7,))}
+        assert index.open_pages(other) == {2: pages[2], 3: other[3]}
+        assert index.fetch_pages({1, 2, 3, 4}) == {**pages, 3: other[3]}
 
-    def test_a_crowded_band_forgets_nobody(self, index: Index) -> None:
-        """Boilerplate puts thousands into one band; the packed field holds seven."""
+    def test_a_crowded_band_keeps_its_founders_and_its_best(self, index: Index) -> None:
+        """Boilerplate puts thousands into one band: each costs no more, and what that hides is known."""
         uids = some_uids(300)
-        crowd = np.array([[42]] * len(uids), np.uint32)
-        met = index.link(uids, crowd)
-        assert met == [set(uids[:i]) for i in range(len(uids))]
-        assert index.link(uids[:1] + uids[-1:], crowd[:2]) == [set(uids[1:]), set(uids[:-1])]
+        orders = [order(uid, number % 97 / 97) for number, uid in enumerate(uids)]
+        met = index.link(orders, keys([42]).repeat(len(uids), 0))
+        for number, found in enumerate(met):
+            later = sorted(orders[FOUNDERS:number])
+            assert found.uids == {*uids[: min(FOUNDERS, number)], *(each[2] for each in later[-BEST:])}
+            assert found.most == number
+            assert found.missed == max(0, number - FOUNDERS - BEST)
+            assert found.quiet == (found.uids if number < FOUNDERS else set())
+
+    def test_what_a_band_keeps_does_not_depend_on_the_order(self, index: Index) -> None:
+        """Past its founders: these are members for good, and the best are the best of all that came."""
+        uids = some_uids(120)
+        founders, rest = uids[:FOUNDERS], [order(uid, uid % 11 / 11) for uid in uids[FOUNDERS:]]
+        kept = []
+        for key in range(1, 5):
+            index.link([order(uid) for uid in founders], keys([key]).repeat(FOUNDERS, 0))
+            random.Random(key).shuffle(rest)
+            for start in range(0, len(rest), 30):
+                part = rest[start : start + 30]
+                index.link(part, keys([key]).repeat(len(part), 0))
+            index.link(rest[:20], keys([key]).repeat(20, 0))  # a replay
+            kept.append(index.link([order(1)], keys([key]))[0].uids)
+        assert kept == [{*founders, *(each[2] for each in sorted(rest)[-BEST:])}] * 4
+
+    def test_below_the_bound_all_meet(self, index: Index) -> None:
+        uids = some_uids(FOUNDERS + BEST)
+        index.link([order(uid) for uid in uids], keys([3]).repeat(len(uids), 0))
+        met = index.link([order(uid) for uid in uids], keys([3]).repeat(len(uids), 0))
+        assert [found.uids for found in met] == [set(uids) - {uid} for uid in uids]
+        assert {found.missed for found in met} == {0}
 
     def test_growth_loses_nothing(self, index: Index) -> None:
         """The tables split as they grow: each record must stay where its address is looked for."""
-        uids = some_uids(6000)
+        uids = some_uids(16_000)
         # odd, so all keys differ
-        bands = (np.arange(len(uids) * 6, dtype=np.uint32) * np.uint32(0x9E3779B1)).reshape(-1, 6)
+        bands = (np.arange(len(uids) * 6, dtype=np.uint64) * np.uint64(0x9E3779B97F4B)).reshape(-1, 6)
+        bands = (bands & np.uint64(2**48 - 1)) + np.uint64(1)
         for start in range(0, len(uids), 700):
             part = slice(start, start + 700)
             assert index.put([entry(uid) for uid in uids[part]]) == [None] * len(uids[part])
-            index.hold(uids[part], [(0.5, 7, uid) for uid in uids[part]])
-            index.link(uids[part], bands[part])
-        index.bury([(uid, 99) for uid in uids[::3]])
+            index.hold(uids[part], [order(uid) for uid in uids[part]])
+            index.link([order(uid) for uid in uids[part]], bands[part])
+        index.bury([(uid, Death(99, True)) for uid in uids[::3]])
         assert index.put([entry(uid, 0.9) for uid in uids]) == [entry(uid) for uid in uids]
-        assert index.hold(uids, [(0.0, 7, 1)] * len(uids)) == [(0.5, 7, uid) for uid in uids]
-        assert index.link([5] * len(uids), bands) == [{uid} for uid in uids]
-        assert index.bury([(uid, 98) for uid in uids[::3]]) == [99] * len(uids[::3])
+        assert index.hold(uids, [(0.0, 7, 1)] * len(uids)) == [order(uid) for uid in uids]
+        assert [met.uids for met in index.link([order(5)] * len(uids), bands)] == [{uid} for uid in uids]
+        assert index.bury([(uid, Death(98, True)) for uid in uids[::3]]) == [Death(99, True)] * len(uids[::3])
 
     def test_nothing_asked_nothing_answered(self, index: Index) -> None:
         assert index.put([]) == []
         assert index.hold([], []) == []
-        assert index.link([], np.empty((0, 18), np.uint32)) == []
+        assert index.link([], np.empty((0, 18), np.uint64)) == []
         assert index.fetch(set()) == {}
+        assert index.open_pages({}) == index.fetch_pages(set()) == {}
         assert index.bury([]) == []
-        index.sync()
+        assert index.deaths(set()) == {}
         index.close()
 
     @pytest.mark.parametrize("seed", [1, 2])
     def test_the_survivors_are_those_of_the_rule(self, index: Index, seed: int) -> None:
         """The judgement does not depend on which index is under it."""
         documents = corpus(seed)
-        judge = Deduplicator(index, DedupConfig())
+        judge = Deduplicator(index, MemoryMarks(DedupConfig()), DedupConfig())
         outcomes = [
             pair
             for start in range(0, len(documents), 17)
@@ -159,7 +244,7 @@ def work(
         outcomes += zip(batch, judge(batch), strict=True)
         last = batch[-1].position
         if rng.random() < 0.5:  # the runtime may die between the commit and saying so
-            judge.committed({(last.topic, last.partition): last.offset + 1})
+            commit(judge, last.offset + 1, last.partition)
     return outcomes
 
 
@@ -178,9 +263,7 @@ def test_racing_replicas_leave_the_survivors_of_the_rule(
 ) -> None:
     """Eight replicas over shuffled copies, chains included, dying and repeating: every time the same set."""
     documents = corpus(seed + 100)
-    judges = [
-        Deduplicator(RedisIndex(empty_server.client(), DedupConfig()), DedupConfig()) for _ in range(WORKERS)
-    ]
+    judges = [redis_judge(empty_server.client()) for _ in range(WORKERS)]
     copies = [shuffled_copy(documents, partition) for partition in range(WORKERS)]
     with ThreadPoolExecutor(WORKERS) as pool:
         results = list(pool.map(work, judges, copies, range(WORKERS), [crash] * WORKERS))
@@ -188,8 +271,8 @@ def test_racing_replicas_leave_the_survivors_of_the_rule(
     assert standing(outcomes) == survivors(documents, DedupConfig())
     # and again from offset 0, on new replicas that know the index alone
     for partition, copy in enumerate(copies):
-        judge = Deduplicator(RedisIndex(empty_server.client(), DedupConfig()), DedupConfig())
-        judge.committed({("docs.scored", partition): len(copy)})
+        judge = redis_judge(empty_server.client())
+        commit(judge, len(copy), partition)
         again = judge(copy)
         assert all(isinstance(verdict, Drop) and verdict.reason == "already_seen" for verdict in again)
         judge.close()
@@ -199,35 +282,35 @@ def test_racing_replicas_leave_the_survivors_of_the_rule(
 
 def test_the_race_test_can_fail(empty_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking without entering first is the mistake that the race test is there to find."""
-    monkeypatch.setattr(RedisIndex, "link", lambda self, uids, bands: [set() for _ in uids])
+    monkeypatch.setattr(
+        RedisIndex, "link", lambda self, orders, *_: [Met(set(), set(), set(), 0, 0) for _ in orders]
+    )
     documents = corpus(100)
-    judge = Deduplicator(RedisIndex(empty_server.client(), DedupConfig()), DedupConfig())
+    judge = redis_judge(empty_server.client())
     outcomes = work(judge, shuffled_copy(documents, 0), 0, 0.0)
     assert standing(outcomes) != survivors(documents, DedupConfig())
 
 
 def test_the_index_stays_packed(empty_server: RedisServer) -> None:
-    """Hashes that outgrow a listpack cost five times the memory; the limit is 600 bytes a document."""
+    """Hashes that outgrow a listpack cost five times the memory; the limit is 300 bytes beside the sketch."""
     client = empty_server.client()
-    index = RedisIndex(client, DedupConfig())
+    index, bands = redis_index(empty_server), DedupConfig().bands
     before = client.info("memory")["used_memory_dataset"]
-    uids, rng = some_uids(8_000), np.random.default_rng(0)
+    uids, rng = some_uids(20_000), np.random.default_rng(0)
     for start in range(0, len(uids), 1000):
         part = uids[start : start + 1000]
         index.put([entry(uid) for uid in part])
-        index.hold(part, [(0.5, 7, uid) for uid in part])
-        index.link(part, rng.integers(0, 2**32, (len(part), 18), dtype=np.uint32))
-    assert (client.info("memory")["used_memory_dataset"] - before) / len(uids) < 600
-    hashes = [key for key in client.scan_iter(count=1000) if client.type(key) == b"hash"]
-    assert len(hashes) > 2000
-    loose = [key for key in hashes if client.object("encoding", key) != b"listpack"]
-    assert len(loose) < len(hashes) / 500
+        index.hold(part, [order(uid) for uid in part])
+        index.link([order(uid) for uid in part], rng.integers(1, 2**48, (len(part), bands), np.uint64))
+    used = (client.info("memory")["used_memory_dataset"] - before) / len(uids)
+    assert used < 300 + 48
+    names = rng.permutation(list(client.scan_iter(match="dedup{0}:bands:[0-9]*")))[:200]
+    assert {client.object("encoding", name) for name in names} == {b"listpack"}
 
 
 def test_all_keys_of_a_call_share_a_slot(empty_server: RedisServer) -> None:
     """Redis Cluster refuses a script that touches another slot."""
-    index = RedisIndex(empty_server.client(), DedupConfig(shards=3))
-    Deduplicator(index, DedupConfig(shards=3))(corpus(3))
+    redis_judge(empty_server.client(), DedupConfig(shards=3))([*corpus(3), *crowd(1, 60, 0.72).pages])
     tags = {key[: key.index(b"}") + 1] for key in empty_server.client().scan_iter()}
     assert tags == {b"dedup{0}", b"dedup{1}", b"dedup{2}"}
 
@@ -237,12 +320,12 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
     try:
         documents = corpus(9)
-        judge = Deduplicator(RedisIndex(server.client(), DedupConfig()), DedupConfig())
+        judge = redis_judge(server.client())
         outcomes = []
         for start in range(0, len(documents), 10):
             batch = documents[start : start + 10]
             outcomes += zip(batch, judge(batch), strict=True)
-            judge.committed({("docs.scored", 0): start + len(batch)})
+            commit(judge, start + len(batch))
             if start % 30 == 0:
                 server.kill()
                 with pytest.raises(DependencyDown, match="redis"):
@@ -258,7 +341,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
 
 def test_scripts_are_loaded_again(empty_server: RedisServer) -> None:
     """A restart or SCRIPT FLUSH takes the scripts away; that is not a fault of any document."""
-    index = RedisIndex(empty_server.client(), DedupConfig())
+    index = redis_index(empty_server)
     index.put([entry(1)])
     empty_server.client().script_flush()
     assert index.put([entry(1)]) == [entry(1)]
@@ -279,7 +362,7 @@ def test_a_server_that_cannot_write_is_down(
     empty_server: RedisServer, trouble: Callable[[RedisServer], None], word: str
 ) -> None:
     """A full or demoted server is waited for; no document is dropped or dead-lettered for it."""
-    judge = Deduplicator(RedisIndex(empty_server.client(), DedupConfig()), DedupConfig())
+    judge = redis_judge(empty_server.client())
     batch = [document(1, "before it was full", offset=0)]
     judge(batch)
     try:
@@ -298,43 +381,41 @@ def test_a_server_that_is_away_is_down() -> None:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    index = RedisIndex(Redis(port=1, retry=Retry(NoBackoff(), 0)), DedupConfig())
+    server = Server(Redis(port=1, retry=Retry(NoBackoff(), 0)), DedupConfig())
+    index = RedisIndex(server, DedupConfig(), lambda: b"any")
     steps: list[Callable[[], object]] = [
         lambda: index.put([entry(1)]),
-        lambda: index.commit({("t", 0): 1}),
-        lambda: index.committed(("t", 0)),
-        index.sync,
+        lambda: index.link([order(1)], keys([1])),
+        lambda: index.deaths({1}),
     ]
     for step in steps:
         with pytest.raises(DependencyDown, match="redis does not answer"):
             step()
 
 
-def test_a_server_that_evicts_is_refused(empty_server: RedisServer) -> None:
-    """An evicting cache would forget documents silently."""
-    client = empty_server.client()
-    client.config_set("maxmemory-policy", "allkeys-lru")
-    client.config_set("maxmemory", 1 << 30)
-    try:
-        with pytest.raises(ConfigurationError, match="noeviction"):
-            RedisIndex(empty_server.client(), DedupConfig()).put([entry(1)])
-    finally:
-        client.config_set("maxmemory-policy", "noeviction")
-
-
-def test_an_index_of_another_layout_is_refused(empty_server: RedisServer) -> None:
-    """Other bands would never meet the old ones: all that came before would silently be unknown."""
-    RedisIndex(empty_server.client(), DedupConfig()).put([entry(1)])
-    with pytest.raises(ConfigurationError, match=r"bands=14.*bands=24"):
-        RedisIndex(empty_server.client(), DedupConfig(bands=24, rows=7)).put([entry(1)])
-    RedisIndex(empty_server.client(), DedupConfig(bands=24, rows=7, prefix="new")).put([entry(1)])
+@pytest.mark.parametrize("steps", ["put", "fetch", "link"])
+def test_an_index_of_another_generation_is_neither_read_nor_written(
+    empty_server: RedisServer, steps: str
+) -> None:
+    """An emptied server that is filled again would let all that comes again pass again."""
+    index, client = redis_index(empty_server), empty_server.client()
+    index.put([entry(1)])
+    client.flushall()
+    ask: dict[str, Callable[[], object]] = {
+        "put": lambda: index.put([entry(2)]),
+        "fetch": lambda: index.fetch({3}),
+        "link": lambda: index.link([order(2)], keys([1, 2])),
+    }
+    with pytest.raises(ConfigurationError, match="dedup rebuild"):
+        ask[steps]()
+    assert client.dbsize() == 0
 
 
 def test_hundreds_of_near_duplicates_leave_the_best(empty_server: RedisServer) -> None:
     """A template used everywhere crowds its bands, and must neither be slow beyond use nor leak."""
     (text,) = chain(5, 1, 0.0)
     documents = [document(uid, f"{text} {uid}", (uid * 37 % 1000) / 1024, uid) for uid in range(1, 301)]
-    judge = Deduplicator(RedisIndex(empty_server.client(), DedupConfig()), DedupConfig())
+    judge = redis_judge(empty_server.client())
     outcomes = [
         pair
         for start in range(0, 300, 50)

@@ -15,7 +15,7 @@ from kafka.structs import OffsetAndMetadata
 from contracts import Document, PartSealed
 from services.ledger import reconcile, take_account
 from services.runtime import Resources
-from services.runtime.clients.kafka import GROUP_PREFIX
+from services.runtime.clients.kafka import GROUP_PREFIX, connection
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
 from services.sink.part import stream_of
@@ -58,7 +58,7 @@ def _documents(river: Home, *topics: str) -> list[Document]:
 def _rewind(river: Home, service: str, topic: str) -> None:
     """Set the group's offsets to 0, as a person does with kafka-consumer-groups. Its members must be gone."""
     consumer = KafkaConsumer(
-        bootstrap_servers=river.settings.kafka.bootstrap_servers,
+        **connection(river.settings.kafka),
         group_id=GROUP_PREFIX + service,
         enable_auto_commit=False,
     )

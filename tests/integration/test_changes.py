@@ -39,6 +39,7 @@ def _pooled(uid: int, bucket: str, lanes: int) -> Produce:
     return Produce(f"pool.{bucket}", document.SerializeToString(), partition=uid % lanes)
 
 
+@pytest.mark.soak
 def test_more_lanes_and_a_new_bucket_in_a_rolling_update(tmp_path: Path) -> None:
     """Prevents: a mixer that ends over a partition it does not have, and lanes that nobody takes up."""
     table = yaml.safe_load(DEFAULT.read_text())

@@ -21,7 +21,7 @@ from contracts import Document, Retraction
 from services.cli.app import app
 from services.local.stack import Stack
 from services.runtime import Settings, topics
-from services.runtime.clients.kafka import GROUP_PREFIX
+from services.runtime.clients.kafka import GROUP_PREFIX, connection
 from services.runtime.serve import EXIT_CONFIGURATION
 from services.runtime.settings import RedisSettings
 from tests.integration.rig import Rig, rig, unit
@@ -124,7 +124,7 @@ def dedup(request: pytest.FixtureRequest, broker: Stack, tmp_path: Path) -> Iter
 
 def remove_topics(river: Rig) -> None:
     """All of them, and the group: what comes after finds a new Kafka."""
-    admin = KafkaAdminClient(bootstrap_servers=river.settings.kafka.bootstrap_servers)
+    admin = KafkaAdminClient(**connection(river.settings.kafka))
     names, group = set(river.topology.topics()), GROUP_PREFIX + river.name
     deadline = time.monotonic() + 30
     while admin.describe_groups([group])[group]["members"]:  # its session is not over

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -15,13 +16,19 @@ import psutil
 import pytest
 import redis
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+from pydantic import SecretStr
 
 from services.local.folder import running
 from services.local.process import ProcessFailed, Program
+from services.local.run import applied
+from services.local.servers import kafka
 from services.local.servers.kafka import KafkaServer
 from services.local.servers.redis import RedisServer
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, Stack
-from services.runtime import ConfigurationError, load_settings
+from services.runtime import ConfigurationError, DependencyDown, Resources, load_settings
+from services.runtime.clients.kafka import connection
+from services.runtime.clients.reach import check_kafka
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.stack
@@ -39,12 +46,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield made
 
 
-def write(bootstrap: str, messages: list[bytes], *, create: bool = False) -> None:
+def write(stack: Stack, messages: list[bytes], *, create: bool = False) -> None:
     if create:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        admin = KafkaAdminClient(**connection(stack.settings.kafka))
         admin.create_topics({"t": {"num_partitions": 1, "replication_factor": 1}})
         admin.close()
-    producer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id="test")
+    producer = KafkaProducer(**connection(stack.settings.kafka), transactional_id="test")
     producer.init_transactions()
     producer.begin_transaction()
     for message in messages:
@@ -53,9 +60,9 @@ def write(bootstrap: str, messages: list[bytes], *, create: bool = False) -> Non
     producer.close()
 
 
-def read(bootstrap: str, group: str | None = None) -> list[bytes]:
+def read(stack: Stack, group: str | None = None) -> list[bytes]:
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **connection(stack.settings.kafka),
         group_id=group,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
@@ -76,9 +83,9 @@ def test_both_survive_a_kill_on_the_same_port_with_their_data(stack: Stack):
     """Prevents losing what was acknowledged, and clients that look for the broker at its old port."""
     assert stack.kafka is not None
     assert stack.redis is not None
-    bootstrap, client = stack.kafka.bootstrap, redis.Redis.from_url(stack.redis.url)
-    write(bootstrap, [b"before"], create=True)
-    assert read(bootstrap, group="g") == [b"before"]
+    client = Resources(stack.settings).redis
+    write(stack, [b"before"], create=True)
+    assert read(stack, group="g") == [b"before"]
     client.set("key", "before")
     former = stack.kafka.pid, stack.redis.pid
     stack.kafka.kill()
@@ -88,9 +95,9 @@ def test_both_survive_a_kill_on_the_same_port_with_their_data(stack: Stack):
     stack.redis.wait()
     stack.kafka.wait()
     assert client.get("key") == b"before"
-    assert read(bootstrap, group="g") == []  # the group's offset was kept
-    write(bootstrap, [b"after"])
-    assert read(bootstrap) == [b"before", b"after"]
+    assert read(stack, group="g") == []  # the group's offset was kept
+    write(stack, [b"after"])
+    assert read(stack) == [b"before", b"after"]
     assert [child.restarts for child in stack.supervisor.children.values()] == [1, 1]
     stack.supervisor.check()
 
@@ -112,8 +119,94 @@ def test_other_commands_find_the_servers_and_another_run_is_refused(stack: Stack
     assert running(stack.folder) == stack.environment
     assert stack.settings.kafka.bootstrap_servers == stack.environment[KAFKA_SETTING]
     assert stack.settings.redis.url == stack.environment[REDIS_SETTING]
+    with applied(stack.environment) as read:
+        assert (read.kafka, read.redis) == (stack.settings.kafka, stack.settings.redis)
     with pytest.raises(ConfigurationError, match=f"in use by process {os.getpid()}"):
         Stack(stack.folder)
+
+
+def test_without_the_password_nobody_is_let_in(stack: Stack):
+    """Prevents everybody on a shared machine from reading, or emptying, somebody's corpus."""
+    assert stack.kafka is not None
+    assert stack.redis is not None
+    known = stack.settings.kafka
+    for wrong in (
+        {"sasl_password_file": None, "sasl_password": SecretStr("guessed")},
+        {"security_protocol": "PLAINTEXT", "sasl_mechanism": None},
+        {
+            "bootstrap_servers": f"127.0.0.1:{stack.kafka.controller_port}",
+            "sasl_password_file": stack.redis.password_file,
+        },
+    ):
+        with pytest.raises((ConfigurationError, DependencyDown), match=r"refuses us|asks for SASL"):
+            check_kafka(known.model_copy(update=wrong))
+    check_kafka(known)
+    with redis.Redis(port=stack.redis.port) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.flushall()
+    guesser = redis.Redis(port=stack.redis.port, password="guessed")
+    with guesser, pytest.raises(redis.AuthenticationError):
+        guesser.flushall()
+
+
+def test_what_is_secret_only_its_user_can_read(stack: Stack):
+    """Prevents a password in a file, a command line or an environment that others can look at."""
+    assert mode(stack.folder) == 0o700
+    secret = {}
+    for server in (stack.kafka, stack.redis):
+        assert server is not None
+        secret[server.name] = server.password_file.read_text().strip()
+        assert mode(server.password_file) == 0o600
+        holding = [
+            path for path in server.folder.rglob("*") if path.is_file() and told(path, secret[server.name])
+        ]
+        assert len(holding) == 2  # and in the server's configuration
+        assert all(mode(path) == 0o600 for path in holding)
+        process = psutil.Process(server.pid)
+        assert not any(
+            secret[server.name] in part for part in (*process.cmdline(), *process.environ().values())
+        )
+    assert len(set(secret.values())) == 2
+    assert not any(value in part for value in secret.values() for part in stack.environment.values())
+    lock = stack.folder / "stack.lock"
+    assert not any(told(lock, value) for value in secret.values())
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def told(path: Path, secret: str) -> bool:
+    return secret.encode() in path.read_bytes()
+
+
+def test_a_folder_without_passwords_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Prevents an upgrade that leaves a river open, or that cannot read what it has."""
+    with monkeypatch.context() as before:  # as it was: nothing asked for
+        open_to_all = {
+            **kafka.PROPERTIES,
+            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        }
+        before.setattr(kafka, "PROPERTIES", open_to_all)
+        before.setattr(KafkaServer, "ready", answers)
+        with KafkaServer(tmp_path / "kafka") as server:
+            admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
+            admin.create_topics({"t": {"num_partitions": 1, "replication_factor": 1}})
+            admin.close()
+    (tmp_path / "kafka" / "password").unlink()
+    tmp_path.chmod(0o755)
+    with Stack(tmp_path) as stack:
+        admin = KafkaAdminClient(**connection(stack.settings.kafka))
+        assert "t" in admin.list_topics()
+        admin.close()
+        assert mode(tmp_path) == 0o700
+
+
+def answers(server: KafkaServer) -> bool:
+    try:
+        KafkaAdminClient(bootstrap_servers=server.bootstrap, bootstrap_timeout_ms=500).close()
+    except KafkaError:
+        return False
+    return True
 
 
 def test_an_empty_stack_takes_little_room(stack: Stack):
@@ -130,12 +223,12 @@ def test_the_state_is_there_after_an_orderly_stop_on_other_ports(tmp_path: Path)
             assert stack.kafka is not None
             assert stack.redis is not None
             ports.add(stack.kafka.port)
-            client = redis.Redis.from_url(stack.redis.url)
+            client = Resources(stack.settings).redis
             if start == 0:
-                write(stack.kafka.bootstrap, [b"kept"], create=True)
+                write(stack, [b"kept"], create=True)
                 client.set("key", "kept")
             else:
-                assert read(stack.kafka.bootstrap) == [b"kept"]
+                assert read(stack) == [b"kept"]
                 assert client.get("key") == b"kept"
             pids = [server.pid for server in stack.servers]
         assert not any(psutil.pid_exists(pid) for pid in pids if pid)
@@ -146,6 +239,7 @@ def test_the_state_is_there_after_an_orderly_stop_on_other_ports(tmp_path: Path)
 PARENT = """
 import sys, time
 from pathlib import Path
+from services.local.run import applied
 from services.local.stack import Stack
 stack = Stack(Path(sys.argv[1]))
 stack.start()

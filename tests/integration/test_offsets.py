@@ -167,6 +167,7 @@ def test_a_unit_that_refuses_where_the_group_stands_ends_the_service(
         assert river.documents() == []
 
 
+@pytest.mark.soak
 def test_an_idle_lane_has_no_lag_and_goes_on_by_its_own_log(shared_stack: Stack, tmp_path: Path) -> None:
     """Prevents: alerts and replicas for markers of transactions, and parts sealed twice after a loss."""
     table = yaml.safe_load(DEFAULT.read_text())

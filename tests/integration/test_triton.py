@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ from services.local.process import ProcessFailed
 from services.local.run import Job, refresh_judges, repositories, river_on
 from services.local.servers.triton import DEFAULT_MODELS, Triton, refresh, require
 from services.local.stack import STAND_IN, TRITON_SETTING, Stack
-from services.runtime import ConfigurationError, DependencyDown, Settings, load_settings
+from services.runtime import ConfigurationError, DependencyDown, Settings, Tls, load_settings
 from services.runtime.topology import Topology
 from tests import servers, tiny_model
 
@@ -82,19 +83,43 @@ def wait_for_restart(triton: Triton, former: int | None) -> None:
     triton.wait()
 
 
-def test_it_answers_on_loopback_alone(triton: Triton):
-    """Prevents a model that is loaded and not served, and one that is served to the network."""
+def test_it_answers_on_its_socket_alone(triton: Triton):
+    """Prevents a model that is loaded and not served, and one that is served to everybody."""
     version, scores = ask(triton.url, rows=3)
     assert version == 1
     assert scores.shape == (3, 1)
     assert len(set(scores.ravel().tolist())) == 3
-    listening = [
-        (connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port)
-        for connection in psutil.Process(triton.pid).net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    ports = (triton.port, triton.http_port, triton.metrics_port)
-    assert set(listening) == {("127.0.0.1", port) for port in ports}
+    process = psutil.Process(triton.pid)
+    assert not [each for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+    assert triton.socket in {Path(each.laddr) for each in process.net_connections("unix") if each.laddr}
+
+
+def test_nobody_else_can_ask_it_or_read_along(triton: Triton):
+    """Prevents another user of the machine from loading models, or from reading the texts that are judged."""
+    assert stat.S_IMODE(triton.socket.parent.stat().st_mode) == 0o700
+    ask(triton.url)
+    regions = shared_memory(psutil.Process(triton.pid).cmdline())
+    assert [stat.S_IMODE(region.stat().st_mode) for region in regions] == [0o600]
+
+
+@pytest.mark.parametrize("name", ["with space", "n" * 120, "中文"])
+def test_a_folder_whose_path_no_socket_takes(tmp_path: Path, models: Path, name: str):
+    """Prevents a server that cannot start below a long path, or an address that gRPC takes for another."""
+    with servers.triton(tmp_path / name, models) as server:
+        assert server.socket.parent != server.folder
+        assert stat.S_IMODE(server.socket.parent.stat().st_mode) == 0o700
+        assert ask(server.url)[0] == 1
+    assert not server.socket.exists()
+
+
+def test_a_folder_that_somebody_else_put_there(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch):
+    """Prevents a socket in a folder where another user waits for it."""
+    server = servers.triton(tmp_path / "with space", models)
+    server.socket.parent.mkdir(mode=0o700, exist_ok=True)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(ConfigurationError, match="is not a folder of this user"):
+        server.start()
+    server.socket.parent.rmdir()
 
 
 def test_killed_it_comes_back_on_its_port(triton: Triton):
@@ -155,21 +180,15 @@ def test_a_killed_parent_leaves_no_server(tmp_path: Path, models: Path):
     parent.wait()
     psutil.wait_procs(processes, timeout=15)
     assert not any(process.is_running() and process.status() != "zombie" for process in processes)
-    assert shared_memory(command)
+    deadline = time.monotonic() + 15
+    while shared_memory(command):  # the guard's last act
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    left = next(option for option in command if "shm-region-prefix-name" in option).rpartition("=")[2]
+    Path("/dev/shm", left + "of-a-guard-that-was-killed-too").touch()
     with Triton(tmp_path / "triton", [models]):
         assert len(shared_memory(command)) == 1  # its own
     assert not shared_memory(command)
-
-
-def test_a_taken_port_is_named(tmp_path: Path, models: Path):
-    """Prevents a bind error that only the log knows."""
-    servers.triton(tmp_path / "unused", models)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(
-            ConfigurationError, match=f"triton cannot listen on 127.0.0.1:{port}: the port is taken"
-        ):
-            Triton(tmp_path / "triton", [models], port).start()
 
 
 def test_a_broken_model_is_named_with_tritons_own_reason(tmp_path: Path, models: Path):
@@ -334,11 +353,11 @@ def test_a_server_of_the_users_own_that_is_not_there(monkeypatch, tmp_path: Path
     """Prevents a run that waits without an end for a name with a slip in it."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        require(f"grpcs://127.0.0.1:{port}")
+        require(f"grpc://127.0.0.1:{port}", Tls("CORPUSWORKS_TRITON_"))
     with pytest.raises(DependencyDown, match=f"Triton at 127.0.0.1:{port} does not answer"):
-        require(f"127.0.0.1:{port}")
+        require(f"127.0.0.1:{port}", Tls("CORPUSWORKS_TRITON_"))
     with pytest.raises(ConfigurationError, match="give host:port"):
-        require("triton")
+        require("triton", Tls("CORPUSWORKS_TRITON_"))
     monkeypatch.setenv(TRITON_SETTING, f"127.0.0.1:{port}")
     topology = Topology.load(None, ("zh", "en", "code"))
     with (

@@ -136,7 +136,7 @@ class KafkaServer(Server):
         super().__init__(folder, port, supervisor)
         self.controller_port = free_port()
         self._train = train
-        self._options = dict(options or {})
+        self.options = dict(options or {})
         self._cluster = cluster or cluster_id()
         self.password_file = self.folder / "password"
 
@@ -211,8 +211,8 @@ class KafkaServer(Server):
             "controller.quorum.voters": f"1@{controller}",
             "log.dirs": str(self.folder / "data"),
         }
-        added = {key: f"{found[key]},{value}" for key, value in self._options.items() if key in LISTENERS}
-        return {**found, **self._options, **added}
+        added = {key: f"{found[key]},{value}" for key, value in self.options.items() if key in LISTENERS}
+        return {**found, **self.options, **added}
 
 
 def _request(what: tuple[int, int], body: bytes) -> bytes:

@@ -89,14 +89,13 @@ class Triton(Server):
     def prepare(self) -> Program:
         """See Server. Derives the repository anew."""
         server = wheels.found()
-        if self.socket.parent != self.folder:
-            private_folder(self.socket.parent)
+        here = self._plain_path()
         derive_all(self.models, self.folder / REPOSITORY, self.threads)
         sources = {"models": [str(path) for path in self.models], "threads": self.threads}
         (self.folder / SOURCES).write_text(json.dumps(sources))
         self._log_begin = self._log.stat().st_size if self._log.exists() else 0
         options = {
-            "model-repository": self.folder / REPOSITORY,
+            "model-repository": here / REPOSITORY,
             "backend-directory": server.backends,
             "backend-config": f"python,shm-region-prefix-name={self._regions}",
             "grpc-address": f"unix:{self.socket.with_name(SOCKET)}",
@@ -113,6 +112,17 @@ class Triton(Server):
             leaves=(SHARED_MEMORY / self._regions, self.socket),  # with each kill a little more
             grace_s=GRACE_S,
         )
+
+    def _plain_path(self) -> Path:
+        """The folder by a path that Triton takes, whose shell wants no spaces and whose Python ASCII."""
+        beside = self.socket.parent
+        if beside == self.folder:
+            return self.folder
+        private_folder(beside)
+        link = beside / "folder"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.folder)
+        return link
 
     def wait(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """See Server; a model that cannot be loaded is named, with Triton's own reason."""

@@ -62,6 +62,8 @@ class GroupConsumer(KafkaConsumer):
 
     def committed_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """What the group has committed, once no transaction on it is undecided; none for what it has not."""
+        # It hands out the answer to a question of the same partitions that a poll has not waited for.
+        self._coordinator._offset_fetch_futures.clear()
         found = self._coordinator.fetch_committed_offsets(list(partitions), timeout_ms=_ANSWER_MS)
         return {tp: mark.offset for tp, mark in found.items() if mark.offset >= 0}
 

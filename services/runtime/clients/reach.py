@@ -16,6 +16,7 @@ import redis
 from kafka.net.sasl import get_sasl_mechanism
 
 from services.runtime.clients.kafka import connection
+from services.runtime.clients.redis import ClusterClient
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, RedisSettings
 
@@ -62,21 +63,21 @@ def admitted(settings: KafkaSettings) -> None:
         check_kafka(settings)
 
 
-def check_redis(client: redis.Redis, settings: RedisSettings) -> None:
+def check_redis(client: redis.Redis | ClusterClient, settings: RedisSettings) -> None:
     """Raises ConfigurationError if it refuses us; that it is away, who asks next will see, and wait."""
     try:
         client.ping()
     except redis.RedisError as error:
         where = f"Redis at {address_of(settings.url)}"
+        if isinstance(error, redis.AuthenticationError):
+            wrong = f"correct {REDIS}USERNAME and {REDIS}PASSWORD_FILE (or PASSWORD)"
+            raise ConfigurationError(f"{where} refuses us: {error}; {wrong}") from error
         if refusal := settings.tls.refusal(where, error):
             raise refusal from error
         parts = urlsplit(settings.url)
         if parts.scheme == "rediss" and isinstance(error, redis.ConnectionError) and parts.hostname:
             with contextlib.suppress(OSError):  # the client's own words may be lost with the connection
                 settings.tls.check("Redis", parts.hostname, parts.port or 6379, settings.timeout_s)
-        if isinstance(error, redis.AuthenticationError):
-            wrong = f"correct {REDIS}USERNAME and {REDIS}PASSWORD_FILE (or PASSWORD)"
-            raise ConfigurationError(f"{where} refuses us: {error}; {wrong}") from error
 
 
 def address_of(url: str) -> str:

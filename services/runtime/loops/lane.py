@@ -13,7 +13,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 from kafka import ConsumerRebalanceListener, TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from contracts import Document
 from services.runtime import metrics
@@ -114,8 +114,10 @@ class LaneLoop(ConsumerRebalanceListener):
         consumer = self._consumer or self._open()
         try:
             found = consumer.poll(_IDLE_MS)
-        except NoOffsetForPartitionError:
-            found = {}  # partitions came in which the group has none
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            if not self._untaken(consumer):
+                raise
+            found = {}  # what came has no offset, or a wrong one: taking it up will tell
         self._check_topics(consumer, found)
         taken_up = self._take_up(consumer)
         for tp, records in found.items():
@@ -256,8 +258,7 @@ class LaneLoop(ConsumerRebalanceListener):
         A lane that stays here through a rebalance keeps the consumer's position, which is past what its
         former task held and had not committed: so the position is set, for every lane.
         """
-        assigned = consumer.assignment()
-        lanes = sorted({tp.partition for tp in assigned} - set(self._lanes))
+        assigned, lanes = consumer.assignment(), self._untaken(consumer)
         whole = [n for n in lanes if all(TopicPartition(topic, n) in assigned for topic in self._inputs)]
         for tp in assigned:
             # Topics are made, and get more partitions, one after another: the others come with a rebalance.
@@ -278,6 +279,9 @@ class LaneLoop(ConsumerRebalanceListener):
             self._lanes[lane] = _Lane(task, committed)
             log.info("lane taken up", lane=lane, offsets=committed)
         return set(whole)
+
+    def _untaken(self, consumer: Consumer) -> list[int]:
+        return sorted({tp.partition for tp in consumer.assignment()} - set(self._lanes))
 
     def _history(self, lane: int, committed: Mapping[str, int]) -> list[Message]:
         with self._broker.log() as history:

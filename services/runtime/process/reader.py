@@ -103,7 +103,8 @@ class SourceReader:
                     way.finished = True
                     return
                 if isinstance(said, Raised):
-                    raise _Died(f"raised {said.error}")
+                    setting = " (setting memory_limit_bytes)" if "MemoryError" in said.error else ""
+                    raise _Died(f"raised {said.error[:2000]}{setting}")
                 if way.moved_on(said):
                     return
                 if isinstance(said, Step):

@@ -110,9 +110,10 @@ def test_a_damaged_column_beside_the_text_costs_no_document(tmp_path: Path) -> N
     assert not unreadable(steps)
 
 
-def test_a_text_that_is_a_list_is_told_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [["a", "b"], {"a": "b"}])
+def test_a_text_that_is_none_is_told_once(tmp_path: Path, value: object) -> None:
     """Prevents a dead letter for each of a million rows whose text is no text."""
-    pq.write_table(pa.table({"text": [["a", "b"]] * 100, "n": range(100)}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": [value] * 100, "n": range(100)}), tmp_path / "a.parquet")
     assert "no text column among text, n" in only_error(reads(tmp_path))
 
 

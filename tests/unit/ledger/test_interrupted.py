@@ -121,7 +121,15 @@ class River:
         name = f"part-{len(self.files)}"
         documents = [Document.FromString(record.value) for record in records]
         rows = [
-            {"uid": f"{d.uid:016x}", "id": d.id, "phase": "p", "use": 1, "bucket": "zh", "num_tokens": 3}
+            {
+                "uid": f"{d.uid:016x}",
+                "id": d.id,
+                "phase": "p",
+                "use": 1,
+                "bucket": "zh",
+                "num_tokens": 3,
+                "rank": None,
+            }
             for d in documents
         ]
         self.files[f"parts/{name}.jsonl"] = "\n".join(map(json.dumps, rows)).encode()

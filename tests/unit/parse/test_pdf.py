@@ -106,18 +106,16 @@ def test_a_verdict_does_not_depend_on_the_file_before() -> None:
         "cut": make_pdf([paragraph(STORY)] * 3)[:600],
         "empty page": make_pdf([[]]),
     }
-    script = (
-        "import pickle, sys; from tests.unit.parse.test_pdf import verdict;"
-        "sys.stdout.buffer.write(pickle.dumps(verdict(pickle.load(sys.stdin.buffer))))"
+    script = (  # a process for each file; none of them has loaded PDFium before
+        "import multiprocessing, pickle, sys; from tests.unit.parse.test_pdf import verdict;"
+        "assert 'pypdfium2' not in sys.modules;"
+        "pool = multiprocessing.get_context('fork').Pool(1, maxtasksperchild=1);"
+        "found = pool.map(verdict, pickle.load(sys.stdin.buffer), chunksize=1);"
+        "sys.stdout.buffer.write(pickle.dumps(found))"
     )
-    alone = {
-        name: pickle.loads(
-            subprocess.run(
-                [sys.executable, "-c", script], input=pickle.dumps(body), capture_output=True, check=True
-            ).stdout
-        )
-        for name, body in files.items()
-    }
+    bodies = pickle.dumps(list(files.values()))
+    done = subprocess.run([sys.executable, "-c", script], input=bodies, capture_output=True, check=True)
+    alone = dict(zip(files, pickle.loads(done.stdout), strict=True))
     assert {reason for reason, _ in alone.values()} == {"text", "encrypted", "broken", "no_text"}
     for (before, first), (name, body) in itertools.product(files.items(), repeat=2):
         verdict(first)

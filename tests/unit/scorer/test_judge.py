@@ -17,6 +17,7 @@ from contracts import Document
 from services.inference import Head, Judged
 from services.ledger import is_off
 from services.runtime import ConfigurationError, Drop, Emit, Reject, Resources, Settings, Verdict
+from services.runtime.contracts.unit import verdicts_of
 from services.scorer import SERVICE, Calibration, Census, KeepRule, ScorerConfig, formats
 from services.scorer.formats import TERMS
 from services.scorer.judge import Scorer
@@ -135,6 +136,30 @@ class TestShares:
             same.add(each)
         rows = same.rows(table, table)
         assert not [row for row in rows if is_off(row.documents, row.kept, row.target)]
+
+
+class TestDrift:
+    def places(self, shift: float) -> list[float]:
+        documents = [*stream(4000, seed=1, shift=shift), *stream(100, version=5)]
+        verdicts = verdicts_of(SERVICE, scorer(calibration(stream(20_000))), documents)
+        found = [verdict.observed for verdict in verdicts if isinstance(verdict, Emit | Drop)]
+        assert [each for each in found[4000:] if each] == [], "what nobody measured has no place"
+        return [place for each in found[:4000] for place in each["scorer_place_en"]]
+
+    def test_places_are_even_while_the_table_fits_and_not_when_scores_shift(self) -> None:
+        """Prevents drift that no metric shows; and a name that the runtime does not count."""
+        assert np.histogram(self.places(0), 5, (0, 1))[0] == pytest.approx([800] * 5, abs=90)
+        assert sum(place < 0.05 for place in self.places(-1.5)) > 3 * sum(p < 0.05 for p in self.places(0))
+
+    def test_each_kind_is_counted_by_a_metric(self) -> None:
+        """Prevents a document of another language from being a dead letter for want of a metric."""
+        made = [
+            document(random.Random(n), "web", 1.0, language=name) for n, name in enumerate(("zh", "ja", ""))
+        ]
+        table = calibration([*made, *code(5)], least=1)
+        verdicts = verdicts_of(SERVICE, scorer(table), [*made, *code(1)])
+        names = [next(iter(verdict.observed)) for verdict in verdicts if isinstance(verdict, Emit)]
+        assert names == [f"scorer_place_{kind}" for kind in ("zh", "other", "other", "code")]
 
 
 class TestExplanations:

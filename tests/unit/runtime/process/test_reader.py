@@ -76,7 +76,7 @@ def test_every_document_comes_once_and_in_order(tmp_path: Path) -> None:
         ("segfault", "killed by SIGSEGV"),
         ("abort", "killed by SIGABRT"),
         ("exit", "exit code 17"),
-        ("memory", "raised MemoryError"),
+        ("memory", "raised MemoryError:  (setting memory_limit_bytes)"),
         ("raise", "raised ValueError: no such thing"),
     ],
 )
