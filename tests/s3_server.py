@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+import obstore
 import pytest
 
 from services.local.packages import jars, programs
@@ -79,6 +80,17 @@ class S3Server(Server):
         """The URL of a bucket that is there now."""
         (self.folder / "buckets" / name).mkdir(parents=True, exist_ok=True)
         return f"s3://{name}"
+
+    def put(self, bucket: str, key: str, value: bytes) -> None:
+        """Over S3: the server does not list a file that it has not written."""
+        store = obstore.store.S3Store(
+            bucket,
+            endpoint=self.endpoint,
+            access_key_id=KEY,
+            secret_access_key=SECRET,
+            client_options={"allow_http": True},
+        )
+        obstore.put(store, key, value)
 
     def prepare(self) -> Program:
         """See Server."""

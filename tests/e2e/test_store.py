@@ -99,7 +99,7 @@ def test_a_run_on_s3(tmp_path: Path, s3: S3Server) -> None:
 
     elsewhere = {**s3.environment, "CORPUSWORKS_STORE_URL": f"{url}-elsewhere"}
     assert_refused(corpusworks("run", source, "--out", out, settings=elsewhere), "has its parts in", url)
-    (bucket / "parts" / "notes.txt").write_bytes(b"not ours")
+    s3.put("run", "corpus/parts/notes.txt", b"not ours")
     run(out, source, "--fresh", settings=s3.environment)
     assert_whole(out, documents, s3.environment)
     assert not before.keys() & {key for key in parts_in(bucket) if key.endswith(".bin")}
@@ -127,9 +127,8 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, s3: S3Server) -> None:
 def test_two_rivers_in_one_bucket(tmp_path: Path, s3: S3Server) -> None:
     """The second touches nothing, though the first has not sealed anything yet."""
     url = s3.bucket("two")
-    (s3.folder / "buckets" / "two" / "parts").mkdir()
     claimed = b'{"shards.sealed": "of-another-kafka"}\n'
-    (s3.folder / "buckets" / "two" / "parts" / "river.json").write_bytes(claimed)
+    s3.put("two", "parts/river.json", claimed)
     source = write_jsonl(tmp_path / "a.jsonl", 20, seed=9, duplicates=0)
     settings = {**s3.environment, "CORPUSWORKS_STORE_URL": url}
     done = corpusworks("run", source, "--out", tmp_path / "out", settings=settings)
