@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench proto lock clean
+.PHONY: help setup demo test soak check format bench proto lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -23,8 +23,11 @@ setup: $(DONE)/servers $(DONE)/corpus ## Virtual environment, Kafka, Triton, dem
 demo: setup ## Run the demo documents through the whole river; parts and report in demo/
 	$(BIN)/corpusworks run $(CORPUS) tests/data/documents --out demo
 
-test: setup $(DONE)/judge check ## Checks and all tests
-	$(BIN)/python -m pytest
+test: setup $(DONE)/judge $(DONE)/s3 check ## Checks and all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: setup $(DONE)/judge $(DONE)/s3 ## Kills, clocks, crowds: long; SEED=7 repeats one, MINUTES=20 lasts so long, ONLY=kills chooses
+	SOAK_SEED=$(SEED) SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m soak -s $(if $(ONLY),-k $(ONLY))
 
 check: $(DONE)/judge ## Lint, format, types, import rules
 	$(BIN)/ruff check
@@ -46,6 +49,7 @@ lock: $(DONE)/venv ## Resolve all versions anew: constraints.txt, Kafka's jars, 
 	$(UV) pip compile --upgrade --universal --all-extras --no-emit-index-url --no-annotate --no-header \
 		--quiet --output-file constraints.txt pyproject.toml
 	$(uv) $(BIN)/python -m services.local.packages.install --lock
+	$(BIN)/python -m tests.s3_server --lock
 
 clean: ## Remove what was built here; the cache of jars and wheels stays
 	rm -rf $(VENV) build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -82,6 +86,11 @@ $(DONE)/bench: $(DONE)/venv
 
 $(DONE)/servers: services/local/servers/kafka.py $(addprefix services/local/packages/,kafka.lock.toml triton.lock.txt wheels.py) $(DONE)/venv
 	$(uv) $(BIN)/python -m services.local.packages.install
+	@touch $@
+
+# An S3 server, which the tests alone need.
+$(DONE)/s3: tests/s3proxy.lock.toml services/local/packages/jars.py $(DONE)/venv
+	$(BIN)/python -m tests.s3_server
 	@touch $@
 
 $(DONE)/corpus: services/local/packages/corpus.py $(DONE)/venv

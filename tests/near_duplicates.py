@@ -4,26 +4,57 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from contracts import Document, Retraction
-from services.dedup import DedupConfig
+from services.dedup import DedupConfig, Deduplicator
 from services.dedup.entry import compare, make_entry
+from services.dedup.index import MemoryIndex
+from services.dedup.marks import MemoryMarks, RedisMarks
+from services.dedup.normal import compared
+from services.dedup.redis_index import RedisIndex
+from services.dedup.server import Server
 from services.dedup.sketch import sketch
 from services.runtime import Drop, Emit, Reject, Verdict
 
+TOPIC_ID = "routed"
 SYLLABLES = [*"山水风月林", "ka", "lo", "mi", "ren", "tu", "schlo", "grat", "ven", "bru", "ost"]
 
 
 def document(
     uid: int, text: str, rank: float = 0.5, offset: int | None = None, category: str = ""
 ) -> Document:
-    """One document; with an offset it was read from partition 0 of docs.scored."""
+    """One document; with an offset it was read from partition 0 of docs.routed."""
     made = Document(id=f"d{uid}", uid=uid, text=text, rank=rank, category=category)
     if offset is not None:
-        made.position.topic, made.position.offset = "docs.scored", offset
+        made.position.topic, made.position.topic_id, made.position.offset = "docs.routed", TOPIC_ID, offset
     return made
+
+
+def memory_judge(config: DedupConfig | None = None) -> Deduplicator:
+    """A judge over an index of its own."""
+    config = config or DedupConfig(index="memory")
+    judge = Deduplicator(MemoryIndex(), MemoryMarks(config), config)
+    judge.begin({})
+    return judge
+
+
+def redis_judge(client: Any, config: DedupConfig | None = None) -> Deduplicator:
+    """A judge over an index that may be shared, begun."""
+    config = config or DedupConfig()
+    server = Server(client, config)
+    marks = RedisMarks(server, config)
+    judge = Deduplicator(RedisIndex(server, config, marks.generation), marks, config)
+    judge.begin({})
+    return judge
+
+
+def commit(judge: Deduplicator, offset: int, partition: int = 0) -> None:
+    """As the runtime does it after a batch that ends before this offset."""
+    judge.reached({(TOPIC_ID, partition): offset})
+    judge.committed({(TOPIC_ID, partition): offset})
 
 
 def prose(seed: int, words: int = 150) -> list[str]:
@@ -66,7 +97,7 @@ def corpus(seed: int, chains: int = 12) -> list[Document]:
 
 def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[int, int]]:
     """Indices (i, j) of near-duplicates, both ways round."""
-    sketches = sketch([each.text for each in documents], config.bands, config.rows)
+    sketches = sketch([compared(each).text for each in documents], config.bands, config.rows)
     entries = [
         make_entry(each, config.threshold_of(each.category), bits.tobytes())
         for each, bits in zip(documents, sketches.bits, strict=True)

@@ -1,16 +1,14 @@
-"""Documents with a raw score, for tests of the scorer; and what became of them."""
+"""Documents with a raw score, tables for them, and what became of them; for tests of the scorer."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from contracts import Document
 from services.runtime import Drop, Emit, Verdict
-from services.scorer import KeepRule, Scorer
-from services.scorer.config import ScorerConfig
-from services.scorer.store import Store
+from services.scorer import Calibration, Census, KeepRule, Scorer, ScorerConfig
 
 # The domains of a stream and what is to be kept of each: by share, by demand, by default.
 KEEP = (
@@ -32,7 +30,7 @@ def document(
     return made
 
 
-def stream(count: int, seed: int = 0, *, version: int = 1, scale: float = 1.0) -> list[Document]:
+def stream(count: int, seed: int = 0, *, version: int = 1, shift: float = 0.0) -> list[Document]:
     """Domains mixed, each with a distribution of scores of its own; some scores are many times the same."""
     rng = random.Random(seed)
     draw = {
@@ -43,7 +41,7 @@ def stream(count: int, seed: int = 0, *, version: int = 1, scale: float = 1.0) -
     }
     names = list(draw)
     return [
-        document(rng, name, draw[name]() * scale, version=version)
+        document(rng, name, draw[name]() + shift, version=version)
         for name in rng.choices(names, weights=(1, 2, 1, 1), k=count)
     ]
 
@@ -53,9 +51,17 @@ def no_encoder() -> None:
     raise AssertionError("the scorer asked a model, though the classifier had left the score")
 
 
-def scorer(store: Store, **settings: object) -> Scorer:
+def calibration(documents: Iterable[Document], least: int = 200) -> Calibration:
+    """A table of these documents alone."""
+    census = Census(ScorerConfig())
+    for each in documents:
+        census.add(each)
+    return census.calibration(least=least)
+
+
+def scorer(table: Calibration, **settings: object) -> Scorer:
     """One replica, which must not ask a model."""
-    return Scorer(store, no_encoder, ScorerConfig(**settings))  # type: ignore[arg-type]
+    return Scorer(table, no_encoder, ScorerConfig(**settings))  # type: ignore[arg-type]
 
 
 def batches(
@@ -68,12 +74,6 @@ def batches(
         size = rng.randint(*sizes)
         yield list(documents[at : at + size])
         at += size
-
-
-def judge(replicas: Sequence[Scorer], documents: Sequence[Document], seed: int = 0) -> list[Verdict]:
-    """The batches of a stream, each by one replica, chosen by chance."""
-    rng = random.Random(seed)
-    return [v for batch in batches(documents, seed) for v in rng.choice(replicas)(batch)]
 
 
 def kept_shares(documents: Sequence[Document], verdicts: Sequence[Verdict]) -> Mapping[str, float]:

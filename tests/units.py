@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts import Document, Retraction
-from services.runtime import Also, DependencyDown, Drop, Emit, Reject, Resources, Unit, Verdict, topics
+from services.runtime import (
+    Also,
+    ConfigurationError,
+    DependencyDown,
+    Drop,
+    Emit,
+    Judge,
+    Reject,
+    Resources,
+    Unit,
+    Verdict,
+    topics,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,16 @@ def _obey(document: Document) -> Verdict | None:
     if command == "once" and not Path(path).exists():  # waits to be killed, the first time
         Path(path).write_text(str(os.getpid()))
         time.sleep(3600)
+    if command == "stay":  # waits to be killed until somebody has done it often enough
+        with contextlib.suppress(FileExistsError):
+            Path(path).with_suffix(".count").touch(exist_ok=False)
+        times = Path(path).with_suffix(".count")
+        times.write_text(times.read_text() + "x")
+        if len(times.read_text()) <= 5:
+            Path(path).write_text(str(os.getpid()))
+            time.sleep(3600)
+    if command == "suicide":
+        os.kill(os.getpid(), signal.SIGKILL)
     return Emit(document)
 
 
@@ -129,6 +153,28 @@ class Positioned:
         self._told = max(offsets.values())
 
 
+class Placed:
+    """Writes down where documents were read, and what it was told at the beginning."""
+
+    def __init__(self, refusal: Path) -> None:
+        self._refusal = refusal
+        self._begun = ""
+
+    def begin(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Refuses while there is a file that says why."""
+        if self._refusal.exists():
+            raise ConfigurationError(self._refusal.read_text())
+        self._begun = str(dict(sorted(offsets.items())))
+
+    def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
+        """Everything goes on."""
+        for document in documents:
+            at = document.position
+            document.metadata["place"] = f"{at.topic} {at.topic_id} {at.partition} {at.offset} {at.redriven}"
+            document.metadata["begun"] = self._begun
+        return [Emit(document) for document in documents]
+
+
 def _bucketed(documents: Sequence[Document]) -> list[Verdict]:
     for document in documents:
         document.bucket = document.text
@@ -143,6 +189,22 @@ def _refuse(config: NoConfig, resources: Resources) -> Positioned:
     if _obstacle(resources).exists():
         raise DependencyDown("redis", "connection refused")
     return Positioned(_obstacle(resources))
+
+
+def _gate(word: str) -> Callable[[NoConfig, Resources], Judge]:
+    """Builds a judge that cannot handle texts that end in a word, as long as a file is there."""
+
+    def build(config: NoConfig, resources: Resources) -> Judge:
+        obstacle = _obstacle(resources)
+
+        def judge(documents: Sequence[Document]) -> list[Verdict]:
+            if any(document.text.endswith(word) for document in documents) and obstacle.exists():
+                raise ValueError(f"a text cannot be handled: {word}")
+            return [Emit(document) for document in documents]
+
+        return judge
+
+    return build
 
 
 def _broken(config: NoConfig, resources: Resources) -> Positioned:
@@ -165,6 +227,14 @@ POSITIONED = Unit(
     lambda config, resources: Positioned(_obstacle(resources)),
     positioned=True,
 )
+PLACED = Unit(
+    "placed",
+    NoConfig,
+    lambda config, resources: Placed(_obstacle(resources)),
+    positioned=True,
+)
 BUCKETED = Unit("bucketed", NoConfig, lambda config, resources: _bucketed)
 REFUSING = Unit("refusing", NoConfig, _refuse)
+GATE = Unit("gate", NoConfig, _gate("thorny"))
+LATE_GATE = Unit("late_gate", NoConfig, _gate("thorny behind dedup"))
 BROKEN = Unit("broken", NoConfig, _broken)

@@ -1,15 +1,26 @@
-"""`judge`: the trainer's commands, and the one that asks a running river."""
+"""`judge`: the trainer's commands, and those that ask a river."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.options import Out, topology_of
+from services.runtime import ConfigurationError, Emit, Read, Resources, configure, load_settings
+from services.runtime.topology import Topology
 from trainer.bert.commands import app
 
+if TYPE_CHECKING:
+    from contracts import Document
+    from services.scorer.calibrate import Row
+
 __all__ = ["app"]
+_NEXT = "to rank by it, start with CORPUSWORKS_UNITS__SCORER__CALIBRATION={path}"
 
 
 @app.command()
@@ -18,6 +29,120 @@ def refresh(
 ) -> None:
     """Switch a running river to the newest versions in its model folders, without a pause."""
     from services.local.run import refresh_judges
+    from services.scorer import ScorerConfig, chosen
 
+    config = configure("scorer", ScorerConfig, load_settings().units.get("scorer", {}))
     for model, version in refresh_judges(out).items():
         print(f"{model}: version {version}")
+        if model == config.model and not (ranks := chosen(config)).knows(f"{model}@{version}"):
+            print(
+                f"calibration {ranks.version} knows no score of version {version}: all that it judges is "
+                f"kept until `corpusworks judge calibrate --out {out} --to FILE` and a start with FILE",
+                file=sys.stderr,
+            )
+
+
+@app.command()
+def calibrate(
+    *,
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Documents to judge here; default: what the river has judged.")
+    ] = None,
+    out: Out = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File to write; without it the table is only shown.")
+    ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Take nothing over from the present calibration.")
+    ] = False,
+    least: Annotated[int, typer.Option("--least", min=2, help="Documents that a group needs.")] = 200,
+) -> None:
+    """Make the table by which scores become ranks from documents, and say what the present one keeps."""
+    from services.scorer import Calibration, Census, ScorerConfig, chosen
+
+    config = configure("scorer", ScorerConfig, load_settings().units.get("scorer", {}))
+    census = Census(config)
+    for document in _judged_here(paths) if paths else _judged_there(out):
+        census.add(document)
+    if not census.documents:
+        raise ConfigurationError(
+            "no document has a score: "
+            + ("look at what `corpusworks apply` says of them" if paths else "run some first")
+        )
+    present = Calibration.of({}) if anew else chosen(config)
+    made = census.calibration(present, least)
+    _show(census.rows(present, made))
+    print(
+        f"{census.documents} documents; calibration {made.version}, {len(made.groups)} groups",
+        file=sys.stderr,
+    )
+    if to is not None:
+        _write(to, made.data)
+        print(f"{to} written; {_NEXT.format(path=to.absolute())}", file=sys.stderr)
+
+
+def _judged_there(out: Path | None) -> Iterator[Document]:
+    from services.ledger import scored
+    from services.local.run import attached
+
+    with attached(out) as settings:
+        yield from scored(settings, topology_of(settings))
+
+
+def _judged_here(paths: Iterable[str]) -> Iterator[Document]:
+    """Through all units before the scorer, which adds nothing to a document that its rank would need."""
+    from services.ingest import SERVICE, IngestConfig
+    from services.ingest.walk import check
+    from services.runtime.apply import judged
+
+    check(list(paths))
+    settings = load_settings()
+    resources, topology = Resources(settings), topology_of(settings)
+    values = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
+    reader = SERVICE.build(configure("ingest", IngestConfig, values), resources)
+    read = (document for step in reader({}) if isinstance(step, Read) for document in step.documents)
+    for document, verdict in judged(_before("scorer", topology), read, resources, topology):
+        if isinstance(verdict, Emit):
+            yield document
+
+
+def _before(name: str, topology: Topology) -> list[str]:
+    """The units in a row that lead from a source to this one."""
+    names: list[str] = []
+    inputs = topology.service(name).inputs
+    while feeding := [each for each in topology.services.values() if each.output in inputs and each.inputs]:
+        names.insert(0, feeding[0].name)
+        inputs = feeding[0].inputs
+    return names
+
+
+def _show(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from services.ledger import is_off
+
+    table = Table("group", "source", "of its own", title_justify="left")
+    for heading in ("documents", "to be kept", "kept by the present table"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        off = " off" if is_off(row.documents, row.kept, row.target) else ""
+        table.add_row(
+            str(row.group),
+            row.group.source,
+            "yes" if row.own else "no",
+            str(row.documents),
+            f"{row.target:.1%}",
+            f"{row.kept:.1%}{off}",
+        )
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: a service may be starting with it."""
+    try:
+        made = path.with_name(f".{path.name}.{os.getpid()}")
+        made.write_bytes(data)
+        made.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"--to {path}: {error.strerror}") from error

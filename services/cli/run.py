@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from services.cli.exits import EXIT_WRONG
 from services.cli.options import RecipeFile, topology_of
 from services.mixer.recipe import Recipe
-from services.runtime import load_settings
+from services.runtime import configure, load_settings
 
 app = typer.Typer()
 
@@ -26,16 +27,17 @@ def run(
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
     from rich.console import Console
 
+    from services.local.forget import forget as forget_all
     from services.local.run import run as run_job
     from services.local.screen import show_report
 
     console = Console()
     job = _job(paths, out, recipe)  # a mistake in it must not cost what OUT holds
     if fresh:
-        _forget(out)
+        forget_all(out, job.topology)
     found = run_job(job, console)
     show_report(found, out, console)
-    if found["unaccounted"]:
+    if found["unaccounted"] or found["num_lost_sources"]:
         raise typer.Exit(EXIT_WRONG)
 
 
@@ -56,6 +58,7 @@ def up(
 def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     from services.ingest.walk import check
     from services.local.run import Job
+    from services.scorer import ScorerConfig, chosen, share_of
 
     check(paths)
     if recipe is not None:
@@ -66,19 +69,7 @@ def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     weights = Recipe.load(settings.recipe).phases[0].weights
     total = sum(weights.values())
     targets = {bucket: weight / total for bucket, weight in weights.items()}
-    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets)
-
-
-def _forget(out: Path) -> None:
-    """Remove what a river left in OUT, and nothing else."""
-    import shutil
-
-    from services.local.folder import FolderLock
-    from services.local.run import REPORT, STATE
-
-    if not (out / STATE).is_dir():
-        return
-    FolderLock(out / STATE).release()  # raises when it is in use
-    for name in (STATE, "parts", "bodies"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / REPORT).unlink(missing_ok=True)
+    scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
+    chosen(scorer)  # raises while nothing has been started
+    expected = partial(share_of, scorer.keep)
+    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets, expected)

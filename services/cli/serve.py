@@ -10,7 +10,7 @@ import typer
 from contracts import Document
 from services.cli.exits import EXIT_INTERRUPTED
 from services.cli.options import Units, topology_of
-from services.runtime import Resources, Settings, configure, load_settings
+from services.runtime import Reading, Resources, load_settings
 from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
@@ -36,19 +36,16 @@ def serve_(
     settings = load_settings()
     if workers > 1:
         raise typer.Exit(serve_replicas(units, workers, settings))
-    if "sink" in units:
-        settings = told_of_vocabulary(settings)
     serve(units, settings, topology_of(settings))
 
 
 @app.command()
 def topics() -> None:
-    """Make the topics of the river on the configured Kafka; those that are there stay as they are."""
-    from services.runtime.clients.admin import Admin
+    """Make the topics of the river on the configured Kafka; more lanes, new buckets are taken over."""
+    from services.runtime import agreement
 
     settings = load_settings()
-    with Admin(settings) as admin:
-        admin.create_topics(topology_of(settings).topics().values())
+    agreement.make(settings, topology_of(settings))
 
 
 @app.command("apply")
@@ -66,26 +63,13 @@ def apply_(units: Units) -> None:
         sys.stdout.write(line + "\n")
 
 
-def told_of_vocabulary(settings: Settings) -> Settings:
-    """What the sink has to know of the tokenizer's vocabulary; what the user set for the sink stands."""
-    from services.tokenizer import TokenizerConfig, Vocabulary
-
-    chosen = configure("tokenizer", TokenizerConfig, settings.units.get("tokenizer", {}))
-    known = Vocabulary.load(chosen.vocabulary, chosen.end_of_document)
-    sink = {
-        "tokenizer": known.digest,
-        "pad_token": known.end_of_document,
-        "dtype": "uint16" if known.size <= 1 << 16 else "int32",
-    }
-    sink |= settings.units.get("sink", {})
-    return settings.model_copy(update={"units": settings.units | {"sink": sink}})
-
-
 def _document_of(path: str, resources: Resources) -> Document:
     """The first document of a file, as ingest reads it. Raises ValueError when it cannot be read."""
     from services.ingest import SERVICE, IngestConfig
 
     for read in SERVICE.build(IngestConfig(paths=(path,)), resources)({}):
+        if isinstance(read, Reading):
+            continue
         for piece in read.unreadable:
             raise ValueError(piece.error)
         for document in read.documents:

@@ -10,12 +10,16 @@ from services.runtime import Resources, Unit
 def build(config: DedupConfig, resources: Resources) -> Deduplicator:
     """The judge, over Redis or over memory. The server is first asked for by the first batch."""
     from services.dedup.index import MemoryIndex
+    from services.dedup.marks import MemoryMarks, RedisMarks
 
     if config.index == "memory":
-        return Deduplicator(MemoryIndex(), config)
+        return Deduplicator(MemoryIndex(), MemoryMarks(config), config)
     from services.dedup.redis_index import RedisIndex
+    from services.dedup.server import Server
 
-    return Deduplicator(RedisIndex(resources.redis, config), config)
+    server = Server(resources.redis, config)
+    marks = RedisMarks(server, config, resources.topic_ids)
+    return Deduplicator(RedisIndex(server, config, marks.generation), marks, config)
 
 
 SERVICE = Unit(

@@ -29,16 +29,19 @@ class DedupConfig:
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
+    durable: a server without an append-only file is refused; false accepts that the index has to be
+        rebuilt whenever that server restarts.
     """
 
     index: Literal["redis", "memory"] = "redis"
     threshold: float = 0.8
     category_thresholds: Mapping[str, float] = field(default_factory=_category_thresholds)
-    bands: int = 14
+    bands: int = 12
     rows: int = 6
     shards: int = 1
     prefix: str = "dedup"
     sync_timeout_s: float = 5.0
+    durable: bool = True
 
     def __post_init__(self) -> None:
         for name, value in {"threshold": self.threshold, **self.category_thresholds}.items():

@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,38 +78,44 @@ def standing(document: Document) -> float:
 
 
 def position_token(document: Document) -> bytes:
-    """Where the document was read, as 6 bytes; zeros when that is not known."""
+    """Where the document was first read, as 6 bytes; zeros when that is not known."""
     if not document.HasField("position"):
         return bytes(6)
     place = document.position
-    name = f"{place.topic}\0{place.partition}\0{place.offset}".encode()
+    name = f"{place.topic_id}\0{place.partition}\0{place.offset}".encode()
     return xxhash.xxh3_64_digest(name)[:6]
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
+class Near(NamedTuple):
     """Another document, as the one in question sees it."""
 
     entry: Entry
     similarity: float  # estimated Jaccard, 0..1
     threshold: float  # of the pair: the higher of the two
+    margin: float = 0.0  # by which the estimate must pass it, since many others were tried as well
 
     @property
     def duplicate(self) -> bool:
         """Whether the two are near-duplicates."""
-        return self.similarity >= self.threshold
+        return self.similarity >= self.threshold + self.margin
+
+    @property
+    def spared(self) -> bool:
+        """Whether the margin alone keeps them apart."""
+        return self.similarity >= self.threshold and not self.duplicate
 
 
 def compare(entry: Entry, others: Sequence[Entry]) -> list[Near]:
     """Each of the others with its likeness to entry. Symmetric: near(a, b) is near(b, a)."""
     if not others:
         return []
-    alike = similarity(_row(entry.bits), _row(b"".join(other.bits for other in others)))
+    alike = similarity(bits_of([entry]), bits_of(others)).tolist()
     return [
-        Near(other, float(value), max(entry.threshold, other.threshold) / _STEPS)
+        Near(other, value, max(entry.threshold, other.threshold) / _STEPS)
         for other, value in zip(others, alike, strict=True)
     ]
 
 
-def _row(bits: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(bits, np.uint8).reshape(-1, BITS // 8)
+def bits_of(entries: Sequence[Entry]) -> npt.NDArray[np.uint8]:
+    """The bits of their sketches, (n, BITS / 8)."""
+    return np.frombuffer(b"".join(entry.bits for entry in entries), np.uint8).reshape(-1, BITS // 8)

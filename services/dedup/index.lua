@@ -1,35 +1,44 @@
 -- The index in Redis: one script, one operation a call, all arguments and answers packed binary.
 --
 -- KEYS[1]  base name of a table; all keys of a call begin with it and share its hash tag
--- ARGV[1]  operation   ARGV[2]  records of the operation, back to back
+-- KEYS[2]  where the generation of the index stands
+-- ARGV[1]  operation   ARGV[2]  records of the operation, back to back   ARGV[3]  generation
 --
 -- A table is a row of hashes that grows one hash at a time (linear hashing, Litwin 1980): with N of
--- them a field lives in number (a mod 2low), or that less low when it is not below N, where a is the
--- first four bytes of the field and low the greatest power of two up to N. N follows from the count
+-- them a record lives in number (a mod 2low), or that less low when it is not below N, where a is the
+-- first four bytes of its key and low the greatest power of two up to N. N follows from the count
 -- of fields alone. So a corpus of any size lies in hashes of LOAD fields on average and at most about
 -- 2 LOAD, which stay listpacks under the default limits (128 fields, values of 64 bytes): ten bytes of
--- overhead for a hundred, and no setting of the server to depend on.
+-- overhead for a hundred, and no setting of the server to depend on. There are never fewer than FEWEST
+-- hashes, so the number of a hash tells the first byte of a key, and the field goes without it.
 
-local LOAD = 32
-local CROWD = 56 -- bytes of uids in one band's field; a band with more members moves to a string
+local LOAD, FEWEST = 44, 256
+-- A band's field holds the uids of its members, 8 bytes each, and these are the FOUNDERS that never leave
+-- it. Later ones are kept beside it, with their order: the best BEST of them.
+local FOUNDERS, BEST = 7 * 8, 9 * 16
 
-local base = KEYS[1]
-local unpack_words = struct.unpack
-local count = tonumber(redis.call('GET', base .. 'n') or 0)
-local buckets = math.floor(count / LOAD) + 1
-local low = 1
-while low * 2 <= buckets do low = low * 2 end
-
-local function bucket(field)
-  local at = unpack_words('<I4', field) % (low * 2)
-  if at >= buckets then at = at - low end
-  return base .. at
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then
+  return redis.error_reply('GENERATION the index is another one, or gone')
 end
 
--- Fields of one hash share the bits below that of low, which now tells who moves to the new hash.
+local base = KEYS[1]
+local read, write, sub = struct.unpack, struct.pack, string.sub
+local count = tonumber(redis.call('GET', base .. 'n') or 0)
+local buckets = math.max(math.floor(count / LOAD) + 1, FEWEST)
+local low = FEWEST
+while low * 2 <= buckets do low = low * 2 end
+
+-- The hash that a key lives in, and its field there.
+local function place(key)
+  local at = read('<I4', key) % (low * 2)
+  if at >= buckets then at = at - low end
+  return base .. at, sub(key, 2)
+end
+
+-- Keys of one hash share the bits below that of low, which now tells who moves to the new hash.
 local function split()
   local from, to, moved, gone = base .. (buckets - low), base .. buckets, {}, {}
-  local bit, byte = low, 1
+  local bit, byte = low / 256, 1 -- fields lack the first byte
   while bit > 128 do bit, byte = bit / 256, byte + 1 end
   local all = redis.call('HGETALL', from)
   for i = 1, #all, 2 do
@@ -51,14 +60,34 @@ end
 
 local function grew()
   count = count + 1
-  if count % LOAD == 0 then split() end
+  if count % LOAD == 0 and count >= LOAD * FEWEST then split() end
 end
 
--- Members are 8-byte uids back to back. False where the uid is not among them.
-local function member(members, uid)
-  local at = string.find(members, uid, 1, true)
-  while at and at % 8 ~= 1 do at = string.find(members, uid, at + 1, true) end
+-- Whether a uid is in a list of items of this size, of which it is the last 8 bytes.
+local function member(list, uid, size)
+  local at = string.find(list, uid, 1, true)
+  while at and (at + 7) % size ~= 0 do at = string.find(list, uid, at + 1, true) end
   return at
+end
+
+-- order 16 -> a is greater than b. As numbers: Lua compares strings by the locale.
+local function greater(a, b)
+  local a1, a2, a3, a4 = read('>I4I4I4I4', a)
+  local b1, b2, b3, b4 = read('>I4I4I4I4', b)
+  if a1 ~= b1 then return a1 > b1 end
+  if a2 ~= b2 then return a2 > b2 end
+  if a3 ~= b3 then return a3 > b3 end
+  return a4 > b4
+end
+
+-- The best first. An order is put where it belongs; the last one may have to go for it.
+local function entered(best, order)
+  local first, last = 0, #best / 16 -- it belongs before one of these, or at the end
+  while first < last do
+    local middle = math.floor((first + last) / 2)
+    if greater(order, sub(best, middle * 16 + 1, middle * 16 + 16)) then last = middle else first = middle + 1 end
+  end
+  return sub(sub(best, 1, first * 16) .. order .. sub(best, first * 16 + 1), 1, BEST)
 end
 
 local operations = {}
@@ -67,12 +96,11 @@ local operations = {}
 function operations.put(records)
   local answer = {}
   for i = 0, #records / 71 - 1 do
-    local uid = string.sub(records, i * 71 + 1, i * 71 + 8)
-    local key = bucket(uid)
-    if redis.call('HSETNX', key, uid, string.sub(records, i * 71 + 9, i * 71 + 71)) == 1 then
+    local key, field = place(sub(records, i * 71 + 1, i * 71 + 8))
+    if redis.call('HSETNX', key, field, sub(records, i * 71 + 9, i * 71 + 71)) == 1 then
       grew()
     else
-      answer[#answer + 1] = struct.pack('<I4', i) .. redis.call('HGET', key, uid)
+      answer[#answer + 1] = write('<I4', i) .. redis.call('HGET', key, field)
     end
   end
   return table.concat(answer)
@@ -82,46 +110,46 @@ end
 function operations.fetch(records)
   local answer = {}
   for i = 1, #records, 8 do
-    local uid = string.sub(records, i, i + 7)
-    local entry = redis.call('HGET', bucket(uid), uid)
+    local uid = sub(records, i, i + 7)
+    local entry = redis.call('HGET', place(uid))
     if entry then answer[#answer + 1] = uid .. entry end
   end
   return table.concat(answer)
 end
 
--- uid 8, killer 8 -> killer 8 that stands, for each. The field is the uid and a "d".
+-- uid 8, killer 8, whether it went on 1 -> killer 8, flag 1 that stand, for each. The key is the uid and a "d".
 function operations.bury(records)
   local answer = {}
-  for i = 1, #records, 16 do
-    local field = string.sub(records, i, i + 7) .. 'd'
-    local killer = string.sub(records, i + 8, i + 15)
-    local key = bucket(field)
-    if redis.call('HSETNX', key, field, killer) == 1 then
+  for i = 1, #records, 17 do
+    local key, field = place(sub(records, i, i + 7) .. 'd')
+    local death = sub(records, i + 8, i + 16)
+    if redis.call('HSETNX', key, field, death) == 1 then
       grew()
     else
-      killer = redis.call('HGET', key, field)
+      death = redis.call('HGET', key, field)
     end
-    answer[#answer + 1] = killer
+    answer[#answer + 1] = death
   end
   return table.concat(answer)
 end
 
--- order 16 -> a is greater than b. As numbers: Lua compares strings by the locale.
-local function greater(a, b)
-  local one, other = {unpack_words('>I4I4I4I4', a)}, {unpack_words('>I4I4I4I4', b)}
-  for i = 1, 4 do
-    if one[i] ~= other[i] then return one[i] > other[i] end
+-- uid 8 -> (uid 8, killer 8, flag 1) for each that is buried
+function operations.deaths(records)
+  local answer = {}
+  for i = 1, #records, 8 do
+    local uid = sub(records, i, i + 7)
+    local death = redis.call('HGET', place(uid .. 'd'))
+    if death then answer[#answer + 1] = uid .. death end
   end
-  return false
+  return table.concat(answer)
 end
 
 -- key 8, order 16 -> (number u32, order 16) for each that is held by a greater order
 function operations.hold(records)
   local answer = {}
   for i = 0, #records / 24 - 1 do
-    local field = string.sub(records, i * 24 + 1, i * 24 + 8)
-    local order = string.sub(records, i * 24 + 9, i * 24 + 24)
-    local key = bucket(field)
+    local key, field = place(sub(records, i * 24 + 1, i * 24 + 8))
+    local order = sub(records, i * 24 + 9, i * 24 + 24)
     if redis.call('HSETNX', key, field, order) == 1 then
       grew()
     else
@@ -129,45 +157,71 @@ function operations.hold(records)
       if greater(order, held) then
         redis.call('HSET', key, field, order)
       elseif held ~= order then
-        answer[#answer + 1] = struct.pack('<I4', i) .. held
+        answer[#answer + 1] = write('<I4', i) .. held
       end
     end
   end
   return table.concat(answer)
 end
 
--- number u32, uid 8, key 4 -> (number u32, length u32, uids) for each key that had others
+-- number u32, order 16, key 6 -> (number u32, how many came later u32, length u32, members) for each key that
+-- had others: as they were before, the founders' uids, then the best orders of later ones
 function operations.link(records)
   local answer = {}
-  for i = 1, #records, 16 do
-    local uid, field = string.sub(records, i + 4, i + 11), string.sub(records, i + 12, i + 15)
-    local key = bucket(field)
+  for i = 1, #records, 26 do
+    local uid, order = sub(records, i + 12, i + 19), sub(records, i + 4, i + 19)
+    local key, field = place(sub(records, i + 20, i + 25))
     if redis.call('HSETNX', key, field, uid) == 1 then
       grew()
     else
-      local members = redis.call('HGET', key, field)
-      local crowd = base .. 'c' .. field
-      local crowded = #members < 8
-      if crowded then members = redis.call('GET', crowd) end
-      if not member(members, uid) then
-        if crowded then
-          redis.call('APPEND', crowd, uid)
-        elseif #members < CROWD then
-          redis.call('HSET', key, field, members .. uid)
-        else
-          redis.call('SET', crowd, members .. uid)
-          redis.call('HSET', key, field, '+')
+      local founders, later, best = redis.call('HGET', key, field), 0, ''
+      if #founders < FOUNDERS then
+        if not member(founders, uid, 8) then redis.call('HSET', key, field, founders .. uid) end
+      else
+        local name = base .. 'c' .. sub(records, i + 20, i + 25)
+        local crowd = redis.call('GET', name)
+        if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
+        if not member(founders, uid, 8) and not member(best, uid, 16) then
+          if #best < BEST or greater(order, sub(best, -16)) then
+            redis.call('SET', name, write('<I4', later + 1) .. entered(best, order))
+          else
+            redis.call('SETRANGE', name, 0, write('<I4', later + 1))
+          end
         end
       end
-      if members ~= uid then
-        answer[#answer + 1] = string.sub(records, i, i + 3) .. struct.pack('<I4', #members) .. members
+      if founders ~= uid then
+        answer[#answer + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #founders + #best) .. founders .. best
       end
     end
   end
   return table.concat(answer)
 end
 
+-- uid 8, page SIZE -> page that stands, for each that had one. KEYS[1] .. uid is its key.
+function operations.page(records)
+  local size, answer = tonumber(sub(records, 1, 4)), {}
+  for i = 5, #records, size + 8 do
+    local name, page = base .. sub(records, i, i + 7), sub(records, i + 8, i + size + 7)
+    if redis.call('SETNX', name, page) == 0 then
+      answer[#answer + 1] = sub(records, i, i + 7) .. redis.call('GET', name)
+    end
+  end
+  return table.concat(answer)
+end
+
+-- uid 8 -> (uid 8, page SIZE) for each that is there
+function operations.pages(records)
+  local answer = {}
+  for i = 1, #records, 8 do
+    local uid = sub(records, i, i + 7)
+    local page = redis.call('GET', base .. uid)
+    if page then answer[#answer + 1] = uid .. page end
+  end
+  return table.concat(answer)
+end
+
+local reads = {fetch = true, deaths = true, pages = true}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
-if ARGV[1] ~= 'fetch' then redis.call('SET', base .. 'n', count) end
+if not reads[ARGV[1]] then redis.call('SET', base .. 'n', count) end
 return answer

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
 
 from services.dedup.entry import Entry, Order
+from services.dedup.page import Page
+from services.dedup.sketch import Words
 
-Place = tuple[str, int]  # topic, partition
+# A band keeps its first FOUNDERS for ever, and of those that come later the BEST best. Whoever comes where
+# the founders are complete stands in a crowd, and can be found by further keys of its own (page.py).
+FOUNDERS, BEST = 7, 9
+
+Table = Literal["bands", "rare"]
+
+
+class Met(NamedTuple):
+    """What a document found in its bands.
+
+    uids: the others that they keep. quiet: of these, those in a band in which the founders are incomplete.
+    most: of others in one band, those that it no longer keeps included. missed: others that its bands no
+    longer keep, summed over them; about, since who comes again counts again.
+    """
+
+    uids: set[int]
+    quiet: set[int]
+    most: int
+    missed: int
+
+
+class Death(NamedTuple):
+    """Why a document is no survivor. went_on: it had passed before, so its killer retracts it."""
+
+    killer: int
+    went_on: bool
 
 
 class Index(Protocol):
@@ -27,26 +53,44 @@ class Index(Protocol):
     def hold(self, keys: Sequence[int], orders: Sequence[Order]) -> list[Order]:
         """The best document so far with this exact text, the one in question included."""
 
-    def link(self, uids: Sequence[int], bands: npt.NDArray[np.uint32]) -> list[set[int]]:
-        """Enter each document into its bands (n, bands); the others that are in one of them."""
+    def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
+        """Enter each document under its keys (n, keys), of which 0 is none; whom it met there."""
 
     def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
         """The entries of these documents, as far as they are there."""
 
-    def bury(self, deaths: Sequence[tuple[int, int]]) -> list[int]:
-        """(document, killer) in: the first killer of each document stands, and is returned."""
+    def open_pages(self, pages: Mapping[int, Page]) -> dict[int, Page]:
+        """Store what is new; the page that stands of each of them."""
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
-        """Everything below these offsets is done with; an offset never goes back."""
+    def fetch_pages(self, uids: Collection[int]) -> dict[int, Page]:
+        """The pages of these documents, as far as they have one."""
 
-    def committed(self, place: Place) -> int:
-        """The offset below which everything is done with; 0 when none is known."""
+    def bury(self, deaths: Sequence[tuple[int, Death]]) -> list[Death]:
+        """The first death of each document stands, and is returned."""
 
-    def sync(self) -> None:
-        """Return when what was written survives a crash of the server, where it can promise that."""
+    def deaths(self, uids: Collection[int]) -> dict[int, Death]:
+        """The deaths of these documents, as far as they are buried."""
 
     def close(self) -> None:
         """Let go of the server."""
+
+
+@dataclass(slots=True)
+class _Band:
+    founders: list[int] = field(default_factory=list)
+    best: list[Order] = field(default_factory=list)  # the best last
+    later: int = 0
+
+    def enter(self, order: Order) -> None:
+        uid = order[2]
+        if uid in self.founders or order in self.best:
+            return
+        if len(self.founders) < FOUNDERS:
+            self.founders.append(uid)
+            return
+        self.later += 1
+        bisect.insort(self.best, order)
+        del self.best[:-BEST]
 
 
 class MemoryIndex:
@@ -55,9 +99,9 @@ class MemoryIndex:
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
         self._holders: dict[int, Order] = {}
-        self._bands: dict[int, list[int]] = {}
-        self._killers: dict[int, int] = {}
-        self._committed: dict[Place, int] = {}
+        self._bands: dict[tuple[Table, int], _Band] = {}
+        self._pages: dict[int, Page] = {}
+        self._deaths: dict[int, Death] = {}
 
     def put(self, entries: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
@@ -75,38 +119,48 @@ class MemoryIndex:
             best.append(self._holders[key])
         return best
 
-    def link(self, uids: Sequence[int], bands: npt.NDArray[np.uint32]) -> list[set[int]]:
+    def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
         """As Index."""
-        met = []
-        for uid, keys in zip(uids, bands.tolist(), strict=True):
-            others: set[int] = set()
-            for key in keys:
-                members = self._bands.setdefault(key, [])
-                others.update(members)
-                if uid not in members:
-                    members.append(uid)
-            met.append(others - {uid})
-        return met
+        return [
+            self._enter(order, [(table, key) for key in row if key])
+            for order, row in zip(orders, keys.tolist(), strict=True)
+        ]
+
+    def _enter(self, order: Order, names: Sequence[tuple[Table, int]]) -> Met:
+        uids: set[int] = set()
+        quiet: set[int] = set()
+        most = missed = 0
+        for name in names:
+            band = self._bands.setdefault(name, _Band())
+            kept = {*band.founders, *(each[2] for each in band.best)} - {order[2]}
+            away = band.later - len(band.best)
+            uids |= kept
+            if len(kept) < FOUNDERS:
+                quiet |= kept
+            most = max(most, len(kept) + away)
+            missed += away
+            band.enter(order)
+        return Met(uids, quiet, most, missed)
 
     def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
         """As Index."""
         return {uid: self._entries[uid] for uid in uids if uid in self._entries}
 
-    def bury(self, deaths: Sequence[tuple[int, int]]) -> list[int]:
+    def open_pages(self, pages: Mapping[int, Page]) -> dict[int, Page]:
         """As Index."""
-        return [self._killers.setdefault(uid, killer) for uid, killer in deaths]
+        return {uid: self._pages.setdefault(uid, page) for uid, page in pages.items()}
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
+    def fetch_pages(self, uids: Collection[int]) -> dict[int, Page]:
         """As Index."""
-        for place, offset in offsets.items():
-            self._committed[place] = max(offset, self.committed(place))
+        return {uid: self._pages[uid] for uid in uids if uid in self._pages}
 
-    def committed(self, place: Place) -> int:
+    def bury(self, deaths: Sequence[tuple[int, Death]]) -> list[Death]:
         """As Index."""
-        return self._committed.get(place, 0)
+        return [self._deaths.setdefault(uid, death) for uid, death in deaths]
 
-    def sync(self) -> None:
-        """Memory promises nothing."""
+    def deaths(self, uids: Collection[int]) -> dict[int, Death]:
+        """As Index."""
+        return {uid: self._deaths[uid] for uid in uids if uid in self._deaths}
 
     def close(self) -> None:
         """Nothing to let go of."""

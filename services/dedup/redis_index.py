@@ -1,63 +1,75 @@
-"""The index in Redis or Valkey, shared by all replicas: about 350 bytes a document.
+"""The index in Redis or Valkey, shared by all replicas: some 300 bytes a document, and 48 of its sketch.
 
-Three tables (documents, exact texts, bands) in each shard, see index.lua. A step is one pipeline with
-one script call for each shard and chunk; a chunk keeps the server busy for at most some 10 ms, so
-that other clients are not held up. All writes and the final WAITAOF go over one connection, since
-the server waits for what the asking connection wrote.
+Five tables (documents, exact texts, bands, rare keys, pages) in each shard, see index.lua. A step is one
+pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for
+at most some 10 ms, so that other clients are not held up. Each call names the generation of the index, so
+that a server which was emptied is noticed and not filled again.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from services.dedup import entry as entries
+from services.dedup import page as pages
 from services.dedup.config import DedupConfig
-from services.dedup.entry import SIZE, Entry, Order
-from services.dedup.index import Place
-from services.runtime import ConfigurationError, DependencyDown
+from services.dedup.entry import Entry, Order
+from services.dedup.index import FOUNDERS, Death, Met, Table
+from services.dedup.marks import gone
+from services.dedup.page import Page
+from services.dedup.server import Server, key
+from services.dedup.sketch import Words
 
 if TYPE_CHECKING:
     import redis
 
-_FORMAT = 1  # of the index; raised when an older index can no longer be read
+_T = TypeVar("_T")
+
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
-_CACHE = 50_000  # entries, and killers, remembered by this process; they never change
-_LINK = np.dtype([("number", "<u4"), ("uid", "<u8"), ("key", "<u4")])
+_CACHE = 50_000  # entries, and deaths, remembered by this process; they never change
+_PAGES = 4_000  # likewise: the best of a crowd and its founders are met again and again
 _ORDER = struct.Struct(">fIQ")  # positive floats sort as their bits do
 _NUMBER = struct.Struct("<I")
 _UID = struct.Struct("<Q")
+_DEATH = struct.Struct("<Q?")
+_FOUND = struct.Struct("<III")  # number, how many came later, length
+_LINK = np.dtype([("number", "<u4"), ("order", f"V{_ORDER.size}"), ("key", "u1", pages.KEY_BYTES)])
 
 
 class RedisIndex:
-    """Connects on first use. Raises DependencyDown from each step, ConfigurationError from the first."""
+    """Connects on first use. Raises DependencyDown, ConfigurationError when the index has forgotten.
 
-    def __init__(self, client: redis.Redis, config: DedupConfig) -> None:
-        self._client = client
+    generation: asked at each call for that of the index, see Marks.
+    """
+
+    def __init__(self, server: Server, config: DedupConfig, generation: Callable[[], bytes]) -> None:
+        self._server = server
         self._config = config
-        self._connection: redis.Redis | None = None
+        self._generation = generation
         self._sha = ""
-        self._durable = True
         self._source = Path(__file__).with_name("index.lua").read_text()
         self._entries: dict[int, Entry] = {}
-        self._killers: dict[int, int] = {}
+        self._pages: dict[int, Page] = {}
+        self._deaths: dict[int, Death] = {}
+        server.when_opened(self._examine)
 
-    def put(self, entries: Sequence[Entry]) -> list[Entry | None]:
+    def put(self, entries_: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
-        known: list[Entry | None] = [None] * len(entries)
-        records = [_UID.pack(entry.uid) + entry.pack() for entry in entries]
-        size = _NUMBER.size + SIZE
-        for numbers, answer in self._call("put", "documents", [e.uid for e in entries], records):
+        known: list[Entry | None] = [None] * len(entries_)
+        records = [_UID.pack(entry.uid) + entry.pack() for entry in entries_]
+        size = _NUMBER.size + entries.SIZE
+        for numbers, answer in self._call("put", "documents", [e.uid for e in entries_], records):
             for at in range(0, len(answer), size):
                 number = numbers[_NUMBER.unpack_from(answer, at)[0]]
-                known[number] = Entry.unpack(entries[number].uid, answer[at + _NUMBER.size : at + size])
-        for entry, old in zip(entries, known, strict=True):
-            self._remember(old or entry)
+                known[number] = Entry.unpack(entries_[number].uid, answer[at + _NUMBER.size : at + size])
+        for entry, old in zip(entries_, known, strict=True):
+            _remember(self._entries, entry.uid, old or entry, _CACHE)
         return known
 
     def hold(self, keys: Sequence[int], orders: Sequence[Order]) -> list[Order]:
@@ -71,187 +83,196 @@ class RedisIndex:
                 best[numbers[_NUMBER.unpack_from(answer, at)[0]]] = (rank, seniority, uid)
         return best
 
-    def link(self, uids: Sequence[int], bands: npt.NDArray[np.uint32]) -> list[set[int]]:
+    def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
         """As Index."""
-        met: list[set[int]] = [set() for _ in uids]
-        links = np.empty(bands.shape, _LINK)
-        links["number"] = np.arange(len(uids))[:, None]
-        links["uid"] = np.array(uids, np.uint64)[:, None]
-        links["key"] = bands
-        flat = links.reshape(-1)
-        shard = (flat["key"].astype(np.uint64) * np.uint64(self._config.shards)) >> np.uint64(32)
+        found: list[list[tuple[int, bytes]]] = [[] for _ in orders]
+        flat = _links(orders, keys)
+        shard = (_high_bits(flat["key"]) * np.uint64(self._config.shards)) >> np.uint64(32)
         calls = [
             (index, part[at : at + _CHUNK].tobytes())
             for index in range(self._config.shards)
             for part in [flat[shard == index]]
             for at in range(0, len(part), _CHUNK)
         ]
-        for answer in self._run("link", "bands", calls):
+        for answer in self._run("link", table, calls):
             at = 0
             while at < len(answer):
-                number, length = struct.unpack_from("<II", answer, at)
-                met[number].update(np.frombuffer(answer, "<u8", length // 8, at + 8).tolist())
-                at += 8 + length
-        for uid, others in zip(uids, met, strict=True):
-            others.discard(uid)
-        return met
+                number, later, length = _FOUND.unpack_from(answer, at)
+                at += _FOUND.size + length
+                found[number].append((later, answer[at - length : at]))
+        return [_met(order[2], bands) for order, bands in zip(orders, found, strict=True)]
 
     def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
         """As Index."""
-        found = {uid: self._entries[uid] for uid in uids if uid in self._entries}
-        missing = [uid for uid in uids if uid not in found]
-        records = [_UID.pack(uid) for uid in missing]
-        for _, answer in self._call("fetch", "documents", missing, records):
-            for at in range(0, len(answer), _UID.size + SIZE):
-                uid = _UID.unpack_from(answer, at)[0]
-                found[uid] = Entry.unpack(uid, answer[at + _UID.size : at + _UID.size + SIZE])
-                self._remember(found[uid])
+        found, missing = _recall(self._entries, uids)
+        for uid, value in self._look_up("fetch", "documents", missing, entries.SIZE):
+            found[uid] = Entry.unpack(uid, value)
+            _remember(self._entries, uid, found[uid], _CACHE)
         return found
 
-    def bury(self, deaths: Sequence[tuple[int, int]]) -> list[int]:
+    def open_pages(self, pages_: Mapping[int, Page]) -> dict[int, Page]:
         """As Index."""
-        if len(self._killers) >= _CACHE:
-            self._killers.clear()
-        asked = [(uid, killer) for uid, killer in deaths if uid not in self._killers]
-        records = [_UID.pack(uid) + _UID.pack(killer) for uid, killer in asked]
-        for numbers, answer in self._call("bury", "documents", [uid for uid, _ in asked], records):
-            for number, (killer,) in zip(numbers, _UID.iter_unpack(answer), strict=True):
-                self._killers[asked[number][0]] = killer
-        return [self._killers[uid] for uid, _ in deaths]
+        standing = dict(pages_)
+        records = [_UID.pack(uid) + page.pack() for uid, page in pages_.items()]
+        size = _UID.size + pages.SIZE
+        head = f"{pages.SIZE:04d}".encode()
+        for _, answer in self._call("page", "pages", list(pages_), records, head):
+            for at in range(0, len(answer), size):
+                standing[_UID.unpack_from(answer, at)[0]] = Page.unpack(answer[at + _UID.size : at + size])
+        for uid, page in standing.items():
+            _remember(self._pages, uid, page, _PAGES)
+        return standing
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
+    def fetch_pages(self, uids: Collection[int]) -> dict[int, Page]:
         """As Index."""
-        later = [f"{topic}:{partition}" for topic, partition in offsets]
-        if later:
-            with self._connected() as connection:
-                connection.eval(_COMMIT, 1, self._key(0, "committed"), *_pairs(later, offsets.values()))
+        found, missing = _recall(self._pages, uids)
+        for uid, value in self._look_up("pages", "pages", missing, pages.SIZE):
+            found[uid] = Page.unpack(value)
+            _remember(self._pages, uid, found[uid], _PAGES)
+        return found
 
-    def committed(self, place: Place) -> int:
+    def bury(self, deaths: Sequence[tuple[int, Death]]) -> list[Death]:
         """As Index."""
-        with self._connected() as connection:
-            offset: Any = connection.hget(self._key(0, "committed"), f"{place[0]}:{place[1]}")
-        return int(offset or 0)
+        standing = [self._deaths.get(uid) for uid, _ in deaths]
+        asked = [number for number, death in enumerate(standing) if death is None]
+        uids = [deaths[number][0] for number in asked]
+        records = [_UID.pack(deaths[number][0]) + _DEATH.pack(*deaths[number][1]) for number in asked]
+        for numbers, answer in self._call("bury", "documents", uids, records):
+            for number, death in zip(numbers, _DEATH.iter_unpack(answer), strict=True):
+                standing[asked[number]] = Death(*death)
+                _remember(self._deaths, uids[number], Death(*death), _CACHE)
+        return [death for death in standing if death is not None]
 
-    def sync(self) -> None:
-        """As Index: WAITAOF where the server knows it (Valkey, Redis 7.2) and keeps such a file.
-
-        With `appendfsync everysec`, Redis 7.4 and Valkey to 9.1 at least answer when the file is written
-        but not yet on disk (redis/redis#13793): that outlives the process, a power cut only `always`.
-        """
-        wait_ms = int(self._config.sync_timeout_s * 1000)
-        with self._connected() as connection:
-            answer = connection.waitaof(1, 0, wait_ms) if self._durable else [1]
-        if int(answer[0]) < 1:
-            raise DependencyDown("redis", f"append-only file not on disk after {wait_ms} ms")
+    def deaths(self, uids: Collection[int]) -> dict[int, Death]:
+        """As Index."""
+        found, missing = _recall(self._deaths, uids)
+        for uid, value in self._look_up("deaths", "documents", missing, _DEATH.size):
+            found[uid] = Death(*_DEATH.unpack(value))
+            _remember(self._deaths, uid, found[uid], _CACHE)
+        return found
 
     def close(self) -> None:
         """As Index."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._server.close()
+
+    def _look_up(
+        self, operation: str, table: str, uids: Sequence[int], size: int
+    ) -> Iterator[tuple[int, bytes]]:
+        """(uid, value of that size) of those that are there."""
+        for _, answer in self._call(operation, table, uids, [_UID.pack(uid) for uid in uids]):
+            for at in range(0, len(answer), _UID.size + size):
+                yield _UID.unpack_from(answer, at)[0], answer[at + _UID.size : at + _UID.size + size]
 
     def _call(
-        self, operation: str, table: str, keys: Sequence[int], records: Sequence[bytes]
+        self, operation: str, table: str, keys: Sequence[int], records: Sequence[bytes], head: bytes = b""
     ) -> Iterator[tuple[Sequence[int], bytes]]:
         """Run an operation over records, each in the shard of its key; (their numbers, the answer)."""
         shards: list[list[int]] = [[] for _ in range(self._config.shards)]
-        for number, key in enumerate(keys):
+        for number, word in enumerate(keys):
             # by the high bits, since the low ones choose the hash within a table
-            shards[(key >> 32) * self._config.shards >> 32].append(number)
+            shards[(word >> 32) * self._config.shards >> 32].append(number)
         chunks = [
             (index, numbers[at : at + _CHUNK])
             for index, numbers in enumerate(shards)
             for at in range(0, len(numbers), _CHUNK)
         ]
-        calls = [(index, b"".join(records[number] for number in numbers)) for index, numbers in chunks]
+        calls = [(index, head + b"".join(records[number] for number in numbers)) for index, numbers in chunks]
         answers = self._run(operation, table, calls)
         return zip([numbers for _, numbers in chunks], answers, strict=True)
 
     def _run(self, operation: str, table: str, calls: Sequence[tuple[int, bytes]]) -> list[bytes]:
-        """One pipeline. A server that lost its scripts gets them again, which nothing has preceded."""
+        """The answers to calls, by (shard, records). A server that lost its scripts gets them again."""
         import redis
 
         if not calls:
             return []
-        with self._connected() as connection:
+        with self._server.connected() as shards:
             try:
-                return self._pipeline(connection, operation, table, calls)
+                return self._pipelines(shards, operation, table, calls)
             except redis.exceptions.NoScriptError:
-                self._sha = str(connection.script_load(self._source))
-                return self._pipeline(connection, operation, table, calls)
+                self._load(shards)
+                return self._pipelines(shards, operation, table, calls)
+            except redis.exceptions.ResponseError as error:
+                if "GENERATION" in str(error):
+                    raise gone(self._config) from error
+                raise
 
-    def _pipeline(
-        self, connection: redis.Redis, operation: str, table: str, calls: Sequence[tuple[int, bytes]]
+    def _pipelines(
+        self, shards: Sequence[redis.Redis], operation: str, table: str, calls: Sequence[tuple[int, bytes]]
     ) -> list[bytes]:
-        pipeline = connection.pipeline(transaction=False)
-        for shard, records in calls:
-            pipeline.evalsha(self._sha, 1, self._key(shard, table), operation, records)
-        return pipeline.execute()
+        """One for each server."""
+        answers: dict[int, bytes] = {}
+        for connection in _servers(shards):
+            numbers = [number for number, (shard, _) in enumerate(calls) if shards[shard] is connection]
+            pipeline = connection.pipeline(transaction=False)
+            for number in numbers:
+                shard, records = calls[number]
+                names = [key(self._config, shard, table), key(self._config, shard, "generation")]
+                pipeline.evalsha(self._sha, 2, *names, operation, records, self._generation())
+            answers |= zip(numbers, pipeline.execute(), strict=True)
+        return [answers[number] for number in range(len(calls))]
 
-    @contextmanager
-    def _connected(self) -> Iterator[redis.Redis]:
-        """The one connection, opened and examined on first use; every trouble becomes DependencyDown."""
-        import redis
+    def _examine(self, shards: Sequence[redis.Redis]) -> None:
+        """Each new connection: the server may have come back without what was written last."""
+        self._entries.clear()
+        self._pages.clear()
+        self._deaths.clear()
+        self._load(shards)
 
-        try:
-            if self._connection is None:
-                self._connection = self._open()
-            yield self._connection
-        except (redis.RedisError, OSError) as error:
-            self._entries.clear()  # the server may come back without what was written last
-            self._killers.clear()
-            self.close()  # and otherwise set up
-            raise DependencyDown("redis", error) from error
-
-    def _open(self) -> redis.Redis:
-        connection: redis.Redis = self._client.client()  # type: ignore[no-untyped-call]
-        self._sha = str(connection.script_load(self._source))
-        self._examine(connection)
-        return connection
-
-    def _examine(self, connection: redis.Redis) -> None:
-        """Refuse a server that would forget, or an index that was laid out otherwise."""
-        import redis
-
-        memory: Any = connection.info("memory")
-        if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
-            raise ConfigurationError(
-                f"redis evicts keys ({memory['maxmemory_policy']}), so dedup would forget documents: "
-                "set maxmemory-policy noeviction"
-            )
-        config = self._config
-        layout = f"{_FORMAT} bands={config.bands} rows={config.rows} shards={config.shards}"
-        connection.setnx(self._key(0, "layout"), layout)
-        stands: Any = connection.get(self._key(0, "layout"))
-        if stands.decode() != layout:
-            raise ConfigurationError(
-                f"the dedup index {config.prefix} was made with {stands.decode()} and the settings say "
-                f"{layout}: set them back, or choose another units.dedup.prefix for a new index"
-            )
-        try:
-            connection.waitaof(0, 0, 1)
-            persistence: Any = connection.info("persistence")
-            self._durable = bool(persistence.get("aof_enabled"))
-        except redis.ResponseError:
-            self._durable = False
-
-    def _key(self, shard: int, name: str) -> str:
-        return f"{self._config.prefix}{{{shard}}}:{name}:"
-
-    def _remember(self, entry: Entry) -> None:
-        if len(self._entries) >= _CACHE:
-            self._entries.clear()
-        self._entries[entry.uid] = entry
+    def _load(self, shards: Sequence[redis.Redis]) -> None:
+        for connection in _servers(shards):
+            self._sha = str(connection.script_load(self._source))
 
 
-# Pairs (place, offset): each offset only ever grows.
-_COMMIT = """
-for i = 1, #ARGV, 2 do
-  local stands = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or -1)
-  if tonumber(ARGV[i + 1]) > stands then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-end
-"""
+def _servers(shards: Sequence[redis.Redis]) -> list[redis.Redis]:
+    return list({id(connection): connection for connection in shards}.values())
 
 
-def _pairs(names: Sequence[str], offsets: Collection[int]) -> list[str]:
-    return [text for name, offset in zip(names, offsets, strict=True) for text in (name, str(offset))]
+def _recall(cache: Mapping[int, _T], uids: Collection[int]) -> tuple[dict[int, _T], list[int]]:
+    found = {uid: cache[uid] for uid in uids if uid in cache}
+    return found, [uid for uid in uids if uid not in found]
+
+
+def _remember(cache: dict[int, _T], uid: int, value: _T, most: int) -> None:
+    if len(cache) >= most:
+        cache.clear()
+    cache[uid] = value
+
+
+def _links(orders: Sequence[Order], keys: Words) -> npt.NDArray[np.void]:
+    """A record for each key that is none of 0."""
+    links = np.empty(keys.shape, _LINK)
+    links["number"] = np.arange(len(orders))[:, None]
+    links["order"] = np.frombuffer(b"".join(_ORDER.pack(*order) for order in orders), links.dtype["order"])[
+        :, None
+    ]
+    words = np.ascontiguousarray(keys, "<u8").view(np.uint8).reshape(*keys.shape, 8)
+    links["key"] = words[..., : pages.KEY_BYTES]
+    return links[keys > 0]
+
+
+def _high_bits(keys: npt.NDArray[np.uint8]) -> Words:
+    """The upper 32 bits of keys."""
+    return np.ascontiguousarray(keys[:, -4:]).view("<u4").reshape(-1).astype(np.uint64)
+
+
+def _met(uid: int, bands: Sequence[tuple[int, bytes]]) -> Met:
+    """From (how many came later, members) of each band that had others."""
+    uids: set[int] = set()
+    quiet: set[int] = set()
+    most = missed = 0
+    for later, members in bands:
+        if len(members) <= FOUNDERS * _UID.size:
+            kept = struct.unpack(f">{len(members) // _UID.size}Q", members)
+            away = 0
+        else:
+            words = np.frombuffer(members, ">u8").tolist()
+            kept = (*words[:FOUNDERS], *words[FOUNDERS + 1 :: 2])
+            away = max(later - (len(kept) - FOUNDERS), 0)
+        others = len(kept) - (uid in kept)
+        uids.update(kept)
+        if others < FOUNDERS:
+            quiet.update(kept)
+        most = max(most, others + away)
+        missed += away
+    return Met(uids - {uid}, quiet - {uid}, most, missed)

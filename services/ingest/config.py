@@ -30,6 +30,8 @@ class IngestConfig:
     id_fields: likewise for the id; a record without one gets a digest of file and content.
     max_document_bytes: of one file or one line; above it the piece is a dead letter. The runtime holds
         a document several times over while it is sent, so that 64 MiB fits a 1 GiB container.
+    max_window_bytes: of a zstd frame, which says itself how much memory unpacking it takes. 2 GiB is the most
+        that `zstd --long=31` makes; a window above the memory limit of the process ends in a dead letter too.
     chunk_documents, chunk_bytes: one step of reading ends at the first that is reached.
     """
 
@@ -37,6 +39,7 @@ class IngestConfig:
     text_fields: Names = ("text", "content", "raw_content", "body")
     id_fields: Names = ("id", "doc_id", "docid", "document_id")
     max_document_bytes: int = 64 << 20
+    max_window_bytes: int = 2 << 30
     chunk_documents: int = 500
     chunk_bytes: int = 4 << 20
 
@@ -48,3 +51,5 @@ class IngestConfig:
         for name in ("max_document_bytes", "chunk_documents", "chunk_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if not 1 << 10 <= self.max_window_bytes <= 2 << 30:  # what zstd takes
+            raise ValueError("max_window_bytes must be between 1,024 and 2,147,483,648")

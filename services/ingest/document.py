@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from services.ingest.kinds import HTML, TEXT
 MAX_ID_CHARS = 512
 MAX_METADATA_FIELDS = 32
 MAX_METADATA_CHARS = 2000
+
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}(?:\s*;[\x20-\x7e]{0,200})?", re.ASCII)
 
 SET_TEXT_FIELD = "name its field with CORPUSWORKS_UNITS__INGEST__TEXT_FIELDS"
 
@@ -53,13 +56,27 @@ class Maker:
         media_type = record.get("media_type")
         if field == "html":
             media_type = HTML
-        elif not isinstance(media_type, str) or "/" not in media_type:
+        elif not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
             media_type = TEXT
         id_field = next((name for name in self.config.id_fields if _is_id(record.get(name))), "")
         identifier = _valid(str(record[id_field])[:MAX_ID_CHARS]) if id_field else ""
         said = _metadata(record, leave_out={field, id_field, "html", "media_type"})
         source = f"{uri}#{number}"
         return self._make(identifier, uri, body, source=source, media_type=media_type, metadata=said)
+
+    def of_page(
+        self, source: tuple[str, int], body: bytes, media_type: str, identifier: str, said: dict[str, str]
+    ) -> Document:
+        """One document of a page in an archive. source: URI and number of its record. Raises NotADocument."""
+        uri, number = source
+        return self._make(
+            _valid(identifier[:MAX_ID_CHARS]),
+            uri,
+            body,
+            source=f"{uri}#{number}",
+            media_type=media_type,
+            metadata=_metadata(said, leave_out=set()),
+        )
 
     def _text(self, record: dict[str, Any]) -> tuple[str, bytes]:
         empty = ""
@@ -141,7 +158,10 @@ def _scalar(value: object) -> str | None:
         return "true" if value else "false"
     if value is None or isinstance(value, dict | list | tuple | bytes):
         return None
-    return str(value)
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a date before the year 1 in its time zone, say
+        return None
 
 
 def _is_id(value: object) -> bool:

@@ -1,21 +1,27 @@
-"""The source: files and folders, read in chunks, resumed at the record where reading stopped."""
+"""The source: files and folders, read in chunks, resumed at the record where reading stopped.
+
+Whatever a file does to what reads it, it costs itself alone: an exception becomes a dead letter for the
+record or the file here, a hang or a crash in the runtime, which is told of each file before it is opened.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import xxhash
 
 from contracts import Document, IngestProgress
-from services.ingest import kinds, parquet, records, walk
+from services.ingest import kinds, parquet, records, walk, warc
 from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
-from services.ingest.records import Piece, Skipped
-from services.ingest.streams import HEAD_BYTES, Damaged, opened
-from services.runtime import Read, Resources, Unreadable
+from services.ingest.records import Piece, Skipped, said
+from services.ingest.streams import HEAD_BYTES, Damaged, WindowTooLarge, opened
+from services.runtime import Read, Reading, Resources, Unreadable
+
+_SILENCE_S = 1.0  # the longest time without a word to the runtime, while all is known already
 
 
 def build(config: IngestConfig, resources: Resources) -> FileReader:
@@ -40,12 +46,18 @@ class FileReader:
         decisive = (config.text_fields, config.id_fields, config.max_document_bytes)
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
 
-    def __call__(self, progress: Mapping[str, IngestProgress]) -> Iterator[Read]:
+    def __call__(
+        self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
+    ) -> Iterator[Reading | Read]:
         """Reads what `progress` does not say was read."""
+        pulse = _Pulse()
         for found in walk.find(self._config.paths):
-            yield from self._read(found, progress.get(found.uri) or IngestProgress(source=found.uri))
+            if pulse.due():
+                yield Reading(None)
+            if found.uri not in passed:
+                yield from self._read(found, progress.get(found.uri) or IngestProgress(source=found.uri))
 
-    def _read(self, found: walk.Found, before: IngestProgress) -> Iterator[Read]:
+    def _read(self, found: walk.Found, before: IngestProgress) -> Iterator[Reading | Read]:
         fingerprint = ""
         try:
             if found.error:
@@ -56,7 +68,9 @@ class FileReader:
             if same and before.complete:
                 return
             skip = before.num_records if same else 0
-            yield from self._chunks(found, fingerprint, skip)
+            start = IngestProgress(source=found.uri, fingerprint=fingerprint, num_records=skip)
+            yield Reading(start)
+            yield from self._chunks(found, start)
         except Skipped as reason:
             after = IngestProgress(
                 source=found.uri, fingerprint=fingerprint, complete=True, skipped=str(reason)
@@ -66,23 +80,29 @@ class FileReader:
         except OSError as error:
             yield Read((), IngestProgress(source=found.uri, fingerprint=fingerprint), [_failed(found, error)])
 
-    def _chunks(self, found: walk.Found, fingerprint: str, skip: int) -> Iterator[Read]:
-        """Reads of bounded size; the last says that the file is complete."""
+    def _chunks(self, found: walk.Found, start: IngestProgress) -> Iterator[Reading | Read]:
+        """Reads of bounded size, each before the next record is touched; the last says that all is read."""
         documents: list[Document] = []
         unreadable: list[Unreadable] = []
-        size, reached = 0, skip
+        size, reached = 0, start.num_records
+        pulse = _Pulse()
 
         def read(complete: bool) -> Read:
             after = IngestProgress(
-                source=found.uri, fingerprint=fingerprint, num_records=reached, complete=complete
+                source=found.uri, fingerprint=start.fingerprint, num_records=reached, complete=complete
             )
             return Read(documents, after, unreadable)
 
+        complete = True
         try:
-            for number, piece in self._pieces(found, skip):
+            for number, piece in self._pieces(found, start.num_records):
+                if piece is None:
+                    reached = max(reached, number)
+                    if pulse.due():
+                        yield Reading(start)
+                    continue
                 added = len(piece.body if isinstance(piece, Document) else piece.head)
-                full = len(documents) + len(unreadable) >= self._config.chunk_documents
-                if full or (size and size + added > self._config.chunk_bytes):
+                if size and size + added > self._config.chunk_bytes:
                     yield read(complete=False)
                     documents, unreadable, size = [], [], 0
                 if isinstance(piece, Document):
@@ -90,16 +110,28 @@ class FileReader:
                 else:
                     unreadable.append(piece)
                 size, reached = size + added, number
-        except OSError as error:  # what came before it stands, and the next run tries again from there
-            unreadable.append(_failed(found, error))
-            yield read(complete=False)
-        else:
-            yield read(complete=True)
+                if len(documents) + len(unreadable) >= self._config.chunk_documents:
+                    yield read(complete=False)
+                    documents, unreadable, size = [], [], 0
+        except (Skipped, MemoryError):  # memory may be short for others' sake: the runtime tries it afresh
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, it is this file's fault
+            if isinstance(error, OSError) and error.errno is not None:
+                # The disk: what came before it stands, and the next run tries again from there.
+                complete = False
+                unreadable.append(_failed(found, error))
+            else:
+                reached += 1
+                problem = f"{found.shown}: reading it fails at record {reached:,}: {said(error)}"
+                unreadable.append(
+                    Unreadable(f"{found.uri}#{reached}", b"", f"{problem}; mend the file or write it anew")
+                )
+        yield read(complete)
 
     def _pieces(self, found: walk.Found, skip: int) -> Iterator[Piece]:
         number = skip
         try:
-            with opened(found.path) as stream:
+            with opened(found.path, self._config.max_window_bytes) as stream:
                 head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
                 kind = kinds.recognise(found.path, head, self._config.text_fields, named=found.named)
                 if not head:
@@ -110,6 +142,8 @@ class FileReader:
                     pieces = records.json_lines(found, stream, self._maker, skip)
                 elif kind == kinds.JSON:
                     pieces = records.json_file(found, stream, self._maker, skip)
+                elif kind == kinds.WARC:
+                    pieces = warc.records(found, stream, self._maker, skip)
                 elif kind == kinds.PARQUET:
                     pieces = parquet.rows(found, stream, self._maker, skip)
                 else:
@@ -121,12 +155,28 @@ class FileReader:
                 f"{found.shown}: the compressed file is damaged or cut off after record {number}: {error}"
             )
             yield number + 1, Unreadable(f"{found.uri}#{number + 1}", b"", f"{problem}; fetch it again")
+        except WindowTooLarge as error:
+            yield number + 1, Unreadable(f"{found.uri}#{number + 1}", b"", f"{found.shown}: {error}")
 
     def _whole(self, found: walk.Found, body: bytes, media_type: str) -> Iterator[Piece]:
         try:
             yield 1, self._maker.of_file(found.uri, body, media_type)
         except NotADocument as error:
             yield 1, Unreadable(found.uri, body[:HEAD_BYTES], f"{found.shown}: at least {error}")
+
+
+class _Pulse:
+    """Says when it is time for a word, so that reading is not taken for hanging."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < _SILENCE_S:
+            return False
+        self._last = now
+        return True
 
 
 def _regular(path: str) -> os.stat_result:

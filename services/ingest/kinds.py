@@ -14,6 +14,7 @@ PARQUET = "application/vnd.apache.parquet"
 HTML = "text/html"
 PDF = "application/pdf"
 TEXT = "text/plain"
+WARC = "application/warc"
 NO_TEXT_FIELD = "JSON without a text field"  # a reason to skip
 COMPRESSED = (".gz", ".zst", ".zstd")
 
@@ -100,6 +101,8 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
+# A WARC file begins with a version and a named field; prose about the format does not.
+_WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n[\w-]+:")
 # Kinds that a page saved under a wrong name may carry; a template in a source file is none.
 _NOT_SOURCE = {None, TEXT, PDF, JSON, JSON_LINES, PARQUET}
 
@@ -124,6 +127,8 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
     declared = MEDIA_TYPES.get(suffix_of(name)) or MEDIA_TYPES.get(_uncompressed(name))
     if head.startswith(b"PAR1"):
         return PARQUET
+    if _WARC_START.match(head):
+        return WARC
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
         return PDF
     if declared in _NOT_SOURCE and _HTML_START.match(head):
@@ -136,6 +141,13 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
     if declared is None and named and _is_text(head):
         return _records(head, text_fields) or TEXT
     return declared
+
+
+def page_type(head: bytes) -> str | None:
+    """PDF or HTML when the first bytes of what came over HTTP say so."""
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
+        return PDF
+    return HTML if _HTML_START.match(head) else None
 
 
 def _uncompressed(name: str) -> str:

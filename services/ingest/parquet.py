@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts import Document
 from services.ingest.document import SET_TEXT_FIELD, Maker, NotADocument
-from services.ingest.records import Piece, piece_of
+from services.ingest.records import Piece, piece_of, said
 from services.ingest.walk import Found
 from services.runtime import Unreadable
 
@@ -18,9 +18,9 @@ def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> It
     """A record a row, one batch of rows in memory.
 
     Where a row group is damaged, the rest of it is one Unreadable that counts as all its rows, and
-    reading goes on with the next group. Raises OSError.
+    reading goes on with the next group. A column that Python cannot hold comes as text or is left out.
+    Raises OSError.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -28,9 +28,11 @@ def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> It
             raise NotADocument("it is compressed as a whole; unpack it, Parquet is compressed inside")
         file = pq.ParquetFile(stream)
         columns = _columns(file.schema_arrow, maker)
-    except (pa.ArrowException, OSError, NotADocument) as error:
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - Arrow raises of all kinds
         _raise_if_disk(error)
-        yield 1, Unreadable(found.uri, b"", f"{found.shown}: not a usable Parquet file: {error}")
+        yield 1, Unreadable(f"{found.uri}#1", b"", f"{found.shown}: not a usable Parquet file: {said(error)}")
         return
     first = 1
     for index in range(file.num_row_groups):
@@ -59,39 +61,129 @@ class _RowGroup:
         bytes_a_row = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
         return max(1, min(config.chunk_documents, config.chunk_bytes // int(bytes_a_row)))
 
-    def rows(self, columns: list[str], skip: int) -> Iterator[Piece]:
-        import pyarrow as pa
+    def rows(self, columns: _Columns, skip: int) -> Iterator[Piece]:
+        """All its rows; where a column cannot be decoded that no document needs, without such columns."""
+        number = max(self.first - 1, skip)
+        for names in (columns.usable, columns.needed):
+            try:
+                for reached, piece in self._rows(names, number):
+                    yield reached, piece
+                    number = reached
+            except (MemoryError, RecursionError):
+                raise
+            except Exception as error:  # noqa: BLE001 - Arrow raises of all kinds
+                _raise_if_disk(error)
+                problem = error
+            else:
+                return
+        shown = f"{self.found.shown}: rows {number + 1} to {self.last} are damaged"
+        yield (
+            self.last,
+            Unreadable(f"{self.found.uri}#{number + 1}", b"", f"{shown}: {said(problem)}; write it anew"),
+        )
 
+    def _rows(self, columns: list[str], skip: int) -> Iterator[Piece]:
         number = self.first - 1
-        try:
-            for batch in self.file.iter_batches(
-                self._batch_rows, row_groups=[self.index], columns=columns, use_threads=False
-            ):
-                for index in range(max(0, skip - number), batch.num_rows):
-                    yield number + index + 1, self._piece(batch, index, number + index + 1)
+        for batch in self.file.iter_batches(
+            self._batch_rows, row_groups=[self.index], columns=columns, use_threads=False
+        ):
+            if number + batch.num_rows <= skip:
                 number += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            _raise_if_disk(error)
-            start = max(number, skip) + 1
-            problem = f"{self.found.shown}: rows {start} to {self.last} are damaged: {error}; write it anew"
-            yield self.last, Unreadable(f"{self.found.uri}#{start}", b"", problem)
+                yield number, None
+                continue
+            values = _by_name(batch)
+            for index in range(max(0, skip - number), batch.num_rows):
+                yield number + index + 1, self._piece(values, index, number + index + 1)
+            number += batch.num_rows
 
-    def _piece(self, batch: Any, index: int, number: int) -> Document | Unreadable:
-        try:
-            record = {name: batch.column(name)[index].as_py() for name in batch.schema.names}
-        except UnicodeDecodeError as error:
-            problem = f"{self.found.shown}, row {number}: not UTF-8: {error}"
-            return Unreadable(f"{self.found.uri}#{number}", b"", problem)
+    def _piece(self, values: dict[str, list[Any]], index: int, number: int) -> Document | Unreadable:
+        record = {name: column[index] for name, column in values.items()}
+        odd = {name: value for name, value in record.items() if isinstance(value, _Odd)}
+        for name, value in odd.items():
+            if name in (*self.maker.config.text_fields, "html"):
+                problem = f"{self.found.shown}, row {number}, column {name}: {value.why}"
+                return Unreadable(f"{self.found.uri}#{number}", b"", problem)
+            del record[name]
         return piece_of(self.found, self.maker, number, record)
 
 
-def _columns(schema: Any, maker: Maker) -> list[str]:
-    """Those that a document can use. Raises NotADocument when there is no text among them."""
+class _Odd(NamedTuple):
+    """A cell that Python cannot hold, nor a text say."""
+
+    why: str
+
+
+def _by_name(batch: Any) -> dict[str, list[Any]]:
+    """The columns of a batch as Python values; of two with one name, the first."""
+    found: dict[str, list[Any]] = {}
+    for index, name in enumerate(batch.schema.names):
+        if name not in found:
+            found[name] = _values(batch.column(index))
+    return found
+
+
+def _values(column: Any) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - nanoseconds, years above 9999, time zones that nobody knows …
+        return [_value(cell) for cell in column]
+    return values
+
+
+def _value(cell: Any) -> Any:
+    """What Python can hold of a cell: the value itself, its text, its fields that can be held, or _Odd."""
     import pyarrow as pa
 
-    if not set(schema.names) & {*maker.config.text_fields, "html"}:
-        raise NotADocument(f"no text column among {', '.join(schema.names)}; {SET_TEXT_FIELD}")
-    return [f.name for f in schema if not pa.types.is_nested(f.type) or pa.types.is_struct(f.type)]
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError as error:
+        return _Odd(f"not UTF-8: {error}")
+    except Exception as error:  # noqa: BLE001 - as above
+        problem = said(error)
+    if pa.types.is_struct(cell.type):
+        fields = {cell.type.field(i).name: _value(cell[i]) for i in range(cell.type.num_fields)}
+        return {name: value for name, value in fields.items() if not isinstance(value, _Odd)}
+    try:
+        if pa.types.is_timestamp(cell.type) and cell.type.tz:
+            return (
+                cell.cast(pa.timestamp(cell.type.unit)).cast(pa.string()).as_py() + "Z"
+            )  # its zone may be none
+        if pa.types.is_duration(cell.type):
+            return f"{cell.value} {cell.type.unit}"
+        return cell.cast(pa.string()).as_py()
+    except Exception:  # noqa: BLE001 - as above
+        return _Odd(problem)
+
+
+class _Columns(NamedTuple):
+    """Names. usable: all that a document can use; needed: those that decide what it is."""
+
+    usable: list[str]
+    needed: list[str]
+
+
+def _columns(schema: Any, maker: Maker) -> _Columns:
+    """Raises NotADocument when there is no text among them."""
+    import pyarrow as pa
+
+    config = maker.config
+    texts = {*config.text_fields, "html"}
+    usable = list(dict.fromkeys(field.name for field in schema if _is_usable(field.type)))
+    if not any(field.name in texts and not pa.types.is_nested(field.type) for field in schema):
+        shown = ", ".join(schema.names)[:1000]
+        raise NotADocument(f"no text column among {shown}; {SET_TEXT_FIELD}")
+    needed = texts | {*config.id_fields, "media_type"}
+    return _Columns(usable, [name for name in usable if name in needed])
+
+
+def _is_usable(kind: Any) -> bool:
+    import pyarrow as pa
+
+    while isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return not pa.types.is_nested(kind) or pa.types.is_struct(kind)
 
 
 def _raise_if_disk(error: Exception) -> None:

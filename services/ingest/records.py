@@ -1,12 +1,14 @@
 """The records of a JSON file, one after the other: documents, and what could not become one.
 
 Each reader yields (number, piece): number is how many records lie behind once the piece is published,
-so that reading goes on after `skip` of them exactly where it stopped.
+so that reading goes on after `skip` of them exactly where it stopped. A piece is None for a record that
+was read before, so that a long way to the first new one is not taken for a hang.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from services.ingest.streams import HEAD_BYTES, Overlong, lines
 from services.ingest.walk import Found
 from services.runtime import Unreadable
 
-Piece = tuple[int, Document | Unreadable]
+Piece = tuple[int, Document | Unreadable | None]
 
 
 class Skipped(Exception):
@@ -34,14 +36,19 @@ def json_lines(found: Found, stream: io.BufferedReader, maker: Maker, skip: int)
             continue
         number += 1
         if number <= skip:
+            yield number, None
             continue
+        piece: Document | Unreadable
         try:
             if isinstance(line, Overlong):
                 raise NotADocument(f"the line is too long: {too_large(line.size, limit)}")
-            yield number, maker.of_record(uri, number, _decode(line))
-        except NotADocument as error:
+            piece = maker.of_record(uri, number, _decode(line))
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record does, the next is another
             head = line.head if isinstance(line, Overlong) else line[:HEAD_BYTES]
-            yield number, Unreadable(f"{uri}#{number}", head, f"{found.shown}, line {line_number}: {error}")
+            piece = Unreadable(f"{uri}#{number}", head, f"{found.shown}, line {line_number}: {said(error)}")
+        yield number, piece
 
 
 def json_file(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> Iterator[Piece]:
@@ -56,7 +63,7 @@ def json_file(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) 
             )
         records = _decode(data)
     except NotADocument as error:
-        yield 1, Unreadable(uri, data[:HEAD_BYTES], f"{found.shown}: {error}")
+        yield 1, Unreadable(f"{uri}#1", data[:HEAD_BYTES], f"{found.shown}: {error}")
         return
     records = records if isinstance(records, list) else [records]
     if not found.named and suffix_of(found.path) == ".json" and not any(map(maker.has_text, records)):
@@ -69,9 +76,19 @@ def piece_of(found: Found, maker: Maker, number: int, record: object) -> Documen
     """The document of a record, or why there is none."""
     try:
         return maker.of_record(found.uri, number, record)
-    except NotADocument as error:
-        head = json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "replace")[:HEAD_BYTES]
-        return Unreadable(f"{found.uri}#{number}", head, f"{found.shown}, record {number}: {error}")
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a record does, the next is another
+        head = b""
+        with contextlib.suppress(ValueError, TypeError, RecursionError, OverflowError):
+            head = json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "replace")[:HEAD_BYTES]
+        return Unreadable(f"{found.uri}#{number}", head, f"{found.shown}, record {number}: {said(error)}")
+
+
+def said(error: Exception) -> str:
+    """An error for a person: ours say all, another's needs its name."""
+    text = str(error) if isinstance(error, NotADocument) else f"{type(error).__name__}: {error}"
+    return text[:2000]
 
 
 def _decode(data: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,16 @@ if TYPE_CHECKING:
 BUFFER_BYTES = 256 << 10
 HEAD_BYTES = 64 << 10  # what a dead letter keeps of a piece, and what a kind is recognised by
 
+_GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+_HEADER_BYTES = 18  # the longest header of a zstd frame
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # how pzstd and seekable zstd begin (RFC 8878, 3.1.2)
+
 # What reading a damaged compressed file raises. Truncation is EOFError.
 Damaged = (EOFError, zlib.error, zstandard.ZstdError)
+
+
+class WindowTooLarge(Exception):
+    """A zstd frame wants more memory than it may have. The text names both, and the setting."""
 
 
 class Overlong(NamedTuple):
@@ -28,22 +37,29 @@ class Overlong(NamedTuple):
 
 
 @contextmanager
-def opened(path: str) -> Iterator[io.BufferedReader]:
+def opened(path: str, max_window_bytes: int) -> Iterator[io.BufferedReader]:
     """The bytes of a file, unpacked if it begins as gzip or zstd does. Raises OSError.
 
-    Reading raises one of Damaged where a compressed file is broken or ends early. What came before it
-    has been given out by then, but for the last 2 KiB packed where a checksum disagrees.
+    Reading raises one of Damaged where a compressed file is broken or ends early, or WindowTooLarge. What
+    came before it has been given out by then, but for the last 2 KiB packed where a checksum disagrees.
     """
     with open(path, "rb", buffering=BUFFER_BYTES) as opened_file:
         file = cast(io.BufferedReader, opened_file)
         magic = file.peek(4)[:4]
-        if magic.startswith(b"\x1f\x8b"):
-            yield io.BufferedReader(_Unpacked(file, lambda: zlib.decompressobj(wbits=31)), BUFFER_BYTES)
-        elif magic == b"\x28\xb5\x2f\xfd":
-            unpacker = zstandard.ZstdDecompressor()
-            yield io.BufferedReader(_Unpacked(file, unpacker.decompressobj), BUFFER_BYTES)
+        if magic.startswith(_GZIP[:2]):
+            unpacked = _Unpacked(file, lambda: zlib.decompressobj(wbits=31), _GZIP)
+            yield io.BufferedReader(unpacked, BUFFER_BYTES)
+        elif magic == _ZSTD or _SKIPPABLE.match(magic):
+            unpacker = zstandard.ZstdDecompressor(max_window_size=max_window_bytes)
+            unpacked = _Unpacked(file, unpacker.decompressobj, _ZSTD, max_window_bytes)
+            yield io.BufferedReader(unpacked, BUFFER_BYTES)
         else:
             yield file
+
+
+def go_on_after_damage(stream: io.BufferedReader) -> bool:
+    """Let a compressed stream that has raised go on at its next frame. False when there is none."""
+    return isinstance(stream.raw, _Unpacked) and stream.raw.go_on()
 
 
 def lines(stream: io.BufferedReader, limit: int) -> Iterator[bytes | Overlong]:
@@ -82,9 +98,20 @@ class _Unpacked(io.RawIOBase):
     # that a step is at most 64 MiB. Larger steps are not faster.
     _STEP_BYTES = 2 << 10
 
-    def __init__(self, file: io.BufferedReader, new_frame: Callable[[], _Frames]) -> None:
+    def __init__(
+        self,
+        file: io.BufferedReader,
+        new_frame: Callable[[], _Frames],
+        magic: bytes,
+        max_window_bytes: int = 0,
+    ) -> None:
         self._file = file
         self._new_frame = new_frame
+        self._magic = magic
+        self._max_window = max_window_bytes
+        self._head = b""  # of the frame
+        self._packed = b""  # what was given to the frame last
+        self._pending = b""  # packed, and not given to any frame yet
         self._frame: _Frames | None = None
         self._plain = memoryview(b"")
         self._damage: Exception | None = None
@@ -103,22 +130,54 @@ class _Unpacked(io.RawIOBase):
             raise self._damage
         return count
 
+    def go_on(self) -> bool:
+        """After a damage: go to the next frame, which may begin in what was given to the damaged one."""
+        packed = self._packed[1:]
+        while (at := packed.find(self._magic)) < 0:
+            read = self._file.read(self._STEP_BYTES)
+            if not read:
+                return False
+            packed = packed[-len(self._magic) + 1 :] + read
+        self._pending, self._frame, self._damage = packed[at:], None, None
+        return True
+
     def _unpack(self) -> bool:
         """Fill `_plain`. False at the end, and at a damage, which waits until all before it was read."""
         if self._damage:
             return False
         try:
             while not self._plain and (packed := self._next()):
-                self._frame = self._frame or self._new_frame()
+                if self._frame is None:
+                    self._frame, self._head = self._new_frame(), b""
+                self._head += packed[: _HEADER_BYTES - len(self._head)]
+                self._packed = packed
                 self._plain = memoryview(self._frame.decompress(packed))
-            if not self._plain and self._frame:
+            if not self._plain and self._frame and not self._frame.eof:
                 raise EOFError("it ends in the middle")
+        except zstandard.ZstdError as error:
+            self._damage = self._too_large(error) or error
         except Damaged as error:
             self._damage = error
         return len(self._plain) > 0
 
+    def _too_large(self, error: zstandard.ZstdError) -> WindowTooLarge | None:
+        """The reason of an error, if it is the window of the frame."""
+        if "memory" not in str(error):
+            return None
+        window = zstandard.get_frame_parameters(self._head).window_size
+        limit, setting = f"the limit of {self._max_window:,}", "CORPUSWORKS_UNITS__INGEST__MAX_WINDOW_BYTES"
+        if window <= self._max_window:
+            limit, setting = "this process may have", "CORPUSWORKS_MEMORY_LIMIT_BYTES"
+        return WindowTooLarge(
+            f"its zstd window of {window:,} bytes is more than {limit}; raise {setting}, or pack the file "
+            "anew without --long"
+        )
+
     def _next(self) -> bytes:
         """The next packed bytes. At the end of a frame, those after it; zeros there are padding."""
+        if self._pending:
+            packed, self._pending = self._pending, b""
+            return packed
         if not (self._frame and self._frame.eof):
             return self._file.read(self._STEP_BYTES)
         packed, self._frame = self._frame.unused_data.lstrip(b"\0"), None

@@ -1,8 +1,11 @@
 """The ledger: where each document is, found from the topics and the parts alone."""
 
-from services.ledger.account import Account, Marks, take_account
+from services.ledger.account import Account, Marks, take_account, under_way
+from services.ledger.files import lost_sources
 from services.ledger.reconcile import Discrepancies, reconcile
 from services.ledger.report import report
+from services.ledger.scored import scored
+from services.ledger.shares import is_off, shares
 from services.ledger.trace import Sighting, trace
 
 __all__ = [
@@ -10,8 +13,13 @@ __all__ = [
     "Discrepancies",
     "Marks",
     "Sighting",
+    "is_off",
+    "lost_sources",
     "reconcile",
     "report",
+    "scored",
+    "shares",
     "take_account",
     "trace",
+    "under_way",
 ]

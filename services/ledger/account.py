@@ -6,6 +6,7 @@ that is seen both in flight and at its end counts at its end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -14,12 +15,15 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from contracts import Document, IngestProgress, PartSealed, Rejection
+from contracts import Document, IngestProgress, PartSealed, Redriven, Rejection
+from services.ledger.files import Files, file_of
+from services.ledger.letters import document_of, redriven_at
 from services.runtime import LaneService, ObjectStore, Resources, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.deadletter import ERROR_HEADER
-from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL, PROGRESS, RAW, REJECTED, SEALED
+from services.runtime.process.frames import REDRIVEN_HEADER
+from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL, PROGRESS, RAW, REDRIVEN, REJECTED, SEALED
 from services.runtime.topology import Service, Topology
 
 # (topic, partition) -> offset: a moment in the river
@@ -31,11 +35,14 @@ class Account:
     """Every document by where it ended. Keys are uids unless said otherwise.
 
     names: uid -> id, of all that was seen. raw: times ingested. rejected: (unit, reason) of each drop.
-    dead: times in a dead-letter topic; unreadable: pieces of input that never became a document.
+    dead: times in a dead-letter topic and not put back; unreadable: pieces of input that never became a
+    document. returned: letters from before the moment of the account that were put back since.
+    files: what became of the files that were read.
     skipped: files that are no documents by nature (an image in a folder of texts), by reason.
     waiting: uid -> bucket, in a pool or mixed and not sealed. in_flight: times before the pools.
     parts: (uid, phase, use) -> times; tokens: by bucket; sealed: the parts, in lane order.
     whole: from the river's first document on, so that of every copy the first is in it.
+    ranked: uid -> (language, format, category) of what the scorer has judged.
     """
 
     names: dict[int, str] = field(default_factory=dict)
@@ -43,6 +50,8 @@ class Account:
     rejected: dict[int, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     dead: Counter[int] = field(default_factory=Counter)
     unreadable: int = 0
+    returned: int = 0
+    files: Files = field(default_factory=Files)
     skipped: Counter[str] = field(default_factory=Counter)
     waiting: dict[int, str] = field(default_factory=dict)
     in_flight: Counter[int] = field(default_factory=Counter)
@@ -50,6 +59,7 @@ class Account:
     tokens: Counter[str] = field(default_factory=Counter)
     sealed: list[PartSealed] = field(default_factory=list)
     whole: bool = True
+    ranked: dict[int, tuple[str, str, str]] = field(default_factory=dict)
 
     def ends(self) -> Counter[int]:
         """Messages of each document that came to an end; all its uses in parts are one."""
@@ -65,27 +75,80 @@ class Account:
         return Counter(drop for drops in self.rejected.values() for drop in drops)
 
 
-def take_account(settings: Settings, topology: Topology, since: Marks | None = None) -> Account:
-    """Account of what came in since a moment, or ever. Raises DependencyDown."""
-    account = Account(whole=since is None)
-    store = Resources(settings).store
+def take_account(
+    settings: Settings, topology: Topology, since: Marks | None = None, *, at_rest: bool = False
+) -> Account:
+    """Account of what came in since a moment, or ever. Raises DependencyDown.
+
+    at_rest: no service runs, so that nothing moves while it is read and every message counts as it stands.
+    """
     with Admin(settings) as admin, Log(settings) as log:
-        topology = of_every_recipe(topology, log)
-        book = _Book(account, log, since or {})
-        book.raw()
-        book.skipped()
-        for service in topology.services.values():
-            if service.run and service.inputs:
-                book.waiting_before(service, topology, admin.committed(service.name))
-        for topic in topology.topics():
-            if topic.endswith(DEAD_LETTER_SUFFIX):
-                book.dead(topic)
-        book.rejected()
-        book.parts(store)
+        return read_account(admin, log, Resources(settings).store, topology, since, at_rest=at_rest)
+
+
+def read_account(
+    admin: Admin,
+    log: Log,
+    store: ObjectStore,
+    topology: Topology,
+    since: Marks | None = None,
+    *,
+    at_rest: bool = False,
+) -> Account:
+    """As take_account, by these clients."""
+    account = Account(whole=since is None)
+    topology = of_every_recipe(topology, log)
+    book = _Book(account, log, since)
+    book.raw()
+    book.skipped()
+    for service in topology.services.values():
+        if service.run and service.inputs:
+            book.waiting_before(service, topology, admin.committed(service.name))
+    for topic in topology.topics():
+        if topic.endswith(DEAD_LETTER_SUFFIX):
+            book.dead(topic)
+    book.rejected()
+    book.parts(store)
+    book.letters()
+    book.resumed()
+    if not at_rest:
         for service in topology.services.values():
             book.forget_passed(admin.committed(service.name))
-    forget_moved(account)
+        forget_moved(account)
     return account
+
+
+def under_way(settings: Settings, topology: Topology) -> int:
+    """Documents that an interrupted run has left, while no service runs. Raises DependencyDown."""
+    with Admin(settings) as admin, Log(settings) as log:
+        return count_under_way(admin, log, of_every_recipe(topology, log))
+
+
+def count_under_way(admin: Admin, log: Log, topology: Topology) -> int:
+    """Messages and not uids: of two copies of a record one may wait in a pool, one still before dedup."""
+    services = [service for service in topology.services.values() if service.run and service.inputs]
+    return sum(
+        1
+        for service in services
+        for record in waiting_records(service, topology, log, admin.committed(service.name))
+        for _ in documents_of(iter([record]))
+    )
+
+
+def waiting_records(service: Service, topology: Topology, log: Log, committed: Marks) -> Iterator[Any]:
+    """Messages of documents that the service has not done yet."""
+    inputs = [name for topic in service.inputs for name in topology.expand(topic)]
+    inputs = [topic for topic in inputs if topology.holds(topic) is Document]
+    return log.read({tp: (committed.get(tp, 0), end) for tp, end in log.settled_ends(inputs).items()})
+
+
+def documents_of(records: Iterator[Any]) -> Iterator[Document]:
+    """Those that can be read and have an identity; their reader makes dead letters of the others."""
+    for record in records:
+        with contextlib.suppress(DecodeError):
+            document = Document.FromString(record.value or b"")
+            if document.uid:
+                yield document
 
 
 def of_every_recipe(topology: Topology, log: Log) -> Topology:
@@ -107,15 +170,20 @@ def forget_moved(account: Account) -> None:
 class _Book:
     """Writes into an account what it reads from one topic after another."""
 
-    def __init__(self, account: Account, log: Log, since: Marks) -> None:
+    def __init__(self, account: Account, log: Log, since: Marks | None) -> None:
         self._account = account
         self._log = log
-        self._since = since
+        self._since = since or {}
         self._waits_at: dict[int, tuple[str, int, int]] = {}  # uid -> topic, partition, offset
+        self._letters: dict[str, Document] = {}  # dead letters by id; without a uid: a piece of input
+        self._redriven = set(redriven_at(log))  # as the account begins
 
     def raw(self) -> None:
-        for document in self._documents(self._new(RAW)):
+        # What was put back came in before.
+        first = (r for r in self._new(RAW) if REDRIVEN_HEADER not in dict(r.headers or ()))
+        for document in self._documents(first):
             self._account.raw[document.uid] += 1
+            self._account.files.came[file_of(document.source)] += 1
 
     def skipped(self) -> None:
         for record in self._new(PROGRESS):
@@ -126,10 +194,7 @@ class _Book:
     def waiting_before(self, service: Service, topology: Topology, committed: Marks) -> None:
         """Documents that the service has not done yet."""
         lane = isinstance(service.definition, LaneService)
-        inputs = [name for topic in service.inputs for name in topology.expand(topic)]
-        inputs = [topic for topic in inputs if topology.holds(topic) is Document]
-        ranges = {tp: (committed.get(tp, 0), end) for tp, end in self._log.settled_ends(inputs).items()}
-        for record in self._log.read(ranges):
+        for record in waiting_records(service, topology, self._log, committed):
             for document in self._documents(iter([record])):
                 if lane:
                     self._account.waiting[document.uid] = document.bucket
@@ -147,16 +212,45 @@ class _Book:
 
     def dead(self, topic: str) -> None:
         for record in self._new(topic):
-            try:
-                document = Document.FromString(record.value or b"")
-            except DecodeError:
-                document = Document()
+            document = document_of(record.value)
             said = dict(record.headers or ())
-            if document.uid and ERROR_HEADER + "offset" in said:
-                self._note(document)
-                self._account.dead[document.uid] += 1
-            else:
-                self._account.unreadable += 1
+            if document is None or ERROR_HEADER + "offset" not in said:
+                # A piece of input, also where it happens to read as a document.
+                document = Document(source=said.get(ERROR_HEADER + "topic", b"").decode(errors="replace"))
+            self._letters[f"{topic}/{record.partition}/{record.offset}"] = Document(
+                id=document.id, uid=document.uid, source=document.source
+            )
+
+    def letters(self) -> None:
+        """Which letters are an end. Asked last: one that is put back meanwhile goes on, and may end."""
+        redriven = redriven_at(self._log)
+        for letter, document in self._letters.items():
+            if letter not in redriven:
+                if document.uid:
+                    self._note(document)
+                    self._account.dead[document.uid] += 1
+                else:
+                    self._account.unreadable += 1
+                if not document.uid or document.uid in self._account.raw:
+                    self._account.files.letter(document.source, document=bool(document.uid))
+            elif letter not in self._redriven and document.uid:
+                self._account.in_flight[document.uid] += 1
+        for record in self._new(REDRIVEN) if self._since else ():
+            mark = Redriven.FromString(record.value)
+            self._account.returned += mark.offset < self._since.get((mark.topic, mark.partition), 0)
+
+    def resumed(self) -> None:
+        """Of the files with dead letters, those of which an earlier run has read records as they are now."""
+        files, before = self._account.files, dict[str, IngestProgress]()
+        for record in self._log.read_all(PROGRESS) if self._since and files.letters else ():
+            reached = IngestProgress.FromString(record.value)
+            if reached.source not in files.letters:
+                continue
+            known = before.get(reached.source)
+            if record.offset < self._since.get((record.topic, record.partition), 0):
+                before[reached.source] = reached
+            elif known and known.num_records and known.fingerprint == reached.fingerprint:
+                files.resumed.add(reached.source)
 
     def rejected(self) -> None:
         for record in self._new(REJECTED):
@@ -172,6 +266,8 @@ class _Book:
                 uid = int(row["uid"], 16)
                 self._account.names[uid] = row["id"]
                 self._account.parts[uid, row["phase"], row["use"]] += 1
+                if row.get("rank") is not None:
+                    self._account.ranked[uid] = (row["language"], row["format"], row["category"])
                 self._account.tokens[row["bucket"]] += row["num_tokens"]
 
     def _new(self, topic: str) -> Iterator[Any]:
@@ -179,17 +275,15 @@ class _Book:
         return self._log.read({tp: (self._since.get(tp, 0), end) for tp, end in ends.items()})
 
     def _documents(self, records: Iterator[Any]) -> Iterator[Document]:
-        for record in records:
-            try:
-                document = Document.FromString(record.value or b"")
-            except DecodeError:
-                continue  # its reader makes a dead letter of it
-            if document.uid:
-                self._note(document)
-                yield document
+        for document in documents_of(records):
+            self._note(document)
+            yield document
 
     def _note(self, document: Document) -> None:
         self._account.names[document.uid] = document.id
+        if document.HasField("rank"):
+            group = (document.language, document.format, document.category)
+            self._account.ranked[document.uid] = group
 
 
 def part_records(store: ObjectStore, name: str) -> Iterator[dict[str, Any]]:

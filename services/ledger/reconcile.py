@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from services.ledger.account import Account
 
-# A copy of a document that the index knew already: the end of that copy, not of the document.
-ALREADY_SEEN = ("dedup", "already_seen")
+# A copy of what the index, or a part of an earlier river, had already: its end, not the document's.
+ALREADY_SEEN = {("dedup", "already_seen"), ("sink", "already_in_part")}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def reconcile(account: Account) -> Discrepancies:
     found = Discrepancies()
     for uid, times_ingested in account.raw.items():
         seen = ends[uid] + account.in_flight[uid]
-        own = seen - account.rejected.get(uid, []).count(ALREADY_SEEN)
+        own = seen - sum(drop in ALREADY_SEEN for drop in account.rejected.get(uid, []))
         # A copy is of something: where all were dropped as copies, the document is a duplicate of itself.
         if seen < times_ingested or (account.whole and own == 0):
             found.missing[uid] = account.names[uid]

@@ -7,7 +7,7 @@ documents enter, the right side where they end, so `unaccounted` is 0 or somethi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.ledger.account import Account
@@ -15,6 +15,7 @@ from services.ledger.account import Account
 # Drops that mean "the corpus has this already".
 _DUPLICATE_UNIT = "dedup"
 _SUPERSEDED = "superseded"
+_MAX_NAMED = 100  # sources in the report
 
 
 def report(
@@ -23,10 +24,13 @@ def report(
     targets: Mapping[str, float],
     seconds: float,
     cpu_seconds: Mapping[str, float],
+    *,
+    lost: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What report.json holds.
 
-    carried_over: documents that an earlier run left under way. targets: share of tokens by bucket.
+    carried_over: documents that an earlier run left under way, to which those dead letters are added that
+    were put back meanwhile. targets: share of tokens by bucket. lost: sources that gave dead letters alone.
     """
     duplicates: Counter[str] = Counter()
     dropped: dict[str, dict[str, int]] = {}
@@ -42,16 +46,18 @@ def report(
     dead = sum(account.dead.values()) + account.unreadable
     total = sum(account.tokens.values())
     num_dropped = sum(sum(reasons.values()) for reasons in dropped.values())
-    documents_in = account.raw.total() + account.unreadable + carried_over
+    documents_in = account.raw.total() + account.unreadable + carried_over + account.returned
     ended = kept + num_dropped + duplicates.total() + dead + waiting.total()
     return {
         "documents_in": documents_in,
-        "carried_over": carried_over,
+        "carried_over": carried_over + account.returned,
         "kept": kept,
         "dropped": dropped,
         "duplicates": duplicates.total(),
         "duplicates_by_reason": dict(duplicates),
         "dead_letters": dead,
+        "num_lost_sources": len(lost),
+        "lost_sources": list(lost[:_MAX_NAMED]),
         "skipped_files": dict(sorted(account.skipped.items())),
         "waiting": dict(sorted(waiting.items())),
         "unaccounted": documents_in - ended,

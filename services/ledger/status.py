@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from contracts import PartSealed
 from services.ledger.account import Marks, of_every_recipe
+from services.ledger.letters import redriven_at
 from services.runtime import Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
@@ -19,6 +20,7 @@ _EXACT = 10_000  # up to so many messages are counted one by one
 @dataclass(frozen=True)
 class Status:
     """waiting: messages before each service. pools: of them, those before the mixer, by bucket.
+    dead: dead letters; redriven: of them, those that were put back.
 
     A number above _EXACT is that of offsets, which the markers of transactions take too.
     """
@@ -29,6 +31,7 @@ class Status:
     num_parts: int
     rejected: int
     dead: int
+    redriven: int
 
 
 def status(settings: Settings, topology: Topology) -> Status:
@@ -54,7 +57,8 @@ def status(settings: Settings, topology: Topology) -> Status:
         rejected = _count(log, REJECTED, {})
         dead_topics = [topic for topic in topology.topics() if topic.endswith(DEAD_LETTER_SUFFIX)]
         dead = sum(_count(log, topic, {}) for topic in dead_topics)
-    return Status(waiting, pools, tokens, num_parts, rejected, dead)
+        redriven = len(redriven_at(log))
+    return Status(waiting, pools, tokens, num_parts, rejected, dead, redriven)
 
 
 def _count(log: Log, topic: str, since: Marks) -> int:

@@ -10,9 +10,11 @@ from google.protobuf.message import DecodeError
 
 from contracts import Document, PartSealed, Rejection, Retraction
 from services.ledger.account import of_every_recipe, part_records
+from services.ledger.letters import redriven_at
 from services.runtime import Resources, Settings
 from services.runtime.clients.log import Log
 from services.runtime.loops.deadletter import ERROR_HEADER
+from services.runtime.process.frames import REDRIVEN_HEADER
 from services.runtime.topics import DEAD_LETTER_SUFFIX, SEALED
 from services.runtime.topology import Topology
 
@@ -35,9 +37,13 @@ def trace(settings: Settings, topology: Topology, wanted: str) -> list[Sighting]
     store = Resources(settings).store
     with Log(settings) as log:
         topology = of_every_recipe(topology, log)
+        redriven = redriven_at(log)
         for topic in topology.topics():
             for record in log.read_all(topic):
                 for what in _seen(record, topic, topology, wanted, uids):
+                    letter = f"{topic}/{record.partition}/{record.offset}"
+                    if letter in redriven:
+                        what["put_back_at_ms"] = redriven[letter]
                     found.append(Sighting(topic, record.partition, record.offset, record.timestamp, what))
         for record in log.read_all(SEALED):
             part = PartSealed.FromString(record.value)
@@ -79,11 +85,20 @@ def _seen(
 
 def _describe(document: Document, headers: dict[str, bytes]) -> dict[str, Any]:
     what: dict[str, Any] = {"uid": f"{document.uid:016x}", "source": document.source}
-    for name in ("media_type", "language", "format", "category", "bucket", "phase", "num_tokens"):
+    for name in (
+        "media_type",
+        "language",
+        "format",
+        "category",
+        "calibration",
+        "bucket",
+        "phase",
+        "num_tokens",
+    ):
         if getattr(document, name):
             what[name] = getattr(document, name)
     for name, value in headers.items():
-        if name.startswith(ERROR_HEADER):
+        if name.startswith(ERROR_HEADER) or name == REDRIVEN_HEADER:
             what[name.removeprefix(ERROR_HEADER)] = value.decode(errors="replace")
     return what
 

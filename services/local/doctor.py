@@ -49,7 +49,13 @@ def check(folder: Path) -> list[Finding]:
         findings += [Finding("settings", True, "read"), *_servers(settings)]
     except CorpusworksError as error:
         findings.append(Finding("settings", False, "not usable", str(error)))
-    return [*findings, _memory(), *_folder("output", folder), *_folder("cache", jars.folder()), _ports()]
+    return [
+        *findings,
+        _memory(),
+        *_folder("output", folder),
+        *_folder("cache", jars.KAFKA.folder()),
+        _ports(),
+    ]
 
 
 def _try(name: str, look: Callable[[], str]) -> Finding:

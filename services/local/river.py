@@ -13,7 +13,7 @@ from typing import Self
 
 from contracts import Flush
 from services.local.process import Child, Program, Supervisor, tail
-from services.runtime import LaneService, Settings
+from services.runtime import ConfigurationError, LaneService, Settings, agreement
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
@@ -25,6 +25,7 @@ from services.runtime.topology import BUCKET, Service, Topology
 # On one machine a fixed port of the user's would be taken by the first process.
 _ONE_OF_MANY = {"CORPUSWORKS_INSTANCE": "0", "CORPUSWORKS_HTTP_PORT": "0"}
 _RECENT_S = 15.0  # a process that waits says so every ten seconds at least
+SAID = "corpusworks: "  # begins the one line with which a command fails
 CLI = [sys.executable, "-m", "services.cli"]
 
 
@@ -76,8 +77,8 @@ class River:
         self._admin.__exit__()
 
     def create_topics(self) -> None:
-        """Before anything runs."""
-        self._admin.create_topics(self.topology.topics().values())
+        """Before anything runs; takes over what the settings change. Raises ConfigurationError."""
+        agreement.make(self._settings, self.topology)
 
     def start(self) -> None:
         """Start every process of the topology."""
@@ -115,7 +116,8 @@ class River:
 
     def upstream_is_dry(self) -> bool:
         """Nothing waits before the pools. Asked in the order of the river, so that nothing slips past."""
-        services = [self.topology.service(names[0]) for names in self.topology.processes]
+        # Between joined units, too: units that ran apart before may have left something there.
+        services = [self.topology.service(name) for names in self.topology.processes for name in names]
         return all(self._is_dry(s) for s in services if not isinstance(s.definition, LaneService))
 
     def is_flushed(self) -> bool:
@@ -158,7 +160,15 @@ class River:
         return found
 
     def check(self) -> None:
-        """Raises ProcessFailed when a process cannot be kept running."""
+        """Raises ProcessFailed when a process cannot be kept running.
+
+        ConfigurationError with what it said, when a setting is why.
+        """
+        for child in self._children:
+            if child.failure and child.exits and child.exits[-1].code == EXIT_CONFIGURATION:
+                said = tail(child.program.log, 1)
+                if said.startswith(SAID):
+                    raise ConfigurationError(f"{child.program.name}: {said.removeprefix(SAID).strip()}")
         self._supervisor.check()
 
     def _start(self, name: str, arguments: Sequence[str], done: frozenset[int] = frozenset()) -> Child:

@@ -14,19 +14,20 @@ from typing import Any
 import redis
 from rich.console import Console
 
-from services.ledger import report, take_account
+from services.ledger import lost_sources, report, shares, take_account, under_way
+from services.ledger.shares import Expected
 from services.local.folder import running
+from services.local.forget import REPORT, finish, refuse_half
 from services.local.progress import Progress
 from services.local.river import River, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
+from services.local.store import STATE, check, keep_url, url_of
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.settings import PREFIX
 from services.runtime.topology import Topology
 
-STATE = "state"
-REPORT = "report.json"
 JUDGES = ("classifier", "scorer")
 _TICK_S = 0.5
 # A run has an end: nothing is mixed before it, so that a better duplicate is never too late.
@@ -35,17 +36,22 @@ HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is asked for. out: the state folder; targets: share of tokens by bucket."""
+    """What a run is asked for.
+
+    out: the state folder; targets: share of tokens by bucket; expected: share of documents that the scorer
+    keeps, by language, format and category.
+    """
 
     paths: Sequence[str]
     out: Path
     topology: Topology
     targets: Mapping[str, float]
+    expected: Expected = lambda *_: 1.0
 
 
 def environment_of(out: Path) -> dict[str, str]:
-    """Settings that make `out` the home of a river."""
-    return {PREFIX + "STORE_URL": out.absolute().as_uri()}
+    """Settings that make `out` the home of a river. Raises ConfigurationError."""
+    return {PREFIX + "STORE_URL": url_of(out)}
 
 
 @contextmanager
@@ -72,6 +78,7 @@ def attached(out: Path | None) -> Iterator[Settings]:
     if out is None:
         yield load_settings()
         return
+    refuse_half(out)
     if not (out / STATE).is_dir():
         raise ConfigurationError(
             f"{out} holds no river: give the folder that `run` or `up` was given as --out"
@@ -88,7 +95,10 @@ def attached(out: Path | None) -> Iterator[Settings]:
 @contextmanager
 def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[River, Settings]]:
     """Servers and every service, running; stopped at the end. settings_too: for the processes."""
+    finish(job.out)  # a `--fresh` that was interrupted
     given = load_settings()
+    url = url_of(job.out, given)
+    check(url, given)
     models = repositories(given, job.topology)
     if "bootstrap_servers" in given.kafka.model_fields_set:
         check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
@@ -97,7 +107,8 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
     with Stack(job.out / STATE, given, models=models) as stack:
         if stack.stand_in:
             console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
-        environment = environment_of(job.out) | stack.environment | settings_too
+        keep_url(job.out, url)
+        environment = {PREFIX + "STORE_URL": url} | stack.environment | settings_too
         with (
             applied(environment) as settings,
             River(stack.supervisor, environment, settings, job.topology, job.out / STATE / "logs") as river,
@@ -155,15 +166,16 @@ def run(job: Job, console: Console) -> dict[str, Any]:
     begun = time.monotonic()
     with river_on(job, console, **HOLD) as (river, settings):
         marks = river.marks()
-        under_way = take_account(settings, job.topology, since=marks)
-        carried_over = under_way.in_flight.total() + len(under_way.waiting)
+        carried_over = under_way(settings, job.topology)
         river.start()
         reading = [river.ingest(job.paths)] if job.paths else []
         _watch(river, settle(river, reading, str(time.time_ns())), console)
         river.stop()
-        account = take_account(settings, job.topology, since=marks)
+        account = take_account(settings, job.topology, since=marks, at_rest=True)
         cpu = river.cpu_seconds()
-    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu)
+    lost = lost_sources(account.files, job.paths)
+    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu, lost=lost)
+    found["shares"] = [share.row for share in shares(account, job.expected)]
     (job.out / REPORT).write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
     return found
 
@@ -175,8 +187,10 @@ def up(job: Job, console: Console) -> None:
         if job.paths:
             river.ingest(job.paths)
         kafka, redis_address = settings.kafka.bootstrap_servers, address_of(settings.redis.url)
+        own = job.out.absolute().as_uri()
+        where = job.out if settings.store_url == own else settings.store_url
         triton = f"  Triton {settings.triton_url}" if repositories(settings, job.topology) else ""
-        console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {job.out}")
+        console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {where}")
         console.print("Ctrl-C stops it; the same command goes on from there.")
         with Progress(console) as progress:
             while True:

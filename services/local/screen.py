@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from services.ledger.shares import REMEDY
 from services.ledger.status import Status
+
+_SHOWN_SOURCES = 10
 
 
 def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
-    """report.json for people."""
+    """report.json for people; what they must see first."""
+    if found["num_lost_sources"]:
+        shown = found["lost_sources"][:_SHOWN_SOURCES]
+        more = found["num_lost_sources"] - len(shown)
+        console.print(
+            f"[red]Every record became a dead letter: {escape(', '.join(shown))}"
+            + (f" and {more} more" if more else "")
+            + f"\nWhy: corpusworks dlq list --out {escape(str(out))}",
+            soft_wrap=True,
+            highlight=False,
+        )
     table = Table(
         title=f"{found['documents_in']} documents in {found['seconds']:.0f} s", title_justify="left"
     )
@@ -34,11 +49,25 @@ def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
     console.print(f"{found['tokens']} tokens in {found['parts']} parts; mix: {mix}")
     spent = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in found["cpu_seconds"].items())
     console.print(f"CPU seconds: {spent}")
+    show_shares(found["shares"], out, console)
     if found["unaccounted"]:
         console.print(
             f"[red]{found['unaccounted']} documents unaccounted for: corpusworks reconcile --out {out}"
         )
     console.print(f"report: {out / 'report.json'}")
+
+
+def show_shares(rows: Sequence[dict[str, Any]], out: Path, console: Console) -> None:
+    """Where the scorer keeps more or less of a group than it should, and what to run."""
+    off = [row for row in rows if row["off"]]
+    for row in off:
+        name = "/".join(row[part] or "unknown" for part in ("language", "format", "category"))
+        console.print(
+            f"[yellow]the scorer kept {row['kept']:.1%} of {row['documents']} documents of {name}, "
+            f"not {row['target']:.1%}"
+        )
+    if off:
+        console.print(f"mend it: {REMEDY.format(out=out)}", soft_wrap=True)
 
 
 def show_status(found: Status, console: Console) -> None:
@@ -51,4 +80,5 @@ def show_status(found: Status, console: Console) -> None:
     tokens = "  ".join(f"{bucket} {number}" for bucket, number in sorted(found.tokens.items()))
     console.print(f"messages in the pools: {pools}")
     console.print(f"{found.num_parts} parts; tokens: {tokens or 0}")
-    console.print(f"rejected: {found.rejected}  dead letters: {found.dead}")
+    back = f" ({found.redriven} of them put back)" if found.redriven else ""
+    console.print(f"rejected: {found.rejected}  dead letters: {found.dead}{back}")

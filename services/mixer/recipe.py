@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.mixer.condition import Condition
-from services.runtime import ConfigurationError
+from services.runtime import ConfigurationError, Settings
 
 DEFAULT = Path(__file__).with_name("default.yaml")
 
@@ -82,6 +83,11 @@ class Recipe(BaseModel):
 def bucket_names(path: Path | None = None) -> tuple[str, ...]:
     """The names of a recipe's buckets, without loading the expression engine (half a second)."""
     return tuple(_read(path).buckets)
+
+
+def agrees(_config: object, settings: Settings) -> Mapping[str, str]:
+    """The recipe's digest, which router and mixer must have alike. Raises ConfigurationError."""
+    return {"recipe": _read(settings.recipe).digest}
 
 
 def _read(path: Path | None) -> Recipe:

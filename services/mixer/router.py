@@ -1,4 +1,8 @@
-"""The router: puts each document into the first bucket whose test holds."""
+"""The router: puts each document into the first bucket whose test holds.
+
+Behind it comes dedup, and who passes dedup stands for all its near-duplicates. So what no pool or part
+could take is refused here.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,33 @@ from functools import partial
 
 from contracts import Document
 from services.mixer.condition import Condition
-from services.mixer.recipe import Recipe
-from services.runtime import Drop, Emit, Judge, Resources, Unit, Verdict
+from services.mixer.recipe import Recipe, agrees
+from services.runtime import Drop, Emit, Judge, Reject, Resources, Unit, Verdict, Vocabularies
 
 
 @dataclass(frozen=True)
 class RouterConfig:
-    """Nothing of its own: the buckets come from the recipe in the settings."""
+    """The buckets come from the recipe in the settings.
+
+    tokens: refuse a document whose tokens no part could hold.
+    """
+
+    tokens: bool = True
 
 
-def route(documents: Sequence[Document], *, buckets: Sequence[tuple[str, Condition]]) -> list[Verdict]:
-    """Emit with `bucket` set, or Drop("no_bucket")."""
-    return [_route(document, buckets) for document in documents]
+def route(
+    documents: Sequence[Document],
+    *,
+    buckets: Sequence[tuple[str, Condition]],
+    vocabularies: Vocabularies | None,
+) -> list[Verdict]:
+    """Emit with `bucket` set, Drop("no_bucket"), or a Reject for tokens that are none."""
+    return [_refused(document, vocabularies) or _route(document, buckets) for document in documents]
+
+
+def _refused(document: Document, vocabularies: Vocabularies | None) -> Reject | None:
+    fault = vocabularies.fault(document) if vocabularies else None
+    return Reject(f"no part can hold it ({fault.reason}): {fault.detail}") if fault else None
 
 
 def _route(document: Document, buckets: Sequence[tuple[str, Condition]]) -> Verdict:
@@ -35,9 +54,20 @@ def _route(document: Document, buckets: Sequence[tuple[str, Condition]]) -> Verd
     return Drop("no_bucket", detail="; ".join([found, *unanswered]))
 
 
-def _build(_config: RouterConfig, resources: Resources) -> Judge:
+def _build(config: RouterConfig, resources: Resources) -> Judge:
     recipe = Recipe.load(resources.settings.recipe)
-    return partial(route, buckets=[(name, Condition(when)) for name, when in recipe.buckets.items()])
+    return partial(
+        route,
+        buckets=[(name, Condition(when)) for name, when in recipe.buckets.items()],
+        vocabularies=Vocabularies(resources.store) if config.tokens else None,
+    )
 
 
-ROUTER = Unit(name="router", config=RouterConfig, build=_build, drop_reasons=frozenset({"no_bucket"}))
+ROUTER = Unit(
+    name="router",
+    config=RouterConfig,
+    build=_build,
+    drop_reasons=frozenset({"no_bucket"}),
+    offline={"tokens": False},
+    agrees=agrees,
+)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from contracts import Document, Flush, MixerState, Retraction
 from services.mixer.ledger import Ledger
-from services.mixer.recipe import Recipe
+from services.mixer.recipe import Recipe, agrees
 from services.mixer.retractions import Retractions
 from services.runtime import LaneService, Message, Output, Resources, Step, topics
+
+_LAYOUT = 2  # of MixerState
 
 logger = structlog.get_logger(__name__)
 
@@ -99,6 +101,7 @@ class Mixer:
         self._caught_up = False
         self._flushes: list[Message] = []
         self._starved: str | None = None
+        self._consumed: dict[str, int] = {}  # by input, ever
 
     @property
     def starved(self) -> bool:
@@ -115,6 +118,7 @@ class Mixer:
                 state = message.value
         if state is not None:
             self._ledger.restore(state)
+            self._consumed = dict(state.consumed)
 
     def wants(self) -> Collection[str]:
         """Control topics always; the pools of this phase that have room."""
@@ -145,10 +149,14 @@ class Mixer:
             self._retractions_read = None
         if not draft.consumed:
             return None
+        self._consumed |= draft.consumed
+        state = self._ledger.state()
+        state.consumed.update(self._consumed)
+        state.layout = _LAYOUT
+        draft.outputs.append(Output(topics.LANE_STATE, state, key=str(self._lane).encode()))
         return Step(draft.outputs, draft.consumed, draft.dropped)
 
     def _mix(self, draft: _Draft, now: float, drained: Collection[str]) -> None:
-        before = self._ledger.state()
         limit = self._config
         while (
             len(draft.outputs) + len(draft.dropped) < limit.step_documents
@@ -156,9 +164,6 @@ class Mixer:
             and (bucket := self._next(now, drained)) is not None
         ):
             self._take(bucket, draft)
-        state = self._ledger.state()
-        if state != before:
-            draft.outputs.append(Output(topics.LANE_STATE, state, key=str(self._lane).encode()))
 
     def _next(self, now: float, drained: Collection[str]) -> str | None:
         """The bucket to take from, or None when there is none or it has to be waited for."""
@@ -236,10 +241,18 @@ def _build(config: MixerConfig, resources: Resources, lane: int) -> Mixer:
     return Mixer(config, Recipe.load(settings.recipe), lane, settings.lanes)
 
 
+def _reached(log: Sequence[Message], _topic_ids: Mapping[str, str]) -> Mapping[str, int]:
+    """As the last state says, which stands in the transaction of every step."""
+    states = [m.value for m in log if isinstance(m.value, MixerState)]
+    return dict(states[-1].consumed) if states else {}
+
+
 MIXER = LaneService(
     name="mixer",
     config=MixerConfig,
     build=_build,
     logs=(topics.LANE_STATE, topics.SUPERSEDED),
     drop_reasons=frozenset({"superseded"}),
+    reached=_reached,
+    agrees=agrees,
 )

@@ -63,15 +63,25 @@ def parse_pdf(body: bytes, config: ParseConfig) -> Parsed:
 
 
 def _open(body: bytes) -> Any:
-    """The document; an empty user password, which many files have, is tried by PDFium itself."""
-    import pypdfium2 as pdfium
+    """The document; an empty user password, which many files have, is tried by PDFium itself.
 
-    try:
-        return pdfium.PdfDocument(body)
-    except pdfium.PdfiumError as error:
-        if error.err_code in (_ERROR_PASSWORD, _ERROR_SECURITY):
-            raise Unparseable("encrypted", "needs a password, or a way of encryption not known") from error
-        raise Unparseable("broken", str(error)) from error
+    PDFium keeps the last error of the process and does not clear it: it is asked only where this very file
+    could not be loaded, and a file without pages, which loads, is told from that. `body` must outlive it.
+    """
+    import pypdfium2 as pdfium
+    import pypdfium2.raw as api
+
+    raw = api.FPDF_LoadMemDocument64(body, len(body), None)
+    if not raw:
+        code = api.FPDF_GetLastError()
+        if code in (_ERROR_PASSWORD, _ERROR_SECURITY):
+            raise Unparseable("encrypted", "needs a password, or a way of encryption not known")
+        raise Unparseable("broken", f"PDFium cannot load it (error {code})")
+    document = pdfium.PdfDocument(raw)
+    if len(document) < 1:
+        document.close()
+        raise Unparseable("broken", "it has no pages")
+    return document
 
 
 def _read(document: Any, index: int) -> tuple[list[Line], int, int]:

@@ -4,9 +4,10 @@ from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step
-from services.runtime.contracts.source import Read, Reader, Source, Unreadable
+from services.runtime.contracts.source import Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
 from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
+from services.runtime.contracts.vocabulary import Vocabularies, VocabularyCard
 from services.runtime.errors import (
     ConfigurationError,
     CorpusworksError,
@@ -34,6 +35,7 @@ __all__ = [
     "Output",
     "Read",
     "Reader",
+    "Reading",
     "Reject",
     "Resources",
     "Settings",
@@ -43,6 +45,8 @@ __all__ = [
     "Unit",
     "Unreadable",
     "Verdict",
+    "Vocabularies",
+    "VocabularyCard",
     "configure",
     "load_settings",
     "topics",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import xxhash
@@ -61,6 +62,20 @@ def apply(
             result.verdict = Drop("superseded", detail=f"by {by:016x}")
             result.unit = next(unit.name for unit, _ in judges if unit.retracts)
         yield _row(result)
+
+
+def judged(
+    names: Sequence[str], documents: Iterable[Document], resources: Resources, topology: Topology
+) -> Iterator[tuple[Document, Verdict]]:
+    """Documents through the units in this process; each with what became of it, as apply says it.
+
+    Raises ConfigurationError.
+    """
+    judges = [_build(topology, name, resources) for name in names]
+    coming = iter(documents)
+    while batch := [_Result(document, Emit(document), "") for document in islice(coming, _BATCH)]:
+        for result in _judge(batch, judges, {}):
+            yield result.document, result.verdict
 
 
 def _build(topology: Topology, name: str, resources: Resources) -> tuple[Unit, Judge]:
@@ -161,7 +176,7 @@ def _row(result: _Result) -> str:
         row["reason"] = verdict.error
     row["text"] = document.text
     row["features"] = dict(document.features)
-    for field in ("language", "format", "category", "bucket", "num_tokens"):
+    for field in ("language", "format", "category", "calibration", "bucket", "num_tokens"):
         if getattr(document, field):
             row[field] = getattr(document, field)
     for field in ("score", "rank"):

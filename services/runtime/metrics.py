@@ -46,3 +46,40 @@ WORKER_DEATHS = Counter("corpusworks_worker_deaths", "Deaths of the process that
 
 # Lanes that wait for a bucket that has run dry.
 STARVED = Gauge("corpusworks_lane_starved", "Lanes that wait for a bucket without documents", ["service"])
+
+# What units measure of a document beside its verdict, by the name that their verdicts use: counted once
+# what they decided is committed. A name that is not here is an error of the unit.
+OBSERVED = {
+    # Where documents stand among their like by the scorer's calibration: evenly spread over 0..1 while it
+    # fits what comes in, so that the share below .05 tells of drift before a report does.
+    **{
+        f"scorer_place_{kind}": Histogram(
+            f"corpusworks_scorer_place_{kind}",
+            f"Places of documents ({kind}) among their like by the calibration",
+            ["service"],
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1),
+        )
+        for kind in ("zh", "en", "code", "other")
+    },
+    # How like a document is the one that stands for it: at the end of a chain it may be unlike.
+    "dedup_living_likeness": Histogram(
+        "corpusworks_dedup_living_likeness",
+        "Likeness of dropped documents and the living one that stands for them",
+        ["service"],
+        buckets=(0.1, 0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 1),
+    ),
+    # Members of its bands that a page in a crowd was not compared with, since the bands are bounded.
+    "dedup_crowd_missed": Histogram(
+        "corpusworks_dedup_crowd_missed",
+        "Members of crowded bands not compared, by page",
+        ["service"],
+        buckets=(0, 10, 100, 1_000, 10_000, 100_000, 1_000_000),
+    ),
+    # Neighbours at or above the threshold that a page in a crowd is not taken for a copy of, for the noise.
+    "dedup_crowd_spared": Histogram(
+        "corpusworks_dedup_crowd_spared",
+        "Neighbours within the margin over the threshold, by page in a crowd",
+        ["service"],
+        buckets=(0, 1, 3, 10, 30),
+    ),
+}

@@ -36,7 +36,10 @@ class Resources:
     @cached_property
     def store(self) -> ObjectStore:
         """The object store that holds parts and large bodies."""
-        return ObjectStore(self.settings.store_url)
+        settings = self.settings
+        return ObjectStore(
+            settings.store_url, timeout_s=settings.store_timeout_s, retry_s=settings.store_retry_s
+        )
 
     def close(self) -> None:
         """Close what was opened."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 
+from services.runtime import agreement
 from services.runtime.clients.reach import admitted
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
@@ -35,12 +37,13 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
     configure_logs(names[0])
     admitted(settings.kafka)
     kinds = {type(service.definition) for service in services}
+    agreed = partial(agreement.check, names, settings, topology)
     if kinds == {Unit}:
-        UnitLoop(settings, topology, topology.chain(names), instance).run()
+        UnitLoop(settings, topology, topology.chain(names), instance, agreed=agreed).run()
     elif len(services) == 1 and kinds == {LaneService}:
-        LaneLoop(settings, topology, services[0], instance).run()
+        LaneLoop(settings, topology, services[0], instance, agreed=agreed).run()
     elif len(services) == 1 and kinds == {Source}:
-        source = SourceLoop(settings, services[0], instance)
+        source = SourceLoop(settings, services[0], instance, agreed=agreed)
         source.run()
         return source.finished
     else:

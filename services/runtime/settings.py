@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     batch: BatchSettings = BatchSettings()
     store_url: str = "file:///tmp/corpusworks"
+    store_timeout_s: float = Field(30.0, gt=0)  # of one request to S3
+    store_retry_s: float = Field(10.0, ge=0)  # after it a failed request is not sent again: the river waits
     triton_url: str = "127.0.0.1:8001"  # grpcs://host:port for TLS
     triton_ca_file: Path | None = None
     triton_certificate_file: Path | None = None
@@ -108,9 +110,12 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1)  # of docs.* topics before the router
     lanes: int = Field(2, ge=1)  # partitions of pools, docs.mixed and shards
     max_message_bytes: int = Field(900_000, ge=10_000)  # larger fields go to the object store
-    # One document may take this long; half of it for its batch, half for itself alone.
+    # One document may take this long; half of it for its batch, half for itself alone. A file may be read
+    # for this long without a record.
     time_limit_s: float = Field(60.0, gt=0)
-    memory_limit_bytes: int = Field(4 << 30, ge=64 << 20)  # of the process that runs the units
+    memory_limit_bytes: int = Field(
+        4 << 30, ge=64 << 20
+    )  # of the process that runs the units, or reads files
     dead_letter_limit: int = Field(100, ge=0)  # in a row of dead_letter_window documents
     dead_letter_window: int = Field(1000, ge=1)
     stop_grace_s: float = 20.0

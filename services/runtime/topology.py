@@ -20,10 +20,11 @@ from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import ConfigurationError
-from services.runtime.topics import DEAD_LETTER_SUFFIX, POOL
+from services.runtime.topics import AGREED, DEAD_LETTER_SUFFIX, POOL, STARTS
 
 DEFAULT = Path(__file__).parents[1] / "topology.yaml"
 BUCKET = "{bucket}"
+_OWN = {AGREED: contracts.Agreement, STARTS: contracts.FirstStart}
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ class Topology:
         }
         inputs = [name for service in self.services.values() for name in service.inputs]
         outputs = [s.output for s in self.services.values() if not s.inputs]  # of sources: unreadable input
+        for name in (AGREED, STARTS):  # the runtime's own: also in a table that does not name them
+            found.setdefault(name, Topic(name, self.holds(name), "one", compact=True))
         for name in [expanded for topic in inputs + outputs for expanded in self.expand(topic)]:
             dead = name + DEAD_LETTER_SUFFIX
             found[dead] = Topic(dead, contracts.Document, "partitions")
@@ -153,7 +156,7 @@ class Topology:
         known = self._topics.get(topic)
         if known is None and topic.startswith(POOL):
             known = self._topics[POOL + BUCKET]
-        return known.holds if known else contracts.Document
+        return known.holds if known else _OWN.get(topic, contracts.Document)
 
 
 def message(name: str) -> type[ProtoMessage]:

@@ -9,6 +9,7 @@ from services.runtime.clients.store import ObjectStore
 
 # Largest first: one of them is what makes a document large.
 _MOVABLE = ("body", "text", "token_ids")
+_KEY_LENGTH = len("bodies/00/") + 32
 
 
 def encode(document: Document, store: ObjectStore | None, limit: int) -> bytes:
@@ -27,7 +28,7 @@ def encode(document: Document, store: ObjectStore | None, limit: int) -> bytes:
         content = getattr(kept, field)
         raw = content.encode() if isinstance(content, str) else content
         digest = xxhash.xxh3_128_hexdigest(raw)
-        key = f"bodies/{digest[:2]}/{digest}"
+        key = f"bodies/{digest[:2]}/{digest}"  # of _KEY_LENGTH characters
         store.put(key, raw)
         kept.ClearField(field)
         kept.references.append(Reference(field=field, key=key, size=size))
@@ -35,6 +36,19 @@ def encode(document: Document, store: ObjectStore | None, limit: int) -> bytes:
         if len(data) <= limit:
             break
     return data
+
+
+def least(document: Document) -> int:
+    """Bytes of the document's message when all that can be moved to the store is there."""
+    if not any(getattr(document, field) for field in _MOVABLE):
+        return document.ByteSize()
+    bare = Document()
+    bare.CopyFrom(document)
+    for field in _MOVABLE:
+        if getattr(bare, field):
+            bare.ClearField(field)
+            bare.references.append(Reference(field=field, key="/" * _KEY_LENGTH, size=1 << 31))
+    return bare.ByteSize()
 
 
 def decode(data: bytes, store: ObjectStore | None) -> Document:

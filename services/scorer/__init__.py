@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.inference import Encoder
-from services.runtime import ConfigurationError, Resources, Unit
+from services.runtime import ConfigurationError, Resources, Settings, Unit
+from services.scorer.calibrate import Census
+from services.scorer.calibration import Calibration, chosen
 from services.scorer.config import ScorerConfig
 from services.scorer.judge import DROP_REASONS, Scorer
-from services.scorer.keep import KeepRule
-from services.scorer.store import MemoryStore, Store
+from services.scorer.keep import KeepRule, share_of
 
 
 def build(config: ScorerConfig, resources: Resources) -> Scorer:
-    """The judge. Redis and the model are first asked for by the batch that needs them."""
-    return Scorer(_store(config, resources), lambda: _open_encoder(config, resources), config)
+    """The judge. The model is first asked for by the batch that needs it. Raises ConfigurationError."""
+    _agree_with_classifier(config, resources.settings)
+    return Scorer(chosen(config), lambda: _open_encoder(config, resources), config)
 
 
-def _store(config: ScorerConfig, resources: Resources) -> Store:
-    if config.store == "memory":
-        return MemoryStore()
-    from services.scorer.redis_store import RedisStore
+def agrees(config: ScorerConfig, settings: Settings) -> Mapping[str, str]:
+    """All replicas rank by one table, and another one is taken up at a recorded point."""
+    del settings
+    return {"calibration": chosen(config).version}
 
-    return RedisStore(resources.redis, config.prefix, int(config.expire_days * 86400))
+
+def _agree_with_classifier(config: ScorerConfig, settings: Settings) -> None:
+    """Two models may both be version 1 of a `judge`; one's scores must not meet the other's table."""
+    theirs = settings.units.get("classifier", {})
+    if theirs.get("model", ScorerConfig.model) != config.model or config.calibration is not None:
+        return
+    if theirs.get("models") and str(theirs["models"]) != str(config.models or ""):
+        raise ConfigurationError(
+            f"units.classifier.models is {theirs['models']} and units.scorer.models is "
+            f"{config.models or 'not set'}, so the scores of one {config.model} would be ranked by what was "
+            "measured of another: set both alike"
+        )
 
 
 def _open_encoder(config: ScorerConfig, resources: Resources) -> Encoder:
@@ -42,7 +57,18 @@ SERVICE = Unit(
     slice_size=200,  # alone it asks the model, as the classifier does
     build=build,
     drop_reasons=DROP_REASONS,
-    offline={"store": "memory", "triton_url": "onnx:"},
+    offline={"triton_url": "onnx:"},
+    agrees=agrees,
 )
 
-__all__ = ["SERVICE", "KeepRule", "Scorer", "ScorerConfig", "build"]
+__all__ = [
+    "SERVICE",
+    "Calibration",
+    "Census",
+    "KeepRule",
+    "Scorer",
+    "ScorerConfig",
+    "build",
+    "chosen",
+    "share_of",
+]

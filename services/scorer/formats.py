@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-# Raised whenever a term changes: scores of two versions are not compared (sketch.py).
-VERSION = 1
+# Raised whenever a term changes: scores of two versions are not compared (group.py).
+NAME, VERSION = "formats", 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,13 @@
-"""A part: documents in, three files and their announcement out; a pure function."""
+"""A part: documents in, three files and their announcement out; a pure function.
+
+Padding is the vocabulary's end-of-document token; the spans of the records say what is real.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,29 +17,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts import Document, PartRecord, PartSealed, Span
-from services.runtime import Message
+from services.runtime import Message, Vocabularies, VocabularyCard
 from services.sink import megatron, records
 from services.sink.config import SinkConfig
 from services.sink.packing import STRATEGIES, Layout
 
 SUFFIXES = ("bin", "idx", "jsonl")
+LAYOUT = 2  # of the files and their announcement; 1 took the vocabulary's digest from the settings
+
+_NAME = re.compile(r"lane-\d+/part-\d+-([0-9a-f]{8})-\d+-\d+")
+
+_UINT16, _INT32 = np.dtype("<u2"), np.dtype("<i4")
+
+
+def stream_name(topic_id: str) -> str:
+    """Eight digits that tell one docs.mixed from the next, of the same offsets. topic_id: Kafka's."""
+    return f"{zlib.crc32(topic_id.encode()):08x}"
+
+
+NO_STREAM = stream_name("")  # where no id is known
 
 
 class Packable(NamedTuple):
-    """A document that fits into a part. record: without its spans. tokens: (num_tokens,)."""
+    """A document that fits into a part. record: without its spans. tokens: (num_tokens,), uint32."""
 
     record: PartRecord
     tokens: NDArray[Any]
 
 
-class Unfit(NamedTuple):
-    """Why a document cannot be put into a part."""
-
-    reason: str
-    detail: str
-
-
-UNFIT_REASONS = frozenset({"no_tokens", "bad_tokens", "token_out_of_range"})
+# The router refuses such documents, before dedup lets one stand for its near-duplicates: here they are the
+# sign of a fault in the river's table or of its units.
+UNFIT_REASONS = Vocabularies.FAULTS
 
 
 @dataclass(frozen=True)
@@ -45,18 +58,8 @@ class Part:
     files: dict[str, bytes]
 
 
-def admit(message: Message, document: Document, config: SinkConfig) -> Packable | Unfit:
-    """Take what a part needs out of a document of docs.mixed; about 5 µs."""
-    data = document.token_ids
-    if not data:
-        return Unfit("no_tokens", "the document has no token ids; the tokenizer runs before the mixer")
-    if len(data) != 4 * document.num_tokens:
-        told = f"{len(data)} bytes of token ids for {document.num_tokens} tokens; each takes 4"
-        return Unfit("bad_tokens", told)
-    tokens = np.frombuffer(data, "<u4")
-    if (largest := int(tokens.max())) > config.largest_token:
-        told = f"token {largest} does not fit into {config.dtype}; set the sink's dtype to int32"
-        return Unfit("token_out_of_range", told)
+def packable(message: Message, document: Document) -> Packable:
+    """Take what a part needs out of a document of docs.mixed that has no fault; about 5 µs."""
     record = PartRecord(
         id=document.id,
         uid=document.uid,
@@ -72,23 +75,26 @@ def admit(message: Message, document: Document, config: SinkConfig) -> Packable 
         num_tokens=document.num_tokens,
         position=PartRecord.Position(lane=message.partition, offset=message.offset),
     )
-    return Packable(record, tokens.astype(config.token_type))
+    return Packable(record, np.frombuffer(document.token_ids, "<u4"))
 
 
-def build(packables: Sequence[Packable], lane: int, config: SinkConfig) -> Part:
-    """Pack at least one document, all of one phase and in the order of the lane."""
+def build(
+    packables: Sequence[Packable], lane: int, config: SinkConfig, vocabulary: VocabularyCard, stream: str
+) -> Part:
+    """Pack at least one document, all of one phase and one vocabulary and in the order of the lane."""
     layout = STRATEGIES[config.packing]([len(p.tokens) for p in packables], config.sequence_length)
+    out = _place(packables, layout, config.sequence_length, vocabulary)
     files = {
-        "bin": _place(packables, layout, config).tobytes(),
-        "idx": megatron.write_index(config.token_type, layout.num_sequences, config.sequence_length),
+        "bin": out.tobytes(),
+        "idx": megatron.write_index(out.dtype, layout.num_sequences, config.sequence_length),
         "jsonl": _lines(packables, layout, config.sequence_length),
     }
     bucket_tokens: Counter[str] = Counter()
-    for packable in packables:
-        bucket_tokens[packable.record.bucket] += len(packable.tokens)
+    for one in packables:
+        bucket_tokens[one.record.bucket] += len(one.tokens)
     first, last = packables[0].record, packables[-1].record
     announcement = PartSealed(
-        name=part_name(lane, first.position.offset, last.position.offset),
+        name=part_name(lane, stream, first.position.offset, last.position.offset),
         lane=lane,
         first_offset=first.position.offset,
         last_offset=last.position.offset,
@@ -100,30 +106,51 @@ def build(packables: Sequence[Packable], lane: int, config: SinkConfig) -> Part:
         bucket_tokens=bucket_tokens,
         sha256={suffix: hashlib.sha256(data).hexdigest() for suffix, data in files.items()},
         packing=config.packing,
-        tokenizer=config.tokenizer,
+        tokenizer=vocabulary.digest,
+        layout=LAYOUT,
     )
     return Part(announcement, files)
 
 
-def repack(messages: Iterable[Message], lane: int, config: SinkConfig) -> Part | None:
+def repack(
+    messages: Iterable[Message],
+    lane: int,
+    config: SinkConfig,
+    vocabularies: Vocabularies,
+    stream: str = NO_STREAM,
+) -> Part | None:
     """The part that the sink makes of these messages of docs.mixed, or None when no document in them fits.
 
     To check a part against the log: its messages are those from first_offset to last_offset.
     """
-    admitted = (admit(m, m.document, config) for m in messages if m.document is not None)
-    packables = [packable for packable in admitted if isinstance(packable, Packable)]
-    return build(packables, lane, config) if packables else None
+    documents = [(m, m.document) for m in messages if m.document is not None]
+    fit = [(m, document) for m, document in documents if vocabularies.fault(document) is None]
+    if not fit:
+        return None
+    vocabulary = vocabularies.card(fit[0][1].tokenizer)
+    return build([packable(*pair) for pair in fit], lane, config, vocabulary, stream)
 
 
-def part_name(lane: int, first_offset: int, last_offset: int) -> str:
-    """The path of a part below `parts/`, without suffix; sorts in the order of the lane."""
-    return f"lane-{lane:03d}/part-{lane:03d}-{first_offset:012d}-{last_offset:012d}"
+def part_name(lane: int, stream: str, first_offset: int, last_offset: int) -> str:
+    """The path of a part below `parts/`, without suffix; sorts in the order of its stream."""
+    return f"lane-{lane:03d}/part-{lane:03d}-{stream}-{first_offset:012d}-{last_offset:012d}"
 
 
-def _place(packables: Sequence[Packable], layout: Layout, config: SinkConfig) -> NDArray[Any]:
+def stream_of(name: str) -> str:
+    """The stream in a part's name. Raises ValueError when it is no part's."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is not the name of a part")
+    return match[1]
+
+
+def _place(
+    packables: Sequence[Packable], layout: Layout, sequence_length: int, vocabulary: VocabularyCard
+) -> NDArray[Any]:
     """The tokens at their places and padding elsewhere: (num_sequences * sequence_length,)."""
-    out = np.full(layout.num_sequences * config.sequence_length, config.pad_token, config.token_type)
-    begin = layout.sequence * config.sequence_length + layout.offset
+    token_type = _UINT16 if vocabulary.size <= 1 << 16 else _INT32
+    out = np.full(layout.num_sequences * sequence_length, vocabulary.end_of_document, token_type)
+    begin = layout.sequence * sequence_length + layout.offset
     pieces = (layout.document, layout.start, layout.length, begin)
     for document, start, length, at in zip(*(column.tolist() for column in pieces), strict=True):
         out[at : at + length] = packables[document].tokens[start : start + length]
@@ -138,8 +165,8 @@ def _lines(packables: Sequence[Packable], layout: Layout, sequence_length: int) 
     ):
         spans[document].append(Span(start=start, end=end))
     lines = []
-    for packable, where in zip(packables, spans, strict=True):
+    for one, where in zip(packables, spans, strict=True):
         record = PartRecord(spans=where)
-        record.MergeFrom(packable.record)
+        record.MergeFrom(one.record)
         lines.append(records.to_line(record))
     return b"".join(lines)

@@ -14,7 +14,7 @@ from contracts import PartRecord, PartSealed
 from services.runtime import CorpusworksError, ObjectStore
 from services.sink import megatron, records
 from services.sink.manifest import part_key, read_manifests
-from services.sink.part import SUFFIXES, part_name, repack
+from services.sink.part import SUFFIXES, part_name, repack, stream_of
 
 __all__ = ["PartDocument", "documents", "list_parts", "read_records", "repack", "verify"]
 
@@ -66,11 +66,12 @@ def verify(store: ObjectStore) -> list[str]:
     problems = []
     seen: list[NDArray[Any]] = []
     parts = list_parts(store)
-    ends: dict[int, int] = {}
+    ends: dict[tuple[int, str], int] = {}
     for number, part in enumerate(parts):
-        if part.first_offset <= ends.get(part.lane, -1):
+        stream = part.lane, stream_of(part.name)
+        if part.first_offset <= ends.get(stream, -1):
             problems.append(f"{part.name}: its offsets overlap those of the part before")
-        ends[part.lane] = part.last_offset
+        ends[stream] = max(part.last_offset, ends.get(stream, -1))
         try:
             files = {suffix: _read(store, part, suffix) for suffix in SUFFIXES}
             found = list(_records(files["jsonl"]))
@@ -121,7 +122,7 @@ def _record_problems(part: PartSealed, found: list[PartRecord], files: dict[str,
     offsets = [record.position.offset for record in found]
     if sorted(set(offsets)) != offsets:
         yield "the records are not in the order of the lane"
-    if offsets and part_name(part.lane, offsets[0], offsets[-1]) != part.name:
+    if offsets and part_name(part.lane, stream_of(part.name), offsets[0], offsets[-1]) != part.name:
         yield f"its records go from offset {offsets[0]} to {offsets[-1]}"
     announced = (part.num_documents, part.num_tokens, dict(part.bucket_tokens))
     counted = (len(found), by_bucket.total(), dict(by_bucket))

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import structlog
+
 from contracts import Document, Flush, PartSealed
-from services.runtime import LaneService, Message, ObjectStore, Output, Resources, Step, topics
+from services.runtime import (
+    LaneService,
+    Message,
+    ObjectStore,
+    Output,
+    Resources,
+    Step,
+    Vocabularies,
+    topics,
+)
 from services.sink.config import SinkConfig
-from services.sink.manifest import Manifest, part_key
-from services.sink.part import UNFIT_REASONS, Packable, Unfit, admit, build
+from services.sink.manifest import Manifest, in_order
+from services.sink.owner import Owner
+from services.sink.part import UNFIT_REASONS, Packable, build, packable, stream_name, stream_of
+from services.sink.parts import read_records
+
+logger = structlog.get_logger(__name__)
+
+ALREADY_IN_PART = "already_in_part"
 
 
 @dataclass
@@ -25,43 +42,70 @@ class _Open:
     num_documents: int = 0  # the unfit after the first fit one included
     packables: list[Packable] = field(default_factory=list)
     unfit: list[tuple[Document, str, str]] = field(default_factory=list)
-    cut: str | None = None  # why it ends here: size, phase or flush
+    tokenizer: str = ""  # digest of the vocabulary of its documents
+    cut: str | None = None  # why it ends here: size, phase, vocabulary or flush
 
-    @property
-    def phase(self) -> str | None:
-        return self.packables[0].record.phase if self.packables else None
+    def ended_by(self, document: Document) -> str | None:
+        """Why this document begins the next part."""
+        if not self.packables:
+            return None
+        if self.packables[0].record.phase != document.phase:
+            return "phase"
+        return "vocabulary" if document.tokenizer not in {"", self.tokenizer} else None
 
 
 class Sink:
     """The fold of one lane.
 
-    A part ends by size, by a change of phase or at a Flush; these follow from the order of the lane
-    alone, so a replay writes the same part again, byte for byte. Age alone depends on the clock: it
+    A part ends by size, by a change of phase or vocabulary or at a Flush; these follow from the order of
+    the lane alone, so a replay writes the same part again, byte for byte. Age alone depends on the clock: it
     counts by the log's time once there is nothing left to read (so that a backlog after an outage is
     not cut small), and by the time since the document was read at the latest.
 
+    What is known of the vocabulary of a part's documents is in the store; a digest that is not there is a
+    ConfigurationError, and nothing is taken until it is.
+
     Files are written before the announcement and count only with it. A write that fails leaves the
     part open, so the step can be repeated.
+
+    Documents of parts that an earlier docs.mixed filled (`parts adopt`) are known by uid and use, and do not
+    go into a second part: some 100 B of memory for each.
     """
 
-    def __init__(self, config: SinkConfig, store: ObjectStore, lane: int) -> None:
+    def __init__(
+        self, config: SinkConfig, store: ObjectStore, lane: int, topic_ids: Mapping[str, str] | None = None
+    ) -> None:
+        """topic_ids: Kafka's, by name; they tell this river and its parts from others."""
+        ids = topic_ids or {}
         self._config = config
         self._store = store
         self._lane = lane
-        self._manifest = Manifest(store, lane)
+        self._stream = stream_name(ids.get(topics.MIXED, ""))
+        self._manifest = Manifest(store, lane, Owner(store, ids.get(topics.SEALED, "")), self._stream)
+        self._adopted: dict[tuple[int, int], str] = {}
+        self._vocabularies = Vocabularies(store)
         self._waiting: deque[Message] = deque()
         self._open = _Open()
 
     def restore(self, log: Sequence[Message]) -> None:
-        """log: shards.sealed. Removes orphans and mends the manifest. Raises DependencyDown."""
-        self._manifest.restore(m.value for m in log if isinstance(m.value, PartSealed))
+        """log: shards.sealed. Mends the manifest. Raises DependencyDown.
+
+        Raises ConfigurationError where the log and the store do not belong together.
+        """
+        announced = [m.value for m in log if isinstance(m.value, PartSealed)]
+        self._manifest.restore(announced)
+        for part in in_order(announced):
+            if stream_of(part.name) != self._stream:
+                self._adopted |= {(r.uid, r.use): part.name for r in read_records(self._store, part)}
 
     def wants(self) -> Collection[str]:
         """More documents, unless a part is ready to be sealed."""
         return () if self._open.cut else (topics.MIXED,)
 
     def feed(self, messages: Sequence[Message]) -> None:
-        """Add documents to the open part, up to where it ends."""
+        """Add documents to the open part, up to where it ends. Raises DependencyDown."""
+        if messages:
+            self._manifest.remove_orphans(messages[0].offset)
         self._waiting.extend(messages)
         self._fill()
 
@@ -86,25 +130,31 @@ class Sink:
             if isinstance(message.value, Flush):
                 part.cut = "flush"
             elif (document := message.document) is not None:
-                if part.phase not in {None, document.phase}:
-                    part.cut = "phase"
-                    return  # the document begins the next part
+                part.cut = part.ended_by(document)
+                if part.cut is not None:
+                    return
                 self._put(message, document)
             self._waiting.popleft()
             part.next_offset = message.offset + 1
 
     def _put(self, message: Message, document: Document) -> None:
         part = self._open
-        admitted = admit(message, document, self._config)
-        if isinstance(admitted, Unfit):
-            part.unfit.append((document, admitted.reason, admitted.detail))
+        adopted = self._adopted.get((document.uid, document.use))
+        if adopted is not None:
+            part.unfit.append((document, ALREADY_IN_PART, adopted))
+            return  # as for one with a fault
+        if (fault := self._vocabularies.fault(document)) is not None:
+            logger.error("a document that fits no part came as far as the sink", id=document.id,
+                         reason=fault.reason, detail=fault.detail)  # fmt: skip
+            part.unfit.append((document, *fault))
             if not part.packables:
                 return  # may leave at any step, so it must not count towards the size
         else:
             if not part.packables:
                 part.since_log = message.timestamp_ms / 1000
-            part.packables.append(admitted)
-            part.num_tokens += len(admitted.tokens)
+                part.tokenizer = document.tokenizer
+            part.packables.append(packable(message, document))
+            part.num_tokens += document.num_tokens
         part.num_documents += 1
         full = part.num_tokens >= self._config.seal_tokens
         if full or part.num_documents >= self._config.seal_documents:
@@ -117,12 +167,12 @@ class Sink:
 
     def _seal(self, sealed_by: str, now: float) -> Step:
         part = self._open
-        built = build(part.packables, self._lane, self._config)
+        card = self._vocabularies.card(part.tokenizer)
+        built = build(part.packables, self._lane, self._config, card, self._stream)
         sealed = built.announcement
         sealed.sealed_by = sealed_by
         sealed.sealed_ms = int(now * 1000)
-        for suffix, data in built.files.items():
-            self._store.put(part_key(sealed.name, suffix), data)
+        self._manifest.put(sealed.name, built.files)
         assert part.next_offset is not None
         self._start()
         return Step(
@@ -139,9 +189,22 @@ class Sink:
 
 
 def _build(config: SinkConfig, resources: Resources, lane: int) -> Sink:
-    return Sink(config, resources.store, lane)
+    return Sink(config, resources.store, lane, resources.topic_ids)
+
+
+def _reached(log: Sequence[Message], topic_ids: Mapping[str, str]) -> Mapping[str, int]:
+    """After the last document that an announced part of this docs.mixed holds."""
+    stream = stream_name(topic_ids.get(topics.MIXED, ""))
+    parts = [m.value for m in log if isinstance(m.value, PartSealed)]
+    ends = [part.last_offset + 1 for part in parts if stream_of(part.name) == stream]
+    return {topics.MIXED: max(ends)} if ends else {}
 
 
 SERVICE = LaneService(
-    name="sink", config=SinkConfig, build=_build, logs=(topics.SEALED,), drop_reasons=UNFIT_REASONS
+    name="sink",
+    config=SinkConfig,
+    build=_build,
+    logs=(topics.SEALED,),
+    drop_reasons=UNFIT_REASONS | {ALREADY_IN_PART},
+    reached=_reached,
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from contracts import Document
-from services.runtime import Drop, Emit, Verdict
-from services.tokenizer.vocabulary import END_OF_DOCUMENT, Vocabulary
+from services.runtime import Drop, Emit, Judge, Resources, Settings, Verdict
+from services.tokenizer.vocabulary import END_OF_DOCUMENT, Vocabulary, digest_of_file
 
 
 @dataclass(frozen=True)
@@ -19,20 +20,36 @@ class TokenizerConfig:
 
     vocabulary: a tiktoken rank file or a Hugging Face tokenizer.json; None for the default one.
     end_of_document: name of the token that closes each document.
+    keep: leave the vocabulary in the store, for the sink and for who decodes parts.
     """
 
     vocabulary: Path | None = None
     end_of_document: str = END_OF_DOCUMENT
+    keep: bool = True
 
     def __post_init__(self) -> None:
         if not self.end_of_document:
             raise ValueError("end_of_document is empty; it is the name of a token, such as <|endoftext|>")
 
 
-def judge(documents: Sequence[Document], *, vocabulary: Vocabulary) -> list[Verdict]:
-    """Set `token_ids` (the end-of-document token last), `num_tokens` and the feature bytes_per_token.
+def build(config: TokenizerConfig, resources: Resources) -> Judge:
+    """The judge. Raises ConfigurationError, and DependencyDown when the store does not answer."""
+    vocabulary = Vocabulary.load(config.vocabulary, config.end_of_document)
+    if config.keep:
+        vocabulary.card.keep(resources.store, vocabulary.content)
+    return partial(judge, vocabulary=vocabulary)
 
-    bytes_per_token: UTF-8 bytes of the text by its own tokens; near 1 for noise, 3 to 4 for prose.
+
+def agrees(config: TokenizerConfig, _settings: Settings) -> Mapping[str, str]:
+    """The vocabulary's digest: pools hold token ids. Raises ConfigurationError."""
+    return {"vocabulary": digest_of_file(config.vocabulary, config.end_of_document)}
+
+
+def judge(documents: Sequence[Document], *, vocabulary: Vocabulary) -> list[Verdict]:
+    """Set `token_ids` (the end-of-document token last), `num_tokens`, `tokenizer` and bytes_per_token.
+
+    tokenizer: digest of the vocabulary. bytes_per_token: a feature, UTF-8 bytes of the text by its own
+    tokens; near 1 for noise, 3 to 4 for prose.
     A document without text is dropped (`empty`): it would be an end-of-document token alone.
     """
     end = np.array([vocabulary.end_of_document], dtype="<u4").tobytes()
@@ -44,6 +61,7 @@ def judge(documents: Sequence[Document], *, vocabulary: Vocabulary) -> list[Verd
             continue
         document.token_ids = ids.astype("<u4", copy=False).tobytes() + end
         document.num_tokens = len(ids) + 1
+        document.tokenizer = vocabulary.digest
         document.features["bytes_per_token"] = len(text.encode()) / len(ids)
         verdicts.append(Emit(document))
     return verdicts

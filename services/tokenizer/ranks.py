@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from services.tokenizer.pattern import PATTERN
 
-MAX_ID = 2**32 - 1  # the engine's ids are uint32
+MAX_ID = 2**31 - 1  # parts hold them as int32
 
 
 def parse_ranks(content: bytes) -> dict[bytes, int]:

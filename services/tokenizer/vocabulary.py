@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from services.runtime import ConfigurationError
-from services.tokenizer.huggingface import HuggingFaceEngine
+from services.runtime import ConfigurationError, VocabularyCard
+from services.tokenizer.huggingface import READING, HuggingFaceEngine
 from services.tokenizer.pattern import PATTERN
 from services.tokenizer.ranks import RankEngine
 
@@ -36,7 +36,7 @@ class Vocabulary:
     """Token ids of texts, by the contents of a tiktoken rank file or of an HF `tokenizer.json`.
 
     content: the file's bytes. end_of_document: name of the token that closes a document.
-    size: the highest id plus one. digest: SHA-256, in hexadecimal, of all that decides the ids.
+    size: the highest id plus one. digest: see digest_of. card: these, for who has to do with the ids.
     Raises ValueError when the contents cannot be used.
 
     Rank files are cut by this package's own pattern: to get the very ids of another model, give its
@@ -44,13 +44,13 @@ class Vocabulary:
     """
 
     def __init__(self, content: bytes, end_of_document: str = END_OF_DOCUMENT) -> None:
-        ranked = not content.lstrip().startswith(b"{")
-        self._content = content
-        self._engine: Engine = (RankEngine if ranked else HuggingFaceEngine)(content, end_of_document)
+        engine = RankEngine if _ranked(content) else HuggingFaceEngine
+        self._engine: Engine = engine(content, end_of_document)
+        self.content = content
         self.end_of_document = self._engine.end_of_document
         self.size = self._engine.size
-        decisive = (PATTERN if ranked else "", end_of_document)
-        self.digest = hashlib.sha256("\0".join((*decisive, "")).encode() + content).hexdigest()
+        self.digest = digest_of(content, end_of_document)
+        self.card = VocabularyCard(self.digest, self.size, self.end_of_document, end_of_document)
 
     @classmethod
     def load(cls, path: Path | None = None, end_of_document: str = END_OF_DOCUMENT) -> Vocabulary:
@@ -58,19 +58,14 @@ class Vocabulary:
 
         Raises ConfigurationError that says what to do.
         """
-        path = path or DEFAULT
         try:
-            return cls(path.read_bytes(), end_of_document)
+            return cls((path or DEFAULT).read_bytes(), end_of_document)
         except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"the tokenizer's vocabulary {path} cannot be used: {error}. Give a tiktoken rank file or a "
-                "Hugging Face tokenizer.json, and the name of its end-of-document token, or leave "
-                "both out for the default"
-            ) from error
+            raise _unusable(path or DEFAULT, error) from error
 
     def save(self, path: Path) -> None:
         """Write the file that `load` reads."""
-        path.write_bytes(self._content)
+        path.write_bytes(self.content)
 
     def encode_batch(self, texts: Iterable[str]) -> list[npt.NDArray[np.uint32]]:
         """Ids of each text, without an end-of-document token; O(n log n) in a text's length at worst.
@@ -102,3 +97,28 @@ class Vocabulary:
         except UnicodeEncodeError:
             mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             return self._engine.encode(mended)
+
+
+def digest_of(content: bytes, end_of_document: str) -> str:
+    """SHA-256, in hexadecimal, of all that decides the ids: the file, and how we read it."""
+    reading = PATTERN if _ranked(content) else READING
+    return hashlib.sha256(f"{reading}\0{end_of_document}\0".encode() + content).hexdigest()
+
+
+def digest_of_file(path: Path | None, end_of_document: str) -> str:
+    """The digest of what `load` would load, without loading it. Raises ConfigurationError."""
+    try:
+        return digest_of((path or DEFAULT).read_bytes(), end_of_document)
+    except OSError as error:
+        raise _unusable(path or DEFAULT, error) from error
+
+
+def _ranked(content: bytes) -> bool:
+    return not content.lstrip().startswith(b"{")
+
+
+def _unusable(path: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"the tokenizer's vocabulary {path} cannot be used: {error}. Give a tiktoken rank file or a Hugging "
+        "Face tokenizer.json, and the name of its end-of-document token, or leave both out for the default"
+    )

@@ -49,6 +49,8 @@ class Trove:
             filters = datatrove_filters(self._language) if self._language != "code" else []
             writer = JsonlWriter(self._at("kept"), compression=None)
             self._timed("read and filter", [read, *filters, writer])
+            if not any((self._folder / "kept").glob("*.jsonl")):
+                return  # its filters keep nothing of such a sample; the next stages refuse that
             read = self._reader(self._folder / "kept")
         self._timed("minhash signature", [read, self._signature()])
         matched = MinhashDedupBuckets(self._at("signatures"), self._at("matches"))

@@ -9,14 +9,15 @@ import numpy as np
 
 from contracts import Document
 from services.mixer.recipe import Recipe
-from services.mixer.task import SUPERSEDED, Mixer, MixerConfig
-from services.runtime import Message, ObjectStore
+from services.mixer.task import Mixer, MixerConfig
+from services.runtime import Message, ObjectStore, VocabularyCard, topics
 from services.sink import SinkConfig
 from services.sink.packing import STRATEGIES
 from services.sink.task import Sink
 from tests.benchmarks.figures import Figure, cpu_seconds
 
 BUCKETS = ("zh", "en", "code")
+CARD = VocabularyCard("ab12", 60_000, 0, "<end>")
 
 
 def lengths(count: int) -> np.ndarray:
@@ -33,7 +34,7 @@ def messages(topic: str, sizes: np.ndarray, *, text: str = "", bucket: str = "zh
         uid = BUCKETS.index(bucket) << 40 | index
         one = Document(uid=uid, id=f"{bucket}/{index}", source=f"file:///{bucket}.jsonl#{index}", text=text)
         one.language, one.format, one.bucket, one.phase, one.use = bucket, "prose", bucket, "stable", 1
-        one.num_tokens, one.token_ids = size, tokens.tobytes()
+        one.num_tokens, one.token_ids, one.tokenizer = size, tokens.tobytes(), CARD.digest
         one.features.update({f"feature_{n}": n / 7 for n in range(15)})
         made.append(Message(topic, 0, index, None, one, 0))
     return made
@@ -50,7 +51,7 @@ def mix(pools: dict[str, list[Message]]) -> int:
             mixer.feed(chunk)
             at[topic] += len(chunk)
             fed = fed or bool(chunk)
-        while (step := mixer.step(0.0, {SUPERSEDED})) is not None:
+        while (step := mixer.step(0.0, {topics.SUPERSEDED})) is not None:
             mixed += len(step.outputs) - 1
         if not fed:
             return mixed
@@ -59,7 +60,9 @@ def mix(pools: dict[str, list[Message]]) -> int:
 def sink(documents: list[Message]) -> int:
     """Seal one part of all documents; its bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        task = Sink(SinkConfig(seal_age_s=1), ObjectStore(f"file://{folder}"), 0)
+        store = ObjectStore(f"file://{folder}")
+        CARD.keep(store, b"")
+        task = Sink(SinkConfig(seal_age_s=1), store, 0)
         task.restore([])
         task.feed(documents)
         step = task.step(10.0, ("docs.mixed",))

@@ -95,6 +95,7 @@ EXAMPLES: dict[str, Message] = {
     "docs.clean.1": _CLEAN,
     "docs.classified.1": _CLASSIFIED,
     "docs.scored.1": _SCORED,
+    "docs.scored.2": _document(_SCORED, calibration="6a6aed53fd4a"),
     "docs.tokenized.1": _TOKENIZED,
     "docs.routed.1": _ROUTED,
     "pool.bucket.1": _POOLED,

@@ -127,6 +127,31 @@ def test_a_folder_of_bad_input(tmp_path: Path) -> None:
     assert corpusworks("parts", "verify", out).code == 0
 
 
+def test_files_that_gave_nothing_but_dead_letters(tmp_path: Path) -> None:
+    """Prevents: exit code 0 and a quiet screen where a whole file was of no use; and the good one lost."""
+    out, folder = tmp_path / "out", tmp_path / "in"
+    folder.mkdir()
+    write_jsonl(folder / "good.jsonl", 20, seed=5, duplicates=0)
+    (folder / "fields.jsonl").write_bytes(b'{"answer": "no text here"}\n' * 30)
+    (folder / os.fsdecode(b"n\xe9.jsonl")).write_bytes(b"[] not json\n" * 3)
+    (folder / "broken.parquet").write_bytes(b"PAR1 and nothing else")
+    (folder / "empty.txt").write_bytes(b"")  # one document of a folder that gave others
+    done = corpusworks("run", folder, "--out", out)
+    assert done.code == 1, done.err[-3000:]
+    assert "Traceback" not in done.err
+    first = done.out.index("Every record became a dead letter")
+    assert first < done.out.index("what became of them")
+    for name in ("fields.jsonl", "broken.parquet", "n\ufffd.jsonl"):
+        assert name in done.out[first:]
+    report = json.loads((out / "report.json").read_text())
+    assert report["num_lost_sources"] == 3
+    assert report["dead_letters"] == 35
+    assert report["unaccounted"] == 0
+    assert not any("good" in name or "empty" in name for name in report["lost_sources"])
+    again = corpusworks("run", folder, "--out", out)
+    assert again.code == 0, "they are known, and nothing of them was read again"
+
+
 def _assert_told(done: Done, code: int, *expected: str) -> None:
     """One line that holds all that is expected, and no traceback."""
     lines = done.err.strip().splitlines()

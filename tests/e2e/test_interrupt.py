@@ -61,7 +61,7 @@ def test_ctrl_c_and_kill_and_then_the_same_command(tmp_path: Path) -> None:
     out, source = tmp_path / "out", write_jsonl(tmp_path / "made.jsonl", NUMBER, seed=11)
 
     first = start("run", source, "--out", out, settings=SMALL)
-    _wait_until(lambda: _batches(out, "dedup") >= 2, first)
+    _wait_until(lambda: _batches(out, "tokenizer") >= 2, first)
     first.send_signal(signal.SIGINT)
     _, told = first.communicate(timeout=60)
     assert first.returncode == 130, told
@@ -72,8 +72,8 @@ def test_ctrl_c_and_kill_and_then_the_same_command(tmp_path: Path) -> None:
     assert not (out / "report.json").exists()
 
     second = start("run", source, "--out", out, settings=SMALL)
-    before = _batches(out, "dedup")
-    _wait_until(lambda: _batches(out, "dedup") >= before + 2, second)
+    before = _batches(out, "tokenizer")
+    _wait_until(lambda: _batches(out, "tokenizer") >= before + 2, second)
     second.send_signal(signal.SIGKILL)
     second.communicate()
     _assert_nothing_is_left(out)
@@ -165,3 +165,26 @@ def test_a_signal_to_a_single_process(module: str) -> None:
         said, told = process.communicate(timeout=60)
         assert process.returncode == 130, told
         assert not re.search("Traceback|KeyboardInterrupt|Exception ignored", said + told), told
+
+
+def test_records_that_are_there_twice_and_interruptions(tmp_path: Path) -> None:
+    """Prevents: `-525 documents unaccounted for` and exit code 1, where nothing is wrong."""
+    out, source = tmp_path / "out", write_jsonl(tmp_path / "made.jsonl", 300, seed=12, duplicates=0)
+    source.write_bytes(source.read_bytes() * 2)
+    for number in (1, 2):
+        process = start("run", source, "--out", out, settings=SMALL)
+        before = _batches(out, "tokenizer")
+        _wait_until(lambda: _batches(out, "tokenizer") >= before + number, process)  # noqa: B023
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 130, told
+    report = run(out, source, settings=SMALL)
+    assert report["unaccounted"] == 0
+    assert report["carried_over"] > 0
+    assert report["duplicates_by_reason"]["already_seen"] > 0
+    decoded = Counter(row["id"] for row in corpusworks("parts", "decode", out).rows)
+    assert max(decoded.values()) == 1
+    reconciled = corpusworks("reconcile", "--out", out)
+    assert reconciled.code == 0, reconciled.out
+    again = run(out, source, settings=SMALL)  # nothing new: the report of a run is of that run
+    assert (again["documents_in"], again["carried_over"], again["unaccounted"]) == (0, 0, 0)

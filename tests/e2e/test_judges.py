@@ -171,13 +171,12 @@ def _judge_all(rows: list[dict[str, str]], url: str) -> list[tuple[str, dict[str
     settings = load_settings(triton_url=url)
     resources = Resources(settings)
     services = topology().services
-    kept = {"rules": {}, "classifier": {}, "scorer": {"store": "memory"}}
     found: dict[int, tuple[str, dict[str, float]]] = {}
     alive = documents
-    for name, values in kept.items():
+    for name in ("rules", "classifier", "scorer"):
         unit = services[name].definition
         assert isinstance(unit, Unit)
-        judge = unit.build(configure(name, unit.config, values), resources)
+        judge = unit.build(configure(name, unit.config, {}), resources)
         going_on = []
         for start in range(0, len(alive), 200):
             batch = alive[start : start + 200]

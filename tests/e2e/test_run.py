@@ -57,7 +57,7 @@ def _assert_sums_agree(report: Mapping[str, Any]) -> None:
         assert sum(share["actual"] for share in report["mix"].values()) == pytest.approx(1, abs=0.01)
     assert sum(share["target"] for share in report["mix"].values()) == pytest.approx(1, abs=0.01)
     assert report["seconds"] > 0
-    names = {"ingest", "parse", "rules", "classifier", "dedup", "mixer", "sink", "kafka", "redis"}
+    names = {"ingest", "parse", "rules", "classifier", "tokenizer", "mixer", "sink", "kafka", "redis"}
     assert names <= set(report["cpu_seconds"])
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ import yaml
 from contracts import Document
 from services.local.run import applied
 from services.local.stack import Stack
-from services.runtime import Settings
+from services.runtime import ObjectStore, Settings, VocabularyCard
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
 from services.runtime.topology import Topology
 
 ROOT = Path(__file__).parents[2]
+# The vocabulary of tokens that a test makes up; it is in the store of every rig.
+CARD = VocabularyCard("made-up", 1000, 0, "<end>")
 
 
 @dataclass
@@ -112,6 +114,14 @@ class Rig:
                 time.sleep(0.1)
         raise TimeoutError(f"{len(found)} of {number} records in {', '.join(topics)}")
 
+    def wait_until(self, holds: Callable[[], bool], timeout_s: float = 60) -> None:
+        """Until something is so. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {timeout_s:.0f} s")
+            time.sleep(0.1)
+
     def close(self) -> None:
         """End what still runs."""
         for process in self.processes:
@@ -129,6 +139,7 @@ def rig(
 ) -> Iterator[Rig]:
     """Settings of this process, topics on the broker; processes are started by the test."""
     (folder / "store").mkdir(parents=True, exist_ok=True)
+    CARD.keep(ObjectStore((folder / "store").as_uri()), b"")
     documents = {"holds": "Document", "by": "partitions"}
     table = {
         "services": services,

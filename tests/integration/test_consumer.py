@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 
 from contracts import Document
 from services.local.stack import Stack
@@ -13,6 +14,20 @@ from services.runtime.clients.kafka import consumer
 from tests.integration.rig import rig, unit
 
 pytestmark = pytest.mark.stack
+
+
+class FromTheStart(ConsumerRebalanceListener):
+    """A group without offsets begins at 0 because it is told to."""
+
+    def __init__(self, member: KafkaConsumer) -> None:
+        self._member = member
+
+    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        for tp in assigned:
+            self._member.seek(tp, 0)
+
+    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """Nothing is in hand."""
 
 
 @pytest.mark.parametrize("lanes", [False, True], ids=["cooperative", "range"])
@@ -26,7 +41,7 @@ def test_polls_of_a_millisecond_join_the_group_for_good(
         river.publish([Document(uid=uid) for uid in range(1, 9)])
         for attempt in range(10):
             member = consumer(river.settings, f"{name}-{attempt}", instance="0", lanes=lanes)
-            member.subscribe([river.source])
+            member.subscribe([river.source], listener=FromTheStart(member))
             found, deadline = 0, time.monotonic() + 10
             while found < 8:
                 found += sum(map(len, member.poll(1).values()))
@@ -40,7 +55,7 @@ def test_what_was_laid_aside_for_a_pause_is_read_after_it(shared_stack: Stack, t
         number = 50 * river.settings.partitions
         river.publish([Document(uid=uid) for uid in range(1, number + 1)])
         reader = consumer(river.settings, "pausing-reader", lanes=True, max_records=10)
-        reader.subscribe([river.source])
+        reader.subscribe([river.source], listener=FromTheStart(reader))
         offsets: list[tuple[int, int]] = []
 
         def read(until: int) -> None:

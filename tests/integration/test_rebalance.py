@@ -19,7 +19,7 @@ from services.runtime import Resources
 from services.runtime.loops.transaction import Produce
 from services.runtime.topology import DEFAULT
 from services.sink.parts import list_parts, read_records, verify
-from tests.integration.rig import Rig, rig, unit
+from tests.integration.rig import CARD, Rig, rig, unit
 
 pytestmark = pytest.mark.stack
 
@@ -141,5 +141,5 @@ def _pooled(uid: int) -> Produce:
     bucket = ("zh", "en", "code")[uid % 3]
     tokens = np.arange(1, 20 + uid % 50, dtype="<u4")
     document = Document(id=f"document {uid}", uid=uid, bucket=bucket, language="en", num_tokens=len(tokens))
-    document.token_ids = tokens.tobytes()
+    document.token_ids, document.tokenizer = tokens.tobytes(), CARD.digest
     return Produce(f"pool.{bucket}", document.SerializeToString(), partition=uid % LANES)

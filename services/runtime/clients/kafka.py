@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 from kafka.net.sasl.oauth import AbstractTokenProvider
+from kafka.structs import OffsetAndMetadata
 
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, Settings, secret
@@ -22,6 +23,8 @@ GROUP_PREFIX = "corpusworks."  # consumer groups are corpusworks.<service>
 MAX_REQUEST_BYTES = 1 << 20
 
 _WAKE_S = 0.01  # a full batch waits no longer
+_ANSWER_MS = 10_000  # a broker that says nothing for so long is away
+_METADATA_MS = 30_000  # new partitions and topics are known so soon
 _BRIEF_MS, _PATIENT_MS = 100, 500  # a fetch that finds nothing waits so long at the broker
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
@@ -52,6 +55,22 @@ class GroupConsumer(KafkaConsumer):
         fetcher.config["fetch_max_wait_ms"] = _BRIEF_MS if brief else _PATIENT_MS
         found: dict[TopicPartition, list[Any]] = super().poll(*arguments, **options)
         return found
+
+    def topic_id(self, topic: str) -> str:
+        """Kafka's id of a topic as this consumer reads it; empty while that is not known."""
+        return str(self._cluster.topic_id(topic) or "")
+
+    def committed_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """What the group has committed, once no transaction on it is undecided; none for what it has not."""
+        # It hands out the answer to a question of the same partitions that a poll has not waited for.
+        self._coordinator._offset_fetch_futures.clear()
+        found = self._coordinator.fetch_committed_offsets(list(partitions), timeout_ms=_ANSWER_MS)
+        return {tp: mark.offset for tp, mark in found.items() if mark.offset >= 0}
+
+    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Outside of any transaction, as a member of the group: who lost the partitions is refused."""
+        marks = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
+        self.commit(marks, timeout_ms=_ANSWER_MS)
 
 
 class _TokenFile(AbstractTokenProvider):
@@ -125,6 +144,7 @@ def consumer(
             "session_timeout_ms": int(kafka.session_timeout_s * 1000),
             "heartbeat_interval_ms": int(kafka.session_timeout_s * 1000 / 5),
             "max_poll_interval_ms": int(batch_seconds * 1000),
+            "metadata_max_age_ms": _METADATA_MS,
             "partition_assignment_strategy": [assignor],
         }
         if instance:
@@ -135,7 +155,8 @@ def consumer(
         **options,
         isolation_level=isolation,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        # A group begins where it is told to (loops/offsets.py); who reads outside of one, at what is left.
+        auto_offset_reset="earliest" if group is None else "none",
         max_poll_records=max_records,
         fetch_max_bytes=settings.batch.max_bytes,
         max_partition_fetch_bytes=4 << 20,
@@ -156,6 +177,7 @@ def producer(settings: Settings, transactional_id: str | None) -> KafkaProducer:
         **connection(kafka),
         metrics_enabled=False,
         **options,
+        metadata_max_age_ms=_METADATA_MS,
         compression_type=None if kafka.compression == "none" else kafka.compression,
         linger_ms=20,
         batch_size=512 << 10,
@@ -166,13 +188,16 @@ def producer(settings: Settings, transactional_id: str | None) -> KafkaProducer:
 
 
 @contextmanager
-def filling(producer: KafkaProducer) -> Iterator[None]:
+def filling(producer: Any) -> Iterator[None]:
     """Round many sends that a flush or a commit follows: wake the sender now and then, not at each.
 
     kafka-python's send wakes its sending thread for every record while more than one batch waits: a
     system call and a change of threads each, a tenth of the loop's CPU at 5 kB a record.
     """
-    sender = producer._sender
+    sender = getattr(producer, "_sender", None)
+    if sender is None:  # one that sends nothing
+        yield
+        return
     wake_up, last = sender.wakeup, 0.0
 
     def wake_rarely() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -18,12 +18,14 @@ from services.runtime.settings import Settings
 class Log:
     """Reads topics from outside any group: for reports, lane state and the ledger. A context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, make: Callable[..., Any] = consumer) -> None:
+        """make: where the clients come from, which is Kafka but in unit tests."""
         self._settings = settings
+        self._make = make
         self._uncommitted: KafkaConsumer = None
         admitted(settings.kafka)
         try:
-            self._consumer = consumer(settings, None, max_records=5000)
+            self._consumer = make(settings, None, max_records=5000)
         except KafkaError as error:
             raise DependencyDown(f"Kafka at {settings.kafka.bootstrap_servers}", error) from error
 
@@ -44,6 +46,12 @@ class Log:
         """Its partitions; none when there is no such topic."""
         return [TopicPartition(topic, p) for p in sorted(self._consumer.partitions_for_topic(topic) or ())]
 
+    def starts(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> offset of the oldest message that is left."""
+        wanted = [tp for topic in topics for tp in self.partitions(topic)]
+        found = patiently(lambda: self._consumer.beginning_offsets(wanted)) if wanted else {}
+        return {tuple(tp): start for tp, start in found.items()}
+
     def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """(topic, partition) -> end of what is committed."""
         wanted = [tp for topic in topics for tp in self.partitions(topic)]
@@ -58,7 +66,9 @@ class Log:
         Raises DependencyDown when a transaction stays open beyond its timeout.
         """
         if self._uncommitted is None:
-            self._uncommitted = consumer(self._settings, None, isolation="read_uncommitted")
+            self._uncommitted = self._make(self._settings, None, isolation="read_uncommitted")
+        for topic in topics:  # a client that does not know a partition yet leaves it out of its answer
+            self._uncommitted.partitions_for_topic(topic)
         wanted = [tp for topic in topics for tp in self.partitions(topic)]
         written = patiently(lambda: self._uncommitted.end_offsets(wanted)) if wanted else {}
         deadline = time.monotonic() + self._settings.kafka.transaction_timeout_s + PATIENCE_S
@@ -96,7 +106,6 @@ class Log:
 
     def read_all(self, *topics: str) -> Iterator[Any]:
         """Committed records of whole topics."""
-        wanted = [tp for topic in topics for tp in self.partitions(topic)]
-        begin = patiently(lambda: self._consumer.beginning_offsets(wanted)) if wanted else {}
+        starts = self.starts(topics)
         ends = self.settled_ends(topics)
-        yield from self.read({tuple(tp): (start, ends[tuple(tp)]) for tp, start in begin.items()})
+        yield from self.read({tp: (start, ends[tp]) for tp, start in starts.items()})

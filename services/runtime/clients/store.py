@@ -1,73 +1,209 @@
-"""The object store: a local folder or S3, through obstore."""
+"""The object store: a local folder or S3, through obstore.
+
+S3's keys, region and address come from the standard AWS_… variables. What the user set wrongly (a bucket
+that is not there, wrong keys) is a ConfigurationError; what passes (a server that is away, slow or full) is
+DependencyDown, after `timeout_s` + `retry_s` at the latest.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 
 from services.runtime.errors import ConfigurationError, DependencyDown
 
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+# They go into a header or a URL as they are, and obstore panics over one that does not fit there.
+_ONE_WORD = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    *_ENDPOINTS,
+)
+_STATUS = re.compile(r"non-2xx status code: (\d+[^:]*)")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]{0,200})</Message>")
+_DEEPEST = re.compile(r'message: "([^"]{0,200})"|kind: (Timeout|Connect|Decode|Request)\b')
+_METADATA = "169.254.169.254"  # where a machine of a cloud would be asked for keys
+
 
 class ObjectStore:
-    """Keys are relative paths with forward slashes. A put is atomic: readers see all of it or none."""
+    """Keys are relative paths with forward slashes. A put is atomic: readers see all of it or none.
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._folder: Path | None
+    Each method may raise ConfigurationError and DependencyDown.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 30.0, retry_s: float = 10.0) -> None:
+        """timeout_s: of one request: 5 MB of an upload, or an object read. retry_s: no attempt after it."""
+        self.url = _without_secrets(url)
+        self._folder: Path | None = None
         try:
             self._store: obstore.store.ObjectStore
             if url.startswith("file:"):
                 self._folder = Path(unquote(urlsplit(url).path))
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._store = obstore.store.LocalStore(str(self._folder))
+            elif url.startswith("memory:"):
+                self._store = obstore.store.MemoryStore()
             else:
-                self._folder = None
-                self._store = obstore.store.from_url(url)
+                self._store = _remote(url, timeout_s, retry_s)
         except (OSError, ValueError, BaseError) as error:
-            raise ConfigurationError(f"object store {url} cannot be opened: {error}") from error
+            told = _beginning(error).replace(url, self.url)
+            raise ConfigurationError(f"object store {self.url} cannot be opened: {told}") from None
 
     def put(self, key: str, value: bytes) -> None:
-        """Write an object whole; it outlives a power cut. Raises DependencyDown (a full disk, no network)."""
-        try:
+        """Write an object whole; it outlives a power cut."""
+        with self._errors():
             obstore.put(self._store, key, value)
-            if self._folder is not None:
-                _sync(self._folder / key)
-                _sync((self._folder / key).parent)
-        except (OSError, BaseError) as error:
-            raise DependencyDown(f"object store {self.url}", error) from error
+            self._sync(key)
+
+    def create(self, key: str, value: bytes) -> bool:
+        """Write a small object if there is none of that name; whether it did. Of two at once one does.
+
+        (Where the server knows conditional writes: a store that does not is asked first.)
+        """
+        try:
+            self.get(key)
+        except FileNotFoundError:
+            pass
+        else:
+            return False
+        with self._errors():
+            try:
+                obstore.put(self._store, key, value, mode="create")
+            except AlreadyExistsError:
+                return False
+            except BaseError as error:
+                if "status code: 501" not in str(error):
+                    raise
+                obstore.put(self._store, key, value)
+            self._sync(key)
+        return True
 
     def get(self, key: str) -> bytes:
-        """Read an object. Raises FileNotFoundError, DependencyDown."""
-        try:
+        """Read an object. Raises FileNotFoundError."""
+        with self._errors():
             return bytes(obstore.get(self._store, key).bytes())
-        except FileNotFoundError:
-            raise
-        except (OSError, BaseError) as error:
-            raise DependencyDown(f"object store {self.url}", error) from error
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys under a prefix (a whole path segment)."""
-        try:
-            for page in obstore.list(self._store, prefix):
-                for entry in page:
-                    yield entry["path"]
-        except (OSError, BaseError) as error:
-            raise DependencyDown(f"object store {self.url}", error) from error
+        with self._errors():
+            pages = iter(obstore.list(self._store, prefix))
+        while True:
+            with self._errors():
+                page = next(pages, None)
+            if page is None:
+                return
+            for entry in page:
+                yield entry["path"]
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there are passed over."""
-        for key in keys:
-            try:
-                obstore.delete(self._store, key)
-            except FileNotFoundError:
-                continue
-            except (OSError, BaseError) as error:
-                raise DependencyDown(f"object store {self.url}", error) from error
+        with self._errors():
+            if self._folder is None and not isinstance(self._store, obstore.store.MemoryStore):
+                obstore.delete(self._store, list(keys))
+                return
+            for key in keys:
+                try:
+                    obstore.delete(self._store, key)
+                except FileNotFoundError:
+                    continue
+
+    def check(self) -> None:
+        """One question, to know early whether the store answers and knows these keys."""
+        next(self.list("parts"), None)
+
+    def _sync(self, key: str) -> None:
+        if self._folder is not None:
+            _sync(self._folder / key)
+            _sync((self._folder / key).parent)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The one place where obstore's errors become ours. A key that is none stays a ValueError."""
+        try:
+            yield
+        except (OSError, BaseError) as error:
+            text = str(error)
+            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text:
+                raise
+            if advice := _advice(text):
+                raise ConfigurationError(f"object store {self.url}: {_reason(text)}; {advice}") from None
+            raise DependencyDown(f"object store {self.url}", _reason(text)) from None
+        except BaseException as error:
+            # A panic in Rust is no Exception and would pass every handler up to the end of the process.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise DependencyDown(f"object store {self.url}", f"obstore panicked: {error}") from None
+
+
+def _remote(url: str, timeout_s: float, retry_s: float) -> obstore.store.ObjectStore:
+    """A store on the network. Raises ValueError, obstore's errors."""
+    for name in _ONE_WORD:
+        value = os.environ.get(name)
+        if value is not None and (not value.isascii() or not value.isprintable() or " " in value):
+            raise ValueError(f"{name} holds a blank, a line's end or another character that cannot be sent")
+    address = next((value for name in _ENDPOINTS if (value := os.environ.get(name))), "https://")
+    if not address.startswith(("http://", "https://")):
+        raise ValueError(f"AWS_ENDPOINT_URL={_without_secrets(address)}: write http://… or https://…")
+    client: Any = {
+        "timeout": timedelta(seconds=timeout_s),
+        "connect_timeout": timedelta(seconds=min(timeout_s, 5.0)),
+    }
+    if address.startswith("http://"):
+        client["allow_http"] = True
+    if bundle := os.environ.get("AWS_CA_BUNDLE"):
+        client["root_certificate"] = Path(bundle).read_bytes()
+    backoff = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2}
+    retry: Any = {"retry_timeout": timedelta(seconds=retry_s), "backoff": backoff}
+    store: obstore.store.ObjectStore = obstore.store.from_url(url, client_options=client, retry_config=retry)
+    return store
+
+
+def _advice(text: str) -> str:
+    """What the user should do about an error that no waiting mends; empty for one that may pass."""
+    if "NoSuchBucket" in text:
+        return "make the bucket, or set CORPUSWORKS_STORE_URL to one that is there"
+    status = _STATUS.search(text)
+    number = status[1][:3] if status else ""
+    if _METADATA in text:
+        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: no keys are set, and this machine has none"
+    if "RequestTimeTooSkewed" in text:
+        return "set this machine's clock"
+    if number in {"401", "403"} or "ExpiredToken" in text:
+        return "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and at what this key may do with the bucket"
+    if number in {"301", "307"} or "AuthorizationHeaderMalformed" in text:
+        return "set AWS_REGION to the bucket's"
+    return ""
+
+
+def _reason(text: str) -> str:
+    """One line of an error that quotes requests and answers whole."""
+    head, _, debug = text.partition("\n\nDebug source")
+    found = [match[1] for pattern in (_STATUS, _CODE, _MESSAGE) if (match := pattern.search(head))]
+    if found:
+        return ": ".join(found)
+    deepest = [message or kind for message, kind in _DEEPEST.findall(debug)]
+    return f"{deepest[-1]} ({deepest[0]})" if len(set(deepest)) > 1 else (deepest or [_beginning(head)])[0]
+
+
+def _beginning(error: object) -> str:
+    return str(error).partition("\n")[0][:300]
+
+
+def _without_secrets(url: str) -> str:
+    """A URL without the password that may be in it, and without its query."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc and not parts.query:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _sync(path: Path) -> None:

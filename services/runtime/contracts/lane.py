@@ -17,6 +17,7 @@ from contracts import Document
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
+    from services.runtime.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,9 @@ class LaneService:
     logs: topics read from their beginning when a lane is taken up (compacted or small).
         For a topic that is also an input the log ends at the committed offset.
     drop_reasons: as in Unit.
+    reached: by input, the offset after what is done, told from the lane's logs; where the service goes on
+        when its offset in Kafka is lost. Its second argument: Kafka's ids of topics by name.
+    agrees: as in Unit.
     """
 
     name: str
@@ -94,3 +98,5 @@ class LaneService:
     build: Callable[[Any, Resources, int], LaneTask]
     logs: tuple[str, ...] = ()
     drop_reasons: frozenset[str] = field(default_factory=frozenset)
+    reached: Callable[[Sequence[Message], Mapping[str, str]], Mapping[str, int]] = lambda log, topic_ids: {}
+    agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}

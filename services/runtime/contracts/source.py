@@ -1,14 +1,15 @@
 """A source: reads documents from outside the river, and says how far it has come.
 
 The runtime publishes the documents and the progress in one transaction, so that a source that is
-killed goes on at the next record: no document is lost, none is published twice.
+killed goes on at the next record: no document is lost, none is published twice. Reading runs in a process
+of its own that may be killed (for time, for memory, by a crash), so a reader says what it is about to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from contracts import Document, IngestProgress
 
@@ -29,6 +30,18 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Said before a source is opened, and now and then on a long way to its first new record.
+
+    progress: how far it was read before. Where reading on ends the process, the runtime records this as
+    complete, with a dead letter: so it must hold what makes the source known as the same next time.
+    None on a long way to the next source.
+    """
+
+    progress: IngestProgress | None
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """One step of reading one source. progress: how far that source is once these are published."""
 
@@ -37,14 +50,24 @@ class Read:
     unreadable: Sequence[Unreadable] = ()
 
 
-# Called with what was already read (by source name); yields until there is no more.
-Reader = Callable[[Mapping[str, IngestProgress]], Iterator[Read]]
+class Reader(Protocol):
+    """Yields until there is no more."""
+
+    def __call__(
+        self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
+    ) -> Iterator[Reading | Read]:
+        """progress: what was already read, by source name. passed: sources to leave alone this time."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A named reader and how to build it."""
+    """A named reader and how to build it.
+
+    careful: the config under which each Read holds one record and comes before the next is touched. With
+    it a source is read again that has ended the process, so that it shows which record does.
+    """
 
     name: str
     config: type[Any]
     build: Callable[[Any, Resources], Reader]
+    careful: Callable[[Any], Any] = lambda config: config

@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from contracts import Document
-from services.runtime.contracts.verdict import Drop, Verdict
+from services.runtime.contracts.verdict import Drop, Reject, Verdict
 from services.runtime.errors import ConfigurationError
+from services.runtime.metrics import OBSERVED
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
+    from services.runtime.settings import Settings
 
 
 Judge = Callable[[Sequence[Document]], Sequence[Verdict]]
@@ -41,9 +43,14 @@ class Unit:
     drop_reasons: every reason a Drop may carry; they are metric labels, so they are bounded here.
     slice_size: most documents per call. 1 where a document's cost is unbounded (parse): the time limit
         then holds for each and a bad one is known at once.
-    positioned: the judge reads `document.position`, and may have a method `committed(offsets)`, called with
-        {(topic, partition): offset} of what Kafka has committed, before the next batch.
+    positioned: the judge reads `document.position`, and may have methods that are called with offsets by
+        (Kafka's topic id, partition): `begin` with what the group has committed of all partitions, before the
+        first batch and whenever partitions came, which may refuse with ConfigurationError; `reached` with
+        what is about to be committed, when all below has been judged; `committed` with what was, before the
+        next batch.
     offline: settings that let the unit run without servers, for `corpusworks apply`.
+    agrees: values that every copy of the unit must have alike, now and later, by name; compared at start
+        with what the river was made with.
     retracts: a verdict may carry retractions, so an earlier Emit is final only at the end of input.
     """
 
@@ -55,10 +62,11 @@ class Unit:
     positioned: bool = False
     retracts: bool = False
     offline: Mapping[str, Any] = field(default_factory=dict)
+    agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}
 
 
 def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequence[Verdict]:
-    """Call the judge, and hold it to its word: a verdict for each, drops for declared reasons only.
+    """Call the judge, and hold it to its word: a verdict for each, declared reasons and observations only.
 
     Raises what the judge raises, ValueError.
     """
@@ -68,6 +76,8 @@ def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequ
     for verdict in verdicts:
         if isinstance(verdict, Drop) and verdict.reason not in unit.drop_reasons:
             raise ValueError(f"{unit.name} dropped for {verdict.reason!r}, which is not in its drop_reasons")
+        if not isinstance(verdict, Reject) and not verdict.observed.keys() <= OBSERVED.keys():
+            raise ValueError(f"{unit.name} observed {sorted(verdict.observed)}, not all in metrics.OBSERVED")
     return verdicts
 
 

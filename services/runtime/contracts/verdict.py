@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
@@ -24,21 +25,26 @@ class Also:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """The document goes on, as the unit left it."""
+    """The document goes on, as the unit left it.
+
+    observed: values by the name of one of metrics.OBSERVED, which gets them when the document is committed.
+    """
 
     document: Document
     also: tuple[Also, ...] = ()
+    observed: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The document leaves the river, for a reason that a person can check."""
+    """The document leaves the river, for a reason that a person can check. observed: as of Emit."""
 
     reason: str
     measured: float | None = None
     threshold: float | None = None
     detail: str = ""
     also: tuple[Also, ...] = ()
+    observed: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

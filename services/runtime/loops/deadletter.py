@@ -10,19 +10,24 @@ from collections.abc import Sequence
 
 from services.runtime.errors import DeadLetterFlood
 from services.runtime.loops.transaction import Produce
-from services.runtime.process.frames import Item, Outcome
+from services.runtime.process.frames import Item, Outcome, first_place
 from services.runtime.topics import DEAD_LETTER_SUFFIX
 
 ERROR_HEADER = "__connect.errors."
 _STACK_LIMIT = 16_000  # characters; a header is part of the message's size
 
 
-def dead_letter(item: Item, outcome: Outcome) -> Produce:
-    """The message for <topic>.dlq."""
+def dead_letter(item: Item, outcome: Outcome, topic_id: str) -> Produce:
+    """The message for <topic>.dlq. topic_id: Kafka's id of the topic that the item was read from.
+
+    Of one that was redriven, id, partition and offset are those of where it was first read.
+    """
+    place = first_place(item.redriven) or (topic_id, item.partition, item.offset)
     said = {
         "topic": item.topic,
-        "partition": str(item.partition),
-        "offset": str(item.offset),
+        "topic.id": place[0],
+        "partition": str(place[1]),
+        "offset": str(place[2]),
         "stage": outcome.unit,
         "exception.message": outcome.error[:_STACK_LIMIT],
         "exception.stacktrace": outcome.stack[-_STACK_LIMIT:],

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka.errors import KafkaError, NoOffsetForPartitionError
 
-from services.runtime.clients.kafka import consumer
-from services.runtime.errors import CorpusworksError
-from services.runtime.process.frames import Item
+from services.runtime.clients.broker import Broker, Consumer, static_member
+from services.runtime.errors import ConfigurationError, CorpusworksError
+from services.runtime.process.frames import Item, item_of
 from services.runtime.settings import Settings
 
 _IDLE_S = 0.5  # longest a poll waits for the first record
@@ -21,30 +21,37 @@ _TICK_S = 0.05  # the same while the worker may want its next batch
 class Intake(ConsumerRebalanceListener):
     """Batches of one topic.
 
-    before_revoke is called while the group still counts this member as the owner of partitions that
-    it is about to lose: the last moment to commit what is in hand. lost: what is in hand must not be
-    committed, another member has it already.
+    take_up: says where to go on in partitions that came. before_revoke is called while the group still
+    counts this member as the owner of partitions that it is about to lose: the last moment to commit what
+    is in hand. lost: what is in hand must not be committed, another member has it already.
     """
 
     def __init__(
         self,
         settings: Settings,
+        broker: Broker,
         group: str,
         topic: str,
         instance: str,
         *,
         longest_batch_s: float,
+        take_up: Callable[[Consumer, Collection[TopicPartition]], dict[TopicPartition, int]],
         before_revoke: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
         self._bounds = settings.batch
+        self._topic = topic
+        self._topic_id = ""
+        self._take_up = take_up
         self._before_revoke = before_revoke
         self._lost = lost
         self._gathered: list[Any] = []
-        self._new: set[TopicPartition] = set()
+        self._new: set[TopicPartition] = set()  # assigned, and nobody has said where to go on
+        self._news: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._raised: Exception | None = None
-        self.consumer: KafkaConsumer = consumer(
-            settings, group, instance=instance, batch_seconds=longest_batch_s
+        self.consumer = broker.consumer(
+            group, instance=static_member(instance, [topic]), batch_seconds=longest_batch_s
         )
         self.consumer.subscribe([topic], listener=self)
 
@@ -52,7 +59,7 @@ class Intake(ConsumerRebalanceListener):
         """The next batch: until it is full in documents or bytes, or has waited long enough.
 
         hurry() is asked between polls, often while the worker is busy; once it is true what has been
-        gathered so far is the batch, be it empty. Raises what before_revoke raised, KafkaError.
+        gathered so far is the batch, be it empty. Raises what take_up and before_revoke raised, KafkaError.
         """
         self._gathered = []
         num_bytes = 0
@@ -64,41 +71,81 @@ class Intake(ConsumerRebalanceListener):
                 break
             first = not self._gathered
             room = max_documents - len(self._gathered)
-            found = self.consumer.poll(int(min(wait_s, longest_s) * 1000) + 1, max_records=room)
-            if self._raised:
-                error, self._raised = self._raised, None
-                raise error
+            found = self._poll(int(min(wait_s, longest_s) * 1000) + 1, room)
             for records in found.values():
                 self._gathered += records
                 num_bytes += sum(len(r.value or b"") for r in records)
             if first and self._gathered:
                 deadline = time.monotonic() + self._bounds.max_wait_s
-        return [Item(r.value or b"", r.topic, r.partition, r.offset) for r in self._gathered]
+        return [item_of(record) for record in self._gathered]
 
-    def new_committed(self) -> dict[tuple[str, int], int]:
-        """Committed offsets of partitions that came since the last call."""
-        found = {tuple(tp): self.consumer.committed(tp) or 0 for tp in self._new}
-        self._new.clear()
+    def _poll(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[Any]]:
+        try:
+            found = self.consumer.poll(timeout_ms, max_records=max_records)
+        except NoOffsetForPartitionError:
+            found = {}  # partitions came in which the group has none
+        if self._raised:
+            error, self._raised = self._raised, None
+            raise error
+        if found and self.consumer.topic_id(self._topic) != self._topic_id:
+            self._check_topic()
+        if self._new:
+            new = set(self._new)
+            self._place()
+            found = {tp: records for tp, records in found.items() if tp not in new}  # are read again
         return found
 
+    def _check_topic(self) -> None:
+        """A topic that is made anew under a running service begins at 0: offsets mean something else."""
+        if self._topic_id:
+            raise ConfigurationError(
+                f"{self._topic} was made anew: its id was {self._topic_id} and is now "
+                f"{self.consumer.topic_id(self._topic)}. Start again to hear what was lost and the way out"
+            )
+        self._topic_id = self.consumer.topic_id(self._topic)
+
+    def _place(self) -> None:
+        """Go on where the group has come to, in the partitions that came."""
+        new = self._new & self.consumer.assignment()
+        placed = self._take_up(self.consumer, new)
+        for tp, offset in placed.items():
+            self.consumer.seek(tp, offset)
+        self._committed |= placed
+        self._news |= placed
+        self._new -= new
+
+    def new_committed(self) -> dict[TopicPartition, int]:
+        """Committed offsets of partitions that came since the last call."""
+        found, self._news = self._news, {}
+        return found
+
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """These were committed just now."""
+        self._committed |= {tp: offset for tp, offset in offsets.items() if tp in self._committed}
+
+    def passed(self) -> dict[TopicPartition, int]:
+        """Positions past what is committed. With nothing in hand only markers of transactions lie between."""
+        found = {tp: self.consumer.position(tp) for tp in self._committed}
+        return {tp: at for tp, at in found.items() if at is not None and at > self._committed[tp]}
+
     def rewind(self) -> None:
-        """Back to the committed offsets. Raises KafkaError: close this intake and make another."""
-        for tp in self.consumer.assignment():
-            self.consumer.seek(tp, self.consumer.committed(tp, timeout_ms=5000) or 0)
-            self._new.add(tp)  # the units may not have heard of the last commits
+        """Back to the committed offsets. Raises as take_up does, KafkaError: else make another intake."""
+        self._new |= self.consumer.assignment()
+        self._place()  # and the units may not have heard of the last commits
 
     def lag(self) -> int:
         """Messages not read yet, as far as the last fetch knows."""
         # Without a fetch there is no position either, and in a rebalance the client could not ask for one.
         ends = {tp: self.consumer.highwater(tp) for tp in self.consumer.assignment()}
-        return sum(max(0, end - self.consumer.position(tp)) for tp, end in ends.items() if end is not None)
+        found = [(end, self.consumer.position(tp)) for tp, end in ends.items() if end is not None]
+        return sum(max(0, end - at) for end, at in found if at is not None)
 
     def close(self) -> None:
         """Leave the group, or with a static name just go: the partitions are kept for the session timeout."""
         self.consumer.close(autocommit=False, timeout_ms=3000)
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """New partitions start at the committed offsets by themselves."""
+        """Where to go on in them is said after the poll that brought them."""
         self._new |= set(assigned)
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -117,4 +164,7 @@ class Intake(ConsumerRebalanceListener):
     def _forget(self, gone: Sequence[TopicPartition]) -> None:
         partitions = {tuple(tp) for tp in gone}
         self._new -= set(gone)
+        for tp in gone:
+            self._committed.pop(tp, None)
+            self._news.pop(tp, None)
         self._gathered = [r for r in self._gathered if (r.topic, r.partition) not in partitions]

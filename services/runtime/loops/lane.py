@@ -7,25 +7,26 @@ only be as new as the offsets; when a transaction aborts every task is thrown aw
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from contracts import Document
 from services.runtime import metrics
-from services.runtime.clients.kafka import consumer
-from services.runtime.clients.log import Log
+from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, static_member
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step
 from services.runtime.contracts.unit import configure
 from services.runtime.contracts.verdict import Drop
-from services.runtime.errors import DependencyDown
+from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.deadletter import dead_letter
+from services.runtime.loops.offsets import Offsets
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
-from services.runtime.process.frames import Item, Outcome
+from services.runtime.process.frames import Item, Outcome, item_of
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.worker import rejection
 from services.runtime.resources import Resources
@@ -40,10 +41,37 @@ _IDLE_MS = 250  # longest wait for messages; a step that depends on time may be 
 TYPE_HEADER = "type"  # set when a message is not what its topic holds
 
 
+@dataclass
+class _Lane:
+    """A lane that this process holds.
+
+    committed: by input, where the group stands. fed: offset after the last message the task was given.
+    unreadable: what was read and is no message; becomes a dead letter when the task has passed it.
+    """
+
+    task: LaneTask
+    committed: dict[str, int]
+    fed: dict[str, int] = field(default_factory=dict)
+    unreadable: list[tuple[Item, str]] = field(default_factory=list)
+
+    def is_done(self, topic: str) -> bool:
+        """The task holds nothing of this input that is not committed."""
+        return self.fed.get(topic, 0) <= self.committed[topic]
+
+
 class LaneLoop(ConsumerRebalanceListener):
     """One consumer over the lanes this process holds, one producer."""
 
-    def __init__(self, settings: Settings, topology: Topology, service: Service, instance: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topology: Topology,
+        service: Service,
+        instance: str,
+        *,
+        agreed: Callable[[], object] = tuple,
+        broker: Broker | None = None,
+    ) -> None:
         assert isinstance(service.definition, LaneService)
         self._settings = settings
         self._topology = topology
@@ -54,13 +82,16 @@ class LaneLoop(ConsumerRebalanceListener):
         )
         self._resources = Resources(settings)
         self._process = Process(settings, self._service.name)
-        self._transactions = Transactions(settings, self._service.name, f"{self._service.name}-{instance}")
-        self._instance = instance
-        self._consumer: KafkaConsumer = None
-        self._tasks: dict[int, LaneTask] = {}
+        name = self._service.name
+        self._agreed = agreed
+        self._broker = broker or KafkaBroker(settings)
+        self._transactions = Transactions(settings, name, f"{name}-{instance}", self._broker)
+        self._offsets = Offsets(name, self._broker)
+        self._member = static_member(instance, [*self._inputs, f"{settings.lanes} lanes"])
+        self._consumer: Consumer | None = None
+        self._lanes: dict[int, _Lane] = {}
         self._drained: dict[int, set[str]] = {}
         self._looked = 0.0  # when the inputs' ends were last asked for
-        self._unreadable: dict[int, list[tuple[Item, str]]] = {}
 
     def run(self) -> None:
         """Until SIGTERM. Raises ConfigurationError, Fenced."""
@@ -80,12 +111,15 @@ class LaneLoop(ConsumerRebalanceListener):
             self._resources.close()
 
     def _once(self) -> None:
-        if self._consumer is None:
-            self._transactions.open()
-            self._consumer = consumer(self._settings, self._service.name, instance=self._instance, lanes=True)
-            self._consumer.subscribe(self._inputs, listener=self)
-        found = self._consumer.poll(_IDLE_MS)
-        taken_up = self._take_up()
+        consumer = self._consumer or self._open()
+        try:
+            found = consumer.poll(_IDLE_MS)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            if not self._untaken(consumer):
+                raise
+            found = {}  # what came has no offset, or a wrong one: taking it up will tell
+        self._check_topics(consumer, found)
+        taken_up = self._take_up(consumer)
         for tp, records in found.items():
             if tp.partition not in taken_up:  # else they are read again, from the committed offset
                 self._feed(tp, records)
@@ -93,22 +127,43 @@ class LaneLoop(ConsumerRebalanceListener):
             self._drained = {}
         # Where documents come all the time no poll is empty, and yet an input may have run dry.
         due = not found or time.monotonic() - self._looked > _LOOK_S
-        drained = self._read_out() if due else {}
-        while self._step(drained) and not self._process.stopping:
+        drained = self._read_out(consumer) if due else {}
+        while self._step(consumer, drained) and not self._process.stopping:
             self._process.health.moved()
-        starved = sum(getattr(task, "starved", False) for task in self._tasks.values())
+        if due:
+            self._pass(consumer)
+        starved = sum(getattr(lane.task, "starved", False) for lane in self._lanes.values())
         metrics.STARVED.labels(self._service.name).set(starved)
-        self._pause()
+        self._pause(consumer)
+
+    def _open(self) -> Consumer:
+        self._agreed()
+        self._resources.topic_ids = self._broker.topic_ids()
+        self._transactions.open()
+        self._consumer = self._broker.consumer(self._service.name, instance=self._member, lanes=True)
+        self._consumer.subscribe(self._inputs, listener=self)
+        return self._consumer
+
+    def _check_topics(self, consumer: Consumer, found: Collection[TopicPartition]) -> None:
+        for tp in found:
+            if (known := self._resources.topic_ids.get(tp.topic, "")) != consumer.topic_id(tp.topic):
+                raise ConfigurationError(
+                    f"{tp.topic} was made anew: its id was {known or 'unknown'} and is now "
+                    f"{consumer.topic_id(tp.topic)}. Start again to hear what was lost and the way out"
+                )
 
     def _feed(self, tp: TopicPartition, records: Sequence[Any]) -> None:
+        lane = self._lanes.get(tp.partition)
+        if lane is None:
+            return  # it waits for its other inputs, and is read again then
         messages = []
         for record in records:
             try:
                 messages.append(self._message(record))
+                lane.fed[tp.topic] = record.offset + 1
             except (DecodeError, FileNotFoundError, UnicodeDecodeError) as error:
-                item = Item(record.value or b"", tp.topic, tp.partition, record.offset)
-                self._unreadable.setdefault(tp.partition, []).append((item, repr(error)))
-        self._tasks[tp.partition].feed(messages)
+                lane.unreadable.append((item_of(record), repr(error)))
+        lane.task.feed(messages)
 
     def _message(self, record: Any) -> Message:
         kind = dict(record.headers or ()).get(TYPE_HEADER)
@@ -122,13 +177,13 @@ class LaneLoop(ConsumerRebalanceListener):
             )
         return Message(record.topic, record.partition, record.offset, record.key, value, record.timestamp)
 
-    def _step(self, drained: Mapping[int, set[str]]) -> bool:
+    def _step(self, consumer: Consumer, drained: Mapping[int, set[str]]) -> bool:
         start = time.monotonic()
         steps: dict[int, Step] = {}
-        for lane, task in self._tasks.items():
-            step = task.step(time.time(), drained.get(lane, set()))
+        for number, lane in self._lanes.items():
+            step = lane.task.step(time.time(), drained.get(number, set()))
             if step is not None:
-                steps[lane] = step
+                steps[number] = step
         if not steps:
             return False
         outputs = [o for lane, step in steps.items() for o in self._outputs(lane, step)]
@@ -137,8 +192,9 @@ class LaneLoop(ConsumerRebalanceListener):
             for lane, step in steps.items()
             for topic, offset in step.consumed.items()
         }
-        self._transactions.commit(outputs, offsets, self._consumer.group_metadata())
-        for step in steps.values():
+        self._transactions.commit(outputs, offsets, consumer.group_metadata())
+        for number, step in steps.items():
+            self._lanes[number].committed |= step.consumed
             if step.committed is not None:
                 step.committed()
         self._account(outputs, time.monotonic() - start)
@@ -152,12 +208,38 @@ class LaneLoop(ConsumerRebalanceListener):
             value = rejection(document, self._service.name, Drop(reason, detail=detail), self._resources)
             outputs.append(Produce(REJECTED, value, spread=document.uid))
             metrics.DOCUMENTS.labels(self._service.name, self._service.name, "drop", reason).inc()
-        waiting = self._unreadable.get(lane, [])
-        passed = [w for w in waiting if w[0].offset < step.consumed.get(w[0].topic, 0)]
-        for item, error in passed:
-            outputs.append(dead_letter(item, Outcome("dead", self._service.name, error=error)))
-            waiting.remove((item, error))
-        return outputs
+        return outputs + self._letters(self._lanes[lane], step.consumed)
+
+    def _letters(self, lane: _Lane, passed: Mapping[str, int]) -> list[Produce]:
+        """Dead letters of what was unreadable before these offsets."""
+        name, ids = self._service.name, self._resources.topic_ids
+        gone = [w for w in lane.unreadable if w[0].offset < passed.get(w[0].topic, 0)]
+        lane.unreadable = [w for w in lane.unreadable if w not in gone]
+        return [
+            dead_letter(item, Outcome("dead", name, error=error), ids.get(item.topic, ""))
+            for item, error in gone
+        ]
+
+    def _pass(self, consumer: Consumer) -> None:
+        """Commit the position of inputs of which the tasks hold nothing: markers take offsets, too."""
+        passed: dict[TopicPartition, int] = {}
+        letters: list[Produce] = []
+        for number, lane in self._lanes.items():
+            for topic in filter(lane.is_done, self._inputs):
+                tp = TopicPartition(topic, number)
+                if (position := consumer.position(tp)) is not None and position > lane.committed[topic]:
+                    passed[tp] = position
+                    letters += self._letters(lane, {topic: position})
+        if letters:
+            self._transactions.commit(letters, passed, consumer.group_metadata())
+        elif passed:
+            try:
+                consumer.commit_offsets(passed)
+            except KafkaError as error:  # in a rebalance, say: the next owner will
+                log.info("position not committed", error=repr(error))
+                return
+        for tp, position in passed.items():
+            self._lanes[tp.partition].committed[tp.topic] = position
 
     def _produce(self, lane: int, output: Output) -> Produce:
         message = output.value
@@ -170,57 +252,71 @@ class LaneLoop(ConsumerRebalanceListener):
             headers = [(TYPE_HEADER, type(message).__name__.encode())]
         return Produce(output.topic, value, output.key, partition=lane, headers=headers)
 
-    def _take_up(self) -> set[int]:
-        """Build the tasks of lanes that are assigned and have none; which lanes these were.
+    def _take_up(self, consumer: Consumer) -> set[int]:
+        """Build the tasks of lanes of which every input is here; which lanes these were.
 
         A lane that stays here through a rebalance keeps the consumer's position, which is past what its
         former task held and had not committed: so the position is set, for every lane.
         """
-        lanes = {tp.partition for tp in self._consumer.assignment()} - set(self._tasks)
-        for lane in sorted(lanes):
-            committed = {
-                topic: self._consumer.committed(TopicPartition(topic, lane)) or 0 for topic in self._inputs
-            }
+        assigned, lanes = consumer.assignment(), self._untaken(consumer)
+        whole = [n for n in lanes if all(TopicPartition(topic, n) in assigned for topic in self._inputs)]
+        for tp in assigned:
+            # Topics are made, and get more partitions, one after another: the others come with a rebalance.
+            if tp.partition in lanes and tp.partition not in whole and tp not in consumer.paused():
+                log.info("lane waits for all of its inputs", lane=tp.partition, has=tp.topic)
+                consumer.seek(tp, 0)
+                consumer.pause(tp)
+        if not whole:
+            return set()
+        wanted = [TopicPartition(topic, lane) for lane in whole for topic in self._inputs]
+        placed = self._offsets.take_up(consumer, wanted, self._transactions)
+        for lane in whole:
+            committed = {topic: placed[TopicPartition(topic, lane)] for topic in self._inputs}
             task = self._service.build(self._config, self._resources, lane)
-            with Log(self._settings) as history:
-                ends = {
-                    tp: end for tp, end in history.settled_ends(self._service.logs).items() if tp[1] == lane
-                }
-                ranges = {(topic, p): (0, committed.get(topic, end)) for (topic, p), end in ends.items()}
-                task.restore([self._message(record) for record in history.read(ranges)])
+            task.restore(self._history(lane, committed))
             for topic, offset in committed.items():
-                self._consumer.seek(TopicPartition(topic, lane), offset)
-            self._tasks[lane] = task
+                consumer.seek(TopicPartition(topic, lane), offset)
+            self._lanes[lane] = _Lane(task, committed)
             log.info("lane taken up", lane=lane, offsets=committed)
-        return lanes
+        return set(whole)
 
-    def _read_out(self) -> dict[int, set[str]]:
+    def _untaken(self, consumer: Consumer) -> list[int]:
+        return sorted({tp.partition for tp in consumer.assignment()} - set(self._lanes))
+
+    def _history(self, lane: int, committed: Mapping[str, int]) -> list[Message]:
+        with self._broker.log() as history:
+            starts = history.starts(self._service.logs)
+            ends = {tp: end for tp, end in history.settled_ends(self._service.logs).items() if tp[1] == lane}
+            ranges = {(t, p): (starts[t, p], committed.get(t, end)) for (t, p), end in ends.items()}
+            return [self._message(record) for record in history.read(ranges)]
+
+    def _read_out(self, consumer: Consumer) -> dict[int, set[str]]:
         """By lane: inputs of which all that is committed has been read; asked until that is so of all."""
-        assigned = self._consumer.assignment()
+        held = [TopicPartition(topic, lane) for lane in self._lanes for topic in self._inputs]
         self._looked = time.monotonic()
-        if sum(map(len, self._drained.values())) < len(assigned):
+        if sum(map(len, self._drained.values())) < len(held):
             self._drained = {}
-            for tp, end in self._consumer.end_offsets(list(assigned)).items():
-                if self._consumer.position(tp) >= end:
+            for tp, end in consumer.end_offsets(held).items():
+                position = consumer.position(tp)
+                if position is not None and position >= end:
                     self._drained.setdefault(tp.partition, set()).add(tp.topic)
         return self._drained
 
-    def _pause(self) -> None:
-        for tp in self._consumer.assignment():
-            if tp.partition not in self._tasks:
-                continue
-            wanted = tp.topic in self._tasks[tp.partition].wants()
-            paused = tp in self._consumer.paused()
-            if wanted and paused:
-                self._consumer.resume(tp)
-            elif not wanted and not paused:
-                self._consumer.pause(tp)
+    def _pause(self, consumer: Consumer) -> None:
+        paused = consumer.paused()
+        for number, lane in self._lanes.items():
+            wants = lane.task.wants()
+            for topic in self._inputs:
+                tp = TopicPartition(topic, number)
+                if topic in wants and tp in paused:
+                    consumer.resume(tp)
+                elif topic not in wants and tp not in paused:
+                    consumer.pause(tp)
 
     def _start_over(self) -> None:
         self._transactions.reset()
-        self._tasks.clear()
+        self._lanes.clear()
         self._drained = {}
-        self._unreadable.clear()
         if self._consumer is not None:
             self._consumer.close(autocommit=False, timeout_ms=1000)
             self._consumer = None
@@ -233,8 +329,7 @@ class LaneLoop(ConsumerRebalanceListener):
         """Everything a lane's task knows is in Kafka; its new owner takes it up there."""
         self._drained = {}
         for tp in revoked:
-            self._tasks.pop(tp.partition, None)
-            self._unreadable.pop(tp.partition, None)
+            self._lanes.pop(tp.partition, None)
 
     def _account(self, outputs: Sequence[Produce], seconds: float) -> None:
         name = self._service.name

@@ -1,54 +1,78 @@
-"""The loop of a source: what it read and how far it came, in one transaction."""
+"""The loop of a source: what it read and how far it came, in one transaction.
+
+Reading runs in a process of its own (process/reader.py) and one step ahead of the broker.
+"""
 
 from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 
 from kafka.errors import KafkaError
 
-from contracts import IngestProgress
+from contracts import Document, IngestProgress
 from services.runtime import metrics
-from services.runtime.clients.log import Log
-from services.runtime.contracts.source import Read, Reader, Source, Unreadable
+from services.runtime.clients.broker import Broker, KafkaBroker
+from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.deadletter import ERROR_HEADER
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.process.lifecycle import Process
+from services.runtime.process.reader import SourceReader
+from services.runtime.process.reader_frames import Step
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
 from services.runtime.topics import DEAD_LETTER_SUFFIX, PROGRESS
 from services.runtime.topology import Service
 from services.runtime.wire import encode
 
+_ERROR_LIMIT = 16_000  # characters; a header is part of the message's size
+
 
 class SourceLoop:
     """Publishes a source until it is read to the end, or SIGTERM; then `finished` tells which."""
 
-    def __init__(self, settings: Settings, service: Service, instance: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        service: Service,
+        instance: str,
+        *,
+        agreed: Callable[[], object] = tuple,
+        broker: Broker | None = None,
+    ) -> None:
+        self._agreed = agreed
+        self._broker = broker or KafkaBroker(settings)
         assert isinstance(service.definition, Source)
         self._settings = settings
+        self._service = service
         self._source = service.definition
         self._output = service.output
         self._resources = Resources(settings)
         self._process = Process(settings, service.name)
-        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}")
+        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}", self._broker)
         self.finished = False
 
     def run(self) -> None:
-        """Raises ConfigurationError (a path that is not there), Fenced."""
+        """Raises ConfigurationError (a path that is not there), ReadingFailed, Fenced."""
         self._process.start()
         config = configure(
             self._source.name, self._source.config, self._settings.units.get(self._source.name, {})
         )
-        read = self._source.build(config, self._resources)
+        reader = SourceReader(self._service, config, self._settings)
         try:
             while not self._process.stopping and not self.finished:
                 try:
-                    self._publish_all(read)
+                    self._agreed()
+                    self._resources.topic_ids = self._broker.topic_ids()
+                    self._transactions.open()
+                    self._process.health.ready("partitions")
+                    with closing(reader.read(progress(self._broker))) as steps:
+                        self._publish_all(steps)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
                     self._transactions.reset()
@@ -56,18 +80,18 @@ class SourceLoop:
             self._transactions.reset()
             self._resources.close()
 
-    def _publish_all(self, read: Reader) -> None:
-        self._transactions.open()
-        self._process.health.ready("partitions")
-        pending: list[Read] = []
+    def _publish_all(self, steps: Iterator[Step | None]) -> None:
+        pending: list[Step] = []
         batch = self._settings.batch
         num_documents, num_bytes, since = 0, 0, time.monotonic()
-        for step in read(progress(self._settings)):
+        for step in steps:
             if self._process.stopping:
                 return
-            pending.append(step)
-            num_documents += len(step.documents)
-            num_bytes += sum(len(d.body) + len(d.text) for d in step.documents)
+            self._process.health.moved()
+            if step is not None:
+                pending.append(step)
+                num_documents += len(step.documents)
+                num_bytes += sum(len(value) for _, value in step.documents)
             waited = time.monotonic() - since
             if (
                 num_documents >= batch.max_documents
@@ -79,15 +103,13 @@ class SourceLoop:
         self._publish(pending)
         self.finished = True
 
-    def _publish(self, steps: Sequence[Read]) -> None:
+    def _publish(self, steps: Sequence[Step]) -> None:
         outputs: list[Produce] = []
         for step in steps:
-            for document in step.documents:
-                value = encode(document, self._resources.store, self._settings.max_message_bytes)
-                outputs.append(Produce(self._output, value, spread=document.uid))
-            outputs += [self._unreadable(piece) for piece in step.unreadable]
-            key = step.progress.source.encode()
-            outputs.append(Produce(PROGRESS, step.progress.SerializeToString(), key=key, spread=hash_of(key)))
+            outputs += [self._document(uid, value) for uid, value in step.documents]
+            outputs += [self._unreadable(*piece) for piece in step.unreadable]
+            key = IngestProgress.FromString(step.progress).source.encode()
+            outputs.append(Produce(PROGRESS, step.progress, key=key, spread=hash_of(key)))
         if not outputs:
             return
         self._transactions.commit(outputs, {}, None)
@@ -98,13 +120,19 @@ class SourceLoop:
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         log.info("published", documents=num_documents, unreadable=sum(len(s.unreadable) for s in steps))
 
-    def _unreadable(self, piece: Unreadable) -> Produce:
-        said = {"topic": piece.source, "stage": self._source.name, "exception.message": piece.error}
-        headers = [(ERROR_HEADER + name, text.encode()) for name, text in said.items()]
-        key = piece.source.encode()
-        return Produce(
-            self._output + DEAD_LETTER_SUFFIX, piece.head, key, spread=hash_of(key), headers=headers
-        )
+    def _document(self, uid: int, value: bytes) -> Produce:
+        limit = self._settings.max_message_bytes
+        if len(value) > limit:
+            value = encode(Document.FromString(value), self._resources.store, limit)
+        return Produce(self._output, value, spread=uid)
+
+    def _unreadable(self, source: str, head: bytes, error: str) -> Produce:
+        said = {"topic": source, "stage": self._source.name, "exception.message": error[:_ERROR_LIMIT]}
+        headers = [
+            (ERROR_HEADER + name, text.encode(errors="backslashreplace")) for name, text in said.items()
+        ]
+        key = source.encode(errors="backslashreplace")
+        return Produce(self._output + DEAD_LETTER_SUFFIX, head, key, spread=hash_of(key), headers=headers)
 
 
 def hash_of(key: bytes) -> int:
@@ -112,12 +140,8 @@ def hash_of(key: bytes) -> int:
     return zlib.crc32(key)
 
 
-def progress(settings: Settings) -> dict[str, IngestProgress]:
-    """By source: the last that was committed."""
-    found: dict[str, IngestProgress] = {}
-    with Log(settings) as history:
-        for record in history.read_all(PROGRESS):
-            if record.value is not None:
-                reached = IngestProgress.FromString(record.value)
-                found[reached.source] = reached
-    return found
+def progress(broker: Broker) -> dict[str, bytes]:
+    """By source: the IngestProgress that was committed last, serialised."""
+    with broker.log() as history:
+        records = history.read_all(PROGRESS)
+        return {IngestProgress.FromString(r.value).source: r.value for r in records if r.value is not None}

@@ -15,12 +15,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError, ProducerFencedError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services.runtime import metrics
-from services.runtime.clients.kafka import filling, producer
+from services.runtime.clients.broker import Broker, KafkaBroker, Producer
+from services.runtime.clients.kafka import filling
 from services.runtime.errors import CorpusworksError, Fenced
 from services.runtime.logs import log
 from services.runtime.process.watchdog import watchdog
@@ -46,18 +47,20 @@ class Produce:
 class Transactions:
     """The transactional producer of one process."""
 
-    def __init__(self, settings: Settings, service: str, transactional_id: str) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, service: str, transactional_id: str, broker: Broker | None = None
+    ) -> None:
+        self._broker = broker or KafkaBroker(settings)
         self._service = service
         self._id = transactional_id
         self._hang_s = 2 * settings.kafka.transaction_timeout_s + 60
-        self._producer: KafkaProducer | None = None
+        self._producer: Producer | None = None
         self._num_partitions: dict[str, int] = {}
 
     def open(self) -> None:
         """Connect and abort what a predecessor with this id left open. Raises KafkaError, Fenced."""
         if self._producer is None:
-            made = producer(self._settings, self._id)
+            made = self._broker.producer(self._id)
             try:
                 with watchdog(self._hang_s, "init_transactions"):
                     made.init_transactions()
@@ -111,11 +114,16 @@ class Transactions:
             output.topic, output.value, key=output.key, partition=partition, headers=output.headers
         )
 
+    def partitions(self, topic: str) -> int:
+        """How many it has now, as far as the client knows. Raises KafkaError."""
+        self.open()
+        assert self._producer is not None
+        found = self._producer.partitions_for(topic)
+        if not found:
+            raise KafkaError(f"topic {topic} does not exist")
+        return len(found)
+
     def _partitions(self, topic: str) -> int:
         if topic not in self._num_partitions:
-            assert self._producer is not None
-            found = self._producer.partitions_for(topic)
-            if not found:
-                raise KafkaError(f"topic {topic} does not exist")
-            self._num_partitions[topic] = len(found)
+            self._num_partitions[topic] = self.partitions(topic)
         return self._num_partitions[topic]

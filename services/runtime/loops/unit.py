@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,13 +18,16 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from services.runtime import metrics
+from services.runtime.clients.broker import Broker, Consumer, KafkaBroker
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
+from services.runtime.loops.backlog import Backlog
 from services.runtime.loops.deadletter import FloodGuard, dead_letter
 from services.runtime.loops.intake import Intake
+from services.runtime.loops.offsets import Offsets, by_topic_id
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
-from services.runtime.process.frames import Item, Outcome
+from services.runtime.process.frames import Item, Outcome, Place
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.sandbox import Sandbox, Stopped
 from services.runtime.settings import Settings
@@ -56,31 +59,51 @@ class _Commit:
 class UnitLoop:
     """One consumer, one producer, one worker process."""
 
-    def __init__(self, settings: Settings, topology: Topology, chain: Chain, instance: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topology: Topology,
+        chain: Chain,
+        instance: str,
+        *,
+        agreed: Callable[[], Sequence[int]] = tuple,
+        broker: Broker | None = None,
+        sandbox: Callable[..., Sandbox] = Sandbox,
+        process: Process | None = None,
+    ) -> None:
         self._settings = settings
+        self._broker = broker or KafkaBroker(settings)
         self._chain = chain
         self._instance = instance
-        self._process = Process(settings, chain.name)
+        self._process = process or Process(settings, chain.name)
         self._flood = FloodGuard(settings.dead_letter_limit, settings.dead_letter_window)
-        self._transactions = Transactions(settings, chain.name, f"{chain.name}-{instance}")
+        self._transactions = Transactions(settings, chain.name, f"{chain.name}-{instance}", self._broker)
+        self._offsets = Offsets(chain.name, self._broker)
+        self._topic_ids: Mapping[str, str] = {}
+        self._agreed = agreed
+        self._spread = {name: [settings.lanes] for name, t in topology.topics().items() if t.by == "lanes"}
+        whole = process is None  # and not a part that works off what waits inside of another chain
+        self._backlog = Backlog(chain if whole else Chain(chain.services[:1]), self._broker, self._part)
+        self._topology = topology
         units = [s.definition for s in chain.services]
         slice_size = min(u.slice_size for u in units if isinstance(u, Unit))
         self._positioned = any(isinstance(u, Unit) and u.positioned for u in units)
         self._one_by_one = slice_size == 1
         self._max_documents = min(settings.batch.max_documents, _SLOW_BATCH if self._one_by_one else 1 << 30)
-        self._sandbox = Sandbox(
+        self._sandbox = sandbox(
             [s.name for s in chain.services],
             topology.buckets,
             slice_size=slice_size,
             time_limit_s=settings.time_limit_s,
             on_tick=self._tick,
+            standing=self._standing if self._positioned else None,
         )
         self._intake: Intake | None = None
         self._in_hand: _InHand | None = None
         # A commit mostly waits for the broker: the next batch is read meanwhile.
         self._committer = ThreadPoolExecutor(1, "commit")
         self._commit: _Commit | None = None
-        self._news: dict[tuple[str, int], int] = {}
+        self._news: dict[TopicPartition, int] = {}
 
     def run(self) -> None:
         """Until SIGTERM. Raises ConfigurationError, DeadLetterFlood, Fenced."""
@@ -88,21 +111,55 @@ class UnitLoop:
         try:
             while not self._process.stopping:
                 try:
-                    self._once()
+                    self.round()
                 except Stopped:
                     break
-                except (Aborted, DependencyDown, KafkaError) as error:
-                    self._process.failed(error)
-                    self._start_over()
             self._finish_quietly()
         finally:
-            # What is in hand comes after a batch that failed: closing must not commit it.
-            self._abandon()
-            self._sandbox.stop()
-            self._committer.shutdown()
-            self._transactions.reset()
-            if self._intake is not None:
-                self._intake.close()
+            self._end()
+
+    def round(self) -> None:
+        """Gather, judge and commit what there is; after a failure, go back. Raises Stopped, and as run."""
+        try:
+            self._once()
+            self._backlog.round(self.idle)
+        except (Aborted, DependencyDown, KafkaError) as error:
+            self._process.failed(error)
+            self._start_over()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in hand."""
+        return self._in_hand is None and self._commit is None
+
+    def close(self) -> None:
+        """Finish what is in hand, and let go."""
+        try:
+            self._finish_quietly()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        # What is in hand comes after a batch that failed: closing must not commit it.
+        self._abandon()
+        self._backlog.close()
+        self._sandbox.stop()
+        self._committer.shutdown()
+        self._transactions.reset()
+        if self._intake is not None:
+            self._intake.close()
+
+    def _part(self, chain: Chain) -> UnitLoop:
+        log.info("documents wait between units that now run joined", before=chain.name)
+        return UnitLoop(
+            self._settings,
+            self._topology,
+            chain,
+            self._instance,
+            agreed=self._agreed,
+            broker=self._broker,
+            process=self._process,
+        )
 
     def _once(self) -> None:
         intake = self._intake or self._open()
@@ -119,21 +176,46 @@ class UnitLoop:
         if self._in_hand is None:
             self._settle()
             self._tell()
+            self._pass()
             self._process.worked()  # what had failed would have come again
 
     def _open(self) -> Intake:
-        self._sandbox.start()  # before the group gives this member partitions that would wait
+        if ever := self._agreed():
+            self._spread = {name: list(ever) for name in self._spread}
+        self._topic_ids = self._sandbox.topic_ids = self._broker.topic_ids()
         self._transactions.open()
-        self._intake = Intake(
+        self._intake = intake = Intake(
             self._settings,
+            self._broker,
             self._chain.name,
             self._chain.input,
             self._instance,
             longest_batch_s=self._settings.time_limit_s * min(self._max_documents, _SLOW_BATCH) + 120,
+            take_up=self._take_up,
             before_revoke=self._finish,
             lost=self._abandon,
         )
-        return self._intake
+        try:
+            self._sandbox.start()  # before the group gives this member partitions that would wait
+        except BaseException:
+            self._intake = None
+            intake.close()
+            raise
+        return intake
+
+    def _take_up(
+        self, consumer: Consumer, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        self._settle()  # the producer is then free
+        self._sandbox.assigned()
+        return self._offsets.take_up(consumer, partitions, self._transactions)
+
+    def _standing(self) -> dict[Place, int]:
+        """What the group has committed, of all partitions of the input."""
+        assert self._intake is not None
+        consumer, topic = self._intake.consumer, self._chain.input
+        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+        return by_topic_id(consumer.committed_offsets(partitions), self._topic_ids)
 
     def _hurry(self) -> bool:
         """Asked while the next batch is gathered: the worker is idle, or it is time to go."""
@@ -145,8 +227,11 @@ class UnitLoop:
     def _collect(self) -> list[Outcome]:
         if self._in_hand is None:
             return []
-        self._in_hand = None
-        return self._sandbox.collect()
+        done, self._in_hand = self._in_hand, None
+        outcomes = self._sandbox.collect()
+        if self._positioned:  # before Kafka knows it: units never know less than is committed
+            self._sandbox.reach(by_topic_id(_offsets(done.items), self._topic_ids))
+        return outcomes
 
     def _pace(self, num_documents: int, seconds: float) -> None:
         """Size the next batch to about what is done in _SLOW_BATCH_S: commits neither rare nor costly."""
@@ -156,8 +241,12 @@ class UnitLoop:
     def _begin_commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
         assert self._intake is not None
         self._flood.check(outcomes)
-        offsets = {TopicPartition(item.topic, item.partition): item.offset + 1 for item in done.items}
-        outputs = produced(done.items, outcomes)
+        offsets = _offsets(done.items)
+        topic_id = self._topic_ids.get(self._chain.input, "")
+        for topic in {b.topic for o in outcomes for b in o.also} & self._spread.keys():
+            if (now := self._transactions.partitions(topic)) not in self._spread[topic]:
+                self._spread[topic].append(now)  # the river has got more lanes since
+        outputs = produced(done.items, outcomes, topic_id, self._spread)
         member = self._intake.consumer.group_metadata()  # as it is now: who loses partitions later is refused
         ended = self._committer.submit(self._transactions.commit, outputs, offsets, member)
         self._commit = _Commit(done, outcomes, outputs, offsets, ended)
@@ -170,7 +259,9 @@ class UnitLoop:
         commit.done.result()
         self._flood.passed(commit.outcomes)
         if self._positioned:
-            self._news |= {tuple(tp): offset for tp, offset in commit.offsets.items()}
+            self._news |= commit.offsets
+        if self._intake is not None:
+            self._intake.committed(commit.offsets)
         self._account(commit)
         self._process.worked()
 
@@ -186,6 +277,7 @@ class UnitLoop:
         try:
             self._finish()
             self._tell()
+            self._pass()
         except (Stopped, Aborted, DependencyDown, KafkaError) as error:
             log.info("left in the middle of a batch; it will be done again", error=str(error))
 
@@ -195,8 +287,27 @@ class UnitLoop:
         Else a person who sets the group back to an earlier offset would have its end done twice.
         """
         if self._news:
-            self._sandbox.tell(self._news)
+            self._sandbox.tell(by_topic_id(self._news, self._topic_ids))
             self._news = {}
+
+    def _pass(self) -> None:
+        """Commit the position where it is past the last commit: markers of transactions take offsets, too.
+
+        Units that keep state outside Kafka hear of it first: Kafka never says more than they know.
+        """
+        passed = self._intake.passed() if self._intake is not None else {}
+        if not passed:
+            return
+        assert self._intake is not None
+        if self._positioned:
+            self._sandbox.reach(by_topic_id(passed, self._topic_ids))
+            self._sandbox.tell(by_topic_id(passed, self._topic_ids))
+        try:
+            self._intake.consumer.commit_offsets(passed)
+        except KafkaError as error:  # in a rebalance, say: the next owner will
+            log.info("position not committed", error=repr(error))
+            return
+        self._intake.committed(passed)
 
     def _abandon(self) -> None:
         """Another member has the partitions: what is in hand is his to do."""
@@ -217,17 +328,17 @@ class UnitLoop:
             return
         try:
             self._intake.rewind()
-        except (KafkaError, AssertionError) as error:
+        except (Aborted, DependencyDown, KafkaError, AssertionError) as error:
             log.warning("new consumer", error=repr(error))
             self._intake.close()
             self._intake = None
 
-    def _take_news(self, intake: Intake) -> dict[tuple[str, int], int]:
+    def _take_news(self, intake: Intake) -> dict[Place, int]:
         """Committed offsets for the units that keep state outside Kafka."""
         if not self._positioned:
             return {}
         news, self._news = self._news | intake.new_committed(), {}
-        return news
+        return by_topic_id(news, self._topic_ids)
 
     def _tick(self) -> None:
         self._process.health.moved()
@@ -242,6 +353,8 @@ class UnitLoop:
             (o.unit, o.outcome, o.reason) for o in outcomes
         ).items():
             metrics.DOCUMENTS.labels(name, unit, outcome, reason).inc(number)
+        for observed, value in (each for o in outcomes for each in o.observed):
+            metrics.OBSERVED[observed].labels(name).observe(value)
         metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in items))
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         metrics.BATCH_SECONDS.labels(name).observe(seconds)
@@ -252,13 +365,32 @@ class UnitLoop:
         log.info("batch", documents=len(items), seconds=round(seconds, 3), lag=lag, **summary)
 
 
-def produced(items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[Produce]:
-    """The messages of a batch, in the order of its documents."""
+def _offsets(items: Sequence[Item]) -> dict[TopicPartition, int]:
+    """What is to be committed when these are done."""
+    return {TopicPartition(item.topic, item.partition): item.offset + 1 for item in items}
+
+
+def produced(
+    items: Sequence[Item],
+    outcomes: Sequence[Outcome],
+    topic_id: str,
+    spread: Mapping[str, Sequence[int]],
+) -> list[Produce]:
+    """The messages of a batch, in the order of its documents. topic_id: of the topic they came from.
+
+    spread: by topic, the numbers of partitions that it ever had, for those where what is sent beside a
+    document must reach the partition of another that came in long ago.
+    """
     outputs: list[Produce] = []
     for item, outcome in zip(items, outcomes, strict=True):
         if outcome.outcome == "dead":
-            outputs.append(dead_letter(item, outcome))
+            outputs.append(dead_letter(item, outcome, topic_id))
         else:
             outputs.append(Produce(outcome.topic, outcome.value, spread=outcome.uid))
-        outputs += [Produce(b.topic, b.value, key=b.key, spread=b.spread) for b in outcome.also]
+        for b in outcome.also:
+            if (numbers := spread.get(b.topic)) is None:
+                outputs.append(Produce(b.topic, b.value, key=b.key, spread=b.spread))
+            else:
+                where = sorted({b.spread % number for number in numbers})
+                outputs += [Produce(b.topic, b.value, key=b.key, partition=p) for p in where]
     return outputs

@@ -7,25 +7,57 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+# Kafka's id of a topic, and the partition: where an offset is of, also outside Kafka.
+Place = tuple[str, int]
+
+REDRIVEN_HEADER = "redriven"
 
 
 class Item(NamedTuple):
-    """One message for the units: its value and where it was read."""
+    """One message for the units: its value and where it was read.
+
+    redriven: of a former dead letter, "topic id/partition/offset" of where it was first read.
+    """
 
     value: bytes
     topic: str
     partition: int
     offset: int
+    redriven: str = ""
+
+
+def item_of(record: Any) -> Item:
+    """The item of a Kafka record."""
+    redriven = ""
+    if record.headers:
+        redriven = dict(record.headers).get(REDRIVEN_HEADER, b"").decode(errors="replace")
+    return Item(record.value or b"", record.topic, record.partition, record.offset, redriven)
+
+
+def first_place(redriven: str) -> tuple[str, int, int] | None:
+    """(topic id, partition, offset) of an Item's `redriven`; None where it says nothing of the kind."""
+    topic_id, _, rest = redriven.partition("/")
+    partition, _, offset = rest.partition("/")
+    if not (topic_id and partition.isdecimal() and offset.isdecimal()):
+        return None
+    return topic_id, int(partition), int(offset)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """slice: documents per call of the units. committed: what Kafka has committed since the last batch."""
+    """slice: documents per call of the units. committed: what Kafka has committed since the last batch.
+
+    begin: what the group has committed of all partitions, when partitions came or the worker is new.
+    reached: what will be committed once the units have written down that they judged everything below.
+    """
 
     items: Sequence[Item]
     slice: int
-    committed: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    committed: Mapping[Place, int] = field(default_factory=dict)
+    begin: Mapping[Place, int] | None = None
+    reached: Mapping[Place, int] = field(default_factory=dict)
 
 
 class Beside(NamedTuple):
@@ -49,6 +81,7 @@ class Outcome(NamedTuple):
     error: str = ""
     stack: str = ""
     also: Sequence[Beside] = ()
+    observed: Sequence[tuple[str, float]] = ()  # for metrics.OBSERVED
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A slice that fails is run again one document at a time; a document that fails alone becomes a dead
 letter. So a poisoned document costs one dead letter and at most `time_limit_s`: half of it for its
-slice, half for itself alone. A server that is down is not a bad document: DependencyDown goes up.
+slice, half for itself alone. A worker that somebody else killed says nothing of the document: it is tried
+again. A server that is down is not a bad document either: DependencyDown goes up.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from multiprocessing.connection import Connection
 from services.runtime import metrics
 from services.runtime.errors import ConfigurationError, CorpusworksError, DependencyDown
 from services.runtime.logs import log
-from services.runtime.process.frames import Batch, Failed, Item, Outcome
+from services.runtime.process.frames import Batch, Failed, Item, Outcome, Place
 
 _START_LIMIT_S = 120.0  # imports and models
 _TICK_S = 0.2
+_MOST_TRIES = 5  # of a document alone whose worker somebody kills: five times is no accident
 
 
 class Stopped(CorpusworksError):
@@ -38,7 +40,11 @@ class _Died(Exception):
 
 
 class Sandbox:
-    """The parent's side. on_tick is called several times a second while a batch runs; may raise Stopped."""
+    """The parent's side. on_tick is called several times a second while a batch runs; may raise Stopped.
+
+    standing: where the group stands, for units that keep state outside Kafka; asked for each new worker,
+    and after `assigned`. topic_ids: Kafka's ids of topics by name, to be set before `start`.
+    """
 
     def __init__(
         self,
@@ -48,7 +54,11 @@ class Sandbox:
         slice_size: int,
         time_limit_s: float,
         on_tick: Callable[[], None] = lambda: None,
+        standing: Callable[[], Mapping[Place, int]] | None = None,
     ) -> None:
+        self.topic_ids: Mapping[str, str] = {}
+        self._standing = standing
+        self._to_begin = False
         self._names = list(names)
         self._buckets = list(buckets)
         self._slice = slice_size
@@ -57,7 +67,7 @@ class Sandbox:
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._items: Sequence[Item] = ()
-        self._committed: Mapping[tuple[str, int], int] = {}
+        self._committed: Mapping[Place, int] = {}
         self._sent = False
 
     def start(self) -> None:
@@ -81,14 +91,44 @@ class Sandbox:
         theirs.close()
         self._pipe = Connection(ours.detach())
         try:
+            self._pipe.send(self.topic_ids)
             answer = self._receive(_START_LIMIT_S)
+        except OSError as error:
+            raise self._not_started(self._death()) from error
         except _Died as died:
-            if died.killed:
-                raise DependencyDown("worker process", died) from died
-            raise ConfigurationError(f"the units {self._names} do not start: {died}") from died
+            raise self._not_started(died) from died
         if isinstance(answer, CorpusworksError):
             self.stop()
             raise answer
+        self._to_begin = self._standing is not None
+        self._begin()
+
+    def assigned(self) -> None:
+        """Partitions came: the units are shown anew where the group stands, before the next batch."""
+        self._to_begin = self._standing is not None
+
+    def _begin(self) -> None:
+        """Raises ConfigurationError when a unit refuses, DependencyDown."""
+        if not self._to_begin:
+            return
+        assert self._standing is not None
+        assert self._pipe is not None
+        try:
+            self._pipe.send(Batch((), 1, begin=self._standing()))
+            self._answer()
+        except _Raised as error:
+            self.stop()
+            raise ConfigurationError(f"the units {self._names} do not begin: {error}") from error
+        except _Died as died:
+            raise self._not_started(died) from died
+        except OSError as error:
+            raise self._not_started(self._death()) from error
+        self._to_begin = False
+
+    def _not_started(self, died: _Died) -> CorpusworksError:
+        if died.killed:
+            return DependencyDown("worker process", died)
+        return ConfigurationError(f"the units {self._names} do not start: {died}")
 
     def stop(self) -> None:
         """End the worker at once; it holds nothing that would be lost."""
@@ -101,8 +141,11 @@ class Sandbox:
             self._pipe.close()
             self._pipe = None
 
-    def submit(self, items: Sequence[Item], committed: Mapping[tuple[str, int], int]) -> None:
-        """Give the worker a batch; collect() takes its outcomes before the next is submitted."""
+    def submit(self, items: Sequence[Item], committed: Mapping[Place, int]) -> None:
+        """Give the worker a batch; collect() takes its outcomes before the next is submitted.
+
+        Raises ConfigurationError, DependencyDown: the units do not start.
+        """
         self._items, self._committed = items, committed
         self._sent = False
         with contextlib.suppress(_Died):  # collect() will find out, and try again
@@ -128,7 +171,7 @@ class Sandbox:
             self._sent = False
         return outcomes
 
-    def tell(self, committed: Mapping[tuple[str, int], int]) -> None:
+    def tell(self, committed: Mapping[Place, int]) -> None:
         """Committed offsets alone, when no batch follows that would carry them. Raises as collect()."""
         self.submit([], committed)
         try:
@@ -136,6 +179,18 @@ class Sandbox:
         except _SliceFailed as failure:
             log.warning("committed offsets were not taken", error=str(failure))
         self._sent = False
+
+    def reach(self, offsets: Mapping[Place, int]) -> None:
+        """Have the units write down that they judged everything below these offsets; then commit them.
+
+        Raises ConfigurationError when a unit refuses; DependencyDown also when the worker is gone, since what
+        it had not written to the end must be judged again.
+        """
+        try:
+            self._send(Batch((), 1, reached=offsets))
+            self._answer()
+        except (_Died, _Raised) as error:
+            raise DependencyDown("worker process", error) from error
 
     def _run_slices(self, items: Sequence[Item]) -> list[Outcome]:
         done: list[Outcome] = []
@@ -152,17 +207,26 @@ class Sandbox:
         return done
 
     def _run_alone(self, item: Item) -> Outcome:
-        try:
-            self._send(Batch([item], 1))
-            return self._answer()[0]
-        except _Raised as error:
-            failed = error.failed
-            return Outcome("dead", failed.unit, error=failed.error, stack=failed.stack)
-        except _Died as died:
-            return Outcome("dead", self._names[0], error=str(died))
+        why = ""
+        for _ in range(_MOST_TRIES):
+            try:
+                self._send(Batch([item], 1))
+                return self._answer()[0]
+            except _Raised as error:
+                failed = error.failed
+                return Outcome("dead", failed.unit, error=failed.error, stack=failed.stack)
+            except _Died as died:
+                why = str(died)
+                if not died.killed:
+                    break
+                log.warning("worker killed", error=why)
+        else:
+            why += f", {_MOST_TRIES} times while it ran this document alone; perhaps for want of memory"
+        return Outcome("dead", self._names[0], error=why)
 
     def _send(self, batch: Batch) -> None:
         self.start()
+        self._begin()
         assert self._pipe is not None
         try:
             self._pipe.send(batch)

@@ -19,20 +19,21 @@ from multiprocessing.connection import Connection
 
 from google.protobuf.message import DecodeError
 
-from contracts import Document, Rejection
+from contracts import Document, Position, Rejection
 from services.runtime.contracts.unit import Judge, Unit, configure, verdicts_of
 from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
 from services.runtime.errors import CorpusworksError, DependencyDown
 from services.runtime.logs import configure_logs, log
 from services.runtime.process.collector import settle_collector
-from services.runtime.process.frames import Batch, Beside, Failed, Item, Outcome
+from services.runtime.process.frames import Batch, Beside, Failed, Item, Outcome, Place, first_place
 from services.runtime.resources import Resources
 from services.runtime.settings import load_settings
 from services.runtime.topics import REJECTED
 from services.runtime.topology import BUCKET, Chain, Topology
-from services.runtime.wire import decode, encode
+from services.runtime.wire import decode, encode, least
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_ADDED_BYTES = 4096  # a judge that is last adds no more to a document: a feature or two
 
 
 class Units:
@@ -52,11 +53,23 @@ class Units:
             self._judges.append((unit, unit.build(config, resources)))
         self._positioned = any(unit.positioned for unit, _ in self._judges)
 
-    def committed(self, offsets: Mapping[tuple[str, int], int]) -> list[Outcome]:
+    def begin(self, offsets: Mapping[Place, int]) -> list[Outcome]:
+        """Show the judges that keep state outside Kafka where the group stands; one may refuse."""
+        return self._tell("begin", offsets)
+
+    def committed(self, offsets: Mapping[Place, int]) -> list[Outcome]:
         """Tell the judges that keep state outside Kafka; there is no outcome."""
+        return self._tell("committed", offsets)
+
+    def reached(self, offsets: Mapping[Place, int]) -> list[Outcome]:
+        """Let them write down that all below these offsets is judged: they will be committed."""
+        return self._tell("reached", offsets)
+
+    def _tell(self, what: str, offsets: Mapping[Place, int]) -> list[Outcome]:
         for unit, judge in self._judges:
-            if unit.positioned and hasattr(judge, "committed"):
-                judge.committed(offsets)
+            if unit.positioned and hasattr(judge, what):
+                self.running = unit.name
+                getattr(judge, what)(offsets)
         return []
 
     def judge(self, items: Sequence[Item]) -> list[Outcome]:
@@ -71,11 +84,13 @@ class Units:
                 outcomes[index] = Outcome("dead", self.running, error=f"not a readable Document: {error!r}")
                 continue
             if self._positioned:
-                position = document.position
-                position.topic, position.partition, position.offset = item.topic, item.partition, item.offset
+                self._place(document.position, item)
             alive.append((index, document))
         also: dict[int, list[Beside]] = {}
+        observed: dict[int, list[tuple[str, float]]] = {}
         for unit, judge in self._judges:
+            if unit is self._judges[-1][0] and unit.positioned:
+                alive = self._sendable(alive, outcomes)
             if not alive:
                 break
             self.running = unit.name
@@ -84,6 +99,10 @@ class Units:
             for (index, document), verdict in zip(alive, verdicts, strict=True):
                 if not isinstance(verdict, Reject) and verdict.also:
                     also.setdefault(index, []).extend(map(beside, verdict.also))
+                if not isinstance(verdict, Reject) and verdict.observed:
+                    observed.setdefault(index, []).extend(
+                        (name, value) for name, values in verdict.observed.items() for value in values
+                    )
                 if isinstance(verdict, Emit):
                     going_on.append((index, verdict.document))
                 else:
@@ -95,7 +114,16 @@ class Units:
         assert len(done) == len(items)
         for index, found in also.items():
             done[index] = done[index]._replace(also=found)
+        for index, values in observed.items():
+            done[index] = done[index]._replace(observed=values)
         return done
+
+    def _place(self, position: Position, item: Item) -> None:
+        position.topic = item.topic
+        first = first_place(item.redriven)
+        here = (self._resources.topic_ids.get(item.topic, ""), item.partition, item.offset)
+        position.topic_id, position.partition, position.offset = first or here
+        position.redriven = first is not None
 
     def _left(self, unit: Unit, document: Document, verdict: Verdict) -> Outcome:
         if isinstance(verdict, Reject):
@@ -104,21 +132,43 @@ class Units:
         value = rejection(document, unit.name, verdict, self._resources)
         return Outcome("drop", unit.name, verdict.reason, document.uid, REJECTED, value)
 
+    def _sendable(
+        self, alive: list[tuple[int, Document]], outcomes: list[Outcome | None]
+    ) -> list[tuple[int, Document]]:
+        """Without those that could not be sent on, before a judge that keeps what it has seen.
+
+        Behind dedup it is too late: others have been buried for a document that nobody would get.
+        """
+        sendable = []
+        for index, document in alive:
+            fault = self._bucket_fault(document) or self._size_fault(least(document) + _ADDED_BYTES)
+            if fault:
+                outcomes[index] = Outcome("dead", self._judges[-1][0].name, uid=document.uid, error=fault)
+            else:
+                sendable.append((index, document))
+        return sendable
+
     def _emitted(self, document: Document) -> Outcome:
-        topic = self._output
-        if BUCKET in topic:
-            if document.bucket not in self._buckets:  # no such topic: the transaction would fail for ever
-                raise ValueError(
-                    f"bucket {document.bucket!r} is not one of {', '.join(sorted(self._buckets))}"
-                )
-            topic = topic.replace(BUCKET, document.bucket)
-        limit = self._settings.max_message_bytes
-        value = encode(document, self._resources.store, limit)
-        if len(value) > limit:  # the broker would refuse it, for ever
-            raise ValueError(
-                f"{len(value):,} bytes beside body, text and tokens; a message may have {limit:,}"
-            )
+        if fault := self._bucket_fault(document):
+            raise ValueError(fault)
+        topic = self._output.replace(BUCKET, document.bucket)
+        value = encode(document, self._resources.store, self._settings.max_message_bytes)
+        if fault := self._size_fault(len(value)):
+            raise ValueError(fault)
         return Outcome("emit", self._judges[-1][0].name, "", document.uid, topic, value)
+
+    def _bucket_fault(self, document: Document) -> str:
+        if BUCKET not in self._output or document.bucket in self._buckets:
+            return ""
+        # No such topic: the transaction would fail for ever.
+        return f"bucket {document.bucket!r} is not one of {', '.join(sorted(self._buckets))}"
+
+    def _size_fault(self, size: int) -> str:
+        limit = self._settings.max_message_bytes
+        if size <= limit:
+            return ""
+        # The broker would refuse it, for ever.
+        return f"{size:,} bytes beside body, text and tokens; a message may have {limit:,}"
 
 
 def beside(also: Also) -> Beside:
@@ -165,6 +215,7 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
     settings = load_settings()
     configure_logs(names[0])
     resources = Resources(settings)
+    resources.topic_ids = pipe.recv()
     units = Units(Topology.load(settings.topology, buckets).chain(names), buckets, resources)
     limit_memory(settings.memory_limit_bytes)
     settle_collector()
@@ -174,6 +225,8 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
             batch: Batch = pipe.recv()
         except EOFError:
             break
+        if batch.begin is not None:
+            pipe.send(_attempt(units, partial(units.begin, batch.begin)))
         if batch.committed:
             answer = _attempt(units, partial(units.committed, batch.committed))
             pipe.send(answer)
@@ -185,6 +238,8 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
             pipe.send(answer)
             if isinstance(answer, Failed):
                 break
+        if batch.reached:
+            pipe.send(_attempt(units, partial(units.reached, batch.reached)))
     resources.close()
 
 
@@ -208,7 +263,7 @@ def main() -> None:
     pipe = Connection(int(descriptor))
     try:
         run(pipe, names.split(","), buckets.split(",") if buckets else [])
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, EOFError):
         return  # the parent is gone
     except CorpusworksError as error:
         log.error("cannot start", error=str(error))

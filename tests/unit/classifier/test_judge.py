@@ -216,10 +216,10 @@ class TestRealModel:
         encoder = Counting(Encoder.open("onnx:", models, "judge"))
         documents = prose(*(f"the tide {n}" for n in range(30)))
         Classifier(encoder, ClassifierConfig())(documents)  # type: ignore[arg-type]
-        config = ScorerConfig(models=models, triton_url="onnx:", store="memory")
+        config = ScorerConfig(models=models, triton_url="onnx:")
         alone = prose(*(each.text for each in documents))
         SCORER.build(config, Resources(Settings()))(alone)
-        missing = ScorerConfig(models=models / "none", triton_url="onnx:", store="memory")
+        missing = ScorerConfig(models=models / "none", triton_url="onnx:")
         SCORER.build(missing, Resources(Settings()))(documents)  # would raise if it opened the model
         assert encoder.asked == 30
         assert [each.score for each in documents] == pytest.approx([each.score for each in alone], abs=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -10,9 +11,19 @@ import pytest
 from contracts import Document
 from services.dedup import SERVICE, DedupConfig, Deduplicator, build
 from services.dedup.entry import make_entry
-from services.dedup.index import MemoryIndex
 from services.runtime import ConfigurationError, Drop, Emit, Reject, Resources, Settings, Verdict, configure
-from tests.near_duplicates import chain, corpus, document, near_pairs, retractions, standing, survivors
+from tests.near_duplicates import (
+    chain,
+    commit,
+    corpus,
+    document,
+    memory_judge,
+    near_pairs,
+    prose,
+    retractions,
+    standing,
+    survivors,
+)
 
 CONFIG = DedupConfig(index="memory")
 A, B, C = chain(9, 3, 0.06)
@@ -20,7 +31,7 @@ A, B, C = chain(9, 3, 0.06)
 
 @pytest.fixture
 def judge() -> Deduplicator:
-    return Deduplicator(MemoryIndex(), CONFIG)
+    return memory_judge()
 
 
 def reasons(verdicts: Sequence[Verdict]) -> list[str]:
@@ -54,6 +65,7 @@ def test_a_better_late_comer_retracts_the_worse(judge: Deduplicator) -> None:
     (verdict,) = judge([document(3, A, 0.3)])
     assert isinstance(verdict, Emit)
     assert [(each.uid, each.superseded_by) for each in retractions(verdict)] == [(2, 3)]
+    assert verdict.observed["dedup_living_likeness"] == [retractions(verdict)[0].similarity]
 
 
 def test_a_dropped_document_still_kills(judge: Deduplicator) -> None:
@@ -61,8 +73,61 @@ def test_a_dropped_document_still_kills(judge: Deduplicator) -> None:
     judge([document(1, C, 0.1), document(3, A, 0.9)])
     (verdict,) = judge([document(2, B, 0.5)])
     assert isinstance(verdict, Drop)
-    assert [each.uid for each in retractions(verdict)] == [1]
+    assert [(each.uid, each.superseded_by) for each in retractions(verdict)] == [(1, 3)]
     assert reasons(judge([document(4, C, 0.2)])) == ["near_duplicate"]
+
+
+def jaccard(a: str, b: str) -> float:
+    one, other = ({text[i : i + 5] for i in range(len(text) - 4)} for text in (a, b))
+    return len(one & other) / len(one | other)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_drop_names_the_living_and_their_likeness(judge: Deduplicator, order: tuple[int, ...]) -> None:
+    """a ~ b ~ c: c drops for b, which itself drops for a; what stands for c in the corpus is a, unlike it."""
+    batch = [document(uid, text, rank) for uid, text, rank in [(0xA, A, 0.9), (0xB, B, 0.6), (0xC, C, 0.3)]]
+    verdicts = {batch[i].uid: verdict for i in order for verdict in judge([batch[i]])}
+    taken_back = {each.uid: each for verdict in verdicts.values() for each in retractions(verdict)}
+    for uid, text in [(0xB, B), (0xC, C)]:
+        if uid in taken_back:
+            # what took it back said who lived at that time
+            likeness = taken_back[uid].similarity
+            lives = taken_back[uid].superseded_by
+        else:
+            verdict = verdicts[uid]
+            assert isinstance(verdict, Drop)
+            assert verdict.measured is not None
+            likeness = verdict.measured
+            lives = next(x for x in (0xA, 0xB) if f"{x:016x}" in verdict.detail.rpartition(";")[2])
+            assert verdict.observed["dedup_living_likeness"][0] == likeness
+        known = [0xA] if order.index(0) < max(order.index(1), order.index(2)) or uid == 0xB else [0xA, 0xB]
+        assert lives in known
+        assert likeness == pytest.approx(jaccard({0xA: A, 0xB: B}[lives], text), abs=0.12)
+
+
+def test_windows_in_falling_order_are_measured(judge: Deduplicator) -> None:
+    """Forty windows over one text, the first the best: one stands for all, and how unlike it is is said."""
+    text = prose(3, 700)
+    batch = [document(i + 1, " ".join(text[i * 8 : i * 8 + 150]), 1 - i / 50) for i in range(40)]
+    verdicts = judge(batch)
+    last = verdicts[-1]
+    assert isinstance(last, Drop)
+    assert f"uid {1:016x} stands for both" in last.detail
+    assert last.measured == pytest.approx(jaccard(batch[0].text, batch[-1].text), abs=0.12)
+    assert last.measured < 0.3
+    assert last.observed["dedup_living_likeness"] == [last.measured]
+    assert reasons(verdicts).count("Emit") <= 2
+
+
+def test_a_redriven_document_is_judged_again(judge: Deduplicator) -> None:
+    """The index saw it before it became a dead letter; it would drop as already_seen, and be lost."""
+    judge([document(1, A, 0.5, offset=0), document(2, C, 0.5, offset=1)])
+    commit(judge, 2)
+    again = document(1, A, 0.5, offset=0)
+    again.position.redriven = True
+    elsewhere = document(2, C, 0.5, offset=0)
+    elsewhere.position.redriven = True
+    assert reasons(judge([again, elsewhere])) == ["Emit", "already_seen"]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -74,7 +139,7 @@ def test_any_order_and_any_batching_gives_the_survivors_of_the_rule(seed: int) -
     for turn in range(4):
         rng = random.Random(turn)
         rng.shuffle(documents)
-        judge = Deduplicator(MemoryIndex(), CONFIG)
+        judge = memory_judge()
         outcomes = []
         rest = [Document.FromString(each.SerializeToString()) for each in documents]
         while rest:
@@ -124,8 +189,8 @@ def test_a_replay_after_the_commit_changes_nothing(judge: Deduplicator) -> None:
     """An operator sets the group back to offset 0."""
     batch = [document(1, A, 0.1, offset=0), document(2, B, 0.2, offset=1), document(3, C, 0.3, offset=2)]
     judge(batch)
-    judge.committed({("docs.scored", 0): 3})
-    judge.committed({("docs.scored", 0): 0})  # as the group's offset says after the reset
+    commit(judge, 3)
+    commit(judge, 0)  # as the group's offset says after the reset
     again = judge(batch)
     assert reasons(again) == ["already_seen"] * 3
     assert not any(retractions(verdict) for verdict in again if isinstance(verdict, Drop))
@@ -155,7 +220,7 @@ def test_the_higher_threshold_of_the_pair_counts() -> None:
         ("news", "book", "Emit"),
         ("book", "news", "Emit"),
     ]:
-        judge = Deduplicator(MemoryIndex(), CONFIG)
+        judge = memory_judge()
         judge([document(2, one, 0.9, category=first)])
         assert reasons(judge([document(1, other, 0.5, category=second)])) == [expected]
 

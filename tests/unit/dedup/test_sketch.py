@@ -10,7 +10,9 @@ import time
 import numpy as np
 import pytest
 
+from contracts import Document
 from services.dedup import DedupConfig
+from services.dedup.normal import compared
 from services.dedup.sketch import BITS, SHINGLE, similarity, sketch
 from tests.benchmarks.figures import SHARED
 from tests.near_duplicates import chain, prose
@@ -18,14 +20,12 @@ from tests.near_duplicates import chain, prose
 CONFIG = DedupConfig()
 LABELLED = SHARED / "data" / "neardup" / "documents.jsonl.gz"
 
-PINNED_EXACT = [16871068853608348320, 12138170336140424028]
-PINNED_BANDS = [[1333831566, 2316060990], [2949457355, 3796802044]]
+PINNED_BANDS = [[87413985567834, 151785373058176], [193295637242338, 248827218778723]]
 PINNED_BITS = "0863bc57d5fa7383"
 
 
 def jaccard(a: str, b: str) -> float:
     def shingles(text: str) -> set[str]:
-        text = " ".join(text.lower().split())
         return {text[i : i + SHINGLE] for i in range(max(1, len(text) - SHINGLE + 1))}
 
     one, other = shingles(a), shingles(b)
@@ -34,8 +34,7 @@ def jaccard(a: str, b: str) -> float:
 
 def test_signatures_are_pinned() -> None:
     """An index outlives processes and releases: other numbers would make all known documents unknown."""
-    made = sketch(["The river runs on. 河水长流。", "ab"], 2, 3)
-    assert made.exact.tolist() == PINNED_EXACT
+    made = sketch(["the river runs on. 河水长流。", "ab"], 2, 3)
     assert made.bands.tolist() == PINNED_BANDS
     assert bytes(made.bits[0, :8]).hex() == PINNED_BITS
 
@@ -70,22 +69,13 @@ def test_neighbours_in_a_batch_do_not_matter() -> None:
     together = sketch(texts, 18, 6)
     for i, text in enumerate(texts):
         alone = sketch([text], 18, 6)
-        assert alone.exact[0] == together.exact[i]
         assert (alone.bits[0] == together.bits[i]).all()
         assert (alone.bands[0] == together.bands[i]).all()
 
 
-def test_case_and_space_do_not_matter_and_other_things_do() -> None:
-    """Exact means equal after normalisation; it must imply an equal signature."""
-    made = sketch(["Über  allem\n Gipfeln", " über allem gipfeln ", "über allem gipfeln!"], 18, 6)
-    assert made.exact[0] == made.exact[1] != made.exact[2]
-    assert (made.bits[0] == made.bits[1]).all()
-    assert (made.bands[0] == made.bands[1]).all()
-
-
 def test_a_short_text_is_one_shingle() -> None:
     """Texts under five characters must be told apart, not all be alike or all fail."""
-    made = sketch(["ab", "AB", "abc", "", "\ud800"], 18, 6)
+    made = sketch(["ab", "ab", "abc", "", "\ud800"], 18, 6)
     assert similarity(made.bits[0], made.bits)[:2].tolist() == [1.0, 1.0]
     assert (similarity(made.bits[0], made.bits[2:]) < 0.3).all()
 
@@ -109,13 +99,27 @@ def test_labelled_pairs_are_told_apart() -> None:
     """Real revisions: near-duplicates are found, mere revisions of a text are kept."""
     with gzip.open(LABELLED, "rt", encoding="utf-8") as lines:
         pairs = [json.loads(line) for line in lines]
-    a, b = (sketch([pair[side] for pair in pairs], CONFIG.bands, CONFIG.rows) for side in "ab")
+    formats = ["code" if pair["lang"] == "code" else "prose" for pair in pairs]
+    a, b = (
+        sketch(
+            [
+                compared(Document(text=pair[side], format=format_)).text
+                for pair, format_ in zip(pairs, formats, strict=True)
+            ],
+            CONFIG.bands,
+            CONFIG.rows,
+        )
+        for side in "ab"
+    )
     alike = np.array([similarity(x, y[None])[0] for x, y in zip(a.bits, b.bits, strict=True)])
     found = (alike >= CONFIG.threshold) & (a.bands == b.bands).any(axis=1)
     label = np.array([pair["label"] for pair in pairs])
     near = np.char.startswith(label, "near_duplicate")
     strict = label == "near_duplicate"
     assert strict.sum() > 100
+    true = np.array([pair["jaccard_char5"] for pair in pairs])
+    assert found[strict & (true >= 0.9)].all()
+    assert found[strict & (true < 0.9)].mean() >= 0.935
     assert found[strict].mean() >= 0.97
     assert near[found].mean() >= 0.97
     assert not found[label == "different"].any()

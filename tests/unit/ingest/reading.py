@@ -18,7 +18,8 @@ def reads(
     *paths: Path | str, progress: dict[str, IngestProgress] | None = None, **settings: Any
 ) -> list[Read]:
     config = IngestConfig(paths=tuple(map(str, paths)), **settings)
-    return list(FileReader(config, now_ms=lambda: NOW)(progress or {}))
+    steps = FileReader(config, now_ms=lambda: NOW)(progress or {})
+    return [step for step in steps if isinstance(step, Read)]
 
 
 def documents(steps: Iterable[Read]) -> list[Document]:

@@ -73,7 +73,7 @@ def test_the_message_names_the_setting_that_maps_fields(tmp_path: Path) -> None:
     setting = "CORPUSWORKS_UNITS__INGEST__TEXT_FIELDS"
     assert setting in only_error(steps)
     config = configure("ingest", IngestConfig, {"paths": str(path), "text_fields": "text, answer"})
-    (step,) = FileReader(config)(reached(steps))
+    (_, step) = FileReader(config)(reached(steps))
     assert [d.body for d in step.documents] == [b"yes"]
 
 
@@ -154,3 +154,74 @@ def test_wrong_settings_are_refused(values: dict[str, Any]) -> None:
     """Prevents a run that reads nothing, or never ends a chunk."""
     with pytest.raises(ConfigurationError, match="ingest"):
         configure("ingest", IngestConfig, values)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"text": "a", "id": "\ud800x"}',
+        r'{"text": "a", "id": "a\u0000b", "url": "c\u0000d"}',
+        r'{"text": "a", "media_type": "text/\udfff"}',
+        r'{"text": "a", "media_type": "text/' + "x" * 10_000 + '"}',
+        r'{"text": "a", "\ud800": "\udc00", "url": {"\udc00": "\ud800"}}',
+        r'{"text": "\ud83d\ude00 \ud83d"}',
+        '{"text": "a", "score": NaN, "n": -Infinity, "id": 1e999}',
+        '{"text": "a", "score": 1e999999, "n": ' + "9" * 4000 + "}",
+        '{"text": "a", "deep": ' + "[" * 900 + "]" * 900 + "}",
+        '{"text": "a", "text": "b"}',
+        '{"text": "a", "": ""}',
+    ],
+)
+def test_odd_records_become_documents(tmp_path: Path, line: str) -> None:
+    """Prevents what JSON allows, and Unicode, a double or a message does not, from ending the import."""
+    (tmp_path / "a.jsonl").write_text(line + '\n{"text": "last"}\n')
+    steps = reads(tmp_path)
+    found = documents(steps)
+    assert len(found) == 2
+    for document in found:
+        assert type(document).FromString(document.SerializeToString()) == document
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """Prevents a file or folder named in another charset from ending the import, or from being read twice."""
+    folder = os.fsencode(tmp_path) + b"/\xb2\xe2\xca\xd4"
+    os.mkdir(folder)
+    for name, content in ((b"\xff.txt", b"text"), (b"\xfe.jsonl", b'{"a": 1}\n'), (b"\xfd.parquet", b"")):
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(content)
+    steps = reads(tmp_path)
+    assert [d.body for d in documents(steps)] == [b"text"]
+    assert len(unreadable(steps)) == 2
+    for piece in unreadable(steps):
+        piece.error.encode()
+        piece.source.encode()
+    assert reads(tmp_path, progress=reached(steps)) == []
+
+
+def test_whatever_a_library_raises_costs_the_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents an exception that nobody foresaw from ending the import; what was read before it stands."""
+    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        jsonl(tmp_path / name, texts(5))
+    real = FileReader._pieces
+
+    def pieces(self: FileReader, found: Any, skip: int) -> Any:
+        for number, piece in real(self, found, skip):
+            if found.path.endswith("b.jsonl") and number == 4:
+                raise KeyError("what is this")
+            yield number, piece
+
+    monkeypatch.setattr(FileReader, "_pieces", pieces)
+    steps = reads(tmp_path)
+    assert [d.id for d in documents(steps)] == [f"r{n}" for n in (1, 2, 3, 4, 5, 1, 2, 3, 1, 2, 3, 4, 5)]
+    assert "b.jsonl: reading it fails at record 4: KeyError: 'what is this'" in only_error(steps)
+    assert unreadable(steps)[0].source.endswith("b.jsonl#4")
+    assert reads(tmp_path, progress=reached(steps)) == []
+
+
+def test_want_of_memory_goes_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a file from being blamed for memory that others took: the runtime reads it afresh."""
+    jsonl(tmp_path / "a.jsonl", texts(3))
+    monkeypatch.setattr("services.ingest.records._decode", lambda _: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(MemoryError):
+        reads(tmp_path)

@@ -90,4 +90,4 @@ def test_a_parquet_text_that_is_not_utf8_costs_itself_alone(tmp_path: Path) -> N
     pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
     steps = reads(tmp_path)
     assert [d.body for d in documents(steps)] == [b"one", b"three"]
-    assert "row 2: not UTF-8" in only_error(steps)
+    assert "row 2, column text: not UTF-8" in only_error(steps)

@@ -84,6 +84,15 @@ def test_what_an_earlier_run_left_under_way_is_counted_in() -> None:
     assert (found["unaccounted"], found["carried_over"], found["documents_in"]) == (0, 1, 12)
 
 
+def test_a_letter_that_was_put_back_meanwhile_is_counted_in() -> None:
+    """Prevents a redrive during a run from giving it more ends than documents."""
+    account = full()
+    account.parts[50, "stable", 1] = 1
+    account.returned = 1
+    found = made(account)
+    assert (found["unaccounted"], found["carried_over"], found["documents_in"]) == (0, 1, 12)
+
+
 def test_the_mix_against_its_target() -> None:
     """Prevents a bucket that got nothing from being left out of the report."""
     mix = made(full())["mix"]

@@ -6,8 +6,10 @@ import pytest
 
 from contracts import Document
 from services.mixer.condition import FIELDS, Condition
+from services.mixer.recipe import Recipe
 from services.mixer.router import ROUTER
-from services.runtime import Drop, Emit, Resources, Settings
+from services.mixer.task import MIXER
+from services.runtime import Drop, Emit, Reject, Resources, Settings, VocabularyCard, configure
 
 
 def judge(tmp_path, buckets):
@@ -15,12 +17,12 @@ def judge(tmp_path, buckets):
     lines = "\n".join(f"  {name}: '{test}'" for name, test in buckets.items())
     first = next(iter(buckets))
     path.write_text(f"buckets:\n{lines}\nphases: [{{name: only, weights: {{{first}: 1}}}}]\n")
-    return ROUTER.build(ROUTER.config(), Resources(Settings(recipe=path)))
+    return ROUTER.build(ROUTER.config(tokens=False), Resources(Settings(recipe=path)))
 
 
 def test_the_default_recipe_puts_code_before_its_language():
     """Code with English comments would otherwise count as English."""
-    route = ROUTER.build(ROUTER.config(), Resources(Settings()))
+    route = ROUTER.build(ROUTER.config(tokens=False), Resources(Settings()))
     documents = [
         Document(language="en", format="code"),
         Document(language="zh", format="markdown"),
@@ -68,3 +70,48 @@ def test_a_test_that_cannot_be_answered_does_not_hold_and_the_drop_says_so(tmp_p
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_field_that_the_error_message_offers_can_be_read(field):
     assert Condition(f"{field} == {field}").holds(Document(score=1.0, rank=1.0))
+
+
+def tokens(*ids):
+    return b"".join(index.to_bytes(4, "little") for index in ids)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "no_tokens"),
+        (
+            {"token_ids": tokens(1, 2), "num_tokens": 3, "tokenizer": "ab"},
+            "8 bytes of token ids for 3 tokens",
+        ),
+        ({"token_ids": tokens(1, 2), "num_tokens": 2}, "no_vocabulary"),
+        ({"token_ids": tokens(1, 9), "num_tokens": 2, "tokenizer": "ab"}, "token 9; vocabulary ab has 9"),
+    ],
+)
+def test_what_no_part_can_hold_is_refused_before_dedup(tmp_path, fields, told):
+    """Behind dedup it would have cost its near-duplicates their place."""
+    resources = Resources(Settings(store_url=f"file://{tmp_path}"))
+    VocabularyCard("ab", 9, 0, "<end>").keep(resources.store, b"")
+    route = ROUTER.build(ROUTER.config(), resources)
+    good = Document(language="en", token_ids=tokens(1, 8), num_tokens=2, tokenizer="ab")
+    verdicts = route([Document(language="en", **fields), good])
+    assert isinstance(verdicts[0], Reject)
+    assert told in verdicts[0].error
+    assert verdicts[1] == Emit(good)
+
+
+def test_apply_routes_texts_that_have_no_tokens():
+    """`corpusworks apply router` is asked for a bucket, not for a part."""
+    assert not configure("router", ROUTER.config, ROUTER.offline).tokens
+
+
+def test_router_and_mixer_must_have_one_recipe(tmp_path):
+    """A router of one recipe fills a pool that a mixer of another does not read."""
+    (tmp_path / "recipe.yaml").write_text('buckets: {a: "true"}\nphases: [{name: only, weights: {a: 1}}]\n')
+    told = [
+        {tuple(unit.agrees(unit.config(), Settings(recipe=path)).items()) for unit in (ROUTER, MIXER)}
+        for path in (None, tmp_path / "recipe.yaml")
+    ]
+    assert [len(values) for values in told] == [1, 1]
+    assert told[0] != told[1]
+    assert dict(*told[0]) == {"recipe": Recipe.load().digest}

@@ -1,3 +1,8 @@
+import itertools
+import pickle
+import subprocess
+import sys
+
 import pytest
 
 from services.parse.config import ParseConfig, Unparseable
@@ -79,3 +84,41 @@ def test_every_truncation_ends_in_text_or_a_reason():
             outcomes.add(error.reason)
     assert outcomes <= {True, "broken", "no_text"}
     assert "broken" in outcomes
+
+
+def verdict(body: bytes) -> tuple[str, str]:
+    """The text, or the reason and what is said of it."""
+    try:
+        return "text", parse_pdf(body, ParseConfig()).text
+    except Unparseable as error:
+        return error.reason, error.detail
+
+
+def test_a_verdict_does_not_depend_on_the_file_before() -> None:
+    """Prevents a file without pages from being `encrypted` because the one before it was."""
+    files = {
+        "good": make_pdf([paragraph(STORY)]),
+        "encrypted": encrypted_pdf(),
+        "no pages": make_pdf([]),
+        "page that is none": make_pdf([[]]).replace(b"/Kids[4 0 R]", b"/Kids[9 0 R]"),
+        "mark only": b"%PDF-1.7\n",
+        "garbage": b"%PDF-1.4\n" + b"\xff\x00<<" * 500,
+        "cut": make_pdf([paragraph(STORY)] * 3)[:600],
+        "empty page": make_pdf([[]]),
+    }
+    script = (
+        "import pickle, sys; from tests.unit.parse.test_pdf import verdict;"
+        "sys.stdout.buffer.write(pickle.dumps(verdict(pickle.load(sys.stdin.buffer))))"
+    )
+    alone = {
+        name: pickle.loads(
+            subprocess.run(
+                [sys.executable, "-c", script], input=pickle.dumps(body), capture_output=True, check=True
+            ).stdout
+        )
+        for name, body in files.items()
+    }
+    assert {reason for reason, _ in alone.values()} == {"text", "encrypted", "broken", "no_text"}
+    for (before, first), (name, body) in itertools.product(files.items(), repeat=2):
+        verdict(first)
+        assert verdict(body) == alone[name], f"{name} after {before}"

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from contracts import Document
 from services.runtime import ObjectStore
-from services.runtime.wire import decode, encode
+from services.runtime.wire import decode, encode, least
 
 LIMIT = 10_000
 
@@ -104,3 +104,12 @@ def test_no_document_is_a_decode_error(store: ObjectStore) -> None:
     """Prevents noise in a topic from raising what the worker does not expect."""
     with pytest.raises(DecodeError):
         decode(b"\xff\xff\xff", store)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_least_size_is_told_without_the_store(store: ObjectStore, number: int) -> None:
+    """Prevents a document from passing the check before dedup and not the one behind it."""
+    moved = {"body": b"b" * 50_000, "text": "文" * 50_000, "token_ids": b"1234" * 20_000}
+    document = large(**dict(list(moved.items())[:number]), metadata={"title": "x" * 300})
+    size = least(document)
+    assert size - 16 <= len(encode(document, store, size)) <= size

@@ -12,6 +12,7 @@ from contracts import Document
 from services.runtime import Resources, load_settings
 from services.runtime.apply import apply
 from services.runtime.topology import Topology
+from services.scorer import Census, ScorerConfig
 from tests import tiny_model
 
 
@@ -40,16 +41,23 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_judges_run_without_servers(models: Path) -> None:
+def test_the_judges_run_without_servers(models: Path, tmp_path: Path) -> None:
     """Prevents a person from needing Triton and Redis to try a threshold."""
     rows = [{"id": str(n), "text": f"The tide number {n} came in and went out again."} for n in range(300)]
     keep = json.dumps([{"share": 0.4}])
-    found = applied(["classifier", "scorer"], rows, models, keep=keep, min_below="1")
+    census = Census(ScorerConfig())
+    for n, row in enumerate(applied(["classifier"], rows, models)):
+        census.add(Document(uid=n + 1, category=row["category"], features=row["features"]))
+    (tmp_path / "table.json").write_bytes(census.calibration(least=2).data)
+    found = applied(
+        ["classifier", "scorer"], rows, models, keep=keep, calibration=str(tmp_path / "table.json")
+    )
     assert {row["category"] for row in found} <= set(tiny_model.LABELS)
     assert all("judge.quality" in row["features"] for row in found)
     dropped = [row for row in found if row["verdict"] == "drop"]
     assert len(dropped) == pytest.approx(180, abs=10)
     assert {(row["unit"], row["reason"]) for row in dropped} == {("scorer", "low_rank")}
+    assert len({row["calibration"] for row in found}) == 1
     assert all(
         row["measured"] < row["threshold"] and "kept is the best 40.0%" in row["detail"] for row in dropped
     )

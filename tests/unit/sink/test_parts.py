@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from contracts import Document
-from services.runtime import CorpusworksError, Message, ObjectStore
+from services.runtime import CorpusworksError, Message, ObjectStore, Vocabularies, VocabularyCard
 from services.sink import SinkConfig, parts
 from services.sink.manifest import Manifest, part_key
 
-CONFIG = SinkConfig(sequence_length=16, seal_tokens=64, pad_token=9)
+CONFIG = SinkConfig(sequence_length=16, seal_tokens=64)
+CARD = VocabularyCard("ab12", 1000, 9, "<end>")
 
 
 def write(store, first, sizes, start=1, lane=0):
@@ -23,9 +24,10 @@ def write(store, first, sizes, start=1, lane=0):
         one = Document(
             uid=start + index, id=f"d{start + index}", num_tokens=size, token_ids=tokens.tobytes(), use=1
         )
-        one.bucket, one.phase = "zh", "stable"
+        one.bucket, one.phase, one.tokenizer = "zh", "stable", CARD.digest
         messages.append(Message("docs.mixed", lane, first + index, None, one, 0))
-    part = parts.repack(messages, lane, CONFIG)
+    CARD.keep(store, b"")
+    part = parts.repack(messages, lane, CONFIG, Vocabularies(store))
     for suffix, data in part.files.items():
         store.put(part_key(part.announcement.name, suffix), data)
     return part.announcement
@@ -136,7 +138,8 @@ def test_a_document_that_is_in_two_parts_is_found(store):
 
 
 def test_a_damaged_manifest_names_its_line(store):
-    store.put("parts/lane-000/manifest.jsonl", b"{}\nnonsense\n")
+    good = store.get("parts/lane-000/manifest.jsonl").splitlines(keepends=True)[0]
+    store.put("parts/lane-000/manifest.jsonl", good + b"nonsense\n")
     for read in (parts.list_parts, parts.verify, lambda s: list(parts.documents(s))):
         with pytest.raises(CorpusworksError, match=r"manifest\.jsonl, line 2"):
             read(store)

@@ -15,12 +15,15 @@ from services.runtime import (
     ObjectStore,
     Resources,
     Settings,
+    Vocabularies,
+    VocabularyCard,
     configure,
 )
 from services.sink import SERVICE, SinkConfig, parts
 from services.sink.task import Sink
 from tests.unit.mixer.lane import Lane
 
+CARD = VocabularyCard("ab12", 60_000, 7, "<end>")
 SMALL = {"sequence_length": 16, "seal_tokens": 400, "seal_age_s": 60.0}
 
 
@@ -38,9 +41,15 @@ class FragileStore(ObjectStore):
         super().put(key, value)
 
 
+def known(store, digest=CARD.digest, size=CARD.size, end=CARD.end_of_document):
+    """What the tokenizer leaves in the store."""
+    VocabularyCard(digest, size, end, "<end>").keep(store, b"")
+    return store
+
+
 @pytest.fixture
 def store(tmp_path):
-    return FragileStore(f"file://{tmp_path}/store")
+    return known(FragileStore(f"file://{tmp_path}/store"))
 
 
 def lane(store, seed=0, max_chunk=50, **config):
@@ -51,14 +60,8 @@ def lane(store, seed=0, max_chunk=50, **config):
 def document(uid, num_tokens=10, **fields):
     tokens = (np.arange(num_tokens, dtype="<u4") * 31 + uid) % 60_000
     fields = {"phase": "stable", "bucket": "zh", "language": "zh", "format": "prose", "use": 1, **fields}
-    return Document(
-        uid=uid,
-        id=f"文/{uid}",
-        source=f"file:///{uid}",
-        num_tokens=num_tokens,
-        token_ids=tokens.tobytes(),
-        **fields,
-    )
+    fields = {"tokenizer": CARD.digest, "token_ids": tokens.tobytes(), **fields}
+    return Document(uid=uid, id=f"文/{uid}", source=f"file:///{uid}", num_tokens=num_tokens, **fields)
 
 
 def fill(river, count, start=1, seed=3, **fields):
@@ -103,7 +106,7 @@ def test_parts_are_the_same_bytes_for_any_batches_and_kills(tmp_path, seed, pack
     """A replay that cut elsewhere would put documents into two parts."""
     stores, rivers = [], []
     for number in range(2):
-        store = ObjectStore(f"file://{tmp_path}/{number}")
+        store = known(ObjectStore(f"file://{tmp_path}/{number}"))
         river = lane(store, seed, 10_000 if number == 0 else 7, packing=packing)
         fill(river, 150)
         river.put("docs.mixed", document(5000, 0), document(5001, 3, phase="anneal"))
@@ -137,12 +140,13 @@ def test_a_part_can_be_made_again_from_the_log(store):
         messages = [
             m for m in river.topics["docs.mixed"] if part.first_offset <= m.offset <= part.last_offset
         ]
-        again = parts.repack(messages, 0, SinkConfig(**SMALL))
+        again = parts.repack(messages, 0, SinkConfig(**SMALL), Vocabularies(store))
         assert {f"parts/{part.name}.{s}": data for s, data in again.files.items()}.items() <= files(
             store
         ).items()
         assert again.announcement.sha256 == part.sha256
-    assert parts.repack([m for m in messages if isinstance(m.value, Flush)], 0, SinkConfig()) is None
+    flushes = [m for m in messages if isinstance(m.value, Flush)]
+    assert parts.repack(flushes, 0, SinkConfig(), Vocabularies(store)) is None
 
 
 def test_a_size_seal_comes_with_the_document_that_reaches_it(store):
@@ -151,7 +155,7 @@ def test_a_size_seal_comes_with_the_document_that_reaches_it(store):
     river.put("docs.mixed", *fill_ten)
     river.run()
     assert [(p.num_documents, p.sealed_by) for p in sealed(river)] == [(4, "size"), (4, "size")]
-    assert sealed(river)[0].name == "lane-000/part-000-000000000000-000000000003"
+    assert sealed(river)[0].name == "lane-000/part-000-00000000-000000000000-000000000003"
     assert sealed(river)[0].bucket_tokens == {"zh": 400}
     assert river.committed["docs.mixed"] == 8
 
@@ -236,7 +240,7 @@ def test_a_flush_with_nothing_waiting_is_consumed_without_a_part(store):
     river.run()
     assert sealed(river) == []
     assert river.committed["docs.mixed"] == 2
-    assert files(store) == {}
+    assert files(store) == {"parts/lane-000/manifest.jsonl": b""}
 
 
 @pytest.mark.parametrize(
@@ -254,10 +258,11 @@ def test_a_flush_with_nothing_waiting_is_consumed_without_a_part(store):
             "8 bytes of token ids for 3 tokens",
         ),
         (
-            Document(uid=7, num_tokens=1, token_ids=(65_536).to_bytes(4, "little")),
+            Document(uid=7, num_tokens=1, token_ids=(60_000).to_bytes(4, "little"), tokenizer=CARD.digest),
             "token_out_of_range",
-            "token 65536 does not fit into uint16; set the sink's dtype to int32",
+            "token 60000; vocabulary ab12 has 60,000",
         ),
+        (document(7, 1, tokenizer=""), "no_vocabulary", "does not say of which vocabulary"),
     ],
 )
 def test_a_document_that_fits_no_part_leaves_with_a_reason(store, bad, reason, told):
@@ -275,15 +280,54 @@ def test_a_document_that_fits_no_part_leaves_with_a_reason(store, bad, reason, t
     assert river.committed["docs.mixed"] == river.topics["docs.mixed"][-1].offset + 1
 
 
-def test_the_largest_token_of_each_type_fits(store):
-    for dtype, largest in (("uint16", 65_535), ("int32", 2**31 - 1)):
-        river = lane(store, dtype=dtype)
-        fill_one = document(1, 1)
-        fill_one.token_ids = largest.to_bytes(4, "little")
-        river.put("docs.mixed", fill_one, Flush())
+@pytest.mark.parametrize(("size", "width"), [(65_536, 2), (65_537, 4), (2**31, 4)])
+def test_tokens_are_as_wide_as_their_vocabulary_asks(store, size, width):
+    """Half of the ids of a large vocabulary would otherwise come back as others."""
+    known(store, "wide", size, size - 2)
+    river = lane(store)
+    river.put(
+        "docs.mixed", document(1, 1, token_ids=(size - 1).to_bytes(4, "little"), tokenizer="wide"), Flush()
+    )
+    river.run()
+    [found] = parts.documents(store)
+    assert found.tokens.tolist() == [size - 1]
+    data = store.get(f"parts/{found.part.name}.bin")
+    assert len(data) == 16 * width
+    assert int.from_bytes(data[width : 2 * width], "little") == size - 2, "padding is the end of document"
+    assert parts.verify(store) == []
+
+
+@pytest.mark.parametrize("max_chunk", [1, 3, 100])
+def test_a_part_has_one_vocabulary(store, max_chunk):
+    """Ids of one vocabulary under the digest of another are other words to who decodes them."""
+    known(store, "cd34", 1 << 17, 3)
+    river = lane(store, max_chunk=max_chunk)
+    fill(river, 3)
+    fill(river, 3, start=100, tokenizer="cd34")
+    fill(river, 2, start=200)
+    river.put("docs.mixed", document(300, 0, tokenizer="cd34"), Flush())
+    river.run(kill_share=0.3)
+    assert [(p.tokenizer, p.sealed_by, p.num_documents, p.layout) for p in sealed(river)] == [
+        ("ab12", "vocabulary", 3, 2),
+        ("cd34", "vocabulary", 3, 2),
+        ("ab12", "vocabulary", 2, 2),
+    ]
+    assert [d.uid for d, _, _ in river.dropped] == [300]
+    assert parts.verify(store) == []
+
+
+def test_a_vocabulary_that_nobody_describes_stops_the_sink_and_loses_nothing(store):
+    """Guessing the width of its tokens would write a part that cannot be mended."""
+    river = lane(store)
+    fill(river, 2)
+    fill(river, 2, start=100, tokenizer="ef56")
+    river.put("docs.mixed", Flush())
+    with pytest.raises(ConfigurationError, match=r"vocabularies/ef56\.json is not in .*Start the tokenizer"):
         river.run()
-        [found] = parts.documents(store)
-        assert found.tokens.tolist() == [largest]
+    known(store, "ef56")
+    river.start()
+    river.run()
+    assert [d.record.uid for d in parts.documents(store)] == [1, 2, 100, 101]
 
 
 def test_a_tombstone_is_passed_over(store):
@@ -308,10 +352,15 @@ def test_a_part_that_was_written_but_not_announced_is_taken_by_no_one_and_remove
     assert len(files(store)) == len(before) + 3
     assert parts.list_parts(store) == announced
     store.put("parts/lane-000/notes.txt", b"not ours")
-    store.put("parts/lane-001/part-001-000000000000-000000000003.bin", b"of another lane")
+    other = "parts/lane-001/part-001-00000000-000000000000-000000000003.bin"
+    store.put(other, b"of another lane")
     river.start()
+    river.feed()
     left = set(files(store)) - set(before)
-    assert left == {"parts/lane-000/notes.txt", "parts/lane-001/part-001-000000000000-000000000003.bin"}
+    assert left == {
+        "parts/lane-000/notes.txt",
+        "parts/lane-001/part-001-00000000-000000000000-000000000003.bin",
+    }
     assert parts.verify(store) == []
 
 
@@ -329,8 +378,9 @@ def test_a_zombie_changes_no_announced_part(store):
     assert parts.list_parts(store) == before
     assert parts.verify(store) == []
     river.start()
+    assert parts.list_parts(store) == before
     assert parts.verify(store) == []
-    assert len(files(store)) == 3 * len(before) + 1
+    assert len(files(store)) == 3 * (len(before) + 1) + 1, "what is no orphan for certain is left"
 
 
 def test_the_manifest_is_mended_from_the_log(store):
@@ -351,9 +401,10 @@ def test_the_manifest_is_mended_from_the_log(store):
     assert files(store) == good
 
 
-def test_a_full_store_loses_nothing(store):
+def test_a_full_store_loses_nothing(tmp_path):
     """The runtime tries the step again; at whichever file the disk was full."""
     for room in (0, 1, 2):
+        store = known(FragileStore(f"file://{tmp_path}/{room}"))
         river = lane(store)
         fill(river, 3, start=room * 10 + 1)
         river.put("docs.mixed", Flush())
@@ -406,9 +457,6 @@ def test_no_more_is_wanted_while_a_part_is_ready(store):
         ({"seal_age_s": 0}, "seal_age_s"),
         ({"seal_age_s": float("nan")}, "seal_age_s"),
         ({"packing": "tetris"}, "packing must be one of best_fit, concat"),
-        ({"dtype": "float"}, "dtype must be one of uint16, int32"),
-        ({"pad_token": 70_000}, "pad_token must be within 0 and 65535 for uint16"),
-        ({"pad_token": -1}, "pad_token"),
         ({"padding": 1}, "no setting padding"),
     ],
 )
@@ -419,6 +467,7 @@ def test_wrong_settings_are_refused(wrong, told):
 
 def test_the_service_is_built_from_settings(tmp_path):
     resources = Resources(Settings(store_url=f"file://{tmp_path}"))
+    known(resources.store)
     task = SERVICE.build(configure("sink", SERVICE.config, {"sequence_length": "64"}), resources, 2)
     task.restore([])
     task.feed(
@@ -426,5 +475,5 @@ def test_the_service_is_built_from_settings(tmp_path):
     )
     [output] = task.step(0.0, ()).outputs
     assert isinstance(output.value, PartSealed)
-    assert output.value.name == "lane-002/part-002-000000000000-000000000000"
+    assert output.value.name == "lane-002/part-002-00000000-000000000000-000000000000"
     assert output.value.sequence_length == 64

@@ -1,4 +1,4 @@
-"""python -m trainer.bert.default gather|records|encoder: everything before `corpusworks judge train`."""
+"""python -m trainer.bert.default gather|records|whole|encoder: what `judge train` and `calibrate` read."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ def records(
     from trainer.bert.default.records import write
 
     write(data, gathered, out)
+
+
+@app.command()
+def whole(
+    data: Annotated[Path, typer.Argument(help="Folder of the labelled sets.")],
+    gathered: Annotated[Path, typer.Argument(help="What gather wrote; passed over where it is not there.")],
+    out: Annotated[Path, typer.Argument(help="Folder for permitted.jsonl and other.jsonl.")],
+) -> None:
+    """All texts as they came, for `corpusworks judge calibrate`."""
+    from trainer.bert.default.records import whole as write_whole
+
+    write_whole(data, gathered, out)
 
 
 @app.command()

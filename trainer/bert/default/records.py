@@ -80,6 +80,22 @@ def write(data: Path, gathered: Path, out: Path, seed: int = 1) -> None:
     (out / "data.md").write_text(table(permitted, added, other), encoding="utf-8")
 
 
+def whole(data: Path, gathered: Path, out: Path) -> None:
+    """All texts as they would come down a river, for `judge calibrate`: each once, neither cut nor damaged.
+
+    permitted.jsonl: those that a shipped table may be made from. other.jsonl: what it is tried on.
+    """
+    seen: set[str] = set()
+    found: dict[bool, list[Record]] = {True: [], False: []}
+    for record in [*labelled(data), *(map(tidy, _lines(gathered)) if gathered.exists() else ())]:
+        if (key := _key(record["text"])) not in seen:
+            seen.add(key)
+            found[may_train(record["licence"])].append(record | {"id": key})
+    out.mkdir(parents=True, exist_ok=True)
+    _save(out / "permitted.jsonl", found[True])
+    _save(out / "other.jsonl", found[False])
+
+
 def labelled(data: Path) -> Iterator[Record]:
     """The labelled sets under one form: text, lang, category, quality, source, licence."""
     for record in _lines(data / "categories.jsonl.gz"):
@@ -186,7 +202,7 @@ def _lines(path: Path) -> Iterator[Record]:
 
 
 def _save(path: Path, records: Iterable[Record]) -> None:
-    names = ("text", "lang", "category", "quality", "source", "licence", "split", "kind")
+    names = ("id", "text", "lang", "category", "quality", "source", "licence", "split", "kind")
     with path.open("w", encoding="utf-8") as file:
         for record in records:
             kept = {name: record[name] for name in names if record.get(name) is not None}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from services.local.packages import install, jars
 from services.runtime import ConfigurationError
+from tests import s3_server
 
 NAMES = ("one", "two", "three")
 
@@ -38,7 +39,7 @@ def repository(tmp_path, monkeypatch):
         )
     lock = tmp_path / "lock.toml"
     lock.write_text("\n".join(entries))
-    monkeypatch.setattr(jars, "locked", partial(jars.locked, lock))
+    monkeypatch.setattr(jars, "KAFKA", replace(jars.KAFKA, lock=lock))
     monkeypatch.setenv("CORPUSWORKS_CACHE", str(tmp_path / "cache"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -50,28 +51,28 @@ def repository(tmp_path, monkeypatch):
 
 def fetched() -> list[str]:
     names: list[str] = []
-    jars.fetch(names.append)
+    jars.KAFKA.fetch(names.append)
     return names
 
 
 def test_jars_are_fetched_once_in_class_path_order(repository):
     """Prevents a set-up that downloads everything each time."""
     assert sorted(fetched()) == sorted(f"{name}-1.0.jar" for name in NAMES)
-    assert [path.name for path in jars.checked()] == [f"{name}-1.0.jar" for name in NAMES]
+    assert [path.name for path in jars.KAFKA.checked()] == [f"{name}-1.0.jar" for name in NAMES]
     assert fetched() == []
 
 
 def test_an_altered_jar_is_refused_and_fetched_again(repository):
     """Prevents a damaged or exchanged jar from being run."""
     fetched()
-    broken = jars.folder() / "two-1.0.jar"
+    broken = jars.KAFKA.folder() / "two-1.0.jar"
     broken.write_bytes(broken.read_bytes()[:-1] + b"!")
-    (jars.folder() / "java-25.0.2-0.aot").write_bytes(b"made from the jars before")
+    (jars.KAFKA.folder() / "java-25.0.2-0.aot").write_bytes(b"made from the jars before")
     with pytest.raises(ConfigurationError, match=rf"two-1.0.jar is not as locked.*Run `{jars.INSTALL}`"):
-        jars.checked()
+        jars.KAFKA.checked()
     assert fetched() == ["two-1.0.jar"]
-    jars.checked()
-    assert not list(jars.folder().glob("*.aot"))
+    jars.KAFKA.checked()
+    assert not list(jars.KAFKA.folder().glob("*.aot"))
 
 
 def test_a_registry_that_serves_something_else_is_refused(repository, capsys):
@@ -80,7 +81,7 @@ def test_a_registry_that_serves_something_else_is_refused(repository, capsys):
     assert install.main([]) == 1
     assert "three-1.0.jar could not be fetched: not as locked" in capsys.readouterr().err
     with pytest.raises(ConfigurationError, match=r"three-1.0.jar is missing"):
-        jars.checked()
+        jars.KAFKA.checked()
 
 
 def test_a_jar_that_the_registry_does_not_have(repository, capsys):
@@ -110,11 +111,10 @@ def test_a_cache_folder_that_cannot_be_written(repository, monkeypatch, tmp_path
 
 def test_the_lock_pins_every_jar_and_names_no_host():
     """Prevents an unpinned jar, and a registry from getting into the repository."""
-    locked = jars.locked()
-    version = jars.KAFKA.split(":")[2]
+    locked = jars.KAFKA.locked()
+    version = jars.KAFKA.coordinates[0].split(":")[2]
     assert {f"kafka_2.13-{version}.jar", f"kafka-clients-{version}.jar"} <= {jar.name for jar in locked}
     assert all(len(jar.sha256) == 64 for jar in locked)
     assert len({jar.name for jar in locked}) == len(locked)
-    text = Path(jars.LOCK).read_text()
-    assert "http" not in text
-    assert "://" not in text
+    for lock in (jars.KAFKA.lock, s3_server.JARS.lock):
+        assert "://" not in lock.read_text()

@@ -22,7 +22,7 @@ def linux(monkeypatch, tmp_path):
     monkeypatch.setattr(wheels, "PLATFORM", ("linux", "x86_64"))
     monkeypatch.setattr(wheels, "PYTHON", (3, 11))
     monkeypatch.setenv("CORPUSWORKS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(jars, "fetch", lambda progress: None)
+    monkeypatch.setattr(jars.Jars, "fetch", lambda jars, progress: None)
     monkeypatch.setattr(programs, "kafka_jars", lambda: [tmp_path / "kafka.jar"])
     monkeypatch.setattr(install, "train", lambda: None)
     return tmp_path

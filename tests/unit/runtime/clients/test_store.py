@@ -1,4 +1,4 @@
-"""One contract for every object store: the local folder and obstore's memory."""
+"""The local folder as an object store, and URLs that are none; what every store does: tests/contract."""
 
 from __future__ import annotations
 
@@ -10,41 +10,6 @@ import pytest
 
 from services.runtime import ConfigurationError, DependencyDown, ObjectStore
 from tests.unit.runtime.conftest import ROOT
-
-
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return ObjectStore((tmp_path / "a folder #1").as_uri() if request.param == "file" else "memory:///")
-
-
-def test_what_is_put_can_be_read_listed_and_removed(store: ObjectStore) -> None:
-    """Prevents a store from behaving otherwise than the ones the services were tried on."""
-    store.put("parts/lane-000/a.bin", b"\x00\x01\xff")
-    store.put("parts/lane-000/b.bin", b"")
-    store.put("parts/lane-001/a.bin", b"x" * 100_000)
-    store.put("partsish/a", b"y")
-    assert store.get("parts/lane-000/a.bin") == b"\x00\x01\xff"
-    assert store.get("parts/lane-000/b.bin") == b""
-    assert len(store.get("parts/lane-001/a.bin")) == 100_000
-    assert sorted(store.list("parts")) == [
-        "parts/lane-000/a.bin",
-        "parts/lane-000/b.bin",
-        "parts/lane-001/a.bin",
-    ]
-    assert sorted(store.list("parts/lane-000")) == ["parts/lane-000/a.bin", "parts/lane-000/b.bin"]
-    assert list(store.list("nothing/here")) == []
-    store.delete(["parts/lane-000/a.bin", "never/was"])
-    assert sorted(store.list("parts")) == ["parts/lane-000/b.bin", "parts/lane-001/a.bin"]
-    with pytest.raises(FileNotFoundError):
-        store.get("parts/lane-000/a.bin")
-
-
-def test_a_put_replaces_the_whole_object(store: ObjectStore) -> None:
-    """Prevents the tail of a longer object from surviving under a shorter one."""
-    store.put("a", b"long" * 1000)
-    store.put("a", b"short")
-    assert store.get("a") == b"short"
-    assert list(store.list("")) == ["a"]
 
 
 def test_a_local_store_is_its_folder(tmp_path: Path) -> None:

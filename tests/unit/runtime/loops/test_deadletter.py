@@ -8,7 +8,7 @@ from contracts import Document
 from services.runtime import DeadLetterFlood
 from services.runtime.loops.deadletter import ERROR_HEADER, FloodGuard, dead_letter
 from services.runtime.loops.unit import produced
-from services.runtime.process.frames import Beside, Item, Outcome
+from services.runtime.process.frames import Beside, Item, Outcome, first_place
 
 DEAD, EMIT = Outcome("dead", "rules", error="ValueError: x"), Outcome("emit", "rules")
 
@@ -16,11 +16,12 @@ DEAD, EMIT = Outcome("dead", "rules", error="ValueError: x"), Outcome("emit", "r
 def test_a_dead_letter_is_the_message_with_what_happened() -> None:
     """Prevents a dead letter that cannot be put back, or that does not say whose fault it was."""
     item = Item(b"\x00as it was\xff", "docs.raw", 3, 41)
-    letter = dead_letter(item, Outcome("dead", "parse", error="ValueError: 坏", stack="Traceback …"))
+    letter = dead_letter(item, Outcome("dead", "parse", error="ValueError: 坏", stack="Traceback …"), "T1")
     assert letter.topic == "docs.raw.dlq"
     assert letter.value == item.value
     assert {name.removeprefix(ERROR_HEADER): value.decode() for name, value in letter.headers} == {
         "topic": "docs.raw",
+        "topic.id": "T1",
         "partition": "3",
         "offset": "41",
         "stage": "parse",
@@ -30,11 +31,24 @@ def test_a_dead_letter_is_the_message_with_what_happened() -> None:
     assert all(name.startswith("__connect.errors.") for name, _ in letter.headers)
 
 
+def test_a_redriven_document_that_dies_again_says_where_it_was_read_first() -> None:
+    """Prevents a document that is redriven twice from being taken for a second copy of itself."""
+    letter = dead_letter(Item(b"x", "docs.raw", 2, 77, "T0/1/5"), DEAD, "T1")
+    said = {name.removeprefix(ERROR_HEADER): value.decode() for name, value in letter.headers}
+    assert (said["topic.id"], said["partition"], said["offset"]) == ("T0", "1", "5")
+
+
+@pytest.mark.parametrize("header", ["", "x", "T0/1", "T0/1/-3", "/1/2", "T0/a/b"])
+def test_a_header_that_names_no_place_is_passed_over(header: str) -> None:
+    """Prevents a stranger's header of that name from crashing the loop."""
+    assert first_place(header) is None
+
+
 def test_a_dead_letter_stays_under_the_limit_of_a_message() -> None:
     """Prevents a stack of a megabyte from making the dead letter itself undeliverable; its end is kept."""
     item = Item(b"x" * 900_000, "docs.raw", 0, 0)
     letter = dead_letter(
-        item, Outcome("dead", "parse", error="坏" * 1_000_000, stack="文" * 1_000_000 + "the end")
+        item, Outcome("dead", "parse", error="坏" * 1_000_000, stack="文" * 1_000_000 + "the end"), "T1"
     )
     size = len(letter.value or b"") + sum(len(name) + len(value) for name, value in letter.headers)
     assert size < 1 << 20
@@ -44,7 +58,7 @@ def test_a_dead_letter_stays_under_the_limit_of_a_message() -> None:
 def test_an_error_that_is_not_utf8_can_be_written() -> None:
     """Prevents a file name out of an old file system, quoted in an error, from stopping the service."""
     letter = dead_letter(
-        Item(b"x", "docs.raw", 0, 0), Outcome("dead", "parse", error="no \udcff here", stack="\ud800")
+        Item(b"x", "docs.raw", 0, 0), Outcome("dead", "parse", error="no \udcff here", stack="\ud800"), "T1"
     )
     assert dict(letter.headers)[ERROR_HEADER + "exception.message"] == b"no \\udcff here"
 
@@ -68,7 +82,7 @@ def test_the_messages_of_a_batch_in_the_order_of_its_documents() -> None:
         Outcome("dead", "dedup", error="x"),
         Outcome("drop", "dedup", "near_duplicate", 13, "docs.rejected", b"C"),
     ]
-    outputs = produced(items, outcomes)
+    outputs = produced(items, outcomes, "T1", {})
     assert [(o.topic, o.value, o.spread) for o in outputs] == [
         ("docs.routed", b"A", 11),
         ("docs.superseded", b"R", 99),
@@ -77,7 +91,18 @@ def test_the_messages_of_a_batch_in_the_order_of_its_documents() -> None:
     ]
     assert outputs[1].key == b"K"
     with pytest.raises(ValueError, match="zip"):
-        produced(items, outcomes[:2])
+        produced(items, outcomes[:2], "T1", {})
+
+
+def test_what_goes_to_another_document_reaches_each_lane_where_it_may_lie() -> None:
+    """Prevents a retraction that misses its document because the river has got more lanes since."""
+    also = [Beside("docs.superseded", b"R", b"K", 7), Beside("dedup.log", b"L", b"K", 7)]
+    outcome = Outcome("emit", "dedup", uid=11, topic="pool.zh", value=b"A", also=also)
+    outputs = produced([Item(b"a", "docs.routed", 0, 5)], [outcome], "T1", {"docs.superseded": [2, 3, 6]})
+    assert [(o.topic, o.partition) for o in outputs[1:]] == [
+        ("docs.superseded", 1),  # 7 % 2, 7 % 3 and 7 % 6
+        ("dedup.log", None),
+    ]
 
 
 def through(guard: FloodGuard, batch: list[Outcome]) -> None:
@@ -122,4 +147,4 @@ def test_no_dead_letter_at_all_may_be_asked_for() -> None:
 
 def test_an_empty_document_can_be_a_dead_letter() -> None:
     """Prevents a tombstone in an input topic from having no way out."""
-    assert dead_letter(Item(Document().SerializeToString(), "docs.raw", 0, 0), DEAD).value == b""
+    assert dead_letter(Item(Document().SerializeToString(), "docs.raw", 0, 0), DEAD, "T1").value == b""

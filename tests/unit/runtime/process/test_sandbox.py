@@ -155,6 +155,65 @@ def test_nothing_is_lost_when_the_worker_is_killed_in_mid_batch(
     assert [Document.FromString(o.value).features["seen"] for o in outcomes] == [1] * 9
 
 
+def test_a_document_whose_worker_is_killed_again_and_again_is_innocent(
+    sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    """Prevents two kills from outside, of its slice and of itself alone, from costing a dead letter."""
+    marker, killed = tmp_path / "pid", 0
+
+    def kill() -> None:
+        nonlocal killed
+        if killed < 5 and marker.exists() and (pid := marker.read_text()):
+            os.kill(int(pid), signal.SIGKILL)
+            killed += 1
+            marker.unlink(missing_ok=True)
+
+    box = sandbox(slice_size=2, on_tick=kill)
+    outcomes = through(box, items(FINE, f"stay {marker}", FINE))
+    assert killed == 5
+    assert [o.outcome for o in outcomes] == ["emit"] * 3
+
+
+def test_a_document_that_is_killed_each_time_is_a_dead_letter_at_last(
+    sandbox: Callable[..., Sandbox],
+) -> None:
+    """Prevents a document for which the kernel finds no memory from being tried for ever."""
+    box = sandbox(slice_size=2)
+    outcomes = through(box, items(FINE, "suicide", FINE))
+    assert [o.outcome for o in outcomes] == ["emit", "dead", "emit"]
+    assert "SIGKILL, 5 times while it ran this document alone" in outcomes[1].error
+
+
+def test_a_unit_is_shown_where_the_group_stands_by_each_new_worker(
+    sandbox: Callable[..., Sandbox], river: Path
+) -> None:
+    """Prevents a worker that was started anew from judging before it has compared what it knows."""
+    asked: list[int] = []
+
+    def standing() -> dict[tuple[str, int], int]:
+        asked.append(0)
+        return {("T1", 0): len(asked)}
+
+    def begun(outcomes: Sequence[Outcome]) -> set[str]:
+        return {Document.FromString(o.value).metadata["begun"] for o in outcomes}
+
+    box = sandbox("placed", standing=standing)
+    box.topic_ids = {"docs.parsed": "T1"}
+    (found,) = through(box, items(FINE))
+    assert Document.FromString(found.value).metadata["place"] == "docs.parsed T1 0 0 False"
+    assert begun([found]) == begun(through(box, items(FINE))) == {"{('T1', 0): 1}"}
+    assert box._child is not None
+    box._child.kill()
+    box._child.wait()
+    assert begun(through(box, items(FINE))) == {"{('T1', 0): 2}"}
+    box.assigned()
+    assert begun(through(box, items(FINE))) == {"{('T1', 0): 3}"}
+    (river / "store" / "obstacle").write_text("the index has forgotten")
+    box.assigned()
+    with pytest.raises(ConfigurationError, match="the index has forgotten"):
+        through(box, items(FINE))
+
+
 def test_a_worker_that_died_between_batches_is_started_again(poisonable: Sandbox) -> None:
     """Prevents the death of an idle worker from making dead letters of the next batch."""
     through(poisonable, items(FINE))

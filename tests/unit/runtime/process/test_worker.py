@@ -45,6 +45,17 @@ def test_a_document_that_no_message_can_hold_fails(river: Path) -> None:
         judged(["echo"], huge)
 
 
+def test_what_cannot_go_on_does_not_reach_a_judge_that_keeps_what_it_saw(river: Path) -> None:
+    """Prevents a document from winning over its near-duplicates and then dying: here it is no error yet."""
+    large = Document(uid=3, bucket="zh", metadata={"title": "x" * 1_000_000})
+    moved = Document(uid=4, bucket="zh", text="x" * 2_000_000, metadata={"title": "x" * 890_000})
+    found = judged(["last"], Document(uid=1, bucket="zh"), Document(uid=2, bucket="fr"), large, moved)
+    assert [o.outcome for o in found] == ["emit", "dead", "dead", "emit"]
+    assert "bucket 'fr' is not one of en, zh" in found[1].error
+    assert "beside body, text and tokens; a message may have 900,000" in found[2].error
+    assert (found[1].unit, found[1].uid) == ("positioned", 2)
+
+
 def test_a_large_document_is_dropped_with_its_text_kept(river: Path) -> None:
     """Prevents the text of a dropped document, kept for audit, from being cut off or too large to send."""
     judge, resources = units("wordy")
@@ -64,6 +75,26 @@ def test_the_position_is_set_for_units_that_read_it_and_does_not_travel(river: P
     documents = [Document.FromString(o.value) for o in found]
     assert [d.features["offset"] for d in documents] == [40, 41]
     assert not any(d.HasField("position") for d in documents)
+
+
+def test_a_place_is_known_by_the_topics_id_and_a_redriven_one_by_its_first(river: Path) -> None:
+    """Prevents a topic made anew, or a redrive, from being taken for what was read before at that offset."""
+    judge, resources = units("placed")
+    resources.topic_ids = {"docs.in": "T1"}
+    data = Document(uid=1, text="a").SerializeToString()
+    found = judge.judge([Item(data, "docs.in", 2, 40), Item(data, "docs.in", 2, 41, "T0/1/5")])
+    assert [Document.FromString(o.value).metadata["place"] for o in found] == [
+        "docs.in T1 2 40 False",
+        "docs.in T0 1 5 True",
+    ]
+
+
+def test_the_units_are_shown_where_the_group_stands(river: Path) -> None:
+    """Prevents a store that forgot from being built on: the unit sees the offsets before any document."""
+    judge, _ = units("placed")
+    judge.begin({("T1", 0): 7})
+    (found,) = judge.judge([Item(Document(uid=1).SerializeToString(), "docs.in", 0, 7)])
+    assert Document.FromString(found.value).metadata["begun"] == "{('T1', 0): 7}"
 
 
 def test_retractions_go_with_the_document_that_caused_them(river: Path) -> None:

@@ -1,0 +1,61 @@
+"""A document under judgement, and what has been found out about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from contracts import Document
+from services.dedup.entry import Entry, Near, Order
+from services.dedup.page import Page
+from services.dedup.sketch import Words
+
+
+@dataclass
+class Case:
+    """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
+
+    entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text.
+    near: those it met, with their likeness. crowded: it met them in a crowd; missed, quiet: see Met.
+    """
+
+    number: int
+    document: Document
+    text: str
+    exact: int
+    minima: Words
+    bands: Words
+    entry: Entry
+    fresh: bool
+    holder: Order = (0.0, 0, 0)
+    linked: bool = False
+    near: Sequence[Near] = ()
+    page: Page | None = None
+    crowded: bool = False
+    missed: int = 0
+    quiet: Collection[int] = ()
+
+    @property
+    def beaten(self) -> bool:
+        """By a better document with exactly its text."""
+        return self.holder > self.entry.order
+
+    # Asked for when `near` is known.
+    @cached_property
+    def better(self) -> Near | None:
+        """The best of its better near-duplicates."""
+        found = [near for near in self.near if near.duplicate and near.entry.order > self.entry.order]
+        return max(found, key=lambda near: near.entry.order, default=None)
+
+    @cached_property
+    def worse(self) -> list[Near]:
+        """Near-duplicates that it beats."""
+        return [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]
+
+    @property
+    def killer(self) -> int | None:
+        """The document for which it drops, if it does."""
+        if self.beaten:
+            return self.holder[2]
+        return self.better.entry.uid if self.better else None

@@ -1,0 +1,120 @@
+"""Who is near a document: looked up by the bands, verified as well as the number of candidates asks for.
+
+Ordinary documents meet few others, and one estimate of each decides, whatever came first. A page of a
+template meets dozens, none of which need be its copy, and the noise of the short sketch, 0.03, would take
+one of them for it; so there the long sketch decides, and only what passes the threshold by a margin counts.
+Which pairs a crowd may thus miss: those within the margin (some 0.02), and those of which neither band nor
+rare key still keeps the other (see page.py); tests/soak/test_crowds.py measures both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+
+from services.dedup.case import Case
+from services.dedup.entry import Entry, Near, bits_of, compare
+from services.dedup.index import FOUNDERS, Index
+from services.dedup.odd_sketch import Shingles
+from services.dedup.page import RARE, Page, rare_keys
+from services.dedup.sketch import standard_error
+
+_COMPANY = 4  # others that are alike, from which on a page keeps a long sketch for those that will come
+_ALIKE = 0.3  # so far below the threshold, pages are taken for one template's: strangers are further away
+_FALSE_ALARMS = 0.01  # share of pages that may drop for an estimate that is too high by chance
+_PLAIN = 0.07  # two standard errors: who is so far below it by the short sketch is not looked at again
+
+
+def look_round(index: Index, cases: Sequence[Case]) -> None:
+    """Enter the documents, then say of each whom it met. Raises DependencyDown."""
+    if not cases:
+        return
+    met = index.link([case.entry.order for case in cases], np.array([case.bands for case in cases]))
+    entries = index.fetch(set().union(*(each.uids for each in met)))
+    company = []
+    for case, found in zip(cases, met, strict=True):
+        case.linked = True
+        case.near = compare(case.entry, [entries[uid] for uid in sorted(found.uids) if uid in entries])
+        if found.most >= _COMPANY and len(_template(case)) >= _COMPANY:
+            company.append(case)
+            case.crowded = found.most >= FOUNDERS
+            case.missed = found.missed if case.crowded else 0
+            case.quiet = found.quiet
+    if company:
+        _look_closer(index, company)
+
+
+def _template(case: Case) -> list[Entry]:
+    """Those that may be pages of the same template."""
+    return [near.entry for near in case.near if near.similarity >= near.threshold - _ALIKE]
+
+
+def _look_closer(index: Index, company: Sequence[Case]) -> None:
+    """Keep a page of each, for those that will come; and verify whom those in a crowd have met."""
+    shingles = {case.number: Shingles(case.text) for case in company}
+    pages = {}
+    for case in company:
+        rare = rare_keys(case.minima, bits_of(_template(case))) if case.crowded else ()
+        pages[case.entry.uid] = Page(shingles[case.number].sketch(), rare)
+    opened = index.open_pages(pages)
+    for case in company:
+        case.page = opened[case.entry.uid]
+    crowd = [case for case in company if case.crowded]
+    if not crowd:
+        return
+    _meet_rarely(index, crowd)
+    asked = {case.number: [near for near in case.near if _may_count(near)] for case in crowd}
+    known = index.fetch_pages({near.entry.uid for found in asked.values() for near in found})
+    for case in crowd:
+        plain = [near for near in case.near if not _may_count(near)]
+        case.near = [*plain, *_verified(asked[case.number], case.quiet, shingles[case.number], known)]
+
+
+def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
+    """Those with whom they share rare keys come to their neighbours."""
+    keys = np.zeros((len(crowd), RARE), np.uint64)
+    for row, case in zip(keys, crowd, strict=True):
+        rare = case.page.rare if case.page else ()
+        row[: len(rare)] = rare
+    met = index.link([case.entry.order for case in crowd], keys, "rare")
+    new = [
+        found.uids - {near.entry.uid for near in case.near} for found, case in zip(met, crowd, strict=True)
+    ]
+    entries = index.fetch(set().union(*new))
+    for case, uids in zip(crowd, new, strict=True):
+        found = compare(case.entry, [entries[uid] for uid in sorted(uids) if uid in entries])
+        case.near = [*case.near, *found]
+
+
+def _may_count(near: Near) -> bool:
+    return near.similarity >= near.threshold - _PLAIN
+
+
+def _verified(
+    near: Sequence[Near], quiet: Collection[int], shingles: Shingles, pages: Mapping[int, Page]
+) -> Sequence[Near]:
+    """The same, the likeness of each as well as it can be known, and the margin that it must pass.
+
+    quiet: those met where no crowd was, who are few: they are judged as in an ordinary document.
+    """
+    long = [each for each in near if each.entry.uid in pages]
+    short = [each for each in near if each.entry.uid not in pages]
+    loud = [each for each in short if each.entry.uid not in quiet]
+    verified = [each for each in short if each.entry.uid in quiet]
+    verified += [each._replace(margin=_z(len(loud)) * standard_error(each.threshold)) for each in loud]
+    if long:
+        alike, error = shingles.likeness([pages[each.entry.uid].sketch for each in long])
+        verified += [
+            Near(each.entry, similarity, each.threshold, _z(len(long)) * deviation)
+            for each, similarity, deviation in zip(long, alike.tolist(), error.tolist(), strict=True)
+        ]
+    return verified
+
+
+@lru_cache(maxsize=1024)
+def _z(candidates: int) -> float:
+    """Standard errors that the highest of so many estimates passes in _FALSE_ALARMS of cases."""
+    return NormalDist().inv_cdf(1 - _FALSE_ALARMS / candidates)

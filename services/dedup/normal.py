@@ -1,0 +1,137 @@
+"""What of a document is compared with others: two documents for which this is equal are the same text.
+
+Prose: lower case, a space for each run of whitespace, and none between two Han characters, where it
+comes from a hard wrap or from typesetting. Code: its letters, lines and indentation, which are the program,
+without the comment that stands at its head: short programs under one licence are not alike. (Near copies
+are sought without regard to case there, too, since a renamed type is no other program.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xxhash
+
+from contracts import Document
+
+_HAN = "\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff65\U00020000-\U0003ffff"
+_SPACE_IN_HAN = re.compile(f" (?=[{_HAN}])(?<=[{_HAN}] )")
+_HAN_BYTE = 0xE3  # with which, or a greater one, the UTF-8 of these begins
+_NOT_CODE = frozenset({"text/x-markdown", "text/x-rst", "text/x-log", "text/x-tex", "text/x-latex"})
+
+_ENOUGH = 16  # characters beside the head: a file that is little more than its head is compared whole
+_STEP = 0xE800  # a private character, and those around it: so many blocks begin, or have ended
+_DEEPEST = 0x400
+_NOTICE = re.compile(r"copyright|\(c\)|©|licen[cs]e|warrant|all rights|spdx", re.IGNORECASE)
+
+# What may stand before a comment: byte order mark, interpreter, opening tag, XML declaration.
+_OPENING = re.compile(r"\ufeff?\s*(?:#!(?!\[).*\s*)?(?:<\?(?:php|xml|=)?.*\s*)?")
+# How some language opens a comment of several lines, and closes it; of two that fit the longer is meant.
+_BLOCKS = (
+    ("--[==[", "]==]"), ("--[[", "]]"), ("#[[", "]]"), ("#|", "|#"), ("#=", "=#"), ("#[", "]#"), ("/*", "*/"),
+    ("/+", "+/"), ("<!--", "-->"), ("<%--", "--%>"), ("<#", "#>"), ("(*", "*)"), ("{-", "-}"), ("{*", "*}"),
+    ("{#", "#}"), ("@*", "*@"), ("%{", "%}"), ('"""', '"""'), ("'''", "'''"), ("=begin", "\n=end"),
+    ("=pod", "\n=cut"), ("=head", "\n=cut"),
+)  # fmt: skip
+_QUOTES = ('"""', "'''")  # no comments: what they hold mostly says what the program does
+# A line that is a comment as a whole. Directives, attributes and selectors begin with # as well.
+_COMMENT_LINE = re.compile(
+    r"""[ \t]*(?:
+    \#(?! !?\[ | [\w-]+.*\{
+        | (?:include|import|define|undef|if|ifn?def|pragma|error|warning|line|region|use|using)\b )
+    | // | --(?!\[) | ; | %(?!\{) | \|\| | \*> | \*(?=[ \t*]|$) | :: | '(?!'') | "(?=[ \t*=-]|$)
+    | !(?=[ \t!*=-]|$) | [.']?\\" | \.\.(?=\s) | NB\. | \u235d | dnl\b | @?rem\b | C(?=[ \t*-][^=\n]*$|$)
+    ).*\n?""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+_BRACES = re.compile(r"\s*\{[^{}$][^{}]*\}(?=\s*[A-Za-z])")  # Pascal; a program in braces goes on otherwise
+
+
+class Compared(NamedTuple):
+    """text: what signatures are made of. exact: what is equal where two documents are the same text."""
+
+    text: str
+    exact: int
+
+
+def compared(document: Document) -> Compared:
+    """What is compared of a document; a fixed function of its text and whether it is code."""
+    if not _is_code(document):
+        text = prose(document.text)
+        return Compared(text, _digest(text))
+    lines = [line for each in without_head(document.text).splitlines() if (line := each.rstrip())]
+    return Compared(code(lines), _digest("\n".join(lines)))
+
+
+def prose(text: str) -> str:
+    """Lower case, one space for each run of whitespace, none between Han characters."""
+    normal = " ".join(text.lower().split())
+    if normal.isascii() or np.frombuffer(_encoded(normal), np.uint8).max() < _HAN_BYTE:
+        return normal
+    return _SPACE_IN_HAN.sub("", normal)
+
+
+def code(lines: Sequence[str]) -> str:
+    """The words of a program, and a character of its own wherever a line lies deeper or less deep.
+
+    So a shingle sees that a line has left its block, and not how wide a step is, nor how long lines are.
+    """
+    widths: list[int] = []  # of the indentations around a line
+    written: list[str] = []
+    before = 0
+    for line in lines:
+        words = line.split()
+        indentation = line[: line.index(words[0])]
+        width = len(indentation.expandtabs() if "\t" in indentation else indentation)
+        while widths and width <= widths[-1]:
+            widths.pop()
+        if (step := len(widths) - before) != 0:
+            written.append(chr(_STEP + max(-_DEEPEST, min(step, _DEEPEST))))
+        written += words
+        before = len(widths)
+        widths.append(width)
+    return " ".join(written).lower()
+
+
+def without_head(text: str) -> str:
+    """A source without the comments before its first line of code, where enough is left."""
+    at = len(_match(_OPENING, text, 0))
+    while (length := _comment(text, at)) > 0:
+        at += length
+        at += len(text[at:]) - len(text[at:].lstrip("\r\n"))
+    rest = text[at:]
+    return rest if sum(map(len, rest.split())) >= _ENOUGH else text
+
+
+def _comment(text: str, at: int) -> int:
+    """Length of the comment that begins there, 0 where none does."""
+    begin = at + len(text[at : at + 200]) - len(text[at : at + 200].lstrip())
+    for opening, closing in _BLOCKS:
+        if text.startswith(opening, begin):
+            end = text.find(closing, begin + len(opening))
+            if end < 0 or (opening in _QUOTES and not _NOTICE.search(text, begin, end)):
+                return 0
+            return end + len(closing) - at
+    return len(_match(_COMMENT_LINE, text, at) or _match(_BRACES, text, at))
+
+
+def _match(pattern: re.Pattern[str], text: str, at: int) -> str:
+    found = pattern.match(text, at)
+    return found[0] if found else ""
+
+
+def _is_code(document: Document) -> bool:
+    if document.format:
+        return document.format == "code"
+    return document.media_type.startswith("text/x-") and document.media_type not in _NOT_CODE
+
+
+def _digest(text: str) -> int:
+    return xxhash.xxh3_64_intdigest(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

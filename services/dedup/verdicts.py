@@ -1,0 +1,129 @@
+"""What is said of a document that has been judged: its verdict, and the records that go with it.
+
+A document that drops names the one for which it was dropped and the one that stands for it in the end,
+which may be another: of a ~ b ~ c, c drops for b, and b for a, which need not be like c. The likeness to
+the one that lives is what the corpus has lost by, so it is measured, and is a metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contracts import Retraction
+from services.dedup import log
+from services.dedup.case import Case
+from services.dedup.entry import Entry, Near, compare
+from services.dedup.index import Death
+from services.dedup.page import pack_keys
+from services.runtime import Also, Drop, Emit, Verdict, topics
+
+# Metrics of the runtime; see services/runtime/metrics.py.
+LIKENESS, MISSED, SPARED = "dedup_living_likeness", "dedup_crowd_missed", "dedup_crowd_spared"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """deaths: what was asked for, and what stands. living: who lives in place of each; entries: of these."""
+
+    deaths: Mapping[tuple[int, Death], Death]
+    living: Mapping[int, int]
+    entries: Mapping[int, Entry]
+
+    def retracts(self, victim: int, killer: int) -> bool:
+        """Whether this killer is the one to take the victim back."""
+        death = Death(killer, went_on=True)
+        return self.deaths.get((victim, death)) == death
+
+    def dies(self, uid: int, killer: int) -> bool:
+        """Whether this document drops for this killer, before it ever went on."""
+        death = Death(killer, went_on=False)
+        return self.deaths.get((uid, death)) == death
+
+    def stands_for(self, uid: int, other: Entry) -> tuple[int, float]:
+        """Who lives in the end of a document for which `other` stands back, and how like `other` it is."""
+        lives = self.living[uid]
+        entry = self.entries.get(lives)
+        return lives, compare(other, [entry])[0].similarity if entry else 0.0
+
+
+def exact_duplicate(case: Case, outcome: Outcome) -> Verdict:
+    """Of the worse copy of a text."""
+    rank, _, holder = case.holder
+    lives, alike = outcome.stands_for(holder, case.entry)
+    detail = f"the same text as uid {holder:016x}, which is better (standing {rank:.3g})"
+    alike = 1.0 if lives == holder else alike
+    also, observed = _beside(case, outcome)
+    observed.setdefault(LIKENESS, []).insert(0, alike)
+    return Drop("exact_duplicate", alike, 1.0, detail + _instead(holder, lives, alike), also, observed)
+
+
+def settled(case: Case, outcome: Outcome) -> Verdict:
+    """Of a document that has met its neighbours."""
+    if case.beaten:
+        return exact_duplicate(case, outcome)
+    best = case.better
+    if best is not None:
+        return _near_duplicate(case, best, outcome)
+    if case.near:
+        case.document.features["dedup_similarity"] = max(near.similarity for near in case.near)
+    also, observed = _beside(case, outcome)
+    return Emit(case.document, also, observed)
+
+
+def _near_duplicate(case: Case, best: Near, outcome: Outcome) -> Verdict:
+    lives, alike = outcome.stands_for(best.entry.uid, case.entry)
+    known = {near.entry.uid: near.similarity for near in case.near}
+    alike = known.get(lives, alike)
+    detail = (
+        f"like uid {best.entry.uid:016x}, which is better (standing {best.entry.rank:.3g}): "
+        f"similarity {best.similarity:.2f}"
+    )
+    also, observed = _beside(case, outcome)
+    observed.setdefault(LIKENESS, []).insert(0, alike)
+    detail += _instead(best.entry.uid, lives, alike)
+    return Drop("near_duplicate", alike, best.threshold, detail, also, observed)
+
+
+def _instead(killer: int, lives: int, alike: float) -> str:
+    if lives == killer:
+        return ""
+    return f"; that one dropped as well, and uid {lives:016x} stands for both: similarity {alike:.2f}"
+
+
+def _beside(case: Case, outcome: Outcome) -> tuple[tuple[Also, ...], dict[str, list[float]]]:
+    """Records and retractions that go with the verdict, and what is measured."""
+    uid = case.entry.uid
+    also, observed = [_sighting(case)], _crowd(case)
+    if (killer := case.killer) is not None and outcome.dies(uid, killer):
+        also.append(log.death(uid, killer, retracted=False))
+    for near in case.worse:
+        if outcome.retracts(near.entry.uid, uid):
+            lives, alike = outcome.stands_for(uid, near.entry)
+            alike = near.similarity if lives == uid else alike
+            observed.setdefault(LIKENESS, []).append(alike)
+            said = Retraction(uid=near.entry.uid, superseded_by=lives, similarity=alike)
+            also += [log.death(near.entry.uid, uid, retracted=True), _retraction(said)]
+    return tuple(also), observed
+
+
+def _crowd(case: Case) -> dict[str, list[float]]:
+    if not case.crowded:
+        return {}
+    return {MISSED: [float(case.missed)], SPARED: [float(sum(near.spared for near in case.near))]}
+
+
+def _sighting(case: Case) -> Also:
+    page = case.page
+    return log.sighting(
+        case.entry.uid,
+        case.entry.pack(),
+        case.exact,
+        pack_keys(case.bands) if case.linked else b"",
+        rare=pack_keys(page.rare) if page else b"",
+        sketch=page.sketch.pack() if page else b"",
+    )
+
+
+def _retraction(retraction: Retraction) -> Also:
+    return Also(topics.SUPERSEDED, retraction, retraction.uid.to_bytes(8, "big"), retraction.uid)

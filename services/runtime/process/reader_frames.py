@@ -1,0 +1,47 @@
+"""What a source's process and the process that reads for it say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# Steps of a reader that its process has made and not told. They are made again after its death, and one of
+# them may be to blame.
+MAX_UNTOLD = 64
+
+
+class Task(NamedTuple):
+    """What is to be read. progress: IngestProgress by source, serialised. careful: tell each step at once."""
+
+    config: Any
+    progress: Mapping[str, bytes]
+    passed: frozenset[str]
+    careful: bool
+    memory_limit_bytes: int
+
+
+class Began(NamedTuple):
+    """A Reading: the serialised IngestProgress of the source that is touched next."""
+
+    progress: bytes
+
+
+class Step(NamedTuple):
+    """A Read. documents: (uid, serialised); unreadable: (source, head, error)."""
+
+    documents: list[tuple[int, bytes]]
+    progress: bytes
+    unreadable: list[tuple[str, bytes, str]]
+
+
+class Raised(NamedTuple):
+    """The reader raised, and has ended with it."""
+
+    error: str
+
+
+class Finished(NamedTuple):
+    """There is no more."""
+
+
+Frame = list[Began | Step | Raised | Finished]

@@ -1,0 +1,197 @@
+"""An index made again from dedup.log judges as the one that was lost, in memory and in a real server."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts import DedupRecord, Document
+from services.dedup import DedupConfig, build
+from services.dedup.marks import REBUILDING
+from services.dedup.page import unpack_keys
+from services.dedup.rebuild import rebuild, state
+from services.dedup.redis_index import RedisIndex
+from services.dedup.server import Server, key
+from services.runtime import (
+    ConfigurationError,
+    DependencyDown,
+    Resources,
+    Settings,
+)
+from services.runtime.settings import RedisSettings
+from tests.dedup_kafka import PLACE, Kafka, placed, said
+from tests.near_duplicates import corpus
+from tests.servers import RedisServer
+from tests.template_pages import crowd
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    running = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def resources(server: RedisServer) -> Iterator[Resources]:
+    """With the server emptied."""
+    with server.client() as client:
+        client.flushall()
+    made = Resources(Settings(redis=RedisSettings(url=server.url)))
+    yield made
+    made.close()
+
+
+def many(seeds: range) -> list[Document]:
+    """Chains of near-duplicates, exact copies and loners, in any order."""
+    documents = [document for seed in seeds for document in corpus(seed)]
+    random.Random(seeds.start).shuffle(documents)
+    return documents
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_every_verdict_is_what_it_would_have_been(resources: Resources, shards: int) -> None:
+    """Prevents: a rebuilt index that has lost a killer, a holder of a text, or a member of a band."""
+    old, new = DedupConfig(prefix="old", shards=shards), DedupConfig(prefix="new", shards=shards)
+    judge, kafka = build(old, resources), Kafka()
+    judge.begin({})
+    documents = placed(many(range(24)))
+    before, after = documents[: len(documents) * 2 // 3], documents[len(documents) * 2 // 3 :]
+    kafka.judge(judge, before)
+    made = rebuild(kafka.records, {PLACE: kafka.offset}, resources, new)
+    assert made.documents == len(before)
+    assert made.deaths > 300
+    again = build(new, resources)
+    again.begin({PLACE: kafka.offset})
+    batch = after + before[::7]  # those come again, as already_seen
+    expected = said(Kafka().judge(judge, batch))
+    assert {kind for _, kind, *_ in expected} == {"", "already_seen", "exact_duplicate", "near_duplicate"}
+    assert sum(len(also) > 1 for *_, also in expected) > 100
+    assert said(Kafka().judge(again, batch)) == expected
+
+
+def test_who_came_before_the_crowd_is_found_again(resources: Resources) -> None:
+    """Prevents: a page without rare keys, since it came first, that has no place in its bands any more."""
+    kafka, judge = Kafka(), build(DedupConfig(prefix="old"), resources)
+    judge.begin({})
+    kafka.judge(judge, placed(crowd(1, 100, 0.8).pages), size=5)
+    early = [record for record in kafka.records() if record.bands and not record.rare]
+    assert 5 < len(early) < 50
+    rebuild(kafka.records, {PLACE: kafka.offset}, resources, DedupConfig())
+    server = Server(resources.redis, DedupConfig())
+    made = resources.redis.get(key(DedupConfig(), 0, "generation"))
+    index = RedisIndex(server, DedupConfig(), lambda: made)
+    for record in early:
+        keys = unpack_keys(record.bands).reshape(-1, 1)
+        found = index.link([(0.0, 0, 1)] * len(keys), keys)
+        assert all(record.uid in met.uids for met in found)
+
+
+def test_what_was_not_committed_is_judged_as_new(resources: Resources) -> None:
+    """Its verdicts were never seen; it comes again from Kafka."""
+    config, kafka = DedupConfig(), Kafka()
+    judge = build(config, resources)
+    judge.begin({})
+    documents = placed(many(range(4)))
+    done, lost = documents[:200], documents[200:260]
+    kafka.judge(judge, done)
+    first = said(judge(lost))
+    resources.redis.flushall()
+    rebuild(kafka.records, {PLACE: kafka.offset}, resources, config)
+    again = build(config, resources)
+    again.begin({PLACE: kafka.offset})
+    assert said(Kafka().judge(again, lost)) == first
+
+
+def test_it_replaces_what_is_under_its_prefix_and_nothing_else(resources: Resources) -> None:
+    """The way out where topics were made anew: the old index goes, and an empty one begins."""
+    config = DedupConfig(prefix="a*[b]")
+    beside = [key(DedupConfig(prefix=name), 0, "documents") for name in ("dedup", "ab", "a*[b]c", "axb")]
+    judge = build(config, resources)
+    judge.begin({})
+    Kafka().judge(judge, placed(many(range(1))))
+    for name in beside:
+        resources.redis.set(name, "of somebody else")
+    assert rebuild(list, {}, resources, config).documents == 0
+    assert state(resources, config).documents == 0
+    assert state(resources, config).reached == {}
+    assert all(resources.redis.get(name) == b"of somebody else" for name in beside)
+    again = build(config, resources)
+    again.begin({})
+    assert {kind for _, kind, *_ in said(again(placed(many(range(1)))))} >= {"", "near_duplicate"}
+
+
+def test_a_running_dedup_is_stopped_by_it(resources: Resources) -> None:
+    """It would write into an index that is another one, under marks that know nothing of it."""
+    judge, kafka, documents = build(DedupConfig(), resources), Kafka(), placed(many(range(2)))
+    judge.begin({})
+    kafka.judge(judge, documents[:50])
+    rebuild(kafka.records, {PLACE: 50}, resources, DedupConfig())
+    with pytest.raises(ConfigurationError, match="emptied or replaced while dedup ran"):
+        judge(documents[50:])
+
+
+def test_one_that_was_killed_is_refused_and_can_be_run_again(
+    server: RedisServer, resources: Resources
+) -> None:
+    """Prevents: half an index that is taken for a whole one."""
+    config, kafka = DedupConfig(), Kafka()
+    judge = build(config, resources)
+    judge.begin({})
+    kafka.judge(judge, placed(many(range(2))))
+
+    def dying() -> Iterator[DedupRecord]:
+        yield from kafka.records()[:100]
+        server.kill()
+        yield from kafka.records()[100:]
+
+    with pytest.raises(DependencyDown):
+        rebuild(dying, {PLACE: kafka.offset}, resources, config)
+    server.start()
+    resources.redis.connection_pool.disconnect()
+    assert state(resources, config).made == [REBUILDING]
+    for offsets in ({}, {PLACE: kafka.offset}):
+        with pytest.raises(ConfigurationError, match="being rebuilt"):
+            build(config, resources).begin(offsets)
+    with pytest.raises(ConfigurationError, match="another rebuild"):
+        rebuild(kafka.records, {PLACE: kafka.offset}, resources, config)
+    resources.redis.delete(key(config, 0, "rebuild"))  # as a minute does
+    rebuild(kafka.records, {PLACE: kafka.offset}, resources, config)
+    build(config, resources).begin({PLACE: kafka.offset})
+
+
+def test_a_log_of_another_layout_is_refused(resources: Resources) -> None:
+    kafka, judge = Kafka(), build(DedupConfig(), resources)
+    judge.begin({})
+    kafka.judge(judge, placed(many(range(1))))
+    with pytest.raises(ConfigurationError, match="bands"):
+        rebuild(kafka.records, {}, resources, DedupConfig(bands=20, prefix="other"))
+    old = kafka.records()
+    for record in old:
+        record.layout = 1
+    with pytest.raises(ConfigurationError, match="layout 1"):
+        rebuild(lambda: old, {}, resources, DedupConfig())
+
+
+def test_a_server_that_would_forget_is_refused(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    try:
+        resources = Resources(Settings(redis=RedisSettings(url=server.url)))
+        with pytest.raises(ConfigurationError, match="appendonly"):
+            rebuild(list, {}, resources, DedupConfig())
+    finally:
+        server.stop()
+
+
+def test_the_log_costs_what_it_should(resources: Resources) -> None:
+    """Entry 63, bands 72, exact 8, two uids 16; the rest is Kafka's and of deaths. Random: incompressible."""
+    kafka, judge = Kafka(), build(DedupConfig(), resources)
+    judge.begin({})
+    documents = placed(many(range(6)))
+    kafka.judge(judge, documents)
+    records = kafka.records()
+    size = sum(record.ByteSize() + 8 + 8 for record in records)  # key, and what Kafka adds to a record
+    assert size / len(documents) < 280

@@ -1,0 +1,137 @@
+"""What is compared of a document."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts import Document
+from services.dedup.normal import compared, prose, without_head
+from services.runtime import Drop
+from tests.near_duplicates import document, memory_judge
+
+NOTICE = [
+    "Copyright 2024 the authors of the gauge",
+    'Licensed to whom it may concern: see the file "NOTICE", don\'t lose it',
+    "include this head in each copy",
+    "",
+    "without warranty; neither in contract nor in tort",
+]
+BODY = "value = compute(1, 2)\nshow(value)\n"
+PROGRAMS = [
+    "def read(path):\n    with open(path) as lines:\n        return [float(line) for line in lines]\n",
+    "class Gauge:\n    def __init__(self, name):\n        self.name = name\n",
+    "import sys\n\nprint(sum(map(int, sys.argv[1:])))\n",
+    "LIMIT = 42\nNAMES = ('a', 'b')\n",
+]
+
+
+def code(text: str) -> Document:
+    return Document(text=text, format="code")
+
+
+def lines(mark: str) -> str:
+    return "".join(f"{mark} {line}\n" if line else f"{mark}\n" for line in NOTICE)
+
+
+def block(opening: str, closing: str) -> str:
+    return f"{opening}\n" + "\n".join(NOTICE) + f"\n{closing}\n"
+
+
+HEADS = [
+    *map(lines, ["#", "##", "//", "///", "--", ";", ";;", "%", "%%", "!", "!!", "'", '"', "*", "*>"]),
+    *map(lines, ["::", "||", "REM", "rem", "@REM", "dnl", "C", "c", '.\\"', "..", "NB."]),
+    *(
+        block(*marks)
+        for marks in [
+            ("/*", "*/"), ("/**", " */"), ("<!--", "-->"), ("(*", "*)"), ("{-", "-}"), ("{", "}"),
+            ("--[[", "]]"), ("#|", "|#"), ("<#", "#>"), ("=begin", "=end"), ("=pod", "\n=cut"), ("#=", "=#"),
+            ("{#", "#}"), ('"""', '"""'), ("'''", "'''"), ("#[[", "]]"), ("/*!", "*/"),
+        ]
+    ),
+    "#!/usr/bin/env python3\n# -*- coding: utf-8 -*-\n#\n" + lines("#"),
+    "<?php\n" + block("/*", "*/"),
+    "\ufeff" + lines("//").replace("\n", "\r\n"),
+    "/* one line */\n\n" + lines("//") + "\n//\n// and another\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("gap", ["", "\n\n"])
+def test_the_comment_at_the_head_is_not_compared(head: str, gap: str) -> None:
+    """Prevents: thousands of short files that are copies of each other by their licence alone."""
+    assert without_head(head + gap + BODY) == BODY
+    assert compared(code(head + gap + BODY)) == compared(code(BODY))
+
+
+@pytest.mark.parametrize("text", [
+    "#include <stdio.h>\nint main() { return 0; }\n", "#define ONE 1\n#define TWO 2\n",
+    "#![allow(dead_code)]\nfn main() { println!(1) }\n", "#[derive(Debug)]\nstruct A { b: i32, c: u8 }\n",
+    "*p = 5; call_something(q);\n", "!important(call, b, c, d)\n", "#main { color: red; margin: 0 }\n",
+    '{"a": "b", "c": "d"}\n{"a": "e", "c": "f"}\n', "/* never closed\nint main() { return 0; }\n",
+    '"""How two words are joined, and why."""\n\ndef join(a, b): return a + b\n',
+])  # fmt: skip
+def test_code_is_no_head(text: str) -> None:
+    assert without_head(text) == text
+
+
+def test_a_file_of_nothing_but_a_head_is_compared_whole() -> None:
+    """Else all files with little in them are one."""
+    for text in (lines("#"), lines("//") + "x = 1\n"):
+        assert without_head(text) == text
+
+
+@pytest.mark.parametrize("head", HEADS[:40:7])
+def test_programs_under_one_head_survive_and_copies_do_not(head: str) -> None:
+    """The case licence.jsonl: of four short programs under one licence three dropped."""
+    judge = memory_judge()
+    batch = [document(uid, head + "\n" + text) for uid, text in enumerate(PROGRAMS, 1)]
+    batch.append(document(9, PROGRAMS[0], 0.1))
+    for each in batch:
+        each.media_type = "text/x-python"
+    verdicts = judge(batch)
+    assert [isinstance(verdict, Drop) for verdict in verdicts] == [False] * 4 + [True]
+
+
+def test_indentation_is_part_of_a_program() -> None:
+    """Two that differ in it alone are not the same text, and not one by their signatures either."""
+    one = "def f(values):\n    total = 0\n    for v in values:\n        total += v\n    return total\n"
+    other = one.replace("    return", "        return")
+    a, b, wide = (compared(code(text)) for text in (one, other, one.replace("    ", "\t")))
+    assert a.exact != b.exact
+    assert a.text != b.text
+    assert (a.exact, a.text) != (wide.exact, wide.text)
+    assert a.text == wide.text  # the same blocks
+
+
+def test_lines_that_say_nothing_do_not_make_another_program() -> None:
+    assert compared(code("a = 1\r\n\r\n\r\nb = 22222  \n")) == compared(code("a = 1\nb = 22222"))
+
+
+def test_case_and_space_do_not_matter_in_prose_and_other_things_do() -> None:
+    same = [" über allem gipfeln ", "Über  allem\n Gipfeln"]
+    a, b, other = (compared(Document(text=text)) for text in [*same, "über allem gipfeln!"])
+    assert a == b
+    assert a.exact != other.exact
+
+
+@pytest.mark.parametrize(("text", "normal"), [
+    ("河水 长流\n春山\u3000可望", "河水长流春山可望"),
+    ("他 说 ： “ 好 ”", "他说： “ 好 ”"),
+    ("使用 Python 3 语言", "使用 python 3 语言"),
+    ("ひら がな カタ カナ", "ひらがなカタカナ"),
+    ("한국어 는 띄어 쓴다", "한국어 는 띄어 쓴다"),
+    ("well — “quoted” words", "well — “quoted” words"),
+    ("\U00020000 \U00020001", "\U00020000\U00020001"),
+])  # fmt: skip
+def test_spaces_between_han_are_dropped(text: str, normal: str) -> None:
+    """A hard wrap, or a line that was set with spaces, is no other text."""
+    assert prose(text) == normal
+
+
+def test_what_is_code_is_told_by_the_format_and_without_one_by_the_media_type() -> None:
+    text = "# a note that stands here\nif a:\n    call(b)\n"
+    as_code = compared(code(text))
+    assert compared(Document(text=text, media_type="text/x-python")) == as_code
+    for other in [Document(text=text, media_type="text/x-python", format="prose"), Document(text=text),
+                  Document(text=text, media_type="text/x-rst")]:  # fmt: skip
+        assert compared(other) != as_code

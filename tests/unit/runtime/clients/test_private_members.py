@@ -1,0 +1,46 @@
+"""The private members of kafka-python that the river leans on, pinned by name."""
+
+from __future__ import annotations
+
+import inspect
+
+import kafka
+import pytest
+from kafka.cluster import ClusterMetadata
+from kafka.consumer.fetcher import Fetcher
+from kafka.coordinator.base import BaseCoordinator
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.producer.sender import Sender
+
+
+@pytest.mark.parametrize(
+    ("owner", "member"),
+    [
+        (kafka.KafkaConsumer.__init__, "self._coordinator"),
+        (kafka.KafkaConsumer.__init__, "self._fetcher"),
+        (kafka.KafkaConsumer.__init__, "self._cluster"),
+        (kafka.KafkaProducer.__init__, "self._sender"),
+        (Fetcher.__init__, "self._next_partition_records"),
+        (Fetcher, "self.config['max_poll_records']"),
+        (ConsumerCoordinator.__init__, "self._offset_fetch_futures"),
+    ],
+)
+def test_it_is_there(owner: object, member: str) -> None:
+    """Prevents a release that renames one from turning a work-around into nothing."""
+    assert member in inspect.getsource(owner)  # type: ignore[arg-type]
+
+
+def test_they_can_be_called_as_we_call_them() -> None:
+    """As above."""
+    assert "partitions" in inspect.signature(ConsumerCoordinator.fetch_committed_offsets).parameters
+    assert "timeout_ms" in inspect.signature(ConsumerCoordinator.fetch_committed_offsets).parameters
+    assert callable(ConsumerCoordinator.request_rejoin)
+    assert hasattr(BaseCoordinator, "rejoining") or "self.rejoining" in inspect.getsource(BaseCoordinator)
+    assert "topic_name" in inspect.signature(ClusterMetadata.topic_id).parameters
+    assert callable(Sender.wakeup)
+    assert "fetch_max_wait_ms" in Fetcher.DEFAULT_CONFIG
+
+
+def test_the_version_is_the_one_that_was_tried() -> None:
+    """Prevents an upgrade that nobody looked at: raise both when the integration tests have passed."""
+    assert kafka.__version__.startswith("3.0.")

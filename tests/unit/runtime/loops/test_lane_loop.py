@@ -1,0 +1,191 @@
+"""The loop of a lane service on a broker in memory: one transaction a step, lanes taken up whole."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
+
+from contracts import Document
+from services.runtime import ConfigurationError, LaneService, Message, Output, Resources, Settings, Step
+from services.runtime.loops.lane import LaneLoop
+from services.runtime.topology import Topology
+from tests.memory_broker import MemoryBroker
+from tests.units import NoConfig
+
+TABLE = {
+    "services": {
+        "pairs": {
+            "run": "tests.unit.runtime.loops.test_lane_loop:PAIRS",
+            "input": ["pool.{bucket}"],
+            "output": "docs.mixed",
+        }
+    },
+    "topics": {
+        "pool.{bucket}": {"holds": "Document", "by": "lanes"},
+        "docs.mixed": {"holds": "Document", "by": "lanes"},
+    },
+}
+IDS: list[dict[str, str]] = []
+
+
+class Pairs:
+    """Hands on two documents of a lane at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Message] = []
+
+    def restore(self, log: Sequence[Message]) -> None:
+        """It has no log."""
+
+    def wants(self) -> Collection[str]:
+        return ("pool.zh", "pool.en", "pool.code")
+
+    def feed(self, messages: Sequence[Message]) -> None:
+        self._waiting += messages
+
+    def step(self, now: float, drained: Collection[str]) -> Step | None:
+        if len(self._waiting) < 2:
+            return None
+        pair, self._waiting = self._waiting[:2], self._waiting[2:]
+        return Step(
+            [Output("docs.mixed", m.value) for m in pair if m.value is not None],
+            {m.topic: m.offset + 1 for m in pair},
+        )
+
+
+def _build(config: Any, resources: Resources, lane: int) -> Pairs:
+    IDS.append(dict(resources.topic_ids))
+    return Pairs()
+
+
+PAIRS = LaneService("pairs", NoConfig, _build)
+
+
+@pytest.fixture(autouse=True)
+def _topics(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.runtime.loops.lane._LOOK_S", 0)
+    for name in ("pool.zh", "pool.en", "docs.mixed", "pool.zh.dlq"):
+        broker.create_topic(name, 2)
+
+
+def loop(broker: MemoryBroker, settings: Settings, buckets: Sequence[str] = ("zh", "en")) -> LaneLoop:
+    topology = Topology(TABLE, buckets)
+    return LaneLoop(settings, topology, topology.service("pairs"), "0", broker=broker)
+
+
+def publish(broker: MemoryBroker, topic: str, *texts: str | None, lane: int = 0) -> None:
+    producer = broker.producer("test")
+    producer.init_transactions()
+    producer.begin_transaction()
+    for text in texts:
+        value = b"\xff\xff" if text is None else Document(uid=1, text=text).SerializeToString()
+        producer.send(topic, value, partition=lane)
+    producer.commit_transaction()
+
+
+def out(broker: MemoryBroker, topic: str = "docs.mixed") -> list[str]:
+    with broker.log() as log:
+        return [Document.FromString(r.value).text for r in log.read_all(topic)]
+
+
+def rounds(loop: LaneLoop, number: int = 4) -> None:
+    for _ in range(number):
+        loop._once()
+
+
+def committed(broker: MemoryBroker) -> dict[tuple[str, int], int]:
+    return {tuple(tp): offset for tp, offset in broker.group("pairs").committed.items()}
+
+
+def test_what_the_task_holds_is_not_committed_and_what_it_does_not_is(
+    broker: MemoryBroker, settings: Settings
+) -> None:
+    """Prevents a document in a task's hands from being lost, and markers from showing as a lag for ever."""
+    it = loop(broker, settings)
+    publish(broker, "pool.zh", "a", "b", "c")
+    rounds(it)
+    assert out(broker) == ["a", "b"]
+    assert committed(broker)["pool.zh", 0] == 2
+    publish(broker, "pool.zh", "d")
+    rounds(it)
+    assert out(broker) == ["a", "b", "c", "d"]
+    assert committed(broker) == {("pool.zh", 0): 6, ("pool.zh", 1): 0, ("pool.en", 0): 0, ("pool.en", 1): 0}
+    assert IDS[-1]["pool.zh"] == broker.topics["pool.zh"].id
+
+
+def test_what_is_no_message_becomes_a_dead_letter_though_nothing_follows(
+    broker: MemoryBroker, settings: Settings
+) -> None:
+    """Prevents a lag that stays until the next document comes, perhaps never."""
+    it = loop(broker, settings)
+    publish(broker, "pool.zh", None)
+    rounds(it)
+    with broker.log() as log:
+        (letter,) = log.read_all("pool.zh.dlq")
+    assert dict(letter.headers)["__connect.errors.topic.id"] == broker.topics["pool.zh"].id.encode()
+    assert committed(broker)["pool.zh", 0] == 2
+
+
+def test_an_aborted_step_is_done_again(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents half of a step, or none of it, from standing."""
+    it = loop(broker, settings)
+    it._once()
+    publish(broker, "pool.en", "a", "b", lane=1)
+    broker.fail_next_commit = KafkaTimeoutError("slow")
+    with pytest.raises(Exception, match="slow"):
+        rounds(it)
+    it._start_over()
+    rounds(it)
+    assert out(broker) == ["a", "b"]
+
+
+def test_a_lane_is_taken_up_when_all_its_inputs_are_here(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents a mixer that ends over a partition it does not have, while topics are made or grow."""
+    broker.delete_topic("pool.en")
+    broker.create_topic("pool.en", 1)
+    publish(broker, "pool.zh", "a", "b")
+    publish(broker, "pool.zh", "c", "d", lane=1)
+    it = loop(broker, settings)
+    rounds(it)
+    assert out(broker) == ["a", "b"]
+    assert set(it._lanes) == {0}
+    broker.topics["pool.en"].partitions.append(type(broker.topics["pool.en"].partitions[0])())
+    assert it._consumer is not None
+    broker.group("pairs").change()  # its leader has seen that the topic grew
+    rounds(it)
+    assert set(it._lanes) == {0, 1}
+    assert sorted(out(broker)) == ["a", "b", "c", "d"]
+
+
+def test_a_new_bucket_of_an_existing_river(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents a new bucket from being taken for one that lost its offsets."""
+    first = loop(broker, settings)
+    publish(broker, "pool.zh", "a", "b")
+    rounds(first)
+    first._start_over()
+    broker.create_topic("pool.code", 2)
+    publish(broker, "pool.code", "c", "d")
+    second = loop(broker, settings, ("zh", "en", "code"))
+    rounds(second)
+    assert out(broker) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("loss", ["expired", "cut"])
+def test_each_loss_is_refused(broker: MemoryBroker, settings: Settings, loss: str) -> None:
+    """Prevents a lane that is mixed twice, or not, because its offset was guessed."""
+    publish(broker, "pool.zh", "a", "b", "c", "d")
+    it = loop(broker, settings)
+    rounds(it)
+    it._start_over()
+    if loss == "expired":
+        broker.group("pairs").committed.pop(TopicPartition("pool.zh", 0))
+    else:
+        publish(broker, "pool.zh", "e", "f")
+        broker.delete_records(TopicPartition("pool.zh", 0), 6)
+    with pytest.raises(ConfigurationError, match=r"pool.zh partition 0: .*offsets mend pairs"):
+        rounds(loop(broker, settings))
+    assert out(broker) == ["a", "b", "c", "d"]

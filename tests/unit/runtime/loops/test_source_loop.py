@@ -1,0 +1,55 @@
+"""The loop of a source on a broker in memory: what it read and how far it came stand in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kafka.errors import KafkaTimeoutError
+
+from contracts import Document, IngestProgress
+from services.runtime import Settings, Source
+from services.runtime.loops.source import SourceLoop, progress
+from services.runtime.loops.transaction import Aborted
+from services.runtime.process.reader_frames import Step
+from services.runtime.topology import Topology
+from tests.memory_broker import MemoryBroker
+from tests.units import NoConfig
+
+TABLE = {
+    "services": {"lines": {"run": "tests.unit.runtime.loops.test_source_loop:LINES", "output": "docs.raw"}},
+    "topics": {"docs.raw": {"holds": "Document", "by": "partitions"}},
+}
+LINES = Source("lines", NoConfig, lambda config, resources: lambda known: iter(()))
+
+
+def steps(known: dict[str, bytes]) -> Iterator[Step]:
+    """As the reader's process says them: five records of one file, the fourth unreadable."""
+    done = IngestProgress.FromString(known["file"]).num_records if "file" in known else 0
+    for number in range(done, 5):
+        said = IngestProgress(source="file", num_records=number + 1).SerializeToString()
+        document = Document(uid=number + 1, text=str(number)).SerializeToString()
+        if number == 3:
+            yield Step([], said, [("file#3", b"?", "no text")])
+        else:
+            yield Step([(number + 1, document)], said, [])
+
+
+def test_a_source_goes_on_where_its_last_transaction_ended(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents a record that is published twice, or never, when a commit fails in between."""
+    broker.create_topic("docs.raw", 2)
+    broker.create_topic("docs.raw.dlq", 2)
+    settings = settings.model_copy(update={"batch": settings.batch.model_copy(update={"max_documents": 2})})
+    it = SourceLoop(settings, Topology(TABLE, ()).service("lines"), "0", broker=broker)
+    broker.fail_next_commit = KafkaTimeoutError("slow")
+    with pytest.raises(Aborted):
+        it._publish_all(steps({}))
+    it._transactions.open()  # which aborts what was begun
+    assert progress(broker) == {}
+    it._publish_all(steps(progress(broker)))
+    assert it.finished
+    with broker.log() as log:
+        texts = sorted(Document.FromString(r.value).text for r in log.read_all("docs.raw"))
+        assert texts == ["0", "1", "2", "4"]
+        assert [r.value for r in log.read_all("docs.raw.dlq")] == [b"?"]
+    assert IngestProgress.FromString(progress(broker)["file"]).num_records == 5

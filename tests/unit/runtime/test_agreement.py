@@ -1,0 +1,76 @@
+"""Which values of a river may change while it stands, and what is said of those that may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.runtime import ConfigurationError
+from services.runtime.agreement import Pools, changes, compare, lanes_ever
+
+STANDS = {
+    "lanes": "2",
+    "partitions": "4",
+    "buckets": "en,zh",
+    "messages": "2",
+    "vocabulary": "v1",
+    "recipe": "r1",
+}
+
+
+def wanted(**other: str) -> dict[str, str]:
+    return STANDS | other
+
+
+def test_what_is_made_first_is_recorded_whole() -> None:
+    """Prevents a value that nobody recorded, so that nothing is ever compared with it."""
+    assert changes({}, STANDS, Pools()) == STANDS
+    assert changes(STANDS, STANDS, Pools()) == {}
+
+
+def test_more_lanes_keep_their_history() -> None:
+    """Prevents a retraction from going to the lane where the document would lie today."""
+    found = changes(STANDS, wanted(lanes="4"), Pools())
+    assert found == {"lanes": "2,4"}
+    found = changes(STANDS | found, wanted(lanes="6"), Pools())
+    assert lanes_ever(found) == (2, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("other", "pools", "says"),
+    [
+        ({"lanes": "1"}, Pools(), "lanes is 1 here and 2 in the river"),
+        ({"partitions": "8"}, Pools(), "partitions is 8 here and 4 in the river"),
+        ({"messages": "3"}, Pools(), "messages is 3 here"),
+        ({"vocabulary": "v2"}, Pools(full=frozenset({"zh"})), "vocabulary is v2 here and v1 in the river"),
+        ({"buckets": "en"}, Pools(frozenset({"zh"}), frozenset({"zh"})), "documents wait in the pool of zh"),
+    ],
+)
+def test_what_would_strand_or_mix_is_refused(other: dict[str, str], pools: Pools, says: str) -> None:
+    """Prevents documents that wait for nobody, and parts of two vocabularies, exit 0."""
+    with pytest.raises(ConfigurationError, match=says):
+        changes(STANDS, wanted(**other), pools)
+
+
+@pytest.mark.parametrize(
+    ("other", "pools"),
+    [
+        ({"buckets": "code,en,zh"}, Pools(frozenset({"zh"}), frozenset({"zh"}))),
+        ({"buckets": "en"}, Pools(full=frozenset({"zh"}))),
+        ({"vocabulary": "v2"}, Pools()),
+        ({"recipe": "r2"}, Pools(frozenset({"zh"}), frozenset({"zh"}))),
+        ({"calibration": "c1"}, Pools()),
+    ],
+)
+def test_what_can_change_is_taken_over(other: dict[str, str], pools: Pools) -> None:
+    """Prevents a new bucket or another recipe from asking for a new river."""
+    assert changes(STANDS, wanted(**other), pools) == other
+
+
+def test_a_process_with_other_values_does_not_run() -> None:
+    """Prevents two copies of a service from working by different settings."""
+    compare(STANDS | {"lanes": "2,4"}, wanted(lanes="4"))
+    compare({}, STANDS)
+    with pytest.raises(ConfigurationError, match=r"lanes is 2 here and 4 in the river.*corpusworks topics"):
+        compare(STANDS | {"lanes": "2,4"}, STANDS)
+    with pytest.raises(ConfigurationError, match="partitions is 8 here and 4 in the river: set it as it is"):
+        compare(STANDS, wanted(partitions="8"))
