@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from services.ledger import reconcile, take_account
 from services.runtime.clients.kafka import connection
+from services.runtime.settings import KafkaSettings
 from tests.corpus import write_jsonl
 from tests.e2e.home import home, topology
 from tests.integration.cluster import Cluster
@@ -57,12 +59,13 @@ def test_a_broker_of_three_is_killed_again_and_again(tmp_path: Path) -> None:
     assert account.parts.total() + account.drops.total() == 3000
 
 
-def _assert_two_must_have_it(settings) -> None:  # type: ignore[no-untyped-def]
+def _assert_two_must_have_it(settings: KafkaSettings) -> None:
     admin = KafkaAdminClient(**connection(settings))
     try:
-        described = {topic["name"]: topic for topic in admin.describe_topics(["docs.raw", "shards.sealed"])}
+        described = admin.describe_topics(["docs.raw", "shards.sealed"])
+        asked = ConfigResource(ConfigResourceType.TOPIC, "docs.raw")
+        configured = admin.describe_configs([asked])["topic"]["docs.raw"]
     finally:
         admin.close()
-    assert all(
-        len(partition["replicas"]) == 3 for topic in described.values() for partition in topic["partitions"]
-    )
+    assert {len(p["replica_nodes"]) for topic in described for p in topic["partitions"]} == {3}
+    assert configured["min.insync.replicas"]["value"] == "2"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 
+from services.local import folder
 from services.local.folder import LOCK, FolderLock, prepare, running
 from services.runtime import ConfigurationError
 
@@ -91,3 +96,26 @@ def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100 << 30, 100 << 30, 5 << 20))
     with pytest.raises(ConfigurationError, match=r"has 5 MB left.*Free some space"):
         FolderLock(tmp_path)
+
+
+def test_the_number_of_a_dead_owner_may_be_another_processs_by_now(tmp_path):
+    """Prevents a folder that stays locked because its owner's number was given away."""
+    holder = hold(tmp_path)
+    told = json.loads((tmp_path / LOCK).read_text())
+    (tmp_path / LOCK).write_text(json.dumps(told | {"pid": os.getpid()}))  # alive, and begun at another time
+    holder.kill()
+    FolderLock(tmp_path).release()
+    holder.wait()
+
+
+def test_a_process_that_is_being_killed_is_not_alive(tmp_path):
+    """Prevents `in use by process …` of one that had no time yet to die."""
+    stopped = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    owner = {"pid": stopped.pid, "begun": psutil.Process(stopped.pid).create_time()}
+    assert folder._alive(owner)
+    stopped.kill()
+    deadline = time.monotonic() + 10
+    while folder._alive(owner):
+        assert time.monotonic() < deadline
+    stopped.wait()
+    assert not folder._alive(owner)

@@ -200,7 +200,10 @@ PARENT = """
     folder = Path(sys.argv[1])
     supervisor = Supervisor()
     sleeper = [sys.executable, "-I", "-S", "-c", "import os, time; os.fork(); time.sleep(60)"]
-    pids = [supervisor.start(Program(str(i), sleeper, folder / f"{i}.log")).pid for i in range(3)]
+    left = (folder / "region-",)
+    programs = [Program(str(i), sleeper, folder / f"{i}.log", leaves=left) for i in range(3)]
+    pids = [supervisor.start(program).pid for program in programs]
+    (folder / "region-1").touch()
     print(*pids, supervisor._guard.pid, flush=True)
     time.sleep(60)
 """
@@ -233,14 +236,16 @@ def alive(groups: list[int]) -> list[int]:
     return found
 
 
-def test_nothing_is_left_when_the_parent_is_killed(family):
+def test_nothing_is_left_when_the_parent_is_killed(family, tmp_path):
     """Prevents brokers and workers that nobody knows of after a kill -9, an OOM kill, a closed terminal."""
     parent, groups, guard = family
+    assert (tmp_path / "region-1").exists()
     until(lambda: len(alive(groups)) == 6)
     parent.kill()
     parent.wait()
-    until(lambda: not alive(groups), timeout_s=5)
-    until(lambda: gone(guard), timeout_s=5)
+    until(lambda: not alive(groups), timeout_s=15)
+    until(lambda: gone(guard), timeout_s=15)
+    assert not (tmp_path / "region-1").exists()
 
 
 def test_a_killed_guard_is_replaced(family):
@@ -256,3 +261,26 @@ def test_a_killed_guard_is_replaced(family):
     parent.kill()
     parent.wait()
     until(lambda: not alive(groups), timeout_s=5)
+
+
+def test_what_a_killed_child_leaves_is_removed(supervisor, tmp_path):
+    """Prevents shared memory that fills up with each crash of a server."""
+    left = tmp_path / "region-"
+    (tmp_path / "region-of-an-earlier-run").touch()
+    (tmp_path / "of another").touch()
+    code = f"""
+        import os, time
+        assert not [name for name in os.listdir({str(tmp_path)!r}) if name.startswith("region-")]
+        open({str(left)!r} + str(os.getpid()), "w")
+        print("up", flush=True)
+        time.sleep(60)
+    """
+    child = supervisor.start(python(tmp_path, code, leaves=(left,)))
+    until(lambda: "up" in process.tail(child.program.log))
+    former = child.pid
+    child.kill()
+    until(lambda: running_again(child, former))
+    until(lambda: [path.name for path in tmp_path.glob("region-*")] == [f"region-{child.pid}"])
+    supervisor.stop(child)
+    assert not list(tmp_path.glob("region-*"))
+    assert (tmp_path / "of another").exists()

@@ -124,6 +124,13 @@ class TestWhatItDoesNotKnow:
         found = self.wide.rank(NEWS, 1, 5, 0.5)
         assert (found.rank, found.kept, str(found.by)) == (0.25, True, "en/prose")
 
+    def test_a_category_that_is_left_out_is_ranked_by_its_language_and_kept(self) -> None:
+        """Prevents a category that the judge mistakes others for from condemning them."""
+        whole = Calibration.of({**self.wide.groups, NEWS: quantiles(900, 5, 6, 7, 8, 9)})
+        assert not whole.rank(NEWS, 1, 5, 0.5).kept
+        found = whole.without(["news"]).rank(NEWS, 1, 5, 0.5)
+        assert (found.rank, found.kept, str(found.by)) == (0.25, True, "en/prose")
+
     def test_a_language_that_nobody_measured_is_ranked_and_not_dropped(self) -> None:
         """Prevents a judge that likes a language less from silently killing it."""
         found = self.wide.rank(NEWS._replace(language="ja"), 1, 5, 0.5)
