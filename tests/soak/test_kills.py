@@ -21,7 +21,7 @@ from tests.soak.killer import Killer
 
 pytestmark = [pytest.mark.soak, pytest.mark.stack]
 
-DOCUMENTS, FILES, KILLS = 5_000, 3, 300
+DOCUMENTS, FILES, KILLS = 5_000, 2, 300
 HIT = {"coordinator", "worker", "kafka", "redis", "triton", "service"}
 SETTINGS = {
     "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "100",
