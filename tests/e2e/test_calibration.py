@@ -30,6 +30,7 @@ def _lines(path: Path, rows: Sequence[dict[str, Any]]) -> str:
     return text
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_table_made_of_a_river_is_taken_up_at_a_start(tmp_path: Path) -> None:
     """Prevents: a share that is missed in silence; a new table that reaches some documents and not others,

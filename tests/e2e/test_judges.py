@@ -64,6 +64,7 @@ def _assert_all_is_accounted_for(river: Home, number: int) -> None:
     assert verify(Resources(river.settings).store) == []
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_triton_is_killed_under_the_river(tmp_path: Path) -> None:
     """Prevents: documents lost or dead-lettered because the model was away in the middle of them."""
@@ -108,6 +109,7 @@ def test_while_triton_is_away_the_service_is_unready_and_comes_back(tmp_path: Pa
             _assert_all_is_accounted_for(river, 300)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_new_version_takes_over_under_load(tmp_path: Path) -> None:
     """Prevents: a roll-out that fails documents, or that nobody can see in what came out."""

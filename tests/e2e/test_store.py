@@ -65,6 +65,7 @@ def test_a_state_folder_that_was_removed(tmp_path: Path) -> None:
     assert reconciled.code == 0, reconciled.out + reconciled.err
 
 
+@pytest.mark.soak
 def test_fresh_forgets_all_although_the_state_is_gone(tmp_path: Path) -> None:
     """Prevents the old parts of other lanes from staying beside the new ones."""
     out = tmp_path / "out"
@@ -124,6 +125,7 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, s3: S3Server) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.soak
 def test_two_rivers_in_one_bucket(tmp_path: Path, s3: S3Server) -> None:
     """The second touches nothing, though the first has not sealed anything yet."""
     url = s3.bucket("two")
@@ -136,6 +138,7 @@ def test_two_rivers_in_one_bucket(tmp_path: Path, s3: S3Server) -> None:
     assert parts_in(s3.folder / "buckets" / "two") == {"parts/river.json": claimed}
 
 
+@pytest.mark.soak
 def test_fresh_on_a_kafka_of_the_users_own_changes_nothing(tmp_path: Path) -> None:
     """Its topics are the user's to delete; what is in the folder stays until then."""
     out = tmp_path / "out"
