@@ -100,11 +100,10 @@ def test_while_triton_is_away_the_service_is_unready_and_comes_back(tmp_path: Pa
             _wait_until(lambda: "triton" in _readiness(river)[1], "unready for want of Triton")
             assert _readiness(river)[0] == 503
             assert _judged(river) == []
-            port = int(address.rpartition(":")[2])
-            with servers.triton(tmp_path / "again", MODELS, port=port) as again:
-                assert again.url == address
-                river.settle(reading)
-                assert _readiness(river) == (200, "ready")
+            own.start()
+            assert own.url == address
+            river.settle(reading)
+            assert _readiness(river) == (200, "ready")
             river.river.stop()
             _assert_all_is_accounted_for(river, 300)
 
