@@ -58,10 +58,9 @@ def reached(steps: Sequence[Step]) -> dict[str, bytes]:
     return {IngestProgress.FromString(step.progress).source: step.progress for step in steps}
 
 
-def reading_process() -> psutil.Process:
-    """The one that reads for this process, which may have other children."""
-    (found,) = (c for c in psutil.Process().children() if any("reader_worker" in w for w in c.cmdline()))
-    return found
+def reading_processes() -> list[psutil.Process]:
+    """Those that read for this process, which may have other children."""
+    return [c for c in psutil.Process().children() if any("reader_worker" in word for word in c.cmdline())]
 
 
 def test_every_document_comes_once_and_in_order(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_killed_by_us_in_the_middle(tmp_path: Path) -> None:
         for step in found:
             if step is not None:
                 steps.append(step)
-                children = psutil.Process().children()
+                children = reading_processes()
                 if kills < 3 and len(steps) % 400 == 0 and children:
                     children[0].send_signal(signal.SIGKILL)
                     kills += 1
@@ -183,7 +182,7 @@ def test_reading_waits_for_who_takes_the_steps(tmp_path: Path) -> None:
                 continue
             steps.append(step)
             if len(steps) == 2:
-                child = reading_process()
+                (child,) = reading_processes()
                 time.sleep(1.0)  # longer than the limit
                 spent = child.cpu_times().user
                 time.sleep(0.3)
@@ -218,7 +217,7 @@ def test_it_dies_with_its_parent_and_leaves_nothing(tmp_path: Path) -> None:
     reader = SourceReader(SERVICE, LinesConfig((path,)), load_settings(time_limit_s=60))
     steps = reader.read({})
     assert next(steps) is None
-    child = reading_process()
+    (child,) = reading_processes()
     steps.close()
     assert not child.is_running()
     before = len(os.listdir("/proc/self/fd"))
