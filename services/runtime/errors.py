@@ -4,7 +4,11 @@ CorpusworksError            base; its text says what happened and what to do
 ├── ConfigurationError      a setting is wrong: exit before anything starts
 ├── DependencyDown          Kafka, Redis, Triton or the store does not answer: wait and retry
 ├── DeadLetterFlood         too many documents fail: stop, since that is a bug and not data
-└── Fenced                  another process took over this one's work: exit
+├── Fenced                  another process took over this one's work: exit
+├── Aborted                 (loops/transaction) nothing of it is visible: go back and do it again
+├── ReadingFailed           (process/reader) the process that reads ends before any source: exit
+├── Stopped                 (process/sandbox) the batch was given up because the service stops
+└── ProcessFailed           (local/process) a child cannot be kept running: exit with the end of its log
 
 Any other exception from a unit is taken to be the document's fault: the document is isolated and
 becomes one dead letter.
