@@ -167,6 +167,7 @@ def test_a_signal_to_a_single_process(module: str) -> None:
         assert not re.search("Traceback|KeyboardInterrupt|Exception ignored", said + told), told
 
 
+@pytest.mark.soak
 def test_records_that_are_there_twice_and_interruptions(tmp_path: Path) -> None:
     """Prevents: `-525 documents unaccounted for` and exit code 1, where nothing is wrong."""
     out, source = tmp_path / "out", write_jsonl(tmp_path / "made.jsonl", 300, seed=12, duplicates=0)

@@ -191,6 +191,7 @@ def test_the_second_time_only_the_new_is_processed(first, tmp_path: Path) -> Non
     assert len(set(texts)) == len(texts)
 
 
+@pytest.mark.soak
 def test_another_recipe_and_a_single_language(tmp_path: Path) -> None:
     """Prevents: a run that waits for ever for Chinese that does not come, or for a bucket without weight;
     a --fresh that remembers; documents that are lost to commands that are not told of the recipe."""

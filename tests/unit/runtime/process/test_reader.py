@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -220,7 +221,8 @@ def test_it_dies_with_its_parent_and_leaves_nothing(tmp_path: Path) -> None:
     (child,) = reading_processes()
     steps.close()
     assert not child.is_running()
+    gc.collect()  # what other tests have left would close meanwhile
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         read(file(tmp_path, "b", "one"))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
