@@ -6,6 +6,7 @@ from pathlib import Path
 
 from contracts import Document, Flush
 from services.runtime import Message, Resources, Settings, topics
+from services.runtime.clients.broker import KafkaBroker
 from services.runtime.clients.log import Log
 from services.runtime.contracts.unit import configure
 from services.sink import SERVICE as SINK
@@ -17,6 +18,7 @@ def undisturbed_parts(settings: Settings, folder: Path) -> dict[str, dict[str, s
     with Log(settings) as log:
         lanes = _lanes(log)
     resources = Resources(settings.model_copy(update={"store_url": folder.as_uri()}))
+    resources.topic_ids = KafkaBroker(settings).topic_ids()
     given = Resources(settings).store
     for key in given.list("vocabularies"):
         resources.store.put(key, given.get(key))

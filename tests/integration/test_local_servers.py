@@ -29,6 +29,7 @@ from services.local.stack import KAFKA_SETTING, REDIS_SETTING, Stack
 from services.runtime import ConfigurationError, DependencyDown, Resources, load_settings
 from services.runtime.clients.kafka import connection
 from services.runtime.clients.reach import check_kafka
+from services.runtime.loops.transaction import Aborted, Produce, Transactions
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.stack
@@ -100,6 +101,25 @@ def test_both_survive_a_kill_on_the_same_port_with_their_data(stack: Stack):
     assert read(stack) == [b"before", b"after"]
     assert [child.restarts for child in stack.supervisor.children.values()] == [1, 1]
     stack.supervisor.check()
+
+
+def test_a_transaction_does_not_wait_for_a_coordinator_that_is_gone(stack: Stack):
+    """Prevents a service that holds its partitions for minutes while the group believes it alive."""
+    kafka = stack.settings.kafka.model_copy(update={"transaction_timeout_s": 2.0})
+    transactions = Transactions(stack.settings.model_copy(update={"kafka": kafka}), "test", "bounded")
+    transactions.commit([Produce("t", b"first", partition=0)], {}, None)
+    assert stack.kafka is not None
+    assert stack.kafka.pid is not None
+    os.kill(stack.kafka.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Aborted, match="does not answer"):
+            transactions.commit([Produce("t", b"never", partition=0)], {}, None)
+    finally:
+        os.kill(stack.kafka.pid, signal.SIGCONT)
+    transactions.commit([Produce("t", b"then", partition=0)], {}, None)
+    transactions.reset()
+    assert read(stack)[-1] == b"then"
+    assert b"never" not in read(stack)
 
 
 def test_only_loopback_is_listened_on(stack: Stack):

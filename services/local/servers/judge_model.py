@@ -64,5 +64,5 @@ def _close_shared_memory() -> None:
     """Take what requests and answers pass through away from other users: Triton makes it with mode 0644."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         path = line.partition("/dev/shm/")  # noqa: S108 - where shm_open(3) makes it
-        if path[1]:
+        if path[1] and not line.endswith(" (deleted)"):
             os.chmod(path[1] + path[2], 0o600)

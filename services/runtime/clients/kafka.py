@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.structs import OffsetAndMetadata
 
@@ -71,6 +71,35 @@ class GroupConsumer(KafkaConsumer):
         """Outside of any transaction, as a member of the group: who lost the partitions is refused."""
         marks = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
         self.commit(marks, timeout_ms=_ANSWER_MS)
+
+
+class BoundedProducer(KafkaProducer):
+    """A producer whose transaction waits for its coordinator no longer than `max_block_ms`.
+
+    kafka-python 3.0.12 bounds init_transactions alone. A coordinator that falls in the middle can leave
+    the others without an answer for good; the transaction ends at the broker by its own time limit.
+    """
+
+    def send_offsets_to_transaction(self, offsets: Any, group_metadata: Any) -> None:
+        """See KafkaProducer. Raises KafkaTimeoutError."""
+        self._within(self._transaction_manager.send_offsets_to_transaction(offsets, group_metadata))
+
+    def commit_transaction(self) -> None:
+        """See KafkaProducer. Raises KafkaTimeoutError: whether it has committed is not known then."""
+        self._within(self._transaction_manager.begin_commit())
+
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        """See KafkaProducer, which leaves its thread running where something could not be sent in time."""
+        try:
+            super().close(timeout, null_logger)
+        except KafkaTimeoutError:
+            self._sender.force_close()
+            self._closed = True
+
+    def _within(self, result: Any) -> None:
+        self._sender.wakeup()
+        if not result.wait(self.config["max_block_ms"]):
+            raise KafkaTimeoutError("the coordinator of the transaction does not answer")
 
 
 class _TokenFile(AbstractTokenProvider):
@@ -164,7 +193,7 @@ def consumer(
     )
 
 
-def producer(settings: Settings, transactional_id: str | None) -> KafkaProducer:
+def producer(settings: Settings, transactional_id: str | None) -> BoundedProducer:
     """An idempotent producer; transactional when it has an id. Batches are large: a commit flushes them."""
     kafka = settings.kafka
     options: dict[str, Any] = {}
@@ -173,7 +202,7 @@ def producer(settings: Settings, transactional_id: str | None) -> KafkaProducer:
             "transactional_id": GROUP_PREFIX + transactional_id,
             "transaction_timeout_ms": int(kafka.transaction_timeout_s * 1000),
         }
-    return KafkaProducer(
+    return BoundedProducer(
         **connection(kafka),
         metrics_enabled=False,
         **options,

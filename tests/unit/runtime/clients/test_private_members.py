@@ -11,6 +11,7 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.producer.sender import Sender
+from kafka.producer.transaction_manager import TransactionalRequestResult
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,13 @@ from kafka.producer.sender import Sender
         (kafka.KafkaConsumer.__init__, "self._fetcher"),
         (kafka.KafkaConsumer.__init__, "self._cluster"),
         (kafka.KafkaProducer.__init__, "self._sender"),
+        (
+            kafka.KafkaProducer.send_offsets_to_transaction,
+            "self._transaction_manager.send_offsets_to_transaction(",
+        ),
+        (kafka.KafkaProducer.commit_transaction, "self._transaction_manager.begin_commit()"),
+        (kafka.KafkaProducer.close, "self._closed = True"),
+        (TransactionalRequestResult.wait, "timeout_ms"),
         (Fetcher.__init__, "self._next_partition_records"),
         (Fetcher, "self.config['max_poll_records']"),
         (ConsumerCoordinator.__init__, "self._offset_fetch_futures"),
@@ -38,6 +46,7 @@ def test_they_can_be_called_as_we_call_them() -> None:
     assert hasattr(BaseCoordinator, "rejoining") or "self.rejoining" in inspect.getsource(BaseCoordinator)
     assert "topic_name" in inspect.signature(ClusterMetadata.topic_id).parameters
     assert callable(Sender.wakeup)
+    assert callable(Sender.force_close)
     assert "fetch_max_wait_ms" in Fetcher.DEFAULT_CONFIG
 
 
