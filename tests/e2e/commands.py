@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+import pytest
+
+from services.cli.app import app
+from services.cli.exits import errors
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "data"
@@ -69,6 +75,21 @@ def corpusworks(
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def ask(*arguments: str | Path, settings: Mapping[str, str] | None = None, given: str = "") -> Done:
+    """The same in this process, for what asks or is refused: a start alone costs a second of CPU."""
+    out, told = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("CORPUSWORKS_")]:
+            patch.delenv(name)
+        for name, value in {**KEEP_ALL, **(settings or {})}.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["corpusworks", *map(str, arguments)])
+        patch.setattr(sys, "stdin", io.StringIO(given))
+        with redirect_stdout(out), redirect_stderr(told), pytest.raises(SystemExit) as ended, errors():
+            app()
+    return Done(int(ended.value.code or 0), out.getvalue(), told.getvalue())
 
 
 def run(out: Path, *arguments: str | Path, settings: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from services.ledger import scored
 from services.local.run import attached
 from services.scorer import Calibration, ScorerConfig, chosen
 from tests.corpus import documents
-from tests.e2e.commands import corpusworks
+from tests.e2e.commands import ask, corpusworks
 from tests.e2e.home import topology
 
 pytestmark = pytest.mark.stack
@@ -70,7 +70,7 @@ def test_a_table_made_of_a_river_is_taken_up_at_a_start(tmp_path: Path) -> None:
     assert seen
     assert not seen[True]
 
-    alone = corpusworks("apply", "rules", "classifier", "scorer", settings=settings, given=second).rows
+    alone = ask("apply", "rules", "classifier", "scorer", settings=settings, given=second).rows
     assert sum(row["reason"] == "low_rank" for row in alone) == report["dropped"]["scorer"]["low_rank"]
     for row in alone:
         if "rank" in row:

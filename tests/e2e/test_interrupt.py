@@ -18,7 +18,7 @@ import pytest
 
 from services.local.folder import FolderLock
 from tests.corpus import write_jsonl
-from tests.e2e.commands import ROOT, SAMPLES, corpusworks, environment, left_running, run, start
+from tests.e2e.commands import ROOT, SAMPLES, ask, environment, left_running, run, start
 
 pytestmark = pytest.mark.stack
 
@@ -51,12 +51,13 @@ def _assert_nothing_is_left(out: Path) -> None:
 
 
 def _assert_parts_are_whole(out: Path) -> None:
-    verified = corpusworks("parts", "verify", out)
+    verified = ask("parts", "verify", out)
     nothing_yet = verified.code == 2 and "holds no parts" in verified.err
     assert verified.code == 0 or nothing_yet, verified.out + verified.err
 
 
-def test_ctrl_c_and_kill_and_then_the_same_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed_too", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_ctrl_c_and_then_the_same_command(tmp_path: Path, killed_too: bool) -> None:
     """Prevents: servers left running, a half-written part, documents lost or read twice between two runs."""
     out, source = tmp_path / "out", write_jsonl(tmp_path / "made.jsonl", NUMBER, seed=11)
 
@@ -71,22 +72,23 @@ def test_ctrl_c_and_kill_and_then_the_same_command(tmp_path: Path) -> None:
     _assert_parts_are_whole(out)
     assert not (out / "report.json").exists()
 
-    second = start("run", source, "--out", out, settings=SMALL)
-    before = _batches(out, "tokenizer")
-    _wait_until(lambda: _batches(out, "tokenizer") >= before + 2, second)
-    second.send_signal(signal.SIGKILL)
-    second.communicate()
-    _assert_nothing_is_left(out)
-    _assert_parts_are_whole(out)
+    if killed_too:
+        second = start("run", source, "--out", out, settings=SMALL)
+        before = _batches(out, "tokenizer")
+        _wait_until(lambda: _batches(out, "tokenizer") >= before + 2, second)
+        second.send_signal(signal.SIGKILL)
+        second.communicate()
+        _assert_nothing_is_left(out)
+        _assert_parts_are_whole(out)
 
     report = run(out, source, settings=SMALL)
     assert report["unaccounted"] == 0
     assert report["waiting"] == {}
-    reconciled = corpusworks("reconcile", "--out", out)
+    reconciled = ask("reconcile", "--out", out)
     assert reconciled.code == 0, reconciled.out
     assert re.search(rf"^{NUMBER} documents: .* 0 missing, 0 twice$", reconciled.err.strip()), reconciled.err
     _assert_parts_are_whole(out)
-    decoded = Counter(row["id"] for row in corpusworks("parts", "decode", out).rows)
+    decoded = Counter(row["id"] for row in ask("parts", "decode", out).rows)
     assert max(decoded.values()) == 1
     assert len(decoded) > NUMBER * 0.8
     assert json.loads((out / "report.json").read_text()) == report
@@ -123,12 +125,10 @@ def _assert_ends_quietly(out: Path, number: signal.Signals, after_s: float) -> N
 def test_a_signal_in_the_first_seconds(tmp_path: Path) -> None:
     """Prevents: a traceback out of an import, and a process that was just being started and stays."""
     random_ = random.Random(12)
-    for bounds in ((0, 0), (0, 0.3), (0.3, 1.5), (1.5, 3), (3, 6)):
+    for bounds in ((0, 0), (0, 0.3), (0.3, 1.5), (1.5, 4)):
         _assert_ends_quietly(
             tmp_path / "out", random_.choice((signal.SIGINT, signal.SIGTERM)), random_.uniform(*bounds)
         )
-    report = run(tmp_path / "out", SAMPLES / "documents")
-    assert report["unaccounted"] == 0
 
 
 @pytest.mark.soak
@@ -183,9 +183,9 @@ def test_records_that_are_there_twice_and_interruptions(tmp_path: Path) -> None:
     assert report["unaccounted"] == 0
     assert report["carried_over"] > 0
     assert report["duplicates_by_reason"]["already_seen"] > 0
-    decoded = Counter(row["id"] for row in corpusworks("parts", "decode", out).rows)
+    decoded = Counter(row["id"] for row in ask("parts", "decode", out).rows)
     assert max(decoded.values()) == 1
-    reconciled = corpusworks("reconcile", "--out", out)
+    reconciled = ask("reconcile", "--out", out)
     assert reconciled.code == 0, reconciled.out
     again = run(out, source, settings=SMALL)  # nothing new: the report of a run is of that run
     assert (again["documents_in"], again["carried_over"], again["unaccounted"]) == (0, 0, 0)

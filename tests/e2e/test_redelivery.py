@@ -24,7 +24,7 @@ from tests.corpus import write_jsonl
 from tests.e2e.crashing import EXIT_CRASHED
 from tests.e2e.home import Home, home, topology
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.soak, pytest.mark.stack]
 
 SESSION_S = 3.0
 SETTINGS = {

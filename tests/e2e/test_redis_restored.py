@@ -11,7 +11,7 @@ import pytest
 from services.runtime import Resources, Settings
 from services.sink.parts import list_parts, read_records
 from tests.corpus import write_jsonl
-from tests.e2e.commands import corpusworks, run
+from tests.e2e.commands import ask, corpusworks, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.soak, pytest.mark.timeout(900)]
 
@@ -47,4 +47,4 @@ def test_a_file_read_again_over_an_older_redis(tmp_path: Path) -> None:
     assert rebuilt.code == 0, rebuilt.err
     run(out, again, settings=SETTINGS)
     assert packed(out) == before
-    assert corpusworks("reconcile", "--out", out, settings=SETTINGS).code == 0
+    assert ask("reconcile", "--out", out, settings=SETTINGS).code == 0

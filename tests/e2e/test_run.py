@@ -13,7 +13,7 @@ import pytest
 from services.local.stack import Stack
 from tests.corpus import documents, write_jsonl
 from tests.documents import pdf
-from tests.e2e.commands import SAMPLES, corpusworks, left_running, run
+from tests.e2e.commands import SAMPLES, ask, left_running, run
 
 pytestmark = pytest.mark.stack
 
@@ -97,10 +97,10 @@ def test_the_report_has_every_key_and_its_sums_agree(first) -> None:
 def test_parts_decode_to_what_was_tokenised(first) -> None:
     """Prevents: tokens of one document under the id of another, a lost character, a dead source."""
     source, out, report = first
-    verified = corpusworks("parts", "verify", out)
+    verified = ask("parts", "verify", out)
     assert verified.code == 0, verified.out
-    decoded = corpusworks("parts", "decode", out / "parts").rows
-    listed = corpusworks("parts", "list", out).rows
+    decoded = ask("parts", "decode", out / "parts").rows
+    listed = ask("parts", "list", out).rows
     assert len(decoded) == report["kept"] == sum(part["documents"] for part in listed)
     assert sum(row["tokens"] for row in decoded) == report["tokens"] == sum(p["tokens"] for p in listed)
     assert {row["part"] for row in decoded} == {part["part"] for part in listed}
@@ -119,7 +119,7 @@ def test_parts_decode_to_what_was_tokenised(first) -> None:
         )
     asked = {name: row for name, row in asked.items() if "#" not in name or "text" in row}
     given = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in asked.values())
-    expected = {row["id"]: row for row in corpusworks("apply", "parse", "rules", given=given).rows}
+    expected = {row["id"]: row for row in ask("apply", "parse", "rules", given=given).rows}
     compared = 0
     for row in decoded:
         if row["source"] in expected:
@@ -132,22 +132,22 @@ def test_parts_decode_to_what_was_tokenised(first) -> None:
 def test_status_trace_and_reconcile_on_a_finished_folder(first) -> None:
     """Prevents: commands that need a running river, and exit codes that scripts cannot rely on."""
     _, out, report = first
-    decoded = corpusworks("parts", "decode", out).rows
+    decoded = ask("parts", "decode", out).rows
     with Stack(out / "state"):  # as if `up` ran: the commands find its servers
-        reconciled = corpusworks("reconcile", "--out", out)
+        reconciled = ask("reconcile", "--out", out)
         assert reconciled.code == 0, reconciled.out
         assert "0 missing, 0 twice" in reconciled.err
-        status = corpusworks("status", "--out", out)
+        status = ask("status", "--out", out)
         assert status.code == 0, status.err
         assert "sink" in status.out
-        seen = corpusworks("trace", decoded[0]["id"], "--out", out)
+        seen = ask("trace", decoded[0]["id"], "--out", out)
         assert seen.code == 0, seen.err
         assert {"docs.raw", "docs.parsed", "docs.clean", "docs.scored", "docs.mixed", "shards.sealed"} <= {
             row["topic"] for row in seen.rows
         }
-        dropped = corpusworks("trace", "low-0001", "--out", out)
+        dropped = ask("trace", "low-0001", "--out", out)
         assert any("dropped_by" in row and row["reason"] for row in dropped.rows)
-        unknown = corpusworks("trace", "never-heard-of", "--out", out)
+        unknown = ask("trace", "never-heard-of", "--out", out)
         assert unknown.code == 1
         assert "never-heard-of" in unknown.err
     assert report["duplicates"] == 5, "as tests/data/README.md says"
@@ -158,14 +158,9 @@ def test_the_second_time_only_the_new_is_processed(first, tmp_path: Path) -> Non
     """Prevents: a job that starts over each night, and yesterday's documents in today's parts again."""
     source, out, before = first
     files = _files(out)
-    again = run(out, source)
-    _assert_sums_agree(again)
-    assert again["documents_in"] == again["kept"] == again["parts"] == 0
-    assert _files(out) == files
-
     second = tmp_path / "second"
     second.mkdir()
-    decoded = corpusworks("parts", "decode", out).rows
+    decoded = ask("parts", "decode", out).rows
     paths = [row["source"].removeprefix("file://") for row in decoded if "#" not in row["source"]]
     paths = [path for path in paths if path.endswith((".txt", ".md", ".py", ".rs"))]
     for number, path in enumerate(paths):
@@ -173,7 +168,7 @@ def test_the_second_time_only_the_new_is_processed(first, tmp_path: Path) -> Non
     records = (source / "records.jsonl").read_text().splitlines()
     shutil.copy(source / "records.jsonl", second / "records-again.jsonl")
     write_jsonl(second / "new.jsonl", 60, seed=5, duplicates=0)
-    report = run(out, second)
+    report = run(out, source, second)
     _assert_sums_agree(report)
     assert report["documents_in"] == len(paths) + len(records) + 60
     assert report["duplicates_by_reason"]["already_seen"] >= before["kept"] - len(
@@ -182,12 +177,12 @@ def test_the_second_time_only_the_new_is_processed(first, tmp_path: Path) -> Non
     later = _files(out)
     sealed = {name for name in files if "manifest" not in name}
     assert {name: later[name] for name in sealed} == {name: files[name] for name in sealed}
-    assert corpusworks("parts", "verify", out).code == 0
+    assert ask("parts", "verify", out).code == 0
     # Copies under other names: none is taken for better than what is in the parts already.
     assert report["duplicates"] >= len(paths) + before["kept"] - len(
         [row for row in decoded if "#" not in row["source"]]
     )
-    texts = [row["text"] for row in corpusworks("parts", "decode", out).rows]
+    texts = [row["text"] for row in ask("parts", "decode", out).rows]
     assert len(set(texts)) == len(texts)
 
 
@@ -219,10 +214,10 @@ def test_another_recipe_and_a_single_language(tmp_path: Path) -> None:
     assert set(fresh["mix"]) == {"long", "short"}
     assert all(share["actual"] > 0 for share in fresh["mix"].values())
     assert fresh["mix"]["long"]["target"] == 0.75
-    listed = corpusworks("parts", "list", out).rows
+    listed = ask("parts", "list", out).rows
     assert sum(part["documents"] for part in listed) == fresh["kept"]
     assert {bucket for part in listed for bucket in part["buckets"]} == {"long", "short"}
-    reconciled = corpusworks("reconcile", "--out", out)
+    reconciled = ask("reconcile", "--out", out)
     assert reconciled.code == 0, reconciled.out
     assert f"{fresh['waiting']['later']} waiting" in reconciled.err
 
@@ -241,7 +236,7 @@ def test_a_bad_recipe_is_told_before_anything_starts(tmp_path: Path, recipe: str
     path = tmp_path / "recipe.yaml"
     if recipe is not None:
         path.write_text(recipe)
-    done = corpusworks("run", SAMPLES, "--out", tmp_path / "out", "--recipe", path)
+    done = ask("run", SAMPLES, "--out", tmp_path / "out", "--recipe", path)
     assert done.code == 2
     assert done.err.startswith(f"corpusworks: recipe {path}"), done.err
     assert "Traceback" not in done.err

@@ -11,8 +11,10 @@ import pytest
 
 from services.local.forget import MARK
 from services.local.stack import Stack
+from services.runtime import ObjectStore
+from services.sink.parts import documents, verify
 from tests.corpus import write_jsonl
-from tests.e2e.commands import Done, corpusworks, run
+from tests.e2e.commands import Done, ask, corpusworks, run
 from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.timeout(600)
@@ -24,12 +26,12 @@ def parts_in(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in (folder / "parts").rglob("*") if p.is_file()}
 
 
-def assert_whole(place: str | Path, documents: int, settings: Mapping[str, str] | None = None) -> None:
+def assert_whole(place: str | Path, number: int, settings: Mapping[str, str] | None = None) -> None:
     """Every part is as it was sealed, and every document is there once."""
-    verified = corpusworks("parts", "verify", place, settings=settings)
+    verified = ask("parts", "verify", place, settings=settings)
     assert verified.code == 0, verified.out + verified.err
-    rows = corpusworks("parts", "decode", place, settings=settings).rows
-    assert len(rows) == len({row["id"] for row in rows}) == documents
+    rows = ask("parts", "decode", place, settings=settings).rows
+    assert len(rows) == len({row["id"] for row in rows}) == number
 
 
 def assert_refused(done: Done, *told: str) -> None:
@@ -44,7 +46,8 @@ def test_a_state_folder_that_was_removed(tmp_path: Path) -> None:
     out = tmp_path / "out"
     source = write_jsonl(tmp_path / "a.jsonl", 60, seed=3, duplicates=0)
     run(out, source)
-    kept = len(corpusworks("parts", "decode", out).rows)
+    store = ObjectStore(out.as_uri())
+    kept = len(list(documents(store)))
     shutil.rmtree(out / "state")
     before = parts_in(out)
     done = corpusworks("run", source, "--out", out)
@@ -53,15 +56,14 @@ def test_a_state_folder_that_was_removed(tmp_path: Path) -> None:
     adopted = corpusworks("parts", "adopt", "--out", out)
     assert adopted.code == 0, adopted.err
     assert {f"parts/{row['part']}.bin" for row in adopted.rows} == {k for k in before if k.endswith(".bin")}
-    assert corpusworks("parts", "adopt", "--out", out).rows == []
     more = write_jsonl(tmp_path / "b.jsonl", 30, seed=4, duplicates=0)
     run(out, source, more)
     assert before.keys() <= parts_in(out).keys()
     assert all(parts_in(out)[key] == data for key, data in before.items() if key.endswith((".bin", ".idx")))
-    rows = corpusworks("parts", "decode", out).rows
-    assert len(rows) == len({row["id"] for row in rows}) > kept
-    assert corpusworks("parts", "verify", out).code == 0
-    reconciled = corpusworks("reconcile", "--out", out)
+    ids = [record.id for _, record, _ in documents(store)]
+    assert len(ids) == len(set(ids)) > kept
+    assert verify(store) == []
+    reconciled = ask("reconcile", "--out", out)
     assert reconciled.code == 0, reconciled.out + reconciled.err
 
 
@@ -72,37 +74,44 @@ def test_fresh_forgets_all_although_the_state_is_gone(tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", 40, seed=5, duplicates=0)
     run(out, source)
     (out / "parts" / "notes.txt").write_text("not ours")
-    documents = len(corpusworks("parts", "decode", out).rows)
+    whole = len(ask("parts", "decode", out).rows)
     shutil.rmtree(out / "state")
     run(out, source, "--fresh")
-    assert_whole(out, documents)
+    assert_whole(out, whole)
     assert (out / "parts" / "notes.txt").exists()
     # A kill in the middle: the mark is there, the lane that was removed first is not.
     (out / MARK).write_text(json.dumps({"store": out.absolute().as_uri()}))
     shutil.rmtree(out / "parts" / "lane-000")
-    assert_refused(corpusworks("status", "--out", out), "is being forgotten")
+    assert_refused(ask("status", "--out", out), "is being forgotten")
     run(out, source)
     assert not (out / MARK).exists()
-    assert_whole(out, documents)
+    assert_whole(out, whole)
 
 
 def test_a_run_on_s3(tmp_path: Path, s3: S3Server) -> None:
-    """Parts in the bucket, the state in the folder, which remembers where they are; --fresh there."""
+    """Parts in the bucket, the state in the folder, which remembers where they are."""
     out, url = tmp_path / "out", f"{s3.bucket('run')}/corpus"
-    bucket = s3.folder / "buckets" / "run" / "corpus"
     source = write_jsonl(tmp_path / "a.jsonl", 40, seed=6, duplicates=0)
     run(out, source, settings={**s3.environment, "CORPUSWORKS_STORE_URL": url})
     assert not any((out / name).exists() for name in FOLDERS)
-    before = parts_in(bucket)
-    documents = len(corpusworks("parts", "decode", url, settings=s3.environment).rows)
-    assert_whole(out, documents, s3.environment)
-    assert corpusworks("reconcile", "--out", out, settings=s3.environment).code == 0
-
+    assert_whole(out, len(ask("parts", "decode", url, settings=s3.environment).rows), s3.environment)
     elsewhere = {**s3.environment, "CORPUSWORKS_STORE_URL": f"{url}-elsewhere"}
     assert_refused(corpusworks("run", source, "--out", out, settings=elsewhere), "has its parts in", url)
-    s3.put("run", "corpus/parts/notes.txt", b"not ours")
+
+
+@pytest.mark.soak
+def test_fresh_on_s3(tmp_path: Path, s3: S3Server) -> None:
+    """It finds the bucket by what the folder remembers, and removes what is the river's alone."""
+    out, url = tmp_path / "out", f"{s3.bucket('fresh')}/corpus"
+    bucket = s3.folder / "buckets" / "fresh" / "corpus"
+    source = write_jsonl(tmp_path / "a.jsonl", 40, seed=6, duplicates=0)
+    run(out, source, settings={**s3.environment, "CORPUSWORKS_STORE_URL": url})
+    before = parts_in(bucket)
+    whole = len(ask("parts", "decode", url, settings=s3.environment).rows)
+    assert ask("reconcile", "--out", out, settings=s3.environment).code == 0
+    s3.put("fresh", "corpus/parts/notes.txt", b"not ours")
     run(out, source, "--fresh", settings=s3.environment)
-    assert_whole(out, documents, s3.environment)
+    assert_whole(out, whole, s3.environment)
     assert not before.keys() & {key for key in parts_in(bucket) if key.endswith(".bin")}
     assert (bucket / "parts" / "notes.txt").exists()
 
@@ -116,10 +125,10 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, s3: S3Server) -> None:
         ({"AWS_SECRET_ACCESS_KEY": "guessed"}, "AWS_SECRET_ACCESS_KEY"),
         ({"CORPUSWORKS_STORE_URL": "s3//bucket"}, "object store"),
     ):
-        done = corpusworks("run", source, "--out", tmp_path / "out", settings=on_s3 | wrong)
+        done = ask("run", source, "--out", tmp_path / "out", settings=on_s3 | wrong)
         assert_refused(done, told)
     away = on_s3 | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    done = corpusworks("run", source, "--out", tmp_path / "out", settings=away)
+    done = ask("run", source, "--out", tmp_path / "out", settings=away)
     assert done.code == 3
     assert "does not answer" in done.err
     assert not (tmp_path / "out").exists()
@@ -147,7 +156,7 @@ def test_fresh_on_a_kafka_of_the_users_own_changes_nothing(tmp_path: Path) -> No
     source = write_jsonl(tmp_path / "a.jsonl", 3, seed=7, duplicates=0)
     with Stack(tmp_path / "theirs") as theirs:
         settings = theirs.environment
-        assert corpusworks("topics", settings=settings).code == 0
+        assert ask("topics", settings=settings).code == 0
         done = corpusworks("run", source, "--out", out, "--fresh", settings=settings)
         assert_refused(done, "your own Kafka", "delete them")
     assert (out / "parts" / "lane-000" / "manifest.jsonl").exists()

@@ -35,6 +35,7 @@ def _good(first: int, number: int) -> list[Document]:
     return [Document(id=f"good-{i}", uid=i, text=f"sound {i}") for i in range(first, first + number)]
 
 
+@pytest.mark.soak
 def test_each_poison_costs_one_dead_letter(shared_stack: Stack, tmp_path: Path) -> None:
     """Prevents: a crash loop, a lost or repeated neighbour, a queue that stands still behind one."""
     settings = {
