@@ -85,12 +85,12 @@ def _obey(document: Document) -> Verdict | None:
         return Drop("unwanted", measured=3, threshold=5, detail="three of five")
     if command == "reject":
         return Reject("not for me")
-    if command == "down" and Path(path).exists():  # the server of this unit, as long as the file is there
+    if command == "down" and path and Path(path).exists():  # the server of this unit, as long as the file is there
         raise DependencyDown("redis", "connection refused")
-    if command == "once" and not Path(path).exists():  # waits to be killed, the first time
+    if command == "once" and path and not Path(path).exists():  # waits to be killed, the first time
         Path(path).write_text(str(os.getpid()))
         time.sleep(3600)
-    if command == "stay":  # waits to be killed until somebody has done it often enough
+    if command == "stay" and path:  # waits to be killed until somebody has done it often enough
         with contextlib.suppress(FileExistsError):
             Path(path).with_suffix(".count").touch(exist_ok=False)
         times = Path(path).with_suffix(".count")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,12 @@ from services.dedup.entry import Entry, Order
 from services.dedup.index import FOUNDERS, Death, Met, Table
 from services.dedup.marks import gone
 from services.dedup.page import Page
+from services.dedup.recent import Recent
 from services.dedup.server import Server, key
 from services.dedup.sketch import Words
 
 if TYPE_CHECKING:
     import redis
-
-_T = TypeVar("_T")
 
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
 _CACHE = 50_000  # entries, and deaths, remembered by this process; they never change
@@ -54,9 +53,9 @@ class RedisIndex:
         self._generation = generation
         self._sha = ""
         self._source = Path(__file__).with_name("index.lua").read_text()
-        self._entries: dict[int, Entry] = {}
-        self._pages: dict[int, Page] = {}
-        self._deaths: dict[int, Death] = {}
+        self._entries: Recent[Entry] = Recent(_CACHE)
+        self._pages: Recent[Page] = Recent(_PAGES)
+        self._deaths: Recent[Death] = Recent(_CACHE)
         server.when_opened(self._examine)
 
     def put(self, entries_: Sequence[Entry]) -> list[Entry | None]:
@@ -69,7 +68,7 @@ class RedisIndex:
                 number = numbers[_NUMBER.unpack_from(answer, at)[0]]
                 known[number] = Entry.unpack(entries_[number].uid, answer[at + _NUMBER.size : at + size])
         for entry, old in zip(entries_, known, strict=True):
-            _remember(self._entries, entry.uid, old or entry, _CACHE)
+            self._entries.put(entry.uid, old or entry)
         return known
 
     def hold(self, keys: Sequence[int], orders: Sequence[Order]) -> list[Order]:
@@ -104,10 +103,10 @@ class RedisIndex:
 
     def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
         """As Index."""
-        found, missing = _recall(self._entries, uids)
+        found, missing = self._entries.recall(uids)
         for uid, value in self._look_up("fetch", "documents", missing, entries.SIZE):
             found[uid] = Entry.unpack(uid, value)
-            _remember(self._entries, uid, found[uid], _CACHE)
+            self._entries.put(uid, found[uid])
         return found
 
     def open_pages(self, pages_: Mapping[int, Page]) -> dict[int, Page]:
@@ -120,15 +119,15 @@ class RedisIndex:
             for at in range(0, len(answer), size):
                 standing[_UID.unpack_from(answer, at)[0]] = Page.unpack(answer[at + _UID.size : at + size])
         for uid, page in standing.items():
-            _remember(self._pages, uid, page, _PAGES)
+            self._pages.put(uid, page)
         return standing
 
     def fetch_pages(self, uids: Collection[int]) -> dict[int, Page]:
         """As Index."""
-        found, missing = _recall(self._pages, uids)
+        found, missing = self._pages.recall(uids)
         for uid, value in self._look_up("pages", "pages", missing, pages.SIZE):
             found[uid] = Page.unpack(value)
-            _remember(self._pages, uid, found[uid], _PAGES)
+            self._pages.put(uid, found[uid])
         return found
 
     def bury(self, deaths: Sequence[tuple[int, Death]]) -> list[Death]:
@@ -140,15 +139,15 @@ class RedisIndex:
         for numbers, answer in self._call("bury", "documents", uids, records):
             for number, death in zip(numbers, _DEATH.iter_unpack(answer), strict=True):
                 standing[asked[number]] = Death(*death)
-                _remember(self._deaths, uids[number], Death(*death), _CACHE)
+                self._deaths.put(uids[number], Death(*death))
         return [death for death in standing if death is not None]
 
     def deaths(self, uids: Collection[int]) -> dict[int, Death]:
         """As Index."""
-        found, missing = _recall(self._deaths, uids)
+        found, missing = self._deaths.recall(uids)
         for uid, value in self._look_up("deaths", "documents", missing, _DEATH.size):
             found[uid] = Death(*_DEATH.unpack(value))
-            _remember(self._deaths, uid, found[uid], _CACHE)
+            self._deaths.put(uid, found[uid])
         return found
 
     def close(self) -> None:
@@ -226,17 +225,6 @@ class RedisIndex:
 
 def _servers(shards: Sequence[redis.Redis]) -> list[redis.Redis]:
     return list({id(connection): connection for connection in shards}.values())
-
-
-def _recall(cache: Mapping[int, _T], uids: Collection[int]) -> tuple[dict[int, _T], list[int]]:
-    found = {uid: cache[uid] for uid in uids if uid in cache}
-    return found, [uid for uid in uids if uid not in found]
-
-
-def _remember(cache: dict[int, _T], uid: int, value: _T, most: int) -> None:
-    if len(cache) >= most:
-        cache.clear()
-    cache[uid] = value
 
 
 def _links(orders: Sequence[Order], keys: Words) -> npt.NDArray[np.void]:
