@@ -85,7 +85,9 @@ def _obey(document: Document) -> Verdict | None:
         return Drop("unwanted", measured=3, threshold=5, detail="three of five")
     if command == "reject":
         return Reject("not for me")
-    if command == "down" and path and Path(path).exists():  # the server of this unit, as long as the file is there
+    if (
+        command == "down" and path and Path(path).exists()
+    ):  # the server of this unit, as long as the file is there
         raise DependencyDown("redis", "connection refused")
     if command == "once" and path and not Path(path).exists():  # waits to be killed, the first time
         Path(path).write_text(str(os.getpid()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from contracts import Document
 from services.dedup.entry import Entry, Near, Order
+from services.dedup.index import NOBODY, Met
 from services.dedup.page import Page
 from services.dedup.sketch import Words
 
@@ -17,7 +18,8 @@ class Case:
     """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
 
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text.
-    near: those it met, with their likeness. crowded: it met them in a crowd; missed, quiet: see Met.
+    met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd;
+    rare: keys of its own there.
     """
 
     number: int
@@ -30,11 +32,11 @@ class Case:
     fresh: bool
     holder: Order = (0.0, 0, 0)
     linked: bool = False
+    met: Met = NOBODY
     near: Sequence[Near] = ()
     page: Page | None = None
     crowded: bool = False
-    missed: int = 0
-    quiet: Collection[int] = ()
+    rare: tuple[int, ...] = ()
 
     @property
     def beaten(self) -> bool:

@@ -105,15 +105,41 @@ class Near(NamedTuple):
         return self.similarity >= self.threshold and not self.duplicate
 
 
-def compare(entry: Entry, others: Sequence[Entry]) -> list[Near]:
-    """Each of the others with its likeness to entry. Symmetric: near(a, b) is near(b, a)."""
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Of one document to n others. similarity, threshold: of each pair, (n,). bits: theirs, (n, BITS / 8)."""
+
+    others: Sequence[Entry]
+    similarity: npt.NDArray[np.float64]
+    threshold: npt.NDArray[np.float64]
+    bits: npt.NDArray[np.uint8]
+
+    def within(self, distance: float) -> npt.NDArray[np.bool_]:
+        """Which are no further below their threshold."""
+        return self.similarity >= self.threshold - distance
+
+    def near(self, distance: float = 1.0) -> list[Near]:
+        """Those that are no further below their threshold, and the likest of all."""
+        which = self.within(distance)
+        if len(which):
+            which[self.similarity.argmax()] = True
+        rows = np.flatnonzero(which)
+        values, thresholds = self.similarity[rows].tolist(), self.threshold[rows].tolist()
+        return list(map(Near, [self.others[row] for row in rows.tolist()], values, thresholds))
+
+
+_ALONE = Likeness([], np.empty(0), np.empty(0), np.empty((0, BITS // 8), np.uint8))
+
+
+def compare(entry: Entry, others: Sequence[Entry]) -> Likeness:
+    """How alike the others are to entry. Symmetric: near(a, b) is near(b, a)."""
     if not others:
-        return []
-    alike = similarity(bits_of([entry]), bits_of(others)).tolist()
-    return [
-        Near(other, value, max(entry.threshold, other.threshold) / _STEPS)
-        for other, value in zip(others, alike, strict=True)
-    ]
+        return _ALONE
+    bits = bits_of(others)
+    steps = np.array([other.threshold for other in others])
+    return Likeness(
+        others, similarity(bits_of([entry]), bits), np.maximum(steps, entry.threshold) / _STEPS, bits
+    )
 
 
 def bits_of(entries: Sequence[Entry]) -> npt.NDArray[np.uint8]:

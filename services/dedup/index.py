@@ -33,6 +33,9 @@ class Met(NamedTuple):
     missed: int
 
 
+NOBODY = Met(set(), set(), set(), 0, 0)
+
+
 class Death(NamedTuple):
     """Why a document is no survivor. went_on: it had passed before, so its killer retracts it."""
 

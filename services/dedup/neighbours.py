@@ -16,7 +16,7 @@ from statistics import NormalDist
 import numpy as np
 
 from services.dedup.case import Case
-from services.dedup.entry import Entry, Near, bits_of, compare
+from services.dedup.entry import Near, compare
 from services.dedup.index import FOUNDERS, Index
 from services.dedup.odd_sketch import Shingles
 from services.dedup.page import RARE, Page, rare_keys
@@ -36,41 +36,33 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
     entries = index.fetch(set().union(*(each.uids for each in met)))
     company = []
     for case, found in zip(cases, met, strict=True):
-        case.linked = True
-        case.near = compare(case.entry, [entries[uid] for uid in sorted(found.uids) if uid in entries])
-        if found.most >= _COMPANY and len(_template(case)) >= _COMPANY:
+        case.linked, case.met = True, found
+        alike = compare(case.entry, [entries[uid] for uid in sorted(found.uids) if uid in entries])
+        template = alike.within(_ALIKE)
+        if found.most >= _COMPANY and np.count_nonzero(template) >= _COMPANY:
             company.append(case)
             case.crowded = found.most >= FOUNDERS
-            case.missed = found.missed if case.crowded else 0
-            case.quiet = found.quiet
+        case.near = alike.near(_PLAIN if case.crowded else 1.0)
+        case.rare = rare_keys(case.minima, alike.bits[template]) if case.crowded else ()
     if company:
         _look_closer(index, company)
-
-
-def _template(case: Case) -> list[Entry]:
-    """Those that may be pages of the same template."""
-    return [near.entry for near in case.near if near.similarity >= near.threshold - _ALIKE]
 
 
 def _look_closer(index: Index, company: Sequence[Case]) -> None:
     """Keep a page of each, for those that will come; and verify whom those in a crowd have met."""
     shingles = {case.number: Shingles(case.text) for case in company}
-    pages = {}
-    for case in company:
-        rare = rare_keys(case.minima, bits_of(_template(case))) if case.crowded else ()
-        pages[case.entry.uid] = Page(shingles[case.number].sketch(), rare)
-    opened = index.open_pages(pages)
+    opened = index.open_pages(
+        {case.entry.uid: Page(shingles[case.number].sketch(), case.rare) for case in company}
+    )
     for case in company:
         case.page = opened[case.entry.uid]
     crowd = [case for case in company if case.crowded]
     if not crowd:
         return
     _meet_rarely(index, crowd)
-    asked = {case.number: [near for near in case.near if _may_count(near)] for case in crowd}
-    known = index.fetch_pages({near.entry.uid for found in asked.values() for near in found})
+    known = index.fetch_pages({near.entry.uid for case in crowd for near in case.near})
     for case in crowd:
-        plain = [near for near in case.near if not _may_count(near)]
-        case.near = [*plain, *_verified(asked[case.number], case.quiet, shingles[case.number], known)]
+        case.near = _verified(case.near, case.met.quiet, shingles[case.number], known)
 
 
 def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
@@ -83,23 +75,16 @@ def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
         rare = case.page.rare if case.page else ()
         row[: len(rare)] = rare
     met = index.link([case.entry.order for case in crowd], keys, "rare")
-    new = [
-        (found.quiet | found.twice) - {near.entry.uid for near in case.near}
-        for found, case in zip(met, crowd, strict=True)
-    ]
+    new = [(found.quiet | found.twice) - case.met.uids for found, case in zip(met, crowd, strict=True)]
     entries = index.fetch(set().union(*new))
     for case, uids in zip(crowd, new, strict=True):
         found = compare(case.entry, [entries[uid] for uid in sorted(uids) if uid in entries])
-        case.near = [*case.near, *found]
-
-
-def _may_count(near: Near) -> bool:
-    return near.similarity >= near.threshold - _PLAIN
+        case.near = [*case.near, *found.near(_PLAIN)]
 
 
 def _verified(
     near: Sequence[Near], quiet: Collection[int], shingles: Shingles, pages: Mapping[int, Page]
-) -> Sequence[Near]:
+) -> list[Near]:
     """The same, the likeness of each as well as it can be known, and the margin that it must pass.
 
     quiet: those met where no crowd was, who are few: they are judged as in an ordinary document.

@@ -39,8 +39,9 @@ class Page:
     @classmethod
     def unpack(cls, value: bytes) -> Page:
         """What was packed. Raises struct.error when the value is none."""
-        keys = unpack_keys(value[odd_sketch.SIZE :])
-        return cls(OddSketch.unpack(value), tuple(key for key in keys.tolist() if key))
+        starts = range(odd_sketch.SIZE, SIZE, KEY_BYTES)
+        keys = [int.from_bytes(value[at : at + KEY_BYTES], "little") for at in starts]
+        return cls(OddSketch.unpack(value), tuple(key for key in keys if key))
 
 
 def pack_keys(keys: npt.ArrayLike) -> bytes:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
 _CACHE = 50_000  # entries, and deaths, remembered by this process; they never change
-_PAGES = 4_000  # likewise: the best of a crowd and its founders are met again and again
+_PAGES = 16_000  # likewise: the best of a crowd and its founders are met again and again
 _ORDER = struct.Struct(">fIQ")  # positive floats sort as their bits do
 _NUMBER = struct.Struct("<I")
 _UID = struct.Struct("<Q")

@@ -44,7 +44,7 @@ class Outcome:
         """Who lives in the end of a document for which `other` stands back, and how like `other` it is."""
         lives = self.living[uid]
         entry = self.entries.get(lives)
-        return lives, compare(other, [entry])[0].similarity if entry else 0.0
+        return lives, compare(other, [entry]).near()[0].similarity if entry else 0.0
 
 
 def exact_duplicate(case: Case, outcome: Outcome) -> Verdict:
@@ -110,7 +110,7 @@ def _beside(case: Case, outcome: Outcome) -> tuple[tuple[Also, ...], dict[str, l
 def _crowd(case: Case) -> dict[str, list[float]]:
     if not case.crowded:
         return {}
-    return {MISSED: [float(case.missed)], SPARED: [float(sum(near.spared for near in case.near))]}
+    return {MISSED: [float(case.met.missed)], SPARED: [float(sum(near.spared for near in case.near))]}
 
 
 def _sighting(case: Case) -> Also:
