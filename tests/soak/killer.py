@@ -32,11 +32,13 @@ RUN = "coordinator"
 class Killer:
     """Runs one command again and again until it ends by itself, killing among its processes meanwhile.
 
-    pause_s: between two kills, from and to. kills: how often each kind was hit.
+    pause_s: between two kills, from and to. life_s: of the command itself, likewise, since nothing else is
+    there at first to be killed. kills: how often each kind was hit.
     """
 
     random_: random.Random
     pause_s: tuple[float, float] = (0.2, 1.2)
+    life_s: tuple[float, float] = (1.0, 60.0)
     kills: Counter[str] = field(default_factory=Counter)
 
     def run(self, *arguments: str | Path, settings: dict[str, str], most: int, timeout_s: float) -> str:
@@ -47,12 +49,13 @@ class Killer:
         spent = 0
         while True:
             process = start(*arguments, settings=settings)
+            mortal = time.monotonic() + self.random_.uniform(*self.life_s)
             try:
                 while process.poll() is None:
                     if time.monotonic() > deadline:
                         raise TimeoutError(f"{arguments} after {self.kills}")
                     time.sleep(self.random_.uniform(*self.pause_s))
-                    if spent < most and self._kill_one(process):
+                    if spent < most and self._kill_one(process, time.monotonic() > mortal):
                         spent += 1
             finally:
                 if process.poll() is None:
@@ -62,14 +65,16 @@ class Killer:
                 return out
             assert process.returncode == -signal.SIGKILL, f"exit code {process.returncode}:\n{err[-4000:]}"
 
-    def _kill_one(self, process: subprocess.Popen[str]) -> bool:
+    def _kill_one(self, process: subprocess.Popen[str], mortal: bool) -> bool:
         """A kind first and one of that kind then, so that the few are hit as often as the many."""
         found: dict[str, list[psutil.Process]] = {}
         for kind, victim in _kinds(process.pid):
             found.setdefault(kind, []).append(victim)
+        if not mortal:
+            found.pop(RUN, None)
         if not found:
             return False
-        kind = self.random_.choice(sorted(found))
+        kind = RUN if mortal else self.random_.choice(sorted(found))
         victim = self.random_.choice(found[kind])
         try:
             victim.kill()
