@@ -37,7 +37,7 @@ class Killer:
     """
 
     random_: random.Random
-    pause_s: tuple[float, float] = (0.2, 1.2)
+    pause_s: tuple[float, float] = (0.2, 4.0)
     life_s: tuple[float, float] = (1.0, 60.0)
     kills: Counter[str] = field(default_factory=Counter)
 

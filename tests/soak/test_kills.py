@@ -88,7 +88,7 @@ def test_whatever_is_killed_the_same_documents_come_out(tmp_path: Path, seed: in
 
     killer = Killer(random.Random(seed))
     out = tmp_path / "killed"
-    aim = max(KILLS, round(minutes * 60 / 0.8))
+    aim = max(KILLS, round(minutes * 60 / 2.1))
     for number, file in enumerate(files):
         left = aim - killer.kills.total()
         most = -(-left // (len(files) - number))
