@@ -106,7 +106,8 @@ def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[
     for i, entry in enumerate(entries):
         together = np.flatnonzero((sketches.bands[i] == sketches.bands).any(axis=1))
         others = [int(j) for j in together if j != i]
-        for j, near in zip(others, compare(entry, [entries[j] for j in others]).near(), strict=True):
+        found = compare(entry, [entries[j] for j in others]).near() if others else []
+        for j, near in zip(others, found, strict=True):
             if near.similarity >= near.threshold:
                 pairs.add((i, j))
     return pairs

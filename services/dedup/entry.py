@@ -118,23 +118,21 @@ class Likeness:
         """Which are no further below their threshold."""
         return self.similarity >= self.threshold - distance
 
-    def near(self, distance: float = 1.0) -> list[Near]:
-        """Those that are no further below their threshold, and the likest of all."""
+    def near(self) -> list[Near]:
+        """All of them, one by one."""
+        return list(map(Near, self.others, self.similarity.tolist(), self.threshold.tolist()))
+
+    def nearest(self, distance: float) -> list[Near]:
+        """The likest, and those that are no further below their threshold."""
         which = self.within(distance)
-        if len(which):
-            which[self.similarity.argmax()] = True
-        rows = np.flatnonzero(which)
+        which[self.similarity.argmax()] = True
+        rows = which.nonzero()[0]
         values, thresholds = self.similarity[rows].tolist(), self.threshold[rows].tolist()
         return list(map(Near, [self.others[row] for row in rows.tolist()], values, thresholds))
 
 
-_ALONE = Likeness([], np.empty(0), np.empty(0), np.empty((0, BITS // 8), np.uint8))
-
-
 def compare(entry: Entry, others: Sequence[Entry]) -> Likeness:
-    """How alike the others are to entry. Symmetric: near(a, b) is near(b, a)."""
-    if not others:
-        return _ALONE
+    """How alike the others, one at least, are to entry. Symmetric: near(a, b) is near(b, a)."""
     bits = bits_of(others)
     steps = np.array([other.threshold for other in others])
     return Likeness(

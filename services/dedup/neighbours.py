@@ -37,12 +37,14 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
     company = []
     for case, found in zip(cases, met, strict=True):
         case.linked, case.met = True, found
-        alike = compare(case.entry, [entries[uid] for uid in sorted(found.uids) if uid in entries])
-        template = alike.within(_ALIKE)
-        if found.most >= _COMPANY and np.count_nonzero(template) >= _COMPANY:
+        others = [entries[uid] for uid in sorted(found.uids) if uid in entries]
+        if not others:
+            continue
+        alike = compare(case.entry, others)
+        if found.most >= _COMPANY and np.count_nonzero(template := alike.within(_ALIKE)) >= _COMPANY:
             company.append(case)
             case.crowded = found.most >= FOUNDERS
-        case.near = alike.near(_PLAIN if case.crowded else 1.0)
+        case.near = alike.nearest(_PLAIN) if case.crowded else alike.near()
         case.rare = rare_keys(case.minima, alike.bits[template]) if case.crowded else ()
     if company:
         _look_closer(index, company)
@@ -78,8 +80,8 @@ def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
     new = [(found.quiet | found.twice) - case.met.uids for found, case in zip(met, crowd, strict=True)]
     entries = index.fetch(set().union(*new))
     for case, uids in zip(crowd, new, strict=True):
-        found = compare(case.entry, [entries[uid] for uid in sorted(uids) if uid in entries])
-        case.near = [*case.near, *found.near(_PLAIN)]
+        if others := [entries[uid] for uid in sorted(uids) if uid in entries]:
+            case.near = [*case.near, *compare(case.entry, others).nearest(_PLAIN)]
 
 
 def _verified(
