@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -21,6 +22,8 @@ from services.runtime.errors import DependencyDown
 from services.runtime.settings import Settings
 from services.runtime.topology import Topic
 
+_BOOTSTRAP_MS = 20_000  # a broker that was killed twice is there again; a wrong address is told soon enough
+
 
 class Admin:
     """What is asked of the cluster itself. A context manager. Raises DependencyDown when it is away."""
@@ -29,7 +32,7 @@ class Admin:
         self._settings = settings
         admitted(settings.kafka)
         try:
-            self._client = KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=10_000)
+            self._client = KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=_BOOTSTRAP_MS)
         except KafkaError as error:
             raise DependencyDown(f"Kafka at {settings.kafka.bootstrap_servers}", error) from error
 
@@ -41,6 +44,9 @@ class Admin:
 
     def create_topics(self, topics: Iterable[Topic]) -> None:
         """Make those that are not there."""
+        patiently(lambda: self._create(topics))
+
+    def _create(self, topics: Iterable[Topic]) -> None:
         existing = set(self._client.list_topics())
         kafka = self._settings.kafka
         wanted = {
@@ -58,12 +64,9 @@ class Admin:
         }
         if not wanted:
             return
-        try:
+        # another process may make them at the same moment
+        with contextlib.suppress(TopicAlreadyExistsError):
             self._client.create_topics(wanted, wait_for_metadata=True)
-        except TopicAlreadyExistsError:
-            return  # another process made them at the same moment
-        except KafkaError as error:
-            raise DependencyDown("Kafka", error) from error
 
     def grow_topics(self, topics: Iterable[Topic]) -> None:
         """Give topics by lanes as many partitions as the settings name; none is ever taken away."""
