@@ -46,7 +46,7 @@ def _flow(publish: Callable[[int], int]) -> Iterator[list[int]]:
         thread.join()
 
 
-def _wait_until(true: Callable[[], bool], timeout_s: float = 40) -> None:
+def _wait_until(true: Callable[[], bool], timeout_s: float = 90) -> None:
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
