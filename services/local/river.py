@@ -16,7 +16,7 @@ from services.local.process import Child, Program, Supervisor, tail
 from services.runtime import ConfigurationError, LaneService, Settings, agreement
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
-from services.runtime.loops.transaction import Produce, Transactions
+from services.runtime.loops.transaction import Produce, say
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
 from services.runtime.topics import FLUSH, POOL, SUPERSEDED
@@ -141,10 +141,8 @@ class River:
     def flush(self, run: str) -> None:
         """Ask every lane to mix what waits and to seal."""
         value = Flush(run=run).SerializeToString()
-        transactions = Transactions(self._settings, "flush", "flush")
         lanes = range(self._settings.lanes)
-        transactions.commit([Produce(FLUSH, value, partition=lane) for lane in lanes], {}, None)
-        transactions.reset()
+        say(self._settings, "flush", [Produce(FLUSH, value, partition=lane) for lane in lanes])
 
     def troubles(self) -> dict[str, str]:
         """By process: what it waits for (a disk with room, a server), if it has just said so in its log."""

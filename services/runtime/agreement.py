@@ -24,7 +24,7 @@ from services.runtime.clients.log import Log
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import ConfigurationError
-from services.runtime.loops.transaction import Produce, Transactions
+from services.runtime.loops.transaction import Produce, say
 from services.runtime.settings import Settings
 from services.runtime.topics import AGREED, POOL
 from services.runtime.topology import Service, Topology
@@ -173,6 +173,4 @@ def _record(settings: Settings, found: Mapping[str, str]) -> None:
         return
     now = int(time.time() * 1000)
     said = [Agreement(name=name, value=value, agreed_ms=now) for name, value in found.items()]
-    transactions = Transactions(settings, "agree", "agree")
-    transactions.commit([Produce(AGREED, a.SerializeToString(), a.name.encode()) for a in said], {}, None)
-    transactions.reset()
+    say(settings, "agree", [Produce(AGREED, a.SerializeToString(), a.name.encode()) for a in said])

@@ -15,7 +15,7 @@ from services.runtime.clients.log import Log
 from services.runtime.contracts.lane import LaneService, Message
 from services.runtime.errors import ConfigurationError
 from services.runtime.loops.offsets import Cursor, first_start, read_starts
-from services.runtime.loops.transaction import Transactions
+from services.runtime.loops.transaction import say
 from services.runtime.settings import Settings
 from services.runtime.topology import Service, Topology
 
@@ -82,9 +82,7 @@ def _mend(
         reached = {lane: definition.reached(_said(definition, topology, log, lane), ids) for lane in lanes}
     mended = [_mended(c, reached.get(c.partition, {}).get(c.topic)) for c in broken]
     _set(settings, admin, service.name, {(m.cursor.topic, m.cursor.partition): m.offset for m in mended})
-    transactions = Transactions(settings, "mend", "mend")
-    transactions.commit([first_start(replace(m.cursor, began="")) for m in mended], {}, None)
-    transactions.reset()
+    say(settings, "mend", [first_start(replace(m.cursor, began="")) for m in mended])
     return mended
 
 

@@ -44,7 +44,8 @@ class Log:
 
     def partitions(self, topic: str) -> list[TopicPartition]:
         """Its partitions; none when there is no such topic."""
-        return [TopicPartition(topic, p) for p in sorted(self._consumer.partitions_for_topic(topic) or ())]
+        found = patiently(lambda: self._consumer.partitions_for_topic(topic))
+        return [TopicPartition(topic, p) for p in sorted(found or ())]
 
     def starts(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the oldest message that is left."""
@@ -66,9 +67,10 @@ class Log:
         Raises DependencyDown when a transaction stays open beyond its timeout.
         """
         if self._uncommitted is None:
-            self._uncommitted = self._make(self._settings, None, isolation="read_uncommitted")
+            make = self._make
+            self._uncommitted = patiently(lambda: make(self._settings, None, isolation="read_uncommitted"))
         for topic in topics:  # a client that does not know a partition yet leaves it out of its answer
-            self._uncommitted.partitions_for_topic(topic)
+            patiently(lambda: self._uncommitted.partitions_for_topic(topic))  # noqa: B023 - asked at once
         wanted = [tp for topic in topics for tp in self.partitions(topic)]
         written = patiently(lambda: self._uncommitted.end_offsets(wanted)) if wanted else {}
         deadline = time.monotonic() + self._settings.kafka.transaction_timeout_s + PATIENCE_S
@@ -93,12 +95,13 @@ class Log:
         for tp, (start, _) in todo.items():
             self._consumer.seek(tp, start)
         while todo:
-            for tp, records in self._consumer.poll(timeout_ms=200).items():
+            for tp, records in patiently(lambda: self._consumer.poll(timeout_ms=200)).items():
                 for record in records:
                     if tp in todo and record.offset < todo[tp][1]:
                         yield record
             # position, not the last record: transaction markers take offsets of their own
-            done = [tp for tp, (_, end) in todo.items() if self._consumer.position(tp) >= end]
+            places = patiently(lambda: {tp: self._consumer.position(tp) for tp in todo})
+            done = [tp for tp, (_, end) in todo.items() if places[tp] >= end]
             for tp in done:
                 del todo[tp]
             if done:

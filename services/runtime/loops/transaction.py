@@ -21,8 +21,8 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker, Producer
-from services.runtime.clients.kafka import filling
-from services.runtime.errors import CorpusworksError, Fenced
+from services.runtime.clients.kafka import PATIENCE_S, filling
+from services.runtime.errors import CorpusworksError, DependencyDown, Fenced
 from services.runtime.logs import log
 from services.runtime.process.watchdog import watchdog
 from services.runtime.settings import Settings
@@ -42,6 +42,25 @@ class Produce:
     partition: int | None = None
     spread: int = 0
     headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+def say(settings: Settings, name: str, outputs: Sequence[Produce]) -> None:
+    """Send, outside of any group, what does no harm if it comes twice; the broker may fall meanwhile.
+
+    name: of the transaction. Raises DependencyDown, Fenced.
+    """
+    transactions = Transactions(settings, name, name)
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        while True:
+            try:
+                return transactions.commit(outputs, {}, None)
+            except Aborted as error:
+                if time.monotonic() > deadline:
+                    raise DependencyDown("Kafka", error) from error
+                time.sleep(0.2)
+    finally:
+        transactions.reset()
 
 
 class Transactions:
