@@ -21,7 +21,7 @@ _MARKS = {
     "reader": "services.runtime.process.reader",
     "guard": "guard.py",
     "kafka": "kafka.Kafka",
-    "redis": "redis.conf",
+    "redis": "-server 127.0.0.1:",  # Redis and Valkey name themselves anew
     "triton": "tritonserver",
     "service": "services.cli",
 }
