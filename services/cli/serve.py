@@ -43,8 +43,10 @@ def serve_(
 def topics() -> None:
     """Make the topics of the river on the configured Kafka; more lanes, new buckets are taken over."""
     from services.runtime import agreement
+    from services.runtime.clients.reach import check_kafka
 
     settings = load_settings()
+    check_kafka(settings.kafka)  # one that is not there would be waited for
     agreement.make(settings, topology_of(settings))
 
 

@@ -22,7 +22,7 @@ from tests.e2e.commands import ROOT, SAMPLES, ask, environment, left_running, ru
 
 pytestmark = pytest.mark.stack
 
-NUMBER = 700
+NUMBER = 400
 SMALL = {  # batches and parts so small that an interruption falls between them
     "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "50",
     "CORPUSWORKS_UNITS__SINK__SEAL_TOKENS": "20000",

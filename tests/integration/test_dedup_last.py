@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from contracts import Document, Rejection, Retraction
@@ -81,6 +82,7 @@ def test_what_nobody_can_take_does_not_cost_its_predecessor_its_place(
         assert reasons == {"odd 7100": "no_bucket", "odd 7120": "empty"}
 
 
+@pytest.mark.soak
 def test_in_another_order_it_does(shared_stack: Stack, tmp_path: Path) -> None:
     """Else the test above would show nothing."""
     order = ["dedup", *(unit for unit in SHIPPED if unit != "dedup")]

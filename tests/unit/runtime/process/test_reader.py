@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -218,7 +220,23 @@ def test_a_flood_of_bad_files_is_a_bug(tmp_path: Path) -> None:
         read(*files, dead_letter_limit=2)
 
 
-def test_it_dies_with_its_parent_and_leaves_nothing(tmp_path: Path) -> None:
+_socketpair = socket.socketpair
+
+
+def _noted(made: list[int]) -> tuple[socket.socket, socket.socket]:
+    pair = _socketpair()
+    made += [os.fstat(end.fileno()).st_ino for end in pair]
+    return pair
+
+
+def _open_files() -> Iterator[int]:
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one of the listing itself
+            os.fstat(int(name))
+            yield int(name)
+
+
+def test_it_dies_with_its_parent_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents a process that reads on for nobody."""
     path = file(tmp_path, "a", "hang")
     reader = SourceReader(SERVICE, LinesConfig((path,)), load_settings(time_limit_s=60))
@@ -227,7 +245,9 @@ def test_it_dies_with_its_parent_and_leaves_nothing(tmp_path: Path) -> None:
     (child,) = reading_processes()
     steps.close()
     assert not child.is_running()
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(10):
+    made: list[int] = []
+    monkeypatch.setattr(socket, "socketpair", lambda: _noted(made))
+    for _ in range(2):
         read(file(tmp_path, "b", "one"))
-    assert len(os.listdir("/proc/self/fd")) < before + 10, "more for each reading"
+    assert len(made) == 4
+    assert not set(made) & {os.fstat(number).st_ino for number in _open_files()}
