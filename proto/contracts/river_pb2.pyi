@@ -72,18 +72,20 @@ class MixerState(_message.Message):
     def __init__(self, recipe: _Optional[str] = ..., phase: _Optional[int] = ..., tokens: _Optional[_Mapping[str, int]] = ..., documents: _Optional[int] = ..., consumed: _Optional[_Mapping[str, int]] = ..., layout: _Optional[int] = ...) -> None: ...
 
 class IngestProgress(_message.Message):
-    __slots__ = ("source", "fingerprint", "num_records", "complete", "skipped")
+    __slots__ = ("source", "fingerprint", "num_records", "complete", "skipped", "began_ms")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     NUM_RECORDS_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_MS_FIELD_NUMBER: _ClassVar[int]
     source: str
     fingerprint: str
     num_records: int
     complete: bool
     skipped: str
-    def __init__(self, source: _Optional[str] = ..., fingerprint: _Optional[str] = ..., num_records: _Optional[int] = ..., complete: _Optional[bool] = ..., skipped: _Optional[str] = ...) -> None: ...
+    began_ms: int
+    def __init__(self, source: _Optional[str] = ..., fingerprint: _Optional[str] = ..., num_records: _Optional[int] = ..., complete: _Optional[bool] = ..., skipped: _Optional[str] = ..., began_ms: _Optional[int] = ...) -> None: ...
 
 class Agreement(_message.Message):
     __slots__ = ("name", "value", "agreed_ms")

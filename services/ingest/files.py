@@ -19,7 +19,7 @@ from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
 from services.ingest.records import Piece, Skipped, said
 from services.ingest.streams import HEAD_BYTES, Damaged, WindowTooLarge, opened
-from services.runtime import Read, Reading, Resources, Unreadable
+from services.runtime import IMPORT, Read, Reading, Resources, Unreadable
 
 _SILENCE_S = 1.0  # the longest time without a word to the runtime, while all is known already
 
@@ -31,7 +31,7 @@ def build(config: IngestConfig, resources: Resources) -> FileReader:
 
 
 class FileReader:
-    """A Reader over `config.paths`. now_ms: the clock, Unix milliseconds, asked once.
+    """A Reader over `config.paths`. now_ms: the clock, Unix milliseconds, where no import is known.
 
     A file that was read to its end is read again only when its size, its time of change or a setting
     that decides what its records become is different; then from its first record, and the records that
@@ -42,7 +42,7 @@ class FileReader:
 
     def __init__(self, config: IngestConfig, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000):
         self._config = config
-        self._maker = Maker(config, now_ms())
+        self._now_ms = now_ms
         decisive = (config.text_fields, config.id_fields, config.max_document_bytes)
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
 
@@ -50,6 +50,8 @@ class FileReader:
         self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
     ) -> Iterator[Reading | Read]:
         """Reads what `progress` does not say was read."""
+        began = progress.get(IMPORT)
+        self._maker = Maker(self._config, began.began_ms if began else self._now_ms())
         pulse = _Pulse()
         for found in walk.find(self._config.paths):
             if pulse.due():

@@ -4,7 +4,7 @@ from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step
-from services.runtime.contracts.source import Read, Reader, Reading, Source, Unreadable
+from services.runtime.contracts.source import IMPORT, Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
 from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
 from services.runtime.contracts.vocabulary import Vocabularies, VocabularyCard
@@ -19,6 +19,7 @@ from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 
 __all__ = [
+    "IMPORT",
     "Also",
     "ConfigurationError",
     "CorpusworksError",

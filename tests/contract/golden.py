@@ -121,6 +121,7 @@ EXAMPLES: dict[str, Message] = {
     "docs.ingested.2": IngestProgress(
         source="file:///harbour/chart.png", fingerprint="99-1764000000", complete=True, skipped="an image"
     ),
+    "docs.ingested.3": IngestProgress(began_ms=1_764_000_000_000, complete=True),
     "pool.flush.1": Flush(run="1764000000000"),
     "pool.state.1": MixerState(
         recipe="9f86d081884c7d65",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from services.runtime.resources import Resources
 
 
+IMPORT = ""  # in place of a source: the progress of the whole import
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A piece of input that cannot become a document: it goes to the dead letters of the output topic.
@@ -56,7 +59,9 @@ class Reader(Protocol):
     def __call__(
         self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
     ) -> Iterator[Reading | Read]:
-        """progress: what was already read, by source name. passed: sources to leave alone this time."""
+        """progress: what was already read, by source name; under IMPORT, when the import began: one that was
+        interrupted goes on as the same. passed: sources to leave alone this time.
+        """
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from contracts import Document, IngestProgress
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker
-from services.runtime.contracts.source import Source
+from services.runtime.contracts.source import IMPORT, Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
@@ -55,6 +55,8 @@ class SourceLoop:
         self._resources = Resources(settings)
         self._process = Process(settings, service.name)
         self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}", self._broker)
+        self._import = IngestProgress(began_ms=time.time_ns() // 1_000_000)
+        self._said_that_it_began = False
         self.finished = False
 
     def run(self) -> None:
@@ -71,7 +73,7 @@ class SourceLoop:
                     self._resources.topic_ids = self._broker.topic_ids()
                     self._transactions.open()
                     self._process.health.ready("partitions")
-                    with closing(reader.read(progress(self._broker))) as steps:
+                    with closing(reader.read(self._known())) as steps:
                         self._publish_all(steps)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
@@ -79,6 +81,16 @@ class SourceLoop:
         finally:
             self._transactions.reset()
             self._resources.close()
+
+    def _known(self) -> dict[str, bytes]:
+        """What was read, and when the import began: an interrupted one goes on, and is not a later one."""
+        known = progress(self._broker)
+        former = IngestProgress.FromString(known.get(IMPORT, b""))
+        self._said_that_it_began = bool(former.began_ms) and not former.complete
+        if self._said_that_it_began:
+            self._import = former
+        known[IMPORT] = self._import.SerializeToString()
+        return known
 
     def _publish_all(self, steps: Iterator[Step | None]) -> None:
         pending: list[Step] = []
@@ -101,6 +113,9 @@ class SourceLoop:
                 self._publish(pending)
                 pending, num_documents, num_bytes, since = [], 0, 0, time.monotonic()
         self._publish(pending)
+        if self._said_that_it_began:
+            over = IngestProgress(began_ms=self._import.began_ms, complete=True)
+            self._transactions.commit([_progress(over.SerializeToString())], {}, None)
         self.finished = True
 
     def _publish(self, steps: Sequence[Step]) -> None:
@@ -108,11 +123,13 @@ class SourceLoop:
         for step in steps:
             outputs += [self._document(uid, value) for uid, value in step.documents]
             outputs += [self._unreadable(*piece) for piece in step.unreadable]
-            key = IngestProgress.FromString(step.progress).source.encode()
-            outputs.append(Produce(PROGRESS, step.progress, key=key, spread=hash_of(key)))
+            outputs.append(_progress(step.progress))
         if not outputs:
             return
+        if not self._said_that_it_began:
+            outputs.append(_progress(self._import.SerializeToString()))
         self._transactions.commit(outputs, {}, None)
+        self._said_that_it_began = True
         self._process.worked()
         name = self._source.name
         num_documents = sum(len(s.documents) for s in steps)
@@ -135,13 +152,18 @@ class SourceLoop:
         return Produce(self._output + DEAD_LETTER_SUFFIX, head, key, spread=hash_of(key), headers=headers)
 
 
+def _progress(value: bytes) -> Produce:
+    key = IngestProgress.FromString(value).source.encode()
+    return Produce(PROGRESS, value, key=key, spread=hash_of(key))
+
+
 def hash_of(key: bytes) -> int:
     """A stable spread for a key that is not a document's."""
     return zlib.crc32(key)
 
 
 def progress(broker: Broker) -> dict[str, bytes]:
-    """By source: the IngestProgress that was committed last, serialised."""
+    """By source, and IMPORT: the IngestProgress that was committed last, serialised."""
     with broker.log() as history:
         records = history.read_all(PROGRESS)
         return {IngestProgress.FromString(r.value).source: r.value for r in records if r.value is not None}

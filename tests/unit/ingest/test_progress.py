@@ -15,6 +15,7 @@ import zstandard
 
 from contracts import IngestProgress
 from services.ingest import FileReader, IngestConfig
+from services.runtime.contracts.source import IMPORT
 from tests.unit.ingest.reading import (
     documents,
     jsonl,
@@ -119,3 +120,10 @@ def test_a_file_that_grows_while_it_is_read_is_read_again(tmp_path: Path) -> Non
         file.write('{"id": "late", "text": "late"}\n')
     steps += reader
     assert "late" in [d.id for d in documents(reads(path, progress=reached(steps)))]
+
+
+def test_an_import_that_goes_on_has_the_time_of_its_beginning(tmp_path: Path) -> None:
+    """Prevents the second half of an interrupted import from being younger than the first."""
+    path = jsonl(tmp_path / "a.jsonl", texts(4))
+    went_on = reads(path, progress={IMPORT: IngestProgress(began_ms=77_000)})
+    assert {document.ingested_ms for step in went_on for document in step.documents} == {77_000}

@@ -9,6 +9,7 @@ from kafka.errors import KafkaTimeoutError
 
 from contracts import Document, IngestProgress
 from services.runtime import Settings, Source
+from services.runtime.contracts.source import IMPORT
 from services.runtime.loops.source import SourceLoop, progress
 from services.runtime.loops.transaction import Aborted
 from services.runtime.process.reader_frames import Step
@@ -46,10 +47,37 @@ def test_a_source_goes_on_where_its_last_transaction_ended(broker: MemoryBroker,
         it._publish_all(steps({}))
     it._transactions.open()  # which aborts what was begun
     assert progress(broker) == {}
-    it._publish_all(steps(progress(broker)))
+    it._publish_all(steps(it._known()))
     assert it.finished
     with broker.log() as log:
         texts = sorted(Document.FromString(r.value).text for r in log.read_all("docs.raw"))
         assert texts == ["0", "1", "2", "4"]
         assert [r.value for r in log.read_all("docs.raw.dlq")] == [b"?"]
     assert IngestProgress.FromString(progress(broker)["file"]).num_records == 5
+
+
+def test_an_import_that_was_interrupted_is_no_later_one(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents copies from being judged by which part of the same import they came in."""
+    broker.create_topic("docs.raw", 2)
+    broker.create_topic("docs.raw.dlq", 2)
+
+    def loop(began_ms: int) -> SourceLoop:
+        made = SourceLoop(settings, Topology(TABLE, ()).service("lines"), "0", broker=broker)
+        made._import.began_ms = began_ms
+        return made
+
+    def began(known: dict[str, bytes]) -> int:
+        return IngestProgress.FromString(known[IMPORT]).began_ms
+
+    first = loop(1000)
+    assert began(first._known()) == 1000
+    first._publish(list(steps({}))[:3])  # and no more, since it is killed
+    second = loop(2000)
+    known = second._known()
+    assert began(known) == 1000
+    second._publish_all(steps(known))
+    third = loop(3000)
+    assert began(third._known()) == 3000, "what comes after an import that has ended is a later one"
+    third._publish_all(iter(()))
+    assert IngestProgress.FromString(progress(broker)[IMPORT]).complete, "it brought nothing"
+    assert began(progress(broker)) == 1000
