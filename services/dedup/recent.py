@@ -20,9 +20,6 @@ class Recent(Generic[_T]):
         self._young: dict[int, _T] = {}
         self._old: dict[int, _T] = {}
 
-    def __len__(self) -> int:
-        return len(self._young | self._old)
-
     def put(self, uid: int, value: _T) -> None:
         """Remember it."""
         if len(self._young) >= self._half:
