@@ -18,8 +18,7 @@ class Case:
     """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
 
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text.
-    met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd;
-    rare: keys of its own there.
+    met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
     """
 
     number: int
@@ -36,7 +35,6 @@ class Case:
     near: Sequence[Near] = ()
     page: Page | None = None
     crowded: bool = False
-    rare: tuple[int, ...] = ()
 
     @property
     def beaten(self) -> bool:

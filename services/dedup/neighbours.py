@@ -34,31 +34,35 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
         return
     met = index.link([case.entry.order for case in cases], np.array([case.bands for case in cases]))
     entries = index.fetch(set().union(*(each.uids for each in met)))
-    company = []
+    company: list[tuple[Case, tuple[int, ...]]] = []
     for case, found in zip(cases, met, strict=True):
         case.linked, case.met = True, found
         others = [entries[uid] for uid in sorted(found.uids) if uid in entries]
         if not others:
             continue
         alike = compare(case.entry, others)
-        if found.most >= _COMPANY and np.count_nonzero(template := alike.within(_ALIKE)) >= _COMPANY:
-            company.append(case)
-            case.crowded = found.most >= FOUNDERS
-        case.near = alike.nearest(_PLAIN) if case.crowded else alike.near()
-        case.rare = rare_keys(case.minima, alike.bits[template]) if case.crowded else ()
+        template = alike.within(_ALIKE)
+        if found.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
+            case.near = alike.near()
+        elif found.most < FOUNDERS:
+            case.near = alike.near()
+            company.append((case, ()))
+        else:
+            case.near, case.crowded = alike.nearest(_PLAIN), True
+            company.append((case, rare_keys(case.minima, alike.bits[template])))
     if company:
         _look_closer(index, company)
 
 
-def _look_closer(index: Index, company: Sequence[Case]) -> None:
-    """Keep a page of each, for those that will come; and verify whom those in a crowd have met."""
-    shingles = {case.number: Shingles(case.text) for case in company}
+def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) -> None:
+    """Keep a page of each, with its rare keys, for those that will come; and verify whom a crowd has met."""
+    shingles = {case.number: Shingles(case.text) for case, _ in company}
     opened = index.open_pages(
-        {case.entry.uid: Page(shingles[case.number].sketch(), case.rare) for case in company}
+        {case.entry.uid: Page(shingles[case.number].sketch(), rare) for case, rare in company}
     )
-    for case in company:
+    for case, _ in company:
         case.page = opened[case.entry.uid]
-    crowd = [case for case in company if case.crowded]
+    crowd = [case for case, _ in company if case.crowded]
     if not crowd:
         return
     _meet_rarely(index, crowd)

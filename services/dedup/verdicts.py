@@ -44,7 +44,7 @@ class Outcome:
         """Who lives in the end of a document for which `other` stands back, and how like `other` it is."""
         lives = self.living[uid]
         entry = self.entries.get(lives)
-        return lives, compare(other, [entry]).near()[0].similarity if entry else 0.0
+        return lives, float(compare(other, [entry]).similarity[0]) if entry else 0.0
 
 
 def exact_duplicate(case: Case, outcome: Outcome) -> Verdict:

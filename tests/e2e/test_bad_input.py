@@ -92,7 +92,7 @@ def test_a_folder_of_bad_input(tmp_path: Path) -> None:
     _assert_lost_files_are_told(done)
     report = json.loads((out / "report.json").read_text())
     assert report["num_lost_sources"] == 3
-    assert not any("ok-1" in name or "empty" in name for name in report["lost_sources"])
+    assert not any("bad-lines" in name or "empty" in name for name in report["lost_sources"])
     dropped = sum(number for reasons in report["dropped"].values() for number in reasons.values())
     ended = report["kept"] + dropped + report["duplicates"] + report["dead_letters"]
     assert report["documents_in"] == ended + sum(report["waiting"].values())
