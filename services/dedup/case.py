@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from contracts import Document
 from services.dedup.entry import Entry, Near, Order
-from services.dedup.index import NOBODY, Met
+from services.dedup.met import Met
 from services.dedup.page import Page
 from services.dedup.sketch import Words
 
@@ -31,7 +31,7 @@ class Case:
     fresh: bool
     holder: Order = (0.0, 0, 0)
     linked: bool = False
-    met: Met = NOBODY
+    met: Met = field(default_factory=Met)
     near: Sequence[Near] = ()
     page: Page | None = None
     crowded: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from services.dedup.sketch import BITS, similarity
 
 _HEAD = struct.Struct("<fIB6s")  # standing ("rank"), seniority, threshold in steps, position
 _STEPS = 200  # thresholds are kept in steps of 0.005
+_STEP = 8  # where the threshold stands
 SIZE = _HEAD.size + BITS // 8  # 63: a listpack of Redis takes values up to 64
 
 _YOUNGEST = 2**32 - 1  # seconds since 1970
@@ -107,9 +108,12 @@ class Near(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Of one document to n others. similarity, threshold: of each pair, (n,). bits: theirs, (n, BITS / 8)."""
+    """Of one document to n others. similarity, threshold: of each pair, (n,). bits: theirs, (n, BITS / 8).
 
-    others: Sequence[Entry]
+    others: uids and packed entries. They are unpacked where they matter: a page of a crowd meets dozens.
+    """
+
+    others: Sequence[tuple[int, bytes]]
     similarity: npt.NDArray[np.float64]
     threshold: npt.NDArray[np.float64]
     bits: npt.NDArray[np.uint8]
@@ -120,26 +124,24 @@ class Likeness:
 
     def near(self) -> list[Near]:
         """All of them, one by one."""
-        return list(map(Near, self.others, self.similarity.tolist(), self.threshold.tolist()))
+        return self._near(range(len(self.others)))
 
     def nearest(self, distance: float) -> list[Near]:
         """The likest, and those that are no further below their threshold."""
         which = self.within(distance)
         which[self.similarity.argmax()] = True
-        rows = which.nonzero()[0]
-        values, thresholds = self.similarity[rows].tolist(), self.threshold[rows].tolist()
-        return list(map(Near, [self.others[row] for row in rows.tolist()], values, thresholds))
+        return self._near(which.nonzero()[0].tolist())
+
+    def _near(self, rows: Sequence[int]) -> list[Near]:
+        entries = [Entry.unpack(*self.others[row]) for row in rows]
+        rows = list(rows)
+        return list(map(Near, entries, self.similarity[rows].tolist(), self.threshold[rows].tolist()))
 
 
-def compare(entry: Entry, others: Sequence[Entry]) -> Likeness:
-    """How alike the others, one at least, are to entry. Symmetric: near(a, b) is near(b, a)."""
-    bits = bits_of(others)
-    steps = np.array([other.threshold for other in others])
-    return Likeness(
-        others, similarity(bits_of([entry]), bits), np.maximum(steps, entry.threshold) / _STEPS, bits
-    )
-
-
-def bits_of(entries: Sequence[Entry]) -> npt.NDArray[np.uint8]:
-    """The bits of their sketches, (n, BITS / 8)."""
-    return np.frombuffer(b"".join(entry.bits for entry in entries), np.uint8).reshape(-1, BITS // 8)
+def compare(entry: Entry, others: Mapping[int, bytes]) -> Likeness:
+    """How alike the others, one packed entry at least, are to entry. Symmetric: near(a, b) is near(b, a)."""
+    rows = np.frombuffer(b"".join(others.values()), np.uint8).reshape(-1, SIZE)
+    bits = rows[:, _HEAD.size :]
+    steps = np.maximum(rows[:, _STEP], entry.threshold)
+    own = np.frombuffer(entry.bits, np.uint8)
+    return Likeness(list(others.items()), similarity(own, bits), steps / _STEPS, bits)

@@ -8,32 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from services.dedup.entry import Entry, Order
+from services.dedup.met import BEST, FOUNDERS, Met, Others
+from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import Page
 from services.dedup.sketch import Words
 
-# A band keeps its first FOUNDERS for ever, and of those that come later the BEST best. Whoever comes where
-# the founders are complete stands in a crowd, and can be found by further keys of its own (page.py).
-FOUNDERS, BEST = 7, 9
-
 Table = Literal["bands", "rare"]
-
-
-class Met(NamedTuple):
-    """What a document found in its bands.
-
-    uids: the others that they keep. quiet: of these, those in a band in which the founders are incomplete;
-    twice: those in more than one band. most: of others in one band, those that it no longer keeps included.
-    missed: others that its bands no longer keep, summed over them; about, since who comes again counts again.
-    """
-
-    uids: set[int]
-    quiet: set[int]
-    twice: set[int]
-    most: int
-    missed: int
-
-
-NOBODY = Met(set(), set(), set(), 0, 0)
 
 
 class Death(NamedTuple):
@@ -60,14 +40,14 @@ class Index(Protocol):
     def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
         """Enter each document under its keys (n, keys), of which 0 is none; whom it met there."""
 
-    def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
-        """The entries of these documents, as far as they are there."""
+    def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
+        """The packed entries of these documents, as far as they are there."""
 
     def open_pages(self, pages: Mapping[int, Page]) -> dict[int, Page]:
         """Store what is new; the page that stands of each of them."""
 
-    def fetch_pages(self, uids: Collection[int]) -> dict[int, Page]:
-        """The pages of these documents, as far as they have one."""
+    def fetch_sketches(self, uids: Collection[int]) -> dict[int, OddSketch]:
+        """The long sketches of these documents, as far as they have a page."""
 
     def bury(self, deaths: Sequence[tuple[int, Death]]) -> list[Death]:
         """The first death of each document stands, and is returned."""
@@ -101,7 +81,7 @@ class MemoryIndex:
     """The same steps in dictionaries, for one process."""
 
     def __init__(self) -> None:
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, bytes] = {}
         self._holders: dict[int, Order] = {}
         self._bands: dict[tuple[Table, int], _Band] = {}
         self._pages: dict[int, Page] = {}
@@ -111,8 +91,9 @@ class MemoryIndex:
         """As Index."""
         known = []
         for entry in entries:
-            known.append(self._entries.get(entry.uid))
-            self._entries.setdefault(entry.uid, entry)
+            value = self._entries.get(entry.uid)
+            known.append(None if value is None else Entry.unpack(entry.uid, value))
+            self._entries.setdefault(entry.uid, entry.pack())
         return known
 
     def hold(self, keys: Sequence[int], orders: Sequence[Order]) -> list[Order]:
@@ -131,24 +112,16 @@ class MemoryIndex:
         ]
 
     def _enter(self, order: Order, names: Sequence[tuple[Table, int]]) -> Met:
-        uids: set[int] = set()
-        quiet: set[int] = set()
-        twice: set[int] = set()
-        most = missed = 0
+        found = []
         for name in names:
             band = self._bands.setdefault(name, _Band())
             kept = {*band.founders, *(each[2] for each in band.best)} - {order[2]}
-            away = band.later - len(band.best)
-            twice |= uids & kept
-            uids |= kept
-            if len(kept) < FOUNDERS:
-                quiet |= kept
-            most = max(most, len(kept) + away)
-            missed += away
+            if kept:
+                found.append(Others(kept, band.later - len(band.best)))
             band.enter(order)
-        return Met(uids, quiet, twice, most, missed)
+        return Met(found)
 
-    def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
+    def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
         """As Index."""
         return {uid: self._entries[uid] for uid in uids if uid in self._entries}
 
@@ -156,9 +129,9 @@ class MemoryIndex:
         """As Index."""
         return {uid: self._pages.setdefault(uid, page) for uid, page in pages.items()}
 
-    def fetch_pages(self, uids: Collection[int]) -> dict[int, Page]:
+    def fetch_sketches(self, uids: Collection[int]) -> dict[int, OddSketch]:
         """As Index."""
-        return {uid: self._pages[uid] for uid in uids if uid in self._pages}
+        return {uid: self._pages[uid].sketch for uid in uids if uid in self._pages}
 
     def bury(self, deaths: Sequence[tuple[int, Death]]) -> list[Death]:
         """As Index."""

@@ -17,15 +17,19 @@ import numpy as np
 
 from services.dedup.case import Case
 from services.dedup.entry import Near, compare
-from services.dedup.index import FOUNDERS, Index
-from services.dedup.odd_sketch import Shingles
+from services.dedup.index import Index
+from services.dedup.met import FOUNDERS
+from services.dedup.odd_sketch import OddSketch, Shingles
 from services.dedup.page import RARE, Page, rare_keys
 from services.dedup.sketch import standard_error
 
 _COMPANY = 4  # others that are alike, from which on a page keeps a long sketch for those that will come
 _ALIKE = 0.3  # so far below the threshold, pages are taken for one template's: strangers are further away
 _FALSE_ALARMS = 0.01  # share of pages that may drop for an estimate that is too high by chance
-_PLAIN = 0.07  # two standard errors: who is so far below it by the short sketch is not looked at again
+_COMPANIONS = 4  # looked at for their rare keys
+_PLAIN = (
+    0.05  # one and a half standard errors: who is so far below it by the short sketch is not looked at again
+)
 
 
 def look_round(index: Index, cases: Sequence[Case]) -> None:
@@ -37,7 +41,7 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
     company: list[tuple[Case, tuple[int, ...]]] = []
     for case, found in zip(cases, met, strict=True):
         case.linked, case.met = True, found
-        others = [entries[uid] for uid in sorted(found.uids) if uid in entries]
+        others = {uid: entries[uid] for uid in sorted(found.uids) if uid in entries}
         if not others:
             continue
         alike = compare(case.entry, others)
@@ -66,7 +70,7 @@ def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) 
     if not crowd:
         return
     _meet_rarely(index, crowd)
-    known = index.fetch_pages({near.entry.uid for case in crowd for near in case.near})
+    known = index.fetch_sketches({near.entry.uid for case in crowd for near in case.near})
     for case in crowd:
         case.near = _verified(case.near, case.met.quiet, shingles[case.number], known)
 
@@ -74,34 +78,35 @@ def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) 
 def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
     """Those with whom they share rare keys come to their neighbours.
 
-    A key may be a phrase that many pages use; those that share nothing else are left where they are.
+    A key may be a phrase that others use too, the more of them the larger the corpus, so no more than
+    _COMPANIONS are looked at, who are the likeliest: a near-duplicate shares three keys or so.
     """
     keys = np.zeros((len(crowd), RARE), np.uint64)
     for row, case in zip(keys, crowd, strict=True):
         rare = case.page.rare if case.page else ()
         row[: len(rare)] = rare
     met = index.link([case.entry.order for case in crowd], keys, "rare")
-    new = [(found.quiet | found.twice) - case.met.uids for found, case in zip(met, crowd, strict=True)]
+    new = [found.likeliest(_COMPANIONS, case.met.uids) for found, case in zip(met, crowd, strict=True)]
     entries = index.fetch(set().union(*new))
     for case, uids in zip(crowd, new, strict=True):
-        if others := [entries[uid] for uid in sorted(uids) if uid in entries]:
+        if others := {uid: entries[uid] for uid in uids if uid in entries}:
             case.near = [*case.near, *compare(case.entry, others).nearest(_PLAIN)]
 
 
 def _verified(
-    near: Sequence[Near], quiet: Collection[int], shingles: Shingles, pages: Mapping[int, Page]
+    near: Sequence[Near], quiet: Collection[int], shingles: Shingles, sketches: Mapping[int, OddSketch]
 ) -> list[Near]:
     """The same, the likeness of each as well as it can be known, and the margin that it must pass.
 
     quiet: those met where no crowd was, who are few: they are judged as in an ordinary document.
     """
-    long = [each for each in near if each.entry.uid in pages]
-    short = [each for each in near if each.entry.uid not in pages]
+    long = [each for each in near if each.entry.uid in sketches]
+    short = [each for each in near if each.entry.uid not in sketches]
     loud = [each for each in short if each.entry.uid not in quiet]
     verified = [each for each in short if each.entry.uid in quiet]
     verified += [each._replace(margin=_z(len(loud)) * standard_error(each.threshold)) for each in loud]
     if long:
-        alike, error = shingles.likeness([pages[each.entry.uid].sketch for each in long])
+        alike, error = shingles.likeness([sketches[each.entry.uid] for each in long])
         verified += [
             Near(each.entry, similarity, each.threshold, _z(len(long)) * deviation)
             for each, similarity, deviation in zip(long, alike.tolist(), error.tolist(), strict=True)

@@ -4,7 +4,7 @@ Pages of a template are alike without being copies, and meet in the bands by wha
 What is a page's own shows where its sketch differs from that of most pages around it: the least hashes
 of those minima are its rare keys, under which two pages with the same text of their own meet, and two
 others do not. Of two pages of J = 0.85 among pages of J = 0.7 one in three own minima is shared, so that
-RARE keys miss them once in 130 times, and the bands find most of those.
+RARE keys miss them once in 25 times, and the bands find most of those.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from services.dedup import odd_sketch
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.sketch import BITS, KEY_BITS, Words, constants, mix
 
-RARE = 12  # keys; with the sketch some 1,000 bytes of Redis a page
+RARE = 8  # keys; with the sketch, a page takes some 1,000 bytes of Redis in all
 KEY_BYTES = KEY_BITS // 8
 SIZE = odd_sketch.SIZE + RARE * KEY_BYTES
 _BIN = constants(5, BITS)

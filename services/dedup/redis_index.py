@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,10 @@ from services.dedup import entry as entries
 from services.dedup import page as pages
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Order
-from services.dedup.index import FOUNDERS, Death, Met, Table
+from services.dedup.index import Death, Table
 from services.dedup.marks import gone
+from services.dedup.met import FOUNDERS, Met, Others
+from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import Page
 from services.dedup.recent import Recent
 from services.dedup.server import Server, key
@@ -53,8 +56,8 @@ class RedisIndex:
         self._generation = generation
         self._sha = ""
         self._source = Path(__file__).with_name("index.lua").read_text()
-        self._entries: Recent[Entry] = Recent(_CACHE)
-        self._pages: Recent[Page] = Recent(_PAGES)
+        self._entries: Recent[bytes] = Recent(_CACHE)
+        self._pages: Recent[bytes] = Recent(_PAGES)
         self._deaths: Recent[Death] = Recent(_CACHE)
         server.when_opened(self._examine)
 
@@ -68,7 +71,7 @@ class RedisIndex:
                 number = numbers[_NUMBER.unpack_from(answer, at)[0]]
                 known[number] = Entry.unpack(entries_[number].uid, answer[at + _NUMBER.size : at + size])
         for entry, old in zip(entries_, known, strict=True):
-            self._entries.put(entry.uid, old or entry)
+            self._entries.put(entry.uid, (old or entry).pack())
         return known
 
     def hold(self, keys: Sequence[int], orders: Sequence[Order]) -> list[Order]:
@@ -84,7 +87,7 @@ class RedisIndex:
 
     def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
         """As Index."""
-        found: list[list[tuple[int, bytes]]] = [[] for _ in orders]
+        found: list[list[Others]] = [[] for _ in orders]
         flat = _links(orders, keys)
         shard = (_high_bits(flat["key"]) * np.uint64(self._config.shards)) >> np.uint64(32)
         calls = [
@@ -98,15 +101,17 @@ class RedisIndex:
             while at < len(answer):
                 number, later, length = _FOUND.unpack_from(answer, at)
                 at += _FOUND.size + length
-                found[number].append((later, answer[at - length : at]))
-        return [_met(order[2], bands) for order, bands in zip(orders, found, strict=True)]
+                others = _others(orders[number][2], later, answer[at - length : at])
+                if others.kept:
+                    found[number].append(others)
+        return [Met(others) for others in found]
 
-    def fetch(self, uids: Collection[int]) -> dict[int, Entry]:
+    def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
         """As Index."""
         found, missing = self._entries.recall(uids)
         for uid, value in self._look_up("fetch", "documents", missing, entries.SIZE):
-            found[uid] = Entry.unpack(uid, value)
-            self._entries.put(uid, found[uid])
+            found[uid] = value
+            self._entries.put(uid, value)
         return found
 
     def open_pages(self, pages_: Mapping[int, Page]) -> dict[int, Page]:
@@ -119,16 +124,16 @@ class RedisIndex:
             for at in range(0, len(answer), size):
                 standing[_UID.unpack_from(answer, at)[0]] = Page.unpack(answer[at + _UID.size : at + size])
         for uid, page in standing.items():
-            self._pages.put(uid, page)
+            self._pages.put(uid, page.pack())
         return standing
 
-    def fetch_pages(self, uids: Collection[int]) -> dict[int, Page]:
+    def fetch_sketches(self, uids: Collection[int]) -> dict[int, OddSketch]:
         """As Index."""
         found, missing = self._pages.recall(uids)
         for uid, value in self._look_up("pages", "pages", missing, pages.SIZE):
-            found[uid] = Page.unpack(value)
-            self._pages.put(uid, found[uid])
-        return found
+            found[uid] = value
+            self._pages.put(uid, value)
+        return {uid: OddSketch.unpack(value) for uid, value in found.items()}
 
     def bury(self, deaths: Sequence[tuple[int, Death]]) -> list[Death]:
         """As Index."""
@@ -244,25 +249,17 @@ def _high_bits(keys: npt.NDArray[np.uint8]) -> Words:
     return np.ascontiguousarray(keys[:, -4:]).view("<u4").reshape(-1).astype(np.uint64)
 
 
-def _met(uid: int, bands: Sequence[tuple[int, bytes]]) -> Met:
-    """From (how many came later, members) of each band that had others."""
-    uids: set[int] = set()
-    quiet: set[int] = set()
-    twice: set[int] = set()
-    most = missed = 0
-    for later, members in bands:
-        if len(members) <= FOUNDERS * _UID.size:
-            kept = struct.unpack(f">{len(members) // _UID.size}Q", members)
-            away = 0
-        else:
-            words = np.frombuffer(members, ">u8").tolist()
-            kept = (*words[:FOUNDERS], *words[FOUNDERS + 1 :: 2])
-            away = max(later - (len(kept) - FOUNDERS), 0)
-        others = len(kept) - (uid in kept)
-        twice.update(uids.intersection(kept))
-        uids.update(kept)
-        if others < FOUNDERS:
-            quiet.update(kept)
-        most = max(most, others + away)
-        missed += away
-    return Met(uids - {uid}, quiet - {uid}, twice - {uid}, most, missed)
+def _others(uid: int, later: int, members: bytes) -> Others:
+    """Of one key: how many came later, and the uids of the founders, then the best orders of later ones."""
+    kept = list(_members(len(members)).unpack(members))
+    away = max(later - max(len(kept) - FOUNDERS, 0), 0)
+    if uid in kept:
+        kept.remove(uid)
+    return Others(kept, away)
+
+
+@cache
+def _members(length: int) -> struct.Struct:
+    founders = min(length // _UID.size, FOUNDERS)
+    best = (length - founders * _UID.size) // _ORDER.size
+    return struct.Struct(f">{founders}Q" + "8xQ" * best)

@@ -24,11 +24,14 @@ LIKENESS, MISSED, SPARED = "dedup_living_likeness", "dedup_crowd_missed", "dedup
 
 @dataclass(frozen=True)
 class Outcome:
-    """deaths: what was asked for, and what stands. living: who lives in place of each; entries: of these."""
+    """deaths: what was asked for, and what stands. living: who lives in place of each.
+
+    entries: of these, packed.
+    """
 
     deaths: Mapping[tuple[int, Death], Death]
     living: Mapping[int, int]
-    entries: Mapping[int, Entry]
+    entries: Mapping[int, bytes]
 
     def retracts(self, victim: int, killer: int) -> bool:
         """Whether this killer is the one to take the victim back."""
@@ -44,7 +47,7 @@ class Outcome:
         """Who lives in the end of a document for which `other` stands back, and how like `other` it is."""
         lives = self.living[uid]
         entry = self.entries.get(lives)
-        return lives, float(compare(other, [entry]).similarity[0]) if entry else 0.0
+        return lives, float(compare(other, {lives: entry}).similarity[0]) if entry else 0.0
 
 
 def exact_duplicate(case: Case, outcome: Outcome) -> Verdict:

@@ -15,8 +15,9 @@ import pytest
 from contracts import Document
 from services.dedup import DedupConfig, Deduplicator
 from services.dedup.entry import Entry, Order
-from services.dedup.index import BEST, FOUNDERS, Death, Index, MemoryIndex, Met
+from services.dedup.index import Death, Index, MemoryIndex
 from services.dedup.marks import MemoryMarks, RedisMarks
+from services.dedup.met import BEST, FOUNDERS, Met
 from services.dedup.odd_sketch import Shingles
 from services.dedup.page import Page
 from services.dedup.redis_index import RedisIndex
@@ -98,7 +99,7 @@ class TestContract:
         """What was stored at first sight decides for ever, or a replay would change the past."""
         assert index.put([entry(1), entry(2), entry(1, 0.9)]) == [None, None, entry(1)]
         assert index.put([entry(2, 0.1)]) == [entry(2)]
-        assert index.fetch({1, 2, 3}) == {1: entry(1), 2: entry(2)}
+        assert index.fetch({1, 2, 3}) == {1: entry(1).pack(), 2: entry(2).pack()}
 
     def test_the_best_holds_an_exact_text(self, index: Index) -> None:
         """Rank first, then seniority, then uid, over the whole range of each."""
@@ -125,7 +126,7 @@ class TestContract:
         assert index.link([order(11)], bands[:1])[0].uids == {12}
         assert [met.uids for met in index.link([order(11), order(11)], bands[[0, 0]])] == [{12}, {12}]
         (met,) = index.link([order(15)], keys([2, 1]))
-        assert (met.most, met.uids, met.twice) == (2, {11, 12}, {11})
+        assert (met.most, met.uids, met.likeliest(1, ())) == (2, {11, 12}, [11])
 
     def test_the_tables_and_the_bits_of_a_key_are_kept_apart(self, index: Index) -> None:
         """All 48 bits count: each of those that differ in one of them is a stranger. And 0 is no key."""
@@ -153,7 +154,9 @@ class TestContract:
         assert index.open_pages(pages) == pages
         other = {2: Page(Shingles("another").sketch(), (9,)), 3: Page(sketch, (7,))}
         assert index.open_pages(other) == {2: pages[2], 3: other[3]}
-        assert index.fetch_pages({1, 2, 3, 4}) == {**pages, 3: other[3]}
+        assert index.fetch_sketches({1, 2, 3, 4}) == {
+            uid: each.sketch for uid, each in {**pages, 3: other[3]}.items()
+        }
 
     def test_a_crowded_band_keeps_its_founders_and_its_best(self, index: Index) -> None:
         """Boilerplate puts thousands into one band: each costs no more, and what that hides is known."""
@@ -211,7 +214,8 @@ class TestContract:
         assert index.hold([], []) == []
         assert index.link([], np.empty((0, 18), np.uint64)) == []
         assert index.fetch(set()) == {}
-        assert index.open_pages({}) == index.fetch_pages(set()) == {}
+        assert index.open_pages({}) == {}
+        assert index.fetch_sketches(set()) == {}
         assert index.bury([]) == []
         assert index.deaths(set()) == {}
         index.close()
@@ -282,9 +286,7 @@ def test_racing_replicas_leave_the_survivors_of_the_rule(
 
 def test_the_race_test_can_fail(empty_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking without entering first is the mistake that the race test is there to find."""
-    monkeypatch.setattr(
-        RedisIndex, "link", lambda self, orders, *_: [Met(set(), set(), set(), 0, 0) for _ in orders]
-    )
+    monkeypatch.setattr(RedisIndex, "link", lambda self, orders, *_: [Met() for _ in orders])
     documents = corpus(100)
     judge = redis_judge(empty_server.client())
     outcomes = work(judge, shuffled_copy(documents, 0), 0, 0.0)

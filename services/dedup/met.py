@@ -1,0 +1,65 @@
+"""Whom a document met under its keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
+
+# A key keeps its first FOUNDERS for ever, and of those that come later the BEST best. Whoever comes where
+# the founders are complete stands in a crowd, and can be found by further keys of its own (page.py).
+FOUNDERS, BEST = 7, 9
+
+
+class Others(NamedTuple):
+    """Under one key. kept: uids of those that it keeps. away: how many it no longer keeps.
+
+    about, since who comes again counts again.
+    """
+
+    kept: Collection[int]
+    away: int = 0
+
+
+@dataclass(frozen=True)
+class Met:
+    """Under each of its keys that had others."""
+
+    keys: Sequence[Others] = ()
+
+    @cached_property
+    def uids(self) -> set[int]:
+        """Those that any key keeps."""
+        return set().union(*(each.kept for each in self.keys))
+
+    @cached_property
+    def quiet(self) -> set[int]:
+        """Of these, those met where the founders are incomplete."""
+        return set().union(*(each.kept for each in self.keys if len(each.kept) < FOUNDERS))
+
+    @property
+    def most(self) -> int:
+        """The number of others under one key, those that it no longer keeps included."""
+        return max((len(each.kept) + each.away for each in self.keys), default=0)
+
+    @property
+    def missed(self) -> int:
+        """Others that are no longer kept, summed over the keys."""
+        return sum(each.away for each in self.keys)
+
+    def likeliest(self, most: int, besides: Collection[int]) -> list[int]:
+        """Those met under the most keys, and of equals under the key with the fewest; no more than `most`.
+
+        Who is met once only, and in a crowd, is left out, and so are `besides`.
+        """
+        times = Counter(chain.from_iterable(each.kept for each in self.keys))
+        often = [uid for uid, number in times.items() if number > 1 and uid not in besides]
+        found = sorted(often, key=lambda uid: (-times[uid], uid))
+        for kept in sorted((each.kept for each in self.keys), key=len):
+            if len(found) >= most or len(kept) >= FOUNDERS:
+                break
+            found += [uid for uid in kept if times[uid] == 1 and uid not in besides]
+        return found[:most]
