@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts import Document, Retraction
+from contracts import Control, Document, Retraction
 from services.dedup import DedupConfig, Deduplicator
 from services.dedup.entry import compare, make_entry
 from services.dedup.index import MemoryIndex
@@ -123,7 +123,7 @@ def survivors(documents: Sequence[Document], config: DedupConfig) -> set[int]:
 def retractions(verdict: Verdict) -> list[Retraction]:
     """What a verdict takes back."""
     also = () if isinstance(verdict, Reject) else verdict.also
-    return [each.value for each in also if isinstance(each.value, Retraction)]
+    return [each.value.retraction for each in also if isinstance(each.value, Control)]
 
 
 def standing(outcomes: Iterable[tuple[Document, Verdict]]) -> set[int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts import Document, Retraction
+from contracts import Control, Document, Retraction
 from services.runtime import (
     Also,
     ConfigurationError,
@@ -129,7 +129,7 @@ class Newest:
             before = self._last.get(document.text)
             self._last[document.text] = document.uid
             gone = Retraction(uid=before or 0, superseded_by=document.uid, similarity=1)
-            also = () if before is None else (Also(topics.SUPERSEDED, gone, b"", before),)
+            also = () if before is None else (Also(topics.CONTROL, Control(retraction=gone), b"", before),)
             verdicts.append(Emit(document, also))
         return verdicts
 

@@ -4,11 +4,13 @@ from contracts.document_pb2 import Document, Position, Reference
 from contracts.parts_pb2 import PartRecord, PartSealed, Span
 from contracts.river_pb2 import (
     Agreement,
+    Control,
     DedupRecord,
     FirstStart,
     Flush,
     IngestProgress,
     MixerState,
+    Quarantine,
     Redriven,
     Rejection,
     Retraction,
@@ -17,6 +19,7 @@ from contracts.train_pb2 import TrainEvent
 
 __all__ = [
     "Agreement",
+    "Control",
     "DedupRecord",
     "Document",
     "FirstStart",
@@ -26,6 +29,7 @@ __all__ = [
     "PartRecord",
     "PartSealed",
     "Position",
+    "Quarantine",
     "Redriven",
     "Reference",
     "Rejection",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from contracts import document_pb2 as contracts_dot_document__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63ontracts/river.proto\x12\x0e\x63orpusworks.v1\x1a\x18\x63ontracts/document.proto\"\xc4\x01\n\tRejection\x12*\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x18.corpusworks.v1.Document\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x15\n\x08measured\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tthreshold\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12\x13\n\x0brejected_ms\x18\x07 \x01(\x03\x42\x0b\n\t_measuredB\x0c\n\n_threshold\"D\n\nRetraction\x12\x0b\n\x03uid\x18\x01 \x01(\x06\x12\x15\n\rsuperseded_by\x18\x02 \x01(\x06\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\"\x14\n\x05\x46lush\x12\x0b\n\x03run\x18\x01 \x01(\t\"\xa2\x02\n\nMixerState\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\r\n\x05phase\x18\x02 \x01(\r\x12\x36\n\x06tokens\x18\x03 \x03(\x0b\x32&.corpusworks.v1.MixerState.TokensEntry\x12\x11\n\tdocuments\x18\x04 \x01(\x04\x12:\n\x08\x63onsumed\x18\x05 \x03(\x0b\x32(.corpusworks.v1.MixerState.ConsumedEntry\x12\x0e\n\x06layout\x18\x06 \x01(\r\x1a-\n\x0bTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a/\n\rConsumedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x7f\n\x0eIngestProgress\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x13\n\x0bnum_records\x18\x03 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\x0f\n\x07skipped\x18\x05 \x01(\t\x12\x10\n\x08\x62\x65gan_ms\x18\x06 \x01(\x03\";\n\tAgreement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x11\n\tagreed_ms\x18\x03 \x01(\x03\"_\n\nFirstStart\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x10\n\x08topic_id\x18\x03 \x01(\t\x12\x12\n\npartitions\x18\x04 \x03(\r\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"K\n\x08Redriven\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"\x98\x01\n\x0b\x44\x65\x64upRecord\x12\x0e\n\x06layout\x18\x01 \x01(\r\x12\x0b\n\x03uid\x18\x02 \x01(\x06\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\r\n\x05\x62\x61nds\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x06\x12\x0c\n\x04rare\x18\x06 \x01(\x0c\x12\x0e\n\x06sketch\x18\x07 \x01(\x0c\x12\x0e\n\x06killer\x18\x08 \x01(\x06\x12\x11\n\tretracted\x18\t \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63ontracts/river.proto\x12\x0e\x63orpusworks.v1\x1a\x18\x63ontracts/document.proto\"\xc4\x01\n\tRejection\x12*\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x18.corpusworks.v1.Document\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x15\n\x08measured\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tthreshold\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12\x13\n\x0brejected_ms\x18\x07 \x01(\x03\x42\x0b\n\t_measuredB\x0c\n\n_threshold\"\x9d\x01\n\x07\x43ontrol\x12\x30\n\nretraction\x18\x01 \x01(\x0b\x32\x1a.corpusworks.v1.RetractionH\x00\x12&\n\x05\x66lush\x18\x02 \x01(\x0b\x32\x15.corpusworks.v1.FlushH\x00\x12\x30\n\nquarantine\x18\x03 \x01(\x0b\x32\x1a.corpusworks.v1.QuarantineH\x00\x42\x06\n\x04told\"D\n\nRetraction\x12\x0b\n\x03uid\x18\x01 \x01(\x06\x12\x15\n\rsuperseded_by\x18\x02 \x01(\x06\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\"\x14\n\x05\x46lush\x12\x0b\n\x03run\x18\x01 \x01(\t\"&\n\nQuarantine\x12\x0b\n\x03uid\x18\x01 \x01(\x06\x12\x0b\n\x03why\x18\x02 \x01(\t\"\xa2\x02\n\nMixerState\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\r\n\x05phase\x18\x02 \x01(\r\x12\x36\n\x06tokens\x18\x03 \x03(\x0b\x32&.corpusworks.v1.MixerState.TokensEntry\x12\x11\n\tdocuments\x18\x04 \x01(\x04\x12:\n\x08\x63onsumed\x18\x05 \x03(\x0b\x32(.corpusworks.v1.MixerState.ConsumedEntry\x12\x0e\n\x06layout\x18\x06 \x01(\r\x1a-\n\x0bTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a/\n\rConsumedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x7f\n\x0eIngestProgress\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x13\n\x0bnum_records\x18\x03 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\x0f\n\x07skipped\x18\x05 \x01(\t\x12\x10\n\x08\x62\x65gan_ms\x18\x06 \x01(\x03\";\n\tAgreement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x11\n\tagreed_ms\x18\x03 \x01(\x03\"_\n\nFirstStart\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x10\n\x08topic_id\x18\x03 \x01(\t\x12\x12\n\npartitions\x18\x04 \x03(\r\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"K\n\x08Redriven\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"\x98\x01\n\x0b\x44\x65\x64upRecord\x12\x0e\n\x06layout\x18\x01 \x01(\r\x12\x0b\n\x03uid\x18\x02 \x01(\x06\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\r\n\x05\x62\x61nds\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x06\x12\x0c\n\x04rare\x18\x06 \x01(\x0c\x12\x0e\n\x06sketch\x18\x07 \x01(\x0c\x12\x0e\n\x06killer\x18\x08 \x01(\x06\x12\x11\n\tretracted\x18\t \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,24 +38,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MIXERSTATE_CONSUMEDENTRY']._serialized_options = b'8\001'
   _globals['_REJECTION']._serialized_start=68
   _globals['_REJECTION']._serialized_end=264
-  _globals['_RETRACTION']._serialized_start=266
-  _globals['_RETRACTION']._serialized_end=334
-  _globals['_FLUSH']._serialized_start=336
-  _globals['_FLUSH']._serialized_end=356
-  _globals['_MIXERSTATE']._serialized_start=359
-  _globals['_MIXERSTATE']._serialized_end=649
-  _globals['_MIXERSTATE_TOKENSENTRY']._serialized_start=555
-  _globals['_MIXERSTATE_TOKENSENTRY']._serialized_end=600
-  _globals['_MIXERSTATE_CONSUMEDENTRY']._serialized_start=602
-  _globals['_MIXERSTATE_CONSUMEDENTRY']._serialized_end=649
-  _globals['_INGESTPROGRESS']._serialized_start=651
-  _globals['_INGESTPROGRESS']._serialized_end=778
-  _globals['_AGREEMENT']._serialized_start=780
-  _globals['_AGREEMENT']._serialized_end=839
-  _globals['_FIRSTSTART']._serialized_start=841
-  _globals['_FIRSTSTART']._serialized_end=936
-  _globals['_REDRIVEN']._serialized_start=938
-  _globals['_REDRIVEN']._serialized_end=1013
-  _globals['_DEDUPRECORD']._serialized_start=1016
-  _globals['_DEDUPRECORD']._serialized_end=1168
+  _globals['_CONTROL']._serialized_start=267
+  _globals['_CONTROL']._serialized_end=424
+  _globals['_RETRACTION']._serialized_start=426
+  _globals['_RETRACTION']._serialized_end=494
+  _globals['_FLUSH']._serialized_start=496
+  _globals['_FLUSH']._serialized_end=516
+  _globals['_QUARANTINE']._serialized_start=518
+  _globals['_QUARANTINE']._serialized_end=556
+  _globals['_MIXERSTATE']._serialized_start=559
+  _globals['_MIXERSTATE']._serialized_end=849
+  _globals['_MIXERSTATE_TOKENSENTRY']._serialized_start=755
+  _globals['_MIXERSTATE_TOKENSENTRY']._serialized_end=800
+  _globals['_MIXERSTATE_CONSUMEDENTRY']._serialized_start=802
+  _globals['_MIXERSTATE_CONSUMEDENTRY']._serialized_end=849
+  _globals['_INGESTPROGRESS']._serialized_start=851
+  _globals['_INGESTPROGRESS']._serialized_end=978
+  _globals['_AGREEMENT']._serialized_start=980
+  _globals['_AGREEMENT']._serialized_end=1039
+  _globals['_FIRSTSTART']._serialized_start=1041
+  _globals['_FIRSTSTART']._serialized_end=1136
+  _globals['_REDRIVEN']._serialized_start=1138
+  _globals['_REDRIVEN']._serialized_end=1213
+  _globals['_DEDUPRECORD']._serialized_start=1216
+  _globals['_DEDUPRECORD']._serialized_end=1368
 # @@protoc_insertion_point(module_scope)

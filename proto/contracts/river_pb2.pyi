@@ -25,6 +25,16 @@ class Rejection(_message.Message):
     rejected_ms: int
     def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., unit: _Optional[str] = ..., reason: _Optional[str] = ..., measured: _Optional[float] = ..., threshold: _Optional[float] = ..., detail: _Optional[str] = ..., rejected_ms: _Optional[int] = ...) -> None: ...
 
+class Control(_message.Message):
+    __slots__ = ("retraction", "flush", "quarantine")
+    RETRACTION_FIELD_NUMBER: _ClassVar[int]
+    FLUSH_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINE_FIELD_NUMBER: _ClassVar[int]
+    retraction: Retraction
+    flush: Flush
+    quarantine: Quarantine
+    def __init__(self, retraction: _Optional[_Union[Retraction, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ...) -> None: ...
+
 class Retraction(_message.Message):
     __slots__ = ("uid", "superseded_by", "similarity")
     UID_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +50,14 @@ class Flush(_message.Message):
     RUN_FIELD_NUMBER: _ClassVar[int]
     run: str
     def __init__(self, run: _Optional[str] = ...) -> None: ...
+
+class Quarantine(_message.Message):
+    __slots__ = ("uid", "why")
+    UID_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    uid: int
+    why: str
+    def __init__(self, uid: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
 
 class MixerState(_message.Message):
     __slots__ = ("recipe", "phase", "tokens", "documents", "consumed", "layout")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts import Retraction
+from contracts import Control, Retraction
 from services.dedup import log
 from services.dedup.case import Case
 from services.dedup.entry import Entry, Near, compare
@@ -129,4 +129,6 @@ def _sighting(case: Case) -> Also:
 
 
 def _retraction(retraction: Retraction) -> Also:
-    return Also(topics.SUPERSEDED, retraction, retraction.uid.to_bytes(8, "big"), retraction.uid)
+    return Also(
+        topics.CONTROL, Control(retraction=retraction), retraction.uid.to_bytes(8, "big"), retraction.uid
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from contracts import Document, PartSealed, Rejection, Retraction
+from contracts import Control, Document, PartSealed, Rejection
 from services.ledger.account import of_every_recipe, part_records
 from services.ledger.letters import redriven_at
 from services.runtime import Resources, Settings
@@ -74,11 +74,13 @@ def _seen(
                 if rejection.HasField("threshold"):
                     what["threshold"] = rejection.threshold
                 yield what | {"detail": rejection.detail}
-        elif holds is Retraction:
-            retraction = Retraction.FromString(record.value)
-            if retraction.uid in uids:
-                by = f"{retraction.superseded_by:016x}"
-                yield {"superseded_by": by, "similarity": retraction.similarity}
+        elif holds is Control:
+            told = Control.FromString(record.value)
+            if told.HasField("retraction") and told.retraction.uid in uids:
+                by = f"{told.retraction.superseded_by:016x}"
+                yield {"superseded_by": by, "similarity": told.retraction.similarity}
+            elif told.HasField("quarantine") and told.quarantine.uid in uids:
+                yield {"quarantined": told.quarantine.why}
     except DecodeError:
         return
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from contracts import Flush
+from contracts import Control, Flush
 from services.local.process import Child, Program, Supervisor, tail
 from services.runtime import ConfigurationError, LaneService, Settings, agreement
 from services.runtime.clients.admin import Admin
@@ -19,7 +19,7 @@ from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, say
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
-from services.runtime.topics import FLUSH, POOL, SUPERSEDED
+from services.runtime.topics import CONTROL, POOL
 from services.runtime.topology import BUCKET, Service, Topology
 
 # On one machine a fixed port of the user's would be taken by the first process.
@@ -140,9 +140,9 @@ class River:
 
     def flush(self, run: str) -> None:
         """Ask every lane to mix what waits and to seal."""
-        value = Flush(run=run).SerializeToString()
+        value = Control(flush=Flush(run=run)).SerializeToString()
         lanes = range(self._settings.lanes)
-        say(self._settings, "flush", [Produce(FLUSH, value, partition=lane) for lane in lanes])
+        say(self._settings, "flush", [Produce(CONTROL, value, partition=lane) for lane in lanes])
 
     def troubles(self) -> dict[str, str]:
         """By process: what it waits for (a disk with room, a server), if it has just said so in its log."""
@@ -185,10 +185,9 @@ class River:
         return child
 
     def _inputs(self, service: Service, pools: bool = True) -> list[str]:
-        """What it has to work through; retractions wait for nobody."""
+        """What it has to work through."""
         topics = [topic for topic in service.inputs if pools or BUCKET not in topic]
-        names = [name for topic in topics for name in self.topology.expand(topic)]
-        return [name for name in names if name != SUPERSEDED]
+        return [name for topic in topics for name in self.topology.expand(topic)]
 
     def _is_dry(self, service: Service, pools: bool = True) -> bool:
         committed = self._admin.committed(service.name)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from contracts import Document, Flush, MixerState, Retraction
+from contracts import Control, Document, Flush, MixerState
 from services.mixer.ledger import Ledger
 from services.mixer.recipe import Recipe, agrees
 from services.mixer.retractions import Retractions
 from services.runtime import LaneService, Message, Output, Resources, Step, topics
 
-_LAYOUT = 2  # of MixerState
+_LAYOUT = 3  # of MixerState
 
 logger = structlog.get_logger(__name__)
 
@@ -86,7 +86,9 @@ class Mixer:
     the recipe's `starvation: relax` after its time. A bucket without weight in the present phase is
     never touched, not even by a Flush.
 
-    Nothing is taken before the retractions that were there at the start are read.
+    What the lane is told (retraction, quarantine, flush) comes in one order in pool.control. Nothing is
+    taken before what stood there at the start is read; and the place there that is committed is that of the
+    first Flush that is not done.
     """
 
     def __init__(self, config: MixerConfig, recipe: Recipe, lane: int, lanes: int) -> None:
@@ -97,9 +99,10 @@ class Mixer:
         self._pools = {name: _Pool(topics.POOL + name) for name in recipe.buckets}
         self._by_topic = {pool.topic: pool for pool in self._pools.values()}
         self._retractions = Retractions()
-        self._retractions_read: int | None = None  # offset after the last, if not yet committed
+        self._quarantined: dict[int, str] = {}  # uid -> why
+        self._told = self._heard = 0  # offsets in pool.control: after what is done with, and what is read
         self._caught_up = False
-        self._flushes: list[Message] = []
+        self._flushes: deque[tuple[int, Flush]] = deque()  # with their offsets
         self._starved: str | None = None
         self._consumed: dict[str, int] = {}  # by input, ever
 
@@ -109,11 +112,11 @@ class Mixer:
         return self._starved is not None
 
     def restore(self, log: Sequence[Message]) -> None:
-        """log: pool.state, and docs.superseded up to its committed offset."""
+        """log: pool.state, and pool.control up to its committed offset."""
         state = None
         for message in log:
-            if isinstance(message.value, Retraction):
-                self._retractions.add(message.value)
+            if isinstance(message.value, Control):
+                self._remember(message.value)
             elif isinstance(message.value, MixerState):
                 state = message.value
         if state is not None:
@@ -121,32 +124,38 @@ class Mixer:
             self._consumed = dict(state.consumed)
 
     def wants(self) -> Collection[str]:
-        """Control topics always; the pools of this phase that have room."""
+        """What it is told always; the pools of this phase that have room."""
         pools = (self._pools[name] for name in self._ledger.active)
-        return {topics.SUPERSEDED, topics.FLUSH, *(pool.topic for pool in pools if self._has_room(pool))}
+        return {topics.CONTROL, *(pool.topic for pool in pools if self._has_room(pool))}
 
     def feed(self, messages: Sequence[Message]) -> None:
-        """Buffer documents, remember retractions and flushes."""
+        """Buffer documents, remember what is told."""
         for message in messages:
             if (pool := self._by_topic.get(message.topic)) is not None:
                 pool.feed(message)
-            elif message.topic == topics.SUPERSEDED:
-                self._retractions_read = message.offset + 1
-                if isinstance(message.value, Retraction):
-                    self._retractions.add(message.value)
-            elif message.topic == topics.FLUSH:
-                self._flushes.append(message)
+            elif message.topic == topics.CONTROL:
+                self._heard = message.offset + 1
+                if isinstance(message.value, Control):
+                    self._remember(message.value)
+                    if message.value.HasField("flush"):
+                        self._flushes.append((message.offset, message.value.flush))
+
+    def _remember(self, told: Control) -> None:
+        if told.HasField("retraction"):
+            self._retractions.add(told.retraction)
+        elif told.HasField("quarantine"):
+            self._quarantined.setdefault(told.quarantine.uid, told.quarantine.why)
 
     def step(self, now: float, drained: Collection[str]) -> Step | None:
         """Take as much as the recipe and the bounds of a transaction allow."""
         draft = _Draft()
-        self._caught_up = self._caught_up or topics.SUPERSEDED in drained
-        if self._caught_up and (self._flushing(drained) or not self._config.hold):
+        self._caught_up = self._caught_up or topics.CONTROL in drained
+        if self._caught_up and (self._flushes or not self._config.hold):
             self._mix(draft, now, drained)
             self._pass_flushes(draft, drained)
-        if self._retractions_read is not None:
-            draft.consumed[topics.SUPERSEDED] = self._retractions_read
-            self._retractions_read = None
+        done = self._flushes[0][0] if self._flushes else self._heard
+        if done > self._told:
+            draft.consumed[topics.CONTROL] = self._told = done
         if not draft.consumed:
             return None
         self._consumed |= draft.consumed
@@ -181,7 +190,7 @@ class Mixer:
         if pool.waiting:
             return False
         if pool.topic in drained:
-            if self._flushing(drained):
+            if self._flushes:
                 return True
             if pool.dry_since is None:
                 pool.dry_since = now
@@ -194,9 +203,8 @@ class Mixer:
         offset, document, size = pool.take()
         draft.consumed[pool.topic] = offset + 1
         self._starved = None
-        if (superseded := self._retractions.find(document.uid)) is not None:
-            detail = f"superseded by {superseded.by:016x}, similarity {superseded.similarity:.2f}"
-            draft.dropped.append((document, "superseded", detail))
+        if (unwanted := self._unwanted(document.uid)) is not None:
+            draft.dropped.append((document, *unwanted))
             draft.num_bytes += size
             return
         document.phase = self._ledger.phase.name
@@ -207,19 +215,19 @@ class Mixer:
         draft.outputs.append(Output(topics.MIXED, document))
         draft.num_bytes += document.ByteSize()
 
+    def _unwanted(self, uid: int) -> tuple[str, str] | None:
+        """Reason and detail for which a document is not mixed."""
+        if (why := self._quarantined.get(uid)) is not None:
+            return "quarantined", why
+        if (superseded := self._retractions.find(uid)) is not None:
+            return "superseded", f"superseded by {superseded.by:016x}, similarity {superseded.similarity:.2f}"
+        return None
+
     def _pass_flushes(self, draft: _Draft, drained: Collection[str]) -> None:
         """Hand the flushes on once there is nothing left that they could wait for."""
-        if not self._flushing(drained):
-            return
-        if all(self._is_dry(self._pools[name], drained) for name in self._ledger.active):
-            for message in self._flushes:
-                if isinstance(message.value, Flush):
-                    draft.outputs.append(Output(topics.MIXED, message.value))
-            draft.consumed[topics.FLUSH] = self._flushes[-1].offset + 1
-            self._flushes = []
-
-    def _flushing(self, drained: Collection[str]) -> bool:
-        return bool(self._flushes) and topics.SUPERSEDED in drained
+        if self._flushes and all(self._is_dry(self._pools[name], drained) for name in self._ledger.active):
+            draft.outputs += [Output(topics.MIXED, flush) for _, flush in self._flushes]
+            self._flushes.clear()
 
     @staticmethod
     def _is_dry(pool: _Pool, drained: Collection[str]) -> bool:
@@ -251,8 +259,8 @@ MIXER = LaneService(
     name="mixer",
     config=MixerConfig,
     build=_build,
-    logs=(topics.LANE_STATE, topics.SUPERSEDED),
-    drop_reasons=frozenset({"superseded"}),
+    logs=(topics.LANE_STATE, topics.CONTROL),
+    drop_reasons=frozenset({"superseded", "quarantined"}),
     reached=_reached,
     agrees=agrees,
 )

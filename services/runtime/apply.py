@@ -14,7 +14,7 @@ from typing import Any
 
 import xxhash
 
-from contracts import Document, Retraction
+from contracts import Control, Document
 from services.runtime.contracts.unit import Judge, Unit, configure, verdicts_of
 from services.runtime.contracts.verdict import Drop, Emit, Reject, Verdict
 from services.runtime.errors import ConfigurationError, CorpusworksError
@@ -99,7 +99,8 @@ def _judge(
                 result.document = verdict.document
             if not isinstance(verdict, Reject):
                 said = (also.value for also in verdict.also)
-                retracted |= {r.uid: r.superseded_by for r in said if isinstance(r, Retraction)}
+                told = [each.retraction for each in said if isinstance(each, Control)]
+                retracted |= {each.uid: each.superseded_by for each in told}
     return results
 
 

@@ -51,7 +51,7 @@ def mix(pools: dict[str, list[Message]]) -> int:
             mixer.feed(chunk)
             at[topic] += len(chunk)
             fed = fed or bool(chunk)
-        while (step := mixer.step(0.0, {topics.SUPERSEDED})) is not None:
+        while (step := mixer.step(0.0, {topics.CONTROL})) is not None:
             mixed += len(step.outputs) - 1
         if not fed:
             return mixed

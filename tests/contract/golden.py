@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 import contracts
 from contracts import (
     Agreement,
+    Control,
     DedupRecord,
     Document,
     FirstStart,
@@ -23,6 +24,7 @@ from contracts import (
     IngestProgress,
     MixerState,
     PartSealed,
+    Quarantine,
     Redriven,
     Reference,
     Rejection,
@@ -109,9 +111,6 @@ EXAMPLES: dict[str, Message] = {
         detail="42 characters; at least 50 are asked for",
         rejected_ms=1_764_000_001_000,
     ),
-    "docs.superseded.1": Retraction(
-        uid=0x0123456789ABCDEF, superseded_by=0xFFFFFFFFFFFFFFFF, similarity=0.90625
-    ),
     "docs.ingested.1": IngestProgress(
         source="file:///harbour/log.jsonl",
         fingerprint="1048576-1764000000",
@@ -122,7 +121,11 @@ EXAMPLES: dict[str, Message] = {
         source="file:///harbour/chart.png", fingerprint="99-1764000000", complete=True, skipped="an image"
     ),
     "docs.ingested.3": IngestProgress(began_ms=1_764_000_000_000, complete=True),
-    "pool.flush.1": Flush(run="1764000000000"),
+    "pool.control.1": Control(
+        retraction=Retraction(uid=0x0123456789ABCDEF, superseded_by=0xFFFFFFFFFFFFFFFF, similarity=0.90625)
+    ),
+    "pool.control.2": Control(flush=Flush(run="1764000000000")),
+    "pool.control.3": Control(quarantine=Quarantine(uid=0x0123456789ABCDEF, why="guilty of step 12,000")),
     "pool.state.1": MixerState(
         recipe="9f86d081884c7d65",
         phase=1,

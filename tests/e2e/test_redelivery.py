@@ -80,7 +80,7 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
     assert account.drops["dedup", "exact_duplicate"] + account.drops["dedup", "near_duplicate"] > 20
     parts, files = _announced(river), _files(river)
     pooled = sorted(document.uid for document in _documents(river, *POOLS))
-    superseded = len(_documents(river, "docs.superseded"))
+    superseded = len(_documents(river, "pool.control"))
     assert len(parts) > 2
 
     river.river.stop()
@@ -106,7 +106,7 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
     assert _announced(river) == parts
     assert _files(river) == files
     assert sorted(document.uid for document in _documents(river, *POOLS)) == pooled
-    assert len(_documents(river, "docs.superseded")) == superseded
+    assert len(_documents(river, "pool.control")) == superseded
     # It was replayed indeed: each document that reached dedup at all came there again.
     assert again.drops["dedup", "already_seen"] > len(pooled)
     for uid in account.raw:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from contracts import Document, Flush
+from contracts import Control, Document, Flush
 from services.local.run import applied
 from services.local.stack import Stack
 from services.runtime import ConfigurationError, Resources, agreement
@@ -74,8 +74,8 @@ def test_more_lanes_and_a_new_bucket_in_a_rolling_update(tmp_path: Path) -> None
             assert process.wait(30) == 0
         new = [river.serve(name, **after) for name in chosen]
         river.produce([_pooled(uid, ("zh", "en", "maths")[uid // 4 % 3], 4) for uid in range(41, 101)])
-        flush = Flush(run="the end").SerializeToString()
-        river.produce([Produce("pool.flush", flush, partition=lane) for lane in range(4)])
+        flush = Control(flush=Flush(run="the end")).SerializeToString()
+        river.produce([Produce("pool.control", flush, partition=lane) for lane in range(4)])
         store = Resources(river.settings).store
         _wait_until(lambda: sum(p.num_documents for p in list_parts(store)) >= 100, "all is in parts", 90)
         assert verify(store) == []

@@ -17,7 +17,7 @@ import pytest
 from kafka import KafkaAdminClient
 from typer.testing import CliRunner
 
-from contracts import Document, Retraction
+from contracts import Control, Document
 from services.cli.app import app
 from services.local.stack import Stack
 from services.runtime import Settings, topics
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.stack
 SESSION_S = 2.0
 TOPICS = {
     topics.DEDUP_LOG: {"holds": "DedupRecord", "by": "partitions", "compact": True},
-    topics.SUPERSEDED: {"holds": "Retraction", "by": "partitions"},
+    topics.CONTROL: {"holds": "Control", "by": "partitions"},
     topics.STARTS: {"holds": "FirstStart", "by": "one", "compact": True},
 }
 
@@ -95,7 +95,9 @@ class Dedup:
 
     def standing(self) -> set[int]:
         """Those that went on and were not taken back."""
-        back = (Retraction.FromString(record.value).uid for record in self.river.records(topics.SUPERSEDED))
+        back = (
+            Control.FromString(record.value).retraction.uid for record in self.river.records(topics.CONTROL)
+        )
         return set(self.on()) - set(back)
 
     def restart_server(self, change: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from contracts import Document, Rejection, Retraction
+from contracts import Control, Document, Rejection
 from services.local.stack import Stack
 from services.runtime.topology import DEFAULT
 from tests.integration.rig import Rig, rig, said
@@ -36,7 +36,7 @@ def river(stack: Stack, folder: Path, name: str, order: Sequence[str]) -> Iterat
         for n, unit in enumerate(order)
     }
     held: dict[str, Any] = {topic: {"holds": "Document", "by": "partitions"} for topic in topics[1:]}
-    held["docs.superseded"] = {"holds": "Retraction", "by": "lanes"}
+    held["pool.control"] = {"holds": "Control", "by": "lanes"}
     held |= {log: TABLE["topics"][log] for log in ("dedup.log", "river.agreed", "river.starts")}
     settings = {
         "CORPUSWORKS_PARTITIONS": "1",
@@ -58,7 +58,7 @@ def pair(uid: int, odd: dict[str, Any]) -> tuple[Document, Document]:
 
 def retracted(made: Rig) -> set[int]:
     """Who was retracted, of all that ever was on this broker."""
-    return {Retraction.FromString(r.value).uid for r in made.records("docs.superseded")}
+    return {Control.FromString(r.value).retraction.uid for r in made.records("pool.control")}
 
 
 def test_what_nobody_can_take_does_not_cost_its_predecessor_its_place(
@@ -73,7 +73,7 @@ def test_what_nobody_can_take_does_not_cost_its_predecessor_its_place(
         made.publish([odd for _, odd in [*pairs, better]])
         made.wait_for(len(pairs) + 2, "last.pool.en")
         letters = made.wait_for(1, "last.in.dlq")
-        made.wait_for(1, "docs.superseded")
+        made.wait_for(1, "pool.control")
         assert retracted(made) & set(range(7_100, 7_300)) == {7_200}
         [letter] = [r for r in letters if Document.FromString(r.value).id == "odd 7110"]
         assert "bytes beside body, text and tokens" in said(letter.headers)["exception.message"]

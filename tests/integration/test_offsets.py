@@ -13,7 +13,7 @@ import pytest
 import yaml
 from kafka import KafkaAdminClient, TopicPartition
 
-from contracts import Document, Flush, PartSealed
+from contracts import Control, Document, Flush, PartSealed
 from services.local.stack import Stack
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.kafka import GROUP_PREFIX, connection
@@ -179,7 +179,10 @@ def test_an_idle_lane_has_no_lag_and_goes_on_by_its_own_log(shared_stack: Stack,
     ):
         river.produce([_pooled(uid) for uid in range(1, 13)])
         river.produce(
-            [Produce("pool.flush", Flush(run="1").SerializeToString(), partition=p) for p in (0, 1)]
+            [
+                Produce("pool.control", Control(flush=Flush(run="1")).SerializeToString(), partition=p)
+                for p in (0, 1)
+            ]
         )
         processes = [river.serve(name) for name in chosen]
         river.wait_for(2, "shards.sealed")
@@ -208,7 +211,10 @@ def test_an_idle_lane_has_no_lag_and_goes_on_by_its_own_log(shared_stack: Stack,
             assert 0 <= marks[group][tuple(place)] - offset <= 3, (group, place, offset)
         river.produce([_pooled(uid) for uid in range(13, 17)])
         river.produce(
-            [Produce("pool.flush", Flush(run="2").SerializeToString(), partition=p) for p in (0, 1)]
+            [
+                Produce("pool.control", Control(flush=Flush(run="2")).SerializeToString(), partition=p)
+                for p in (0, 1)
+            ]
         )
         processes = [river.serve(name) for name in chosen]
         parts = [PartSealed.FromString(r.value) for r in river.wait_for(4, "shards.sealed")]

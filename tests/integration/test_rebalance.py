@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from contracts import Document, Flush
+from contracts import Control, Document, Flush
 from services.local.stack import Stack
 from services.runtime import Resources
 from services.runtime.loops.transaction import Produce
@@ -127,8 +127,8 @@ def test_lanes_move_between_mixers_and_sinks(tmp_path: Path) -> None:
             for process in second:
                 process.terminate()
             assert [process.wait(20) for process in second] == [0, 0]
-        flush = Flush(run="the end").SerializeToString()
-        river.produce([Produce("pool.flush", flush, partition=lane) for lane in range(LANES)])
+        flush = Control(flush=Flush(run="the end")).SerializeToString()
+        river.produce([Produce("pool.control", flush, partition=lane) for lane in range(LANES)])
         store = Resources(river.settings).store
         number = sum(published)
         _wait_until(lambda: sum(part.num_documents for part in list_parts(store)) >= number)

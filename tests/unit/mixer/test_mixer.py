@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from contracts import Document, Flush, MixerState, Retraction
+from contracts import Control, Document, Flush, MixerState, Quarantine, Retraction
 from services.mixer.recipe import Recipe
 from services.mixer.task import MIXER, Mixer, MixerConfig
 from tests.unit.mixer.lane import Lane
 
-INPUTS = ["pool.code", "pool.zh", "pool.en", "docs.superseded", "pool.flush"]
+INPUTS = ["pool.code", "pool.zh", "pool.en", "pool.control"]
 PHASES = {"stable": {"zh": 4, "en": 4, "code": 2}}
 
 
@@ -112,7 +112,7 @@ def test_the_order_depends_on_the_pools_alone_not_on_batches_or_kills(seed):
     wild = lane(seed=seed, max_chunk=7, step_documents=1 + seed, buffer_documents=5 + seed)
     for river in (calm, wild):
         fill(river, {"zh": 150, "en": 120, "code": 200})
-        river.put("pool.flush", Flush(run="r"))
+        river.put("pool.control", Control(flush=Flush(run="r")))
     calm.run()
     wild.run(kill_share=0.2)
     assert wild.num_kills > 20
@@ -124,12 +124,12 @@ def test_a_flush_takes_what_waits_and_is_passed_on_after_the_last_document():
     """A run over a folder of English alone must end with everything in parts."""
     river = lane(max_chunk=3)
     fill(river, {"en": 40, "code": 5})
-    river.put("pool.flush", Flush(run="one"))
+    river.put("pool.control", Control(flush=Flush(run="one")))
     river.run()
     assert uids(river)[-1] == "flush"
     assert river.values("docs.mixed")[-1] == Flush(run="one")
     assert Counter(d.bucket for d in mixed(river)) == {"en": 40, "code": 5}
-    assert river.committed["pool.flush"] == 1
+    assert river.committed["pool.control"] == 1
     # And the next documents are mixed as the recipe says again.
     fill(river, {"en": 10}, start=500_000)
     river.run()
@@ -139,7 +139,7 @@ def test_a_flush_takes_what_waits_and_is_passed_on_after_the_last_document():
 def test_while_flushing_the_deficit_still_decides_among_those_that_have_documents():
     river = lane()
     fill(river, {"en": 300, "code": 300})
-    river.put("pool.flush", Flush())
+    river.put("pool.control", Control(flush=Flush()))
     river.run()
     first = mixed(river)[:150]
     assert shares(first)["en"] > 0.4, "en has twice the weight of code"
@@ -150,10 +150,10 @@ def test_a_flush_waits_for_documents_that_are_still_to_be_read():
     """Passing it on early would seal a part and report an end that is none."""
     river = lane(max_chunk=1)
     fill(river, {"zh": 30, "en": 30, "code": 30})
-    river.put("pool.flush", Flush())
+    river.put("pool.control", Control(flush=Flush()))
     mixer = river.task
-    mixer.feed(river.topics["pool.flush"])
-    step = mixer.step(river.now, {"docs.superseded"})
+    mixer.feed(river.topics["pool.control"])
+    step = mixer.step(river.now, {"pool.control"})
     assert step is None
     river.start()
     river.run()
@@ -166,8 +166,10 @@ def test_held_back_it_mixes_at_a_flush_alone_when_all_retractions_are_there():
     fill(river, {"zh": 40, "en": 40, "code": 20})
     river.run()
     assert river.values("docs.mixed") == []
-    river.put("docs.superseded", Retraction(uid=1), Retraction(uid=1_000_001))
-    river.put("pool.flush", Flush(run="one"))
+    river.put(
+        "pool.control", Control(retraction=Retraction(uid=1)), Control(retraction=Retraction(uid=1_000_001))
+    )
+    river.put("pool.control", Control(flush=Flush(run="one")))
     river.run()
     assert len(mixed(river)) == 98
     assert not {1, 1_000_001} & set(uids(river))
@@ -178,10 +180,10 @@ def test_held_back_it_mixes_at_a_flush_alone_when_all_retractions_are_there():
 
 def test_an_empty_flush_is_passed_on():
     river = lane()
-    river.put("pool.flush", Flush(run="a"), Flush(run="b"))
+    river.put("pool.control", Control(flush=Flush(run="a")), Control(flush=Flush(run="b")))
     river.run()
     assert river.values("docs.mixed") == [Flush(run="a"), Flush(run="b")]
-    assert river.committed["pool.flush"] == 2
+    assert river.committed["pool.control"] == 2
 
 
 def test_relax_goes_on_without_a_dry_bucket_after_its_time_and_returns_to_it():
@@ -219,15 +221,20 @@ def test_relax_is_not_undone_by_other_topics_that_keep_the_reader_busy():
 def test_a_retraction_before_or_after_its_document_drops_it_unless_it_is_mixed():
     river = lane(buffer_documents=1000)
     river.put("pool.zh", *(document(uid) for uid in (1, 2, 3, 4)))
-    river.put("docs.superseded", Retraction(uid=2, superseded_by=9, similarity=0.875))
-    river.put("docs.superseded", Retraction(uid=2, superseded_by=10, similarity=0.9))
+    river.put("pool.control", Control(retraction=Retraction(uid=2, superseded_by=9, similarity=0.875)))
+    river.put("pool.control", Control(retraction=Retraction(uid=2, superseded_by=10, similarity=0.9)))
     river.run()
     assert uids(river) == [1], "zh is ahead now, so the rest waits"
-    assert river.committed["docs.superseded"] == 2
+    assert river.committed["pool.control"] == 2
     river.start()
-    river.put("docs.superseded", Retraction(uid=3, superseded_by=11), Retraction(uid=1), Retraction(uid=77))
+    river.put(
+        "pool.control",
+        Control(retraction=Retraction(uid=3, superseded_by=11)),
+        Control(retraction=Retraction(uid=1)),
+        Control(retraction=Retraction(uid=77)),
+    )
     fill(river, {"en": 50, "code": 50}, start=500)
-    river.put("pool.flush", Flush())
+    river.put("pool.control", Control(flush=Flush()))
     river.run()
     assert [(d.uid, reason) for d, reason, _ in river.dropped] == [(2, "superseded"), (3, "superseded")]
     assert river.dropped[0][2] == "superseded by 0000000000000009, similarity 0.88"
@@ -246,11 +253,11 @@ def test_under_kills_every_document_is_mixed_or_dropped_once(seed):
     everything = [m.value.uid for b in counts for m in river.topics[f"pool.{b}"]]
     retracted = rng.sample(everything, 60)
     for uid in retracted[:30]:
-        river.put("docs.superseded", Retraction(uid=uid, superseded_by=1))
+        river.put("pool.control", Control(retraction=Retraction(uid=uid, superseded_by=1)))
     river.run(kill_share=0.3)
     for uid in retracted[30:]:
-        river.put("docs.superseded", Retraction(uid=uid, superseded_by=1))
-    river.put("pool.flush", Flush())
+        river.put("pool.control", Control(retraction=Retraction(uid=uid, superseded_by=1)))
+    river.put("pool.control", Control(flush=Flush()))
     river.run(kill_share=0.3)
     dropped = [d.uid for d, _, _ in river.dropped]
     assert sorted([*dropped, *(u for u in uids(river) if u != "flush")]) == sorted(everything)
@@ -265,10 +272,44 @@ def test_retractions_that_were_there_first_are_honoured_although_the_pool_is_rea
     river.put("pool.zh", document(1))
     mixer.feed(river.topics["pool.zh"])
     assert mixer.step(0.0, {"pool.zh"}) is None
-    river.put("docs.superseded", Retraction(uid=1))
-    mixer.feed(river.topics["docs.superseded"])
-    step = mixer.step(0.0, {"pool.zh", "docs.superseded"})
+    river.put("pool.control", Control(retraction=Retraction(uid=1)))
+    mixer.feed(river.topics["pool.control"])
+    step = mixer.step(0.0, {"pool.zh", "pool.control"})
     assert [d.uid for d, _, _ in step.dropped] == [1]
+
+
+def test_a_quarantined_document_is_not_mixed_and_the_reason_is_kept():
+    river = lane()
+    fill(river, {"zh": 20, "en": 20, "code": 20})
+    river.put(
+        "pool.control",
+        Control(quarantine=Quarantine(uid=7, why="spoils the loss")),
+        Control(quarantine=Quarantine(uid=7, why="said again")),
+        Control(retraction=Retraction(uid=8)),
+        Control(flush=Flush()),
+    )
+    river.run(kill_share=0.3)
+    assert sorted((d.uid, reason) for d, reason, _ in river.dropped) == [
+        (7, "quarantined"),
+        (8, "superseded"),
+    ]
+    assert [detail for d, _, detail in river.dropped if d.uid == 7] == ["spoils the loss"]
+    assert len(mixed(river)) == 58
+
+
+def test_what_is_told_after_a_flush_counts_at_once_and_is_read_again_until_the_flush_is_done():
+    """A place past a Flush that waits would lose the Flush with the next kill, and a run would never end."""
+    river = lane(step_documents=5)
+    fill(river, {"zh": 40, "en": 40, "code": 40})
+    river.put("pool.control", Control(flush=Flush(run="one")), Control(retraction=Retraction(uid=39)))
+    for _ in range(3):
+        river.feed()
+        river.step()
+        assert river.committed["pool.control"] == 0
+    river.run(kill_share=0.3)
+    assert [d.uid for d, _, _ in river.dropped] == [39]
+    assert uids(river).count("flush") == 1
+    assert river.committed["pool.control"] == 2
 
 
 def test_an_oversupplied_pool_is_paused_by_documents_and_by_bytes():
@@ -278,7 +319,7 @@ def test_an_oversupplied_pool_is_paused_by_documents_and_by_bytes():
         fill(river, {"en": 500})
         river.run()
         assert "pool.en" not in river.task.wants()
-        assert {"pool.zh", "pool.code", "docs.superseded", "pool.flush"} == set(river.task.wants())
+        assert {"pool.zh", "pool.code", "pool.control"} == set(river.task.wants())
         assert river._position["pool.en"] < 60
 
 
@@ -288,7 +329,11 @@ def test_a_step_is_bounded_in_documents_and_bytes():
         fill(river, {"zh": 60, "en": 60, "code": 60})
         for bucket in ("zh", "en"):
             river.put(
-                "docs.superseded", *(Retraction(uid=m.value.uid) for m in river.topics[f"pool.{bucket}"][:20])
+                "pool.control",
+                *(
+                    Control(retraction=Retraction(uid=m.value.uid))
+                    for m in river.topics[f"pool.{bucket}"][:20]
+                ),
             )
         river.run()
         for step in river.steps:
@@ -319,17 +364,17 @@ def test_after_the_last_budget_nothing_is_taken_and_a_flush_still_passes():
     river = lane(recipe({"only": {"zh": 1, "tokens": 100}}))
     river.put("pool.zh", *(document(i, 10) for i in range(1, 51)))
     river.run()
-    river.put("pool.flush", Flush())
+    river.put("pool.control", Control(flush=Flush()))
     river.run()
     assert uids(river) == [*range(1, 11), "flush"]
-    assert set(river.task.wants()) == {"docs.superseded", "pool.flush"}
+    assert set(river.task.wants()) == {"pool.control"}
     assert river.committed["pool.zh"] == 10
 
 
 def test_a_flush_leaves_a_bucket_without_weight_alone():
     river = lane(recipe({"one": {"zh": 1}}))
     fill(river, {"zh": 3, "en": 5})
-    river.put("pool.flush", Flush())
+    river.put("pool.control", Control(flush=Flush()))
     river.run()
     assert [d.bucket for d in mixed(river)] == ["zh"] * 3
 
@@ -353,7 +398,7 @@ def test_documents_of_no_tokens_do_not_stall_the_mix():
     """The sink turns them away with a reason; here they must only not be counted."""
     river = lane()
     river.put("pool.zh", *(document(i, 0) for i in range(1, 6)))
-    river.put("pool.flush", Flush())
+    river.put("pool.control", Control(flush=Flush()))
     river.run()
     assert uids(river) == [1, 2, 3, 4, 5, "flush"]
 

@@ -19,9 +19,8 @@ BUCKETS = ["zh", "en"]
 # Topics that no service's `output` names, and who writes them.
 WRITTEN_ON_THE_SIDE = {
     "docs.rejected": "every unit, for a Drop",
-    "docs.superseded": "units that retract",
     "docs.ingested": "the source loop",
-    "pool.flush": "whoever ends a run",
+    "pool.control": "units that retract, whoever ends a run, a person",
     "pool.state": "the mixer",
     "dedup.log": "dedup",
     "river.agreed": "whoever makes the topics",

@@ -77,7 +77,7 @@ def test_the_messages_of_a_batch_in_the_order_of_its_documents() -> None:
             uid=11,
             topic="docs.routed",
             value=b"A",
-            also=[Beside("docs.superseded", b"R", b"K", 99)],
+            also=[Beside("pool.control", b"R", b"K", 99)],
         ),
         Outcome("dead", "dedup", error="x"),
         Outcome("drop", "dedup", "near_duplicate", 13, "docs.rejected", b"C"),
@@ -85,7 +85,7 @@ def test_the_messages_of_a_batch_in_the_order_of_its_documents() -> None:
     outputs = produced(items, outcomes, "T1", {})
     assert [(o.topic, o.value, o.spread) for o in outputs] == [
         ("docs.routed", b"A", 11),
-        ("docs.superseded", b"R", 99),
+        ("pool.control", b"R", 99),
         ("docs.scored.dlq", b"b", 6),
         ("docs.rejected", b"C", 13),
     ]
@@ -96,11 +96,11 @@ def test_the_messages_of_a_batch_in_the_order_of_its_documents() -> None:
 
 def test_what_goes_to_another_document_reaches_each_lane_where_it_may_lie() -> None:
     """Prevents a retraction that misses its document because the river has got more lanes since."""
-    also = [Beside("docs.superseded", b"R", b"K", 7), Beside("dedup.log", b"L", b"K", 7)]
+    also = [Beside("pool.control", b"R", b"K", 7), Beside("dedup.log", b"L", b"K", 7)]
     outcome = Outcome("emit", "dedup", uid=11, topic="pool.zh", value=b"A", also=also)
-    outputs = produced([Item(b"a", "docs.routed", 0, 5)], [outcome], "T1", {"docs.superseded": [2, 3, 6]})
+    outputs = produced([Item(b"a", "docs.routed", 0, 5)], [outcome], "T1", {"pool.control": [2, 3, 6]})
     assert [(o.topic, o.partition) for o in outputs[1:]] == [
-        ("docs.superseded", 1),  # 7 % 2, 7 % 3 and 7 % 6
+        ("pool.control", 1),  # 7 % 2, 7 % 3 and 7 % 6
         ("dedup.log", None),
     ]
 

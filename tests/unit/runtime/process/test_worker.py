@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import Document, Rejection, Retraction
+from contracts import Control, Document, Rejection
 from services.runtime import DependencyDown, Resources, load_settings
 from services.runtime.process.frames import Item, Outcome
 from services.runtime.process.worker import Units
@@ -110,7 +110,7 @@ def test_retractions_go_with_the_document_that_caused_them(river: Path) -> None:
     assert [len(o.also) for o in found] == [0, 0, 1]
     (beside,) = found[2].also
     assert beside.spread == 1
-    assert Retraction.FromString(beside.value or b"").superseded_by == 3
+    assert Control.FromString(beside.value or b"").retraction.superseded_by == 3
 
 
 def test_a_body_that_is_gone_costs_its_document_and_a_store_that_is_down_does_not(

@@ -1,0 +1,49 @@
+"""`pool`: documents that wait to be mixed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from services.cli.options import Out
+from services.runtime import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, help="Documents that wait to be mixed.")
+
+
+@app.command("quarantine")
+def pool_quarantine(
+    uids: Annotated[
+        list[str],
+        typer.Argument(metavar="UID…", help="16 hex digits each, as `trace` and the parts name them; or -."),
+    ],
+    why: Annotated[str, typer.Option("--why", help="Stands beside each document that is dropped for it.")],
+    out: Out = None,
+) -> None:
+    """Keep documents out of every part that is still to come; - reads their uids from standard input."""
+    from services.ledger.quarantine import quarantine
+    from services.local.run import attached
+
+    wanted = _numbers(
+        [*(uid for uid in uids if uid != "-"), *(sys.stdin.read().split() if "-" in uids else ())]
+    )
+    if not why.strip():
+        raise ConfigurationError("--why is empty: say for whoever asks later why these documents are dropped")
+    with attached(out) as settings:
+        quarantine(settings, wanted, why.strip())
+    print(f"{len(wanted)} documents will not be mixed any more; what is in a part already stays there")
+
+
+def _numbers(uids: Iterable[str]) -> list[int]:
+    """Each once, in the order given. Raises ConfigurationError."""
+    found = dict.fromkeys(uid.lower() for uid in uids)
+    if not found:
+        raise ConfigurationError("no uid was given")
+    for uid in found:
+        if not re.fullmatch(r"[0-9a-f]{16}", uid):
+            raise ConfigurationError(f"{uid!r} is no uid: 16 hex digits are needed, as `trace` shows them")
+    return [int(uid, 16) for uid in found]
