@@ -106,7 +106,7 @@ def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[
     for i, entry in enumerate(entries):
         together = np.flatnonzero((sketches.bands[i] == sketches.bands).any(axis=1))
         others = [int(j) for j in together if j != i]
-        found = compare(entry, {j: entries[j].pack() for j in others}).near() if others else []
+        found = compare(entry, {j: entries[j].pack() for j in others}).nearest(1.0) if others else []
         for j, near in zip(others, found, strict=True):
             if near.similarity >= near.threshold:
                 pairs.add((i, j))

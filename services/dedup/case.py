@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from contracts import Document
 from services.dedup.entry import Entry, Near, Order
@@ -17,7 +16,8 @@ from services.dedup.sketch import Words
 class Case:
     """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
 
-    entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text.
+    entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text;
+    beaten: it is another one.
     met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
     """
 
@@ -30,6 +30,7 @@ class Case:
     entry: Entry
     fresh: bool
     holder: Order = (0.0, 0, 0)
+    beaten: bool = False
     linked: bool = False
     met: Met = field(default_factory=Met)
     near: Sequence[Near] = ()
@@ -37,20 +38,18 @@ class Case:
     crowded: bool = False
 
     @property
-    def beaten(self) -> bool:
-        """By a better document with exactly its text."""
-        return self.holder > self.entry.order
-
-    # Asked for when `near` is known.
-    @cached_property
     def better(self) -> Near | None:
         """The best of its better near-duplicates."""
+        if not self.near:
+            return None
         found = [near for near in self.near if near.duplicate and near.entry.order > self.entry.order]
         return max(found, key=lambda near: near.entry.order, default=None)
 
-    @cached_property
+    @property
     def worse(self) -> list[Near]:
         """Near-duplicates that it beats."""
+        if not self.near:
+            return []
         return [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]
 
     @property

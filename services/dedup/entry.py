@@ -122,19 +122,12 @@ class Likeness:
         """Which are no further below their threshold."""
         return self.similarity >= self.threshold - distance
 
-    def near(self) -> list[Near]:
-        """All of them, one by one."""
-        return self._near(range(len(self.others)))
-
-    def nearest(self, distance: float) -> list[Near]:
+    def nearest(self, distance: float = 0.0) -> list[Near]:
         """The likest, and those that are no further below their threshold."""
         which = self.within(distance)
         which[self.similarity.argmax()] = True
-        return self._near(which.nonzero()[0].tolist())
-
-    def _near(self, rows: Sequence[int]) -> list[Near]:
+        rows = which.nonzero()[0].tolist()
         entries = [Entry.unpack(*self.others[row]) for row in rows]
-        rows = list(rows)
         return list(map(Near, entries, self.similarity[rows].tolist(), self.threshold[rows].tolist()))
 
 

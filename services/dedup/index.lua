@@ -28,11 +28,11 @@ local buckets = math.max(math.floor(count / LOAD) + 1, FEWEST)
 local low = FEWEST
 while low * 2 <= buckets do low = low * 2 end
 
--- The hash that a key lives in, and its field there.
-local function place(key)
-  local at = read('<I4', key) % (low * 2)
+-- The hash that a key lives in, and its field there. The key stands in these bytes of the records.
+local function place(records, first, last)
+  local at = read('<I4', records, first) % (low * 2)
   if at >= buckets then at = at - low end
-  return base .. at, sub(key, 2)
+  return base .. at, sub(records, first + 1, last)
 end
 
 -- Keys of one hash share the bits below that of low, which now tells who moves to the new hash.
@@ -96,7 +96,7 @@ local operations = {}
 function operations.put(records)
   local answer = {}
   for i = 0, #records / 71 - 1 do
-    local key, field = place(sub(records, i * 71 + 1, i * 71 + 8))
+    local key, field = place(records, i * 71 + 1, i * 71 + 8)
     if redis.call('HSETNX', key, field, sub(records, i * 71 + 9, i * 71 + 71)) == 1 then
       grew()
     else
@@ -110,9 +110,8 @@ end
 function operations.fetch(records)
   local answer = {}
   for i = 1, #records, 8 do
-    local uid = sub(records, i, i + 7)
-    local entry = redis.call('HGET', place(uid))
-    if entry then answer[#answer + 1] = uid .. entry end
+    local entry = redis.call('HGET', place(records, i, i + 7))
+    if entry then answer[#answer + 1] = sub(records, i, i + 7) .. entry end
   end
   return table.concat(answer)
 end
@@ -121,7 +120,7 @@ end
 function operations.bury(records)
   local answer = {}
   for i = 1, #records, 17 do
-    local key, field = place(sub(records, i, i + 7) .. 'd')
+    local key, field = place(sub(records, i, i + 7) .. 'd', 1, 9)
     local death = sub(records, i + 8, i + 16)
     if redis.call('HSETNX', key, field, death) == 1 then
       grew()
@@ -138,7 +137,7 @@ function operations.deaths(records)
   local answer = {}
   for i = 1, #records, 8 do
     local uid = sub(records, i, i + 7)
-    local death = redis.call('HGET', place(uid .. 'd'))
+    local death = redis.call('HGET', place(uid .. 'd', 1, 9))
     if death then answer[#answer + 1] = uid .. death end
   end
   return table.concat(answer)
@@ -148,7 +147,7 @@ end
 function operations.hold(records)
   local answer = {}
   for i = 0, #records / 24 - 1 do
-    local key, field = place(sub(records, i * 24 + 1, i * 24 + 8))
+    local key, field = place(records, i * 24 + 1, i * 24 + 8)
     local order = sub(records, i * 24 + 9, i * 24 + 24)
     if redis.call('HSETNX', key, field, order) == 1 then
       grew()
@@ -169,8 +168,8 @@ end
 function operations.link(records)
   local answer = {}
   for i = 1, #records, 26 do
-    local uid, order = sub(records, i + 12, i + 19), sub(records, i + 4, i + 19)
-    local key, field = place(sub(records, i + 20, i + 25))
+    local uid = sub(records, i + 12, i + 19)
+    local key, field = place(records, i + 20, i + 25)
     if redis.call('HSETNX', key, field, uid) == 1 then
       grew()
     else
@@ -178,7 +177,7 @@ function operations.link(records)
       if #founders < FOUNDERS then
         if not member(founders, uid, 8) then redis.call('HSET', key, field, founders .. uid) end
       else
-        local name = base .. 'c' .. sub(records, i + 20, i + 25)
+        local name, order = base .. 'c' .. sub(records, i + 20, i + 25), sub(records, i + 4, i + 19)
         local crowd = redis.call('GET', name)
         if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
         if not member(founders, uid, 8) and not member(best, uid, 16) then

@@ -143,9 +143,10 @@ class Deduplicator:
         would drop, the holder does. A document that is judged again goes the whole way: it may have
         buried others before it was interrupted.
         """
-        held = self._index.hold([case.exact for case in cases], [case.entry.order for case in cases])
-        for case, holder in zip(cases, held, strict=True):
-            case.holder = holder
+        orders = [case.entry.order for case in cases]
+        held = self._index.hold([case.exact for case in cases], orders)
+        for case, order, holder in zip(cases, orders, held, strict=True):
+            case.holder, case.beaten = holder, holder > order
 
     def _bury(self, cases: Sequence[Case]) -> dict[tuple[int, Death], Death]:
         """Bury what must not survive; of each death that is asked for, the one that stands.

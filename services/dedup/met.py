@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,18 +22,16 @@ class Others(NamedTuple):
     away: int = 0
 
 
-@dataclass(frozen=True)
 class Met:
-    """Under each of its keys that had others."""
+    """Under each of its keys that had others. uids: those that any key keeps."""
 
-    keys: Sequence[Others] = ()
+    __slots__ = ("keys", "uids")
 
-    @cached_property
-    def uids(self) -> set[int]:
-        """Those that any key keeps."""
-        return set().union(*(each.kept for each in self.keys))
+    def __init__(self, keys: Sequence[Others] = ()) -> None:
+        self.keys = keys
+        self.uids: set[int] = set().union(*[each.kept for each in keys]) if keys else set()
 
-    @cached_property
+    @property
     def quiet(self) -> set[int]:
         """Of these, those met where the founders are incomplete."""
         return set().union(*(each.kept for each in self.keys if len(each.kept) < FOUNDERS))

@@ -47,9 +47,9 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
         alike = compare(case.entry, others)
         template = alike.within(_ALIKE)
         if found.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
-            case.near = alike.near()
+            case.near = alike.nearest()
         elif found.most < FOUNDERS:
-            case.near = alike.near()
+            case.near = alike.nearest()
             company.append((case, ()))
         else:
             case.near, case.crowded = alike.nearest(_PLAIN), True

@@ -252,7 +252,7 @@ def _high_bits(keys: npt.NDArray[np.uint8]) -> Words:
 def _others(uid: int, later: int, members: bytes) -> Others:
     """Of one key: how many came later, and the uids of the founders, then the best orders of later ones."""
     kept = list(_members(len(members)).unpack(members))
-    away = max(later - max(len(kept) - FOUNDERS, 0), 0)
+    away = max(later - (len(kept) - FOUNDERS), 0) if later else 0
     if uid in kept:
         kept.remove(uid)
     return Others(kept, away)
