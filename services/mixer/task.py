@@ -122,6 +122,7 @@ class Mixer:
         if state is not None:
             self._ledger.restore(state)
             self._consumed = dict(state.consumed)
+            self._told = self._consumed.get(topics.CONTROL, 0)
 
     def wants(self) -> Collection[str]:
         """What it is told always; the pools of this phase that have room."""
