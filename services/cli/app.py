@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import services.cli
-from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, run, serve
+from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, run, serve, tokenizer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,3 +21,4 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
 app.add_typer(dedup.app, name="dedup")
 app.add_typer(offsets.app, name="offsets")
+app.add_typer(tokenizer.app, name="tokenizer")
