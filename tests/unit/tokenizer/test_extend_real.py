@@ -18,9 +18,13 @@ TEXTS = SHARED / "data" / "text" / "categories.jsonl.gz"
 GPT2 = SHARED / "data" / "vocab" / "huggingface_gpt2_vocab.txt"
 pytestmark = pytest.mark.skipif(not (TEXTS.exists() and GPT2.exists()), reason=f"{TEXTS} is not here")
 
-DOMAIN = ("zh", "tech_doc")
-NUM_TOKENS = 8192
-HELD_OUT = 5  # every fifth text of the domain is only measured
+DOMAIN = ("zh", "law")
+NUM_TOKENS = 2048
+HELD_OUT = 5  # every fifth text of the domain is only measured; of the other languages, every fifth is
+
+# Measured 2026-11: GPT-2's vocabulary -62.5 %, of the domain's texts, en -0.0 %, code -0.3 %. Ours, which was
+# trained on texts of this kind, -10.9 %, and nothing elsewhere: there is less to gain.
+LEAST_GAIN = {"gpt2": 0.3, "default": 0.08}
 
 
 def gpt2() -> Vocabulary:
@@ -45,43 +49,41 @@ def texts() -> dict[tuple[str, str], list[str]]:
     return dict(found)
 
 
-@pytest.fixture(scope="module")
-def extension(texts: dict[tuple[str, str], list[str]]) -> Extension:
+@pytest.fixture(scope="module", params=LEAST_GAIN)
+def measured(
+    request: pytest.FixtureRequest, texts: dict[tuple[str, str], list[str]]
+) -> tuple[str, Extension, Report]:
+    """Name of the old vocabulary, the new one, and both on texts that nothing was learned from."""
     learned = [text for number, text in enumerate(texts[DOMAIN]) if number % HELD_OUT]
-    return extend(gpt2(), learned, NUM_TOKENS)
+    made = extend(gpt2() if request.param == "gpt2" else Vocabulary.load(), learned, NUM_TOKENS)
+    report = Report([made.of, made.vocabulary])
+    for (language, category), found in texts.items():
+        if language != "zh" or (language, category) == DOMAIN:
+            for text in found[::HELD_OUT]:
+                report.add(text, language, category)
+    return request.param, made, report
 
 
-@pytest.fixture(scope="module")
-def report(texts: dict[tuple[str, str], list[str]], extension: Extension) -> Report:
-    made = Report([extension.of, extension.vocabulary])
-    for text in texts[DOMAIN][::HELD_OUT]:
-        made.add(text, "zh", "held out")
-    for (language, category), others in texts.items():
-        if language != "zh":
-            for text in others:
-                made.add(text, language, category)
-    return made
-
-
-def test_domain_takes_a_third_fewer_tokens_and_the_rest_no_more(report: Report) -> None:
+def test_domain_takes_fewer_tokens_and_the_rest_no_more(measured: tuple[str, Extension, Report]) -> None:
     """An extension that learned its texts by heart, or that changes how English and code are cut."""
+    name, _, report = measured
     change = {row.name: row.change for row in report.rows() if row.kind == LANGUAGE}
     assert set(change) == {"zh", "en", "code"}
-    assert change["zh"] is not None
-    assert change["zh"] <= -0.3
+    assert (change["zh"] or 0) <= -LEAST_GAIN[name]
     for language in ("en", "code"):
-        assert change[language] is not None
-        assert -0.2 < (change[language] or 0) <= 0.01
+        assert -0.01 < (change[language] or 0) <= 0.01
 
 
-def test_every_text_comes_back(report: Report) -> None:
+def test_every_text_comes_back(measured: tuple[str, Extension, Report]) -> None:
+    _, _, report = measured
     assert report.broken == [0, 0]
-    assert next(row for row in report.rows() if row.kind == ALL).documents > 5000
+    assert next(row for row in report.rows() if row.kind == ALL).documents > 1000
 
 
-def test_new_tokens_are_used(report: Report) -> None:
-    """Tokens that stand for one page of the texts they were learned on."""
+def test_new_tokens_are_used(measured: tuple[str, Extension, Report]) -> None:
+    """Tokens that no text is cut into; the 140 texts held out have some 26,000 characters."""
+    _, made, report = measured
     use = report.new_use()
     assert use is not None
-    assert use.of == NUM_TOKENS
-    assert use.unused_share < 0.5
+    assert use.of == len(made.pieces) == NUM_TOKENS
+    assert use.unused_share < 0.75
