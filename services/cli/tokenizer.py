@@ -246,8 +246,8 @@ def _show(made: Report, names: Sequence[str]) -> None:
 
     table = Table("by", "", title_justify="left")
     headings = ["documents", "characters"]
-    for place in ["before", "after"] if len(names) == 2 else [""]:
-        headings += [f"tokens/character {place}".strip(), f"bytes/token {place}".strip()]
+    for place in ["\nbefore", "\nafter"] if len(names) == 2 else [""]:
+        headings += [f"tokens/char{place}", f"bytes/token{place}"]
     for heading in [*headings, *(["tokens"] if len(names) == 2 else [])]:
         table.add_column(heading, justify="right")
     for row in made.rows():
