@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import services.cli
-from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, pool, run, serve
+from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, pool, run, serve, tokenizer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,3 +22,4 @@ app.add_typer(judge.app, name="judge")
 app.add_typer(dedup.app, name="dedup")
 app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")
+app.add_typer(tokenizer.app, name="tokenizer")

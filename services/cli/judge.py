@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.documents import read
 from services.cli.options import Out, topology_of
-from services.runtime import ConfigurationError, Emit, Read, Resources, configure, load_settings
+from services.runtime import ConfigurationError, Emit, Resources, configure, load_settings
 from services.runtime.topology import Topology
 from trainer.bert.commands import app
 
@@ -95,17 +96,12 @@ def _judged_there(out: Path | None) -> Iterator[Document]:
 
 def _judged_here(paths: Iterable[str]) -> Iterator[Document]:
     """Through all units before the scorer, which adds nothing to a document that its rank would need."""
-    from services.ingest import SERVICE, IngestConfig
-    from services.ingest.walk import check
     from services.runtime.apply import judged
 
-    check(list(paths))
     settings = load_settings()
     resources, topology = Resources(settings), topology_of(settings)
-    values = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
-    reader = SERVICE.build(configure("ingest", IngestConfig, values), resources)
-    read = (document for step in reader({}) if isinstance(step, Read) for document in step.documents)
-    for document, verdict in judged(_before("scorer", topology), read, resources, topology):
+    documents = read(paths, settings)
+    for document, verdict in judged(_before("scorer", topology), documents, resources, topology):
         if isinstance(verdict, Emit):
             yield document
 

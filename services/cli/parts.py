@@ -75,7 +75,7 @@ def parts_decode(
 
     store = store_in(folder)
     given = [Vocabulary.load(path, end_of_document or END_OF_DOCUMENT) for path in vocabulary or ()]
-    known = _Vocabularies(store, given)
+    known = PartVocabularies(store, given)
     for part, record, tokens in documents(store):
         if (found := known.of(part)) is None:
             continue
@@ -85,7 +85,7 @@ def parts_decode(
         raise typer.Exit(EXIT_WRONG)
 
 
-class _Vocabularies:
+class PartVocabularies:
     """The vocabularies of parts by digest: those that were given, else those in the store."""
 
     def __init__(self, store: ObjectStore, given: Sequence[Vocabulary]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.tokenizer.pattern import PATTERN
+from services.tokenizer.ranks import lowest_free, name_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -65,6 +66,16 @@ class HuggingFaceEngine:
         if np.isin(ids, self._forbidden).any():
             raise ValueError("the tokenizer makes a special token out of ordinary text")
         return ids
+
+    def words(self, text: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """Ids of a text as `encode` gives them, and for each the number of its word: no token crosses two."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return np.array(encoding.ids, dtype=np.uint32), np.array(encoding.word_ids, dtype=np.uint32)
+
+    def tokens(self) -> dict[str, int]:
+        """Id of every token by its name in the file."""
+        known: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
+        return {self._names.get(index, name): index for name, index in known.items()}
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """The UTF-8 of the ids' text; half a character becomes U+FFFD. Raises KeyError for a wrong id."""
@@ -150,14 +161,14 @@ def _unknown(definition: dict[str, Any]) -> str | None:
 def to_huggingface(ranks: dict[bytes, int], end_of_document: str) -> Tokenizer:
     """The same tokenizer for HF `tokenizers` (its `save` writes a tokenizer.json).
 
-    ranks: token bytes to id, the end-of-document token left out or not. A pair is merged if its
-    concatenation is a token, in order of that token's rank, as tiktoken does.
+    ranks: token bytes to id, the end-of-document token left out (then it has the lowest free id) or not.
+    A pair is merged if its concatenation is a token, in order of that token's rank, as tiktoken does.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-    letters = byte_letters()
-    ranks = {token: rank for token, rank in ranks.items() if token != end_of_document.encode()}
-    names = {token: "".join(letters[byte] for byte in token) for token in ranks}
+    ranks = dict(ranks)
+    given = ranks.pop(end_of_document.encode(), None)
+    names = {token: name_of(token) for token in ranks}
     merges = [
         (names[token[:cut]], names[token[cut:]])
         for token in sorted(ranks, key=ranks.__getitem__)
@@ -165,8 +176,7 @@ def to_huggingface(ranks: dict[bytes, int], end_of_document: str) -> Tokenizer:
         if token[:cut] in ranks and token[cut:] in ranks
     ]
     vocabulary = {names[token]: rank for token, rank in ranks.items()}
-    free = next(index for index in range(len(ranks) + 1) if index not in set(ranks.values()))
-    vocabulary[end_of_document] = free
+    vocabulary[end_of_document] = lowest_free(ranks) if given is None else given
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -177,13 +187,3 @@ def to_huggingface(ranks: dict[bytes, int], end_of_document: str) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(end_of_document, special=True, normalized=False)])
     return tokenizer
-
-
-def byte_letters() -> list[str]:
-    """The printable character by which byte-level BPE (GPT-2) writes each byte.
-
-    Printable Latin-1 stands for itself; the 68 others follow from U+0100 on, in order.
-    """
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = [byte for byte in range(256) if byte not in printable]
-    return [chr(byte) if byte in printable else chr(0x100 + others.index(byte)) for byte in range(256)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +58,9 @@ class RankEngine:
 
         ranks = parse_ranks(content)
         given = ranks.pop(end_of_document.encode(), None)
-        self.end_of_document = _lowest_free(ranks) if given is None else given
+        self.end_of_document = lowest_free(ranks) if given is None else given
         self.size = max(self.end_of_document, *ranks.values()) + 1
+        self._ranks, self._end = ranks, {end_of_document: self.end_of_document}
         self._encoding = tiktoken.Encoding(
             "corpusworks",
             pat_str=PATTERN,
@@ -72,12 +74,33 @@ class RankEngine:
         ids: npt.NDArray[np.uint32] = self._encoding.encode_to_numpy(text, disallowed_special=())
         return ids
 
+    def tokens(self) -> dict[str, int]:
+        """Id of every token by the name that a tokenizer.json would give it; end of document included."""
+        return {name_of(token): rank for token, rank in self._ranks.items()} | self._end
+
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """The bytes of the ids. Raises KeyError for an id that is no token."""
         decoded: bytes = self._encoding.decode_bytes(ids)
         return decoded
 
 
-def _lowest_free(ranks: dict[bytes, int]) -> int:
+def lowest_free(ranks: dict[bytes, int]) -> int:
+    """The id of an end-of-document token that the ranks do not name."""
     taken = set(ranks.values())
     return next(index for index in range(len(taken) + 1) if index not in taken)
+
+
+def name_of(token: bytes) -> str:
+    """How a tokenizer.json with byte-level BPE writes a token: a letter for each byte."""
+    return "".join(map(byte_letters().__getitem__, token))
+
+
+@cache
+def byte_letters() -> list[str]:
+    """The printable character by which byte-level BPE (GPT-2) writes each byte.
+
+    Printable Latin-1 stands for itself; the 68 others follow from U+0100 on, in order.
+    """
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) if byte in printable else chr(0x100 + others.index(byte)) for byte in range(256)]

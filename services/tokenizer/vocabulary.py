@@ -28,6 +28,9 @@ class Engine(Protocol):
     def encode(self, text: str) -> npt.NDArray[np.uint32]:
         """Ids of a text. Raises UnicodeEncodeError for surrogates."""
 
+    def tokens(self) -> dict[str, int]:
+        """Id of every token by its name."""
+
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """Bytes of the ids. Raises KeyError for an id that is no token."""
 
@@ -44,7 +47,7 @@ class Vocabulary:
     """
 
     def __init__(self, content: bytes, end_of_document: str = END_OF_DOCUMENT) -> None:
-        engine = RankEngine if _ranked(content) else HuggingFaceEngine
+        engine = RankEngine if is_ranked(content) else HuggingFaceEngine
         self._engine: Engine = engine(content, end_of_document)
         self.content = content
         self.end_of_document = self._engine.end_of_document
@@ -74,6 +77,10 @@ class Vocabulary:
         """
         return [self._encode(text) for text in texts]
 
+    def tokens(self) -> dict[str, int]:
+        """Id of every token by its name; in byte-level BPE a letter for each byte (`ranks.name_of`)."""
+        return self._engine.tokens()
+
     def decode(self, ids: Sequence[int] | npt.NDArray[np.uint32]) -> str:
         """Text of the ids; end-of-document ids give none, half a character becomes U+FFFD.
 
@@ -95,13 +102,17 @@ class Vocabulary:
         try:
             return self._engine.encode(text)
         except UnicodeEncodeError:
-            mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            return self._engine.encode(mended)
+            return self._engine.encode(mended(text))
+
+
+def mended(text: str) -> str:
+    """The text with halves of surrogate pairs joined, or replaced by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def digest_of(content: bytes, end_of_document: str) -> str:
     """SHA-256, in hexadecimal, of all that decides the ids: the file, and how we read it."""
-    reading = PATTERN if _ranked(content) else READING
+    reading = PATTERN if is_ranked(content) else READING
     return hashlib.sha256(f"{reading}\0{end_of_document}\0".encode() + content).hexdigest()
 
 
@@ -113,7 +124,8 @@ def digest_of_file(path: Path | None, end_of_document: str) -> str:
         raise _unusable(path or DEFAULT, error) from error
 
 
-def _ranked(content: bytes) -> bool:
+def is_ranked(content: bytes) -> bool:
+    """Whether a file's contents are taken for tiktoken ranks; else they are for a tokenizer.json."""
     return not content.lstrip().startswith(b"{")
 
 

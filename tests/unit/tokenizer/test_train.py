@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-
 import pytest
+from tokenizers import Tokenizer
 
-from services.tokenizer import Vocabulary
-from services.tokenizer.train import main, train
+from services.tokenizer import END_OF_DOCUMENT, Vocabulary
+from services.tokenizer.train import as_tokenizer_json, train
 
 TEXTS = [
     "河水流过村庄，河水流过城市，河水流入大海。",
@@ -62,27 +60,35 @@ def test_size_too_small() -> None:
         train(TEXTS, 256)
 
 
-def test_command_line(tmp_path, capsys) -> None:
-    """The documented command, plain and gzipped input together."""
-    lines = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS)
-    (tmp_path / "a.jsonl").write_text(lines)
-    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
-    out = tmp_path / "out.tiktoken"
-    assert main([str(out), str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl.gz"), "--size", "400"]) == 0
-    assert Vocabulary.load(out).digest in capsys.readouterr().out
+def test_pairs_that_occur_once_make_no_token() -> None:
+    """A vocabulary filled up with the words of one document."""
+    assert train(["unrepeatable"], 400).size == 257
+    assert train(["repeated repeated"], 400).size > 257
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"text": 3}', '{"txt": "a"}', "\ufeff"])
-def test_command_line_names_the_bad_line(tmp_path, capsys, line: str) -> None:
-    """A stack trace, or a vocabulary written from half of the input."""
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "good"}\n' + line + "\n")
-    assert main([str(tmp_path / "out"), str(path)]) == 2
-    assert "a.jsonl line 2" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+def test_end_of_document_of_another_name() -> None:
+    """A vocabulary that only the default name can load."""
+    vocabulary = train(TEXTS, 400, "<end>")
+    assert vocabulary.end_of_document == 0
+    assert vocabulary.card.end_token == "<end>"
+    assert Vocabulary(vocabulary.content, "<end>").digest == vocabulary.digest
 
 
-def test_command_line_absent_file(tmp_path, capsys) -> None:
-    """As above."""
-    assert main([str(tmp_path / "out"), str(tmp_path / "absent.jsonl")]) == 2
-    assert "absent.jsonl" in capsys.readouterr().err
+def test_as_tokenizer_json_gives_the_same_ids_and_special_tokens_after_them() -> None:
+    """A model's own file that reads its corpus otherwise; a chat mark that is cut to letters by the model."""
+    vocabulary = train(TEXTS, 400)
+    other = as_tokenizer_json(vocabulary, ["<|im_start|>", "<|im_end|>"])
+    assert other.size == vocabulary.size + 2
+    assert other.end_of_document == vocabulary.end_of_document
+    assert other.tokens()["<|im_end|>"] == other.size - 1
+    for text in [*TEXTS[:3], "<|im_start|> is text here"]:
+        assert other.encode_batch([text])[0].tolist() == vocabulary.encode_batch([text])[0].tolist()
+    plain = Tokenizer.from_str(other.content.decode())
+    assert plain.encode("<|im_start|>").ids == [vocabulary.size]
+
+
+@pytest.mark.parametrize("special", [["the"], [""], [END_OF_DOCUMENT], ["<a>", "<a>"]])
+def test_special_token_that_is_there_already(special: list[str]) -> None:
+    """A word of ordinary text that ends a turn."""
+    with pytest.raises(ValueError, match="special token"):
+        as_tokenizer_json(train(["the the"] * 9, 300), special)
