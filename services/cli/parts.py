@@ -81,7 +81,7 @@ def _show(found: Sequence[PartSealed]) -> None:
         buckets = sorted(part.bucket_tokens.items(), key=lambda each: -each[1])
         counts = (part.num_documents, part.num_tokens, part.num_sequences)
         table.add_row(
-            part.name,
+            part.name.rpartition("/")[2],  # which names its lane too
             escape(part.phase),
             *(f"{count:,}" for count in counts),
             f"{padding(part):.1%}",
