@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PartRecord(_message.Message):
-    __slots__ = ("id", "uid", "source", "bucket", "category", "language", "format", "rank", "phase", "use", "cluster", "spans", "num_tokens", "position")
+    __slots__ = ("id", "uid", "source", "bucket", "category", "language", "format", "rank", "phase", "use", "cluster", "spans", "num_tokens", "position", "url", "licence", "title")
     class Position(_message.Message):
         __slots__ = ("lane", "offset")
         LANE_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,9 @@ class PartRecord(_message.Message):
     SPANS_FIELD_NUMBER: _ClassVar[int]
     NUM_TOKENS_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
     id: str
     uid: int
     source: str
@@ -43,7 +46,10 @@ class PartRecord(_message.Message):
     spans: _containers.RepeatedCompositeFieldContainer[Span]
     num_tokens: int
     position: PartRecord.Position
-    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., bucket: _Optional[str] = ..., category: _Optional[str] = ..., language: _Optional[str] = ..., format: _Optional[str] = ..., rank: _Optional[float] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., cluster: _Optional[int] = ..., spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ..., num_tokens: _Optional[int] = ..., position: _Optional[_Union[PartRecord.Position, _Mapping]] = ...) -> None: ...
+    url: str
+    licence: str
+    title: str
+    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., bucket: _Optional[str] = ..., category: _Optional[str] = ..., language: _Optional[str] = ..., format: _Optional[str] = ..., rank: _Optional[float] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., cluster: _Optional[int] = ..., spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ..., num_tokens: _Optional[int] = ..., position: _Optional[_Union[PartRecord.Position, _Mapping]] = ..., url: _Optional[str] = ..., licence: _Optional[str] = ..., title: _Optional[str] = ...) -> None: ...
 
 class Span(_message.Message):
     __slots__ = ("start", "end")

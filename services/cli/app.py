@@ -5,7 +5,22 @@ from __future__ import annotations
 import typer
 
 import services.cli
-from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, pool, run, serve, tokenizer
+from services.cli import (
+    adopt,
+    ask,
+    dedup,
+    dlq,
+    doctor,
+    export,
+    judge,
+    offsets,
+    part,
+    parts,
+    pool,
+    run,
+    serve,
+    tokenizer,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,7 +30,8 @@ app = typer.Typer(
 )
 for group in (run, serve, ask, doctor):
     app.add_typer(group.app)
-parts.app.add_typer(adopt.app)
+for group in (part, export, adopt):
+    parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")

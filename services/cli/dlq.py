@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.exits import EXIT_WRONG, fail
-from services.cli.options import Out, topology_of
+from services.cli.options import AsJson, Out, topology_of
 from services.runtime import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and put them
 Topic = Annotated[str, typer.Option("--topic", help="Only those of a topic: docs.raw, pool.zh …")]
 Stage = Annotated[str, typer.Option("--stage", help="Only those of a unit.")]
 Error = Annotated[str, typer.Option("--error", "--reason", help="Only those whose message holds this text.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _HEAD = 1000  # characters of a text
 
 

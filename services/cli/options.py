@@ -14,6 +14,7 @@ from services.runtime.topology import Topology
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder given to run or up; default: the configured servers.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Buckets, weights and phases (YAML).")]
 Units = Annotated[list[str], typer.Argument(help="Units in the order of the river.")]
 

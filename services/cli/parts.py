@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contracts import PartSealed
-from services.cli.exits import EXIT_WRONG
+from services.cli.exits import EXIT_WRONG, fail
+from services.cli.options import AsJson
 from services.local.store import store_in
 from services.runtime import ConfigurationError, ObjectStore, VocabularyCard
 
@@ -25,12 +27,28 @@ Folder = Annotated[
 ]
 
 
+@contextmanager
+def wrong_parts() -> Iterator[None]:
+    """A part that is damaged or not there ends the command with one line and exit 1."""
+    from services.sink.parts import WrongPart
+
+    try:
+        yield
+    except WrongPart as error:
+        fail(error, EXIT_WRONG)
+
+
 @app.command("list")
-def parts_list(folder: Folder) -> None:
-    """A line for each part."""
+def parts_list(folder: Folder, as_json: AsJson = False) -> None:
+    """A line for each part: as a table on a terminal, else as JSON."""
     from services.sink.parts import list_parts
 
-    for part in list_parts(store_in(folder)):
+    with wrong_parts():
+        found = list_parts(store_in(folder))
+    if sys.stdout.isatty() and not as_json:
+        _show(found)
+        return
+    for part in found:
         row = {
             "part": part.name,
             "phase": part.phase,
@@ -45,13 +63,45 @@ def parts_list(folder: Folder) -> None:
         )
 
 
+def _show(found: Sequence[PartSealed]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from services.sink.summary import padding
+
+    table = Table()
+    table.add_column("part", overflow="fold")
+    table.add_column("phase")
+    for heading in ("documents", "tokens", "sequences", "padding"):
+        table.add_column(heading, justify="right")
+    table.add_column("tokens by bucket")
+    table.add_column("sealed by")
+    for part in found:
+        buckets = sorted(part.bucket_tokens.items(), key=lambda each: -each[1])
+        counts = (part.num_documents, part.num_tokens, part.num_sequences)
+        table.add_row(
+            part.name.rpartition("/")[2],  # which names its lane too
+            escape(part.phase),
+            *(f"{count:,}" for count in counts),
+            f"{padding(part):.1%}",
+            escape("  ".join(f"{bucket} {tokens / part.num_tokens:.0%}" for bucket, tokens in buckets)),
+            part.sealed_by,
+        )
+    console = Console()
+    console.print(table)
+    documents, tokens = sum(part.num_documents for part in found), sum(part.num_tokens for part in found)
+    console.print(f"{len(found)} parts, {documents:,} documents, {tokens:,} tokens", highlight=False)
+
+
 @app.command("verify")
 def parts_verify(folder: Folder) -> None:
     """Check every part against its announcement; exit 1 with what is wrong."""
     from services.sink.parts import list_parts, verify
 
     store = store_in(folder)
-    problems = verify(store)
+    with wrong_parts():
+        problems = verify(store)
     for problem in problems:
         print(problem)
     print(f"{len(list_parts(store))} parts, {len(problems)} problems", file=sys.stderr)
@@ -76,11 +126,13 @@ def parts_decode(
     store = store_in(folder)
     given = [Vocabulary.load(path, end_of_document or END_OF_DOCUMENT) for path in vocabulary or ()]
     known = PartVocabularies(store, given)
-    for part, record, tokens in documents(store):
-        if (found := known.of(part)) is None:
-            continue
-        row = {"id": record.id, "source": record.source, "text": found.decode(tokens[:-1]), "part": part.name}
-        print(json.dumps(row | {"tokens": record.num_tokens}, ensure_ascii=False))
+    with wrong_parts():
+        for part, record, tokens in documents(store):
+            if (found := known.of(part)) is None:
+                continue
+            row = {"id": record.id, "source": record.source, "text": found.decode(tokens[:-1])}
+            of = {"part": part.name, "tokens": record.num_tokens}
+            print(json.dumps(row | of, ensure_ascii=False))
     if known.missing:
         raise typer.Exit(EXIT_WRONG)
 
@@ -99,7 +151,7 @@ class PartVocabularies:
         digest = part.tokenizer
         if digest not in self._found and digest not in self.missing:
             try:
-                self._found[digest] = self._stored(digest)
+                self._found[digest] = stored_vocabulary(self._store, digest)
             except (FileNotFoundError, ValueError, ConfigurationError):
                 self.missing.add(digest)
                 given = f" (given: {', '.join(self._given)})" if self._given else ""
@@ -110,11 +162,13 @@ class PartVocabularies:
                 )
         return self._found.get(digest)
 
-    def _stored(self, digest: str) -> Vocabulary:
-        from services.tokenizer import Vocabulary
 
-        card = VocabularyCard.find(self._store, digest)
-        found = Vocabulary(card.content(self._store, digest), card.end_token)
-        if found.digest != digest:
-            raise ValueError(f"what lies there has digest {found.digest}")
-        return found
+def stored_vocabulary(store: ObjectStore, digest: str) -> Vocabulary:
+    """By its digest. Raises FileNotFoundError, ValueError, ConfigurationError where the store has none."""
+    from services.tokenizer import Vocabulary
+
+    card = VocabularyCard.find(store, digest)
+    found = Vocabulary(card.content(store, digest), card.end_token)
+    if found.digest != digest:
+        raise ValueError(f"what lies there has digest {found.digest}")
+    return found

@@ -10,6 +10,7 @@ import structlog
 
 from contracts import Control, Document, Flush, MixerState
 from services.mixer.ledger import Ledger
+from services.mixer.provenance import provenance
 from services.mixer.recipe import Recipe, agrees
 from services.mixer.retractions import Retractions
 from services.runtime import LaneService, Message, Output, Resources, Step, topics
@@ -210,8 +211,10 @@ class Mixer:
             return
         document.phase = self._ledger.phase.name
         document.use = 1
+        kept = provenance(document.metadata)
         for left_behind in ("text", "body", "features", "metadata"):
             document.ClearField(left_behind)  # the tokens go on; the rest stays in the pool's log
+        document.metadata.update(kept)
         self._ledger.add(bucket, document.num_tokens)
         draft.outputs.append(Output(topics.MIXED, document))
         draft.num_bytes += document.ByteSize()

@@ -8,7 +8,8 @@ CorpusworksError            base; its text says what happened and what to do
 ├── Aborted                 (loops/transaction) nothing of it is visible: go back and do it again
 ├── ReadingFailed           (process/reader) the process that reads ends before any source: exit
 ├── Stopped                 (process/sandbox) the batch was given up because the service stops
-└── ProcessFailed           (local/process) a child cannot be kept running: exit with the end of its log
+├── ProcessFailed           (local/process) a child cannot be kept running: exit with the end of its log
+└── WrongPart               (sink/parts) a packed part is damaged or not there: for who reads parts
 
 Any other exception from a unit is taken to be the document's fault: the document is isolated and
 becomes one dead letter.

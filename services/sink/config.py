@@ -15,6 +15,8 @@ class SinkConfig:
     seal_tokens, seal_documents: a part ends with the document that reaches either.
     seal_age_s: no document waits longer for its part.
     packing: a strategy of services.sink.packing.
+    shuffle: the sequences of a part are in an order by its name, so that documents that came together are not
+        read together. The mix then holds over the part as a whole, and no more within it.
     """
 
     sequence_length: int = 2048
@@ -22,6 +24,7 @@ class SinkConfig:
     seal_documents: int = 100_000  # bounds memory and a replay where documents are very short
     seal_age_s: float = 300.0
     packing: str = "best_fit"
+    shuffle: bool = False
 
     def __post_init__(self) -> None:
         if self.sequence_length < 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -179,8 +180,13 @@ def _from_line(line: bytes) -> PartSealed:
     return part
 
 
-def _to_line(sealed: PartSealed) -> bytes:
+def as_plain(sealed: PartSealed) -> dict[str, Any]:
+    """An announcement as JSON has it: every field by name."""
     plain = {name: getattr(sealed, name) for name in _FIELDS}
     for name in ("bucket_tokens", "sha256"):
         plain[name] = dict(sorted(plain[name].items()))
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return plain
+
+
+def _to_line(sealed: PartSealed) -> bytes:
+    return json.dumps(as_plain(sealed), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -6,8 +6,9 @@ within one sequence, and fills each sequence from its start, so that padding is 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,16 @@ def concat(lengths: Sequence[int] | Integers, sequence_length: int) -> Layout:
     num_sequences = int(sequence[-1]) + 1 if len(sequence) else 0
     offset = low - sequence * sequence_length
     return Layout(document, low - begin[document], high - low, sequence, offset, num_sequences)
+
+
+def shuffled(layout: Layout, name: str) -> Layout:
+    """The same sequences in another order, which follows from the name alone.
+
+    RandomState, since its numbers are the same in every release of numpy, which Generator's are not (NEP 19).
+    """
+    seed = np.frombuffer(hashlib.sha256(name.encode()).digest(), "<u4")
+    order = np.random.RandomState(seed).permutation(layout.num_sequences).astype(np.int64)
+    return replace(layout, sequence=order[layout.sequence])
 
 
 STRATEGIES: dict[str, Callable[[Sequence[int] | Integers, int], Layout]] = {

@@ -20,10 +20,12 @@ from contracts import Document, PartRecord, PartSealed, Span
 from services.runtime import Message, Vocabularies, VocabularyCard
 from services.sink import megatron, records
 from services.sink.config import SinkConfig
-from services.sink.packing import STRATEGIES, Layout
+from services.sink.packing import STRATEGIES, Layout, shuffled
 
 SUFFIXES = ("bin", "idx", "jsonl")
-LAYOUT = 2  # of the files and their announcement; 1 took the vocabulary's digest from the settings
+# Of the files and their announcement. 1 took the vocabulary's digest from the settings; 2 had no url, licence
+# and title in the records.
+LAYOUT = 3
 
 _NAME = re.compile(r"lane-\d+/part-\d+-([0-9a-f]{8})-\d+-\d+")
 
@@ -74,6 +76,9 @@ def packable(message: Message, document: Document) -> Packable:
         cluster=document.cluster,
         num_tokens=document.num_tokens,
         position=PartRecord.Position(lane=message.partition, offset=message.offset),
+        url=document.metadata.get("url", ""),
+        licence=document.metadata.get("licence", ""),
+        title=document.metadata.get("title", ""),
     )
     return Packable(record, np.frombuffer(document.token_ids, "<u4"))
 
@@ -82,7 +87,11 @@ def build(
     packables: Sequence[Packable], lane: int, config: SinkConfig, vocabulary: VocabularyCard, stream: str
 ) -> Part:
     """Pack at least one document, all of one phase and one vocabulary and in the order of the lane."""
+    first, last = packables[0].record, packables[-1].record
+    name = part_name(lane, stream, first.position.offset, last.position.offset)
     layout = STRATEGIES[config.packing]([len(p.tokens) for p in packables], config.sequence_length)
+    if config.shuffle:
+        layout = shuffled(layout, name)
     out = _place(packables, layout, config.sequence_length, vocabulary)
     files = {
         "bin": out.tobytes(),
@@ -92,9 +101,8 @@ def build(
     bucket_tokens: Counter[str] = Counter()
     for one in packables:
         bucket_tokens[one.record.bucket] += len(one.tokens)
-    first, last = packables[0].record, packables[-1].record
     announcement = PartSealed(
-        name=part_name(lane, stream, first.position.offset, last.position.offset),
+        name=name,
         lane=lane,
         first_offset=first.position.offset,
         last_offset=last.position.offset,
@@ -105,7 +113,7 @@ def build(
         sequence_length=config.sequence_length,
         bucket_tokens=bucket_tokens,
         sha256={suffix: hashlib.sha256(data).hexdigest() for suffix, data in files.items()},
-        packing=config.packing,
+        packing=f"{config.packing}, shuffled" if config.shuffle else config.packing,
         tokenizer=vocabulary.digest,
         layout=LAYOUT,
     )

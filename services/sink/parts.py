@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,22 @@ from services.sink import megatron, records
 from services.sink.manifest import part_key, read_manifests
 from services.sink.part import SUFFIXES, part_name, repack, stream_of
 
-__all__ = ["PartDocument", "documents", "list_parts", "read_records", "repack", "verify"]
+__all__ = [
+    "PartDocument",
+    "WrongPart",
+    "checked_documents",
+    "documents",
+    "documents_of",
+    "find",
+    "list_parts",
+    "read_records",
+    "repack",
+    "verify",
+]
+
+
+class WrongPart(CorpusworksError):
+    """A part or a manifest is not there or not as it was announced. The text names it, and what to do."""
 
 
 class PartDocument(NamedTuple):
@@ -28,33 +43,49 @@ class PartDocument(NamedTuple):
 
 
 def list_parts(store: ObjectStore) -> list[PartSealed]:
-    """All announced parts, by lane and in the order of the lane. Raises CorpusworksError."""
+    """All announced parts, by lane and in the order of the lane. Raises WrongPart."""
     try:
         return list(read_manifests(store))
     except ValueError as error:
-        raise CorpusworksError(
-            f"a manifest is damaged ({error}); start the sink, it writes it again"
-        ) from error
+        raise WrongPart(f"a manifest is damaged ({error}); start the sink, it writes it again") from error
+
+
+def find(parts: Iterable[PartSealed], name: str) -> PartSealed:
+    """The part of a name, with or without its lane's folder. Raises WrongPart."""
+    for part in parts:
+        if name in {part.name, part.name.rpartition("/")[2]}:
+            return part
+    raise WrongPart(f"there is no part {name!r}; `corpusworks parts list` names them")
 
 
 def read_records(store: ObjectStore, part: PartSealed) -> Iterator[PartRecord]:
-    """The records of a part in the order of the lane; its .bin is not read. Raises CorpusworksError."""
+    """The records of a part in the order of the lane; its .bin is not read. Raises WrongPart."""
     yield from _records(_read(store, part, "jsonl"))
 
 
 def documents(store: ObjectStore) -> Iterator[PartDocument]:
-    """Every document of every part, its spans joined. Raises CorpusworksError for a part that is broken."""
+    """Every document of every part, its spans joined. Raises WrongPart for one that is broken."""
     for part in list_parts(store):
-        try:
-            index = megatron.read_index(_read(store, part, "idx"))
-            tokens = megatron.read_tokens(index, _read(store, part, "bin"))
-            for record in read_records(store, part):
-                pieces = [tokens[span.start : span.end] for span in record.spans]
-                yield PartDocument(part, record, np.concatenate(pieces))
-        except ValueError as error:
-            raise CorpusworksError(
-                f"{part.name}: {error}; `corpusworks parts verify` names all that is wrong"
-            ) from error
+        yield from documents_of(store, part)
+
+
+def documents_of(store: ObjectStore, part: PartSealed) -> Iterator[PartDocument]:
+    """The documents of one part, in the order of the lane. Raises WrongPart where it cannot be read."""
+    try:
+        yield from _documents(part, _files(store, part))
+    except ValueError as error:
+        raise _wrong(part, str(error)) from error
+
+
+def checked_documents(store: ObjectStore, part: PartSealed) -> Iterator[PartDocument]:
+    """The same of a part that is as it was announced in all that `verify` checks of one part.
+
+    Raises WrongPart before the first document. Memory: one part.
+    """
+    files = _files(store, part)
+    for problem in _problems(part, files):
+        raise _wrong(part, problem)
+    yield from _documents(part, files)
 
 
 def verify(store: ObjectStore) -> list[str]:
@@ -73,14 +104,15 @@ def verify(store: ObjectStore) -> list[str]:
             problems.append(f"{part.name}: its offsets overlap those of the part before")
         ends[stream] = max(part.last_offset, ends.get(stream, -1))
         try:
-            files = {suffix: _read(store, part, suffix) for suffix in SUFFIXES}
-            found = list(_records(files["jsonl"]))
-            told = [*_file_problems(part, files), *_record_problems(part, found, files)]
-        except (ValueError, CorpusworksError) as error:
-            problems.append(f"{part.name}: {str(error).removeprefix(f'{part.name}: ')}")
-            continue
-        problems += [f"{part.name}: {problem}" for problem in told]
-        seen.append(np.array([(r.uid, r.use, number) for r in found], "u8,u4,u4"))
+            files = _files(store, part)
+            problems += [f"{part.name}: {problem}" for problem in _problems(part, files)]
+            rows = [(record.uid, record.use, number) for record in _records(files["jsonl"])]
+        except WrongPart as error:
+            problems.append(str(error))
+        except ValueError:
+            continue  # a record that cannot be read is among the problems
+        else:
+            seen.append(np.array(rows, "u8,u4,u4"))
     return [*problems, *_duplicates(parts, seen)]
 
 
@@ -88,11 +120,35 @@ def _read(store: ObjectStore, part: PartSealed, suffix: str) -> bytes:
     try:
         return store.get(part_key(part.name, suffix))
     except FileNotFoundError as error:
-        raise CorpusworksError(f"{part.name}: it was announced, but its .{suffix} is not there") from error
+        raise WrongPart(f"{part.name}: it was announced, but its .{suffix} is not there") from error
+
+
+def _files(store: ObjectStore, part: PartSealed) -> dict[str, bytes]:
+    return {suffix: _read(store, part, suffix) for suffix in SUFFIXES}
+
+
+def _wrong(part: PartSealed, problem: str) -> WrongPart:
+    return WrongPart(f"{part.name}: {problem}; `corpusworks parts verify` names all that is wrong")
+
+
+def _documents(part: PartSealed, files: dict[str, bytes]) -> Iterator[PartDocument]:
+    """Raises ValueError."""
+    tokens = megatron.read_tokens(megatron.read_index(files["idx"]), files["bin"])
+    for record in _records(files["jsonl"]):
+        pieces = [tokens[span.start : span.end] for span in record.spans]
+        yield PartDocument(part, record, np.concatenate(pieces))
 
 
 def _records(jsonl: bytes) -> Iterator[PartRecord]:
     return map(records.from_line, jsonl.splitlines())
+
+
+def _problems(part: PartSealed, files: dict[str, bytes]) -> Iterator[str]:
+    try:
+        yield from _file_problems(part, files)
+        yield from _record_problems(part, list(_records(files["jsonl"])), files)
+    except ValueError as error:
+        yield str(error)
 
 
 def _file_problems(part: PartSealed, files: dict[str, bytes]) -> Iterator[str]:

@@ -2,24 +2,34 @@
 
     {"id": "notes/7.md", "uid": "00f3…", "source": "file:///…", "bucket": "zh", "category": "",
      "language": "zh", "format": "prose", "rank": null, "phase": "stable", "use": 1, "cluster": null,
-     "spans": [[0, 2048], [6144, 6200]], "num_tokens": 2104, "lane": 0, "offset": 17}
+     "spans": [[0, 2048], [6144, 6200]], "num_tokens": 2104, "lane": 0, "offset": 17,
+     "url": "https://…", "licence": "CC0", "title": "Tides"}
 
 uid and cluster are hexadecimal, since JSON readers lose digits of 64-bit numbers; cluster is null for a
-document that has no near-duplicates, rank where no scorer ran. Each span lies within one sequence.
+document that has no near-duplicates, rank where no scorer ran. Each span lies within one sequence. url,
+licence and title are there where the input said them.
 """
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 
 from contracts import PartRecord, Span
 
+_WHERE_KNOWN = ("url", "licence", "title")
+
 
 def to_line(record: PartRecord) -> bytes:
     """One line with its newline; the same bytes for the same record."""
-    plain = {
+    return json.dumps(as_plain(record), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def as_plain(record: PartRecord) -> dict[str, Any]:
+    """A line as JSON has it."""
+    plain: dict[str, Any] = {
         "id": record.id,
         "uid": f"{record.uid:016x}",
         "source": record.source,
@@ -37,7 +47,7 @@ def to_line(record: PartRecord) -> bytes:
         "lane": record.position.lane,
         "offset": record.position.offset,
     }
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return plain | {name: said for name in _WHERE_KNOWN if (said := getattr(record, name))}
 
 
 def from_line(line: bytes) -> PartRecord:

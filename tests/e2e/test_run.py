@@ -129,6 +129,37 @@ def test_parts_decode_to_what_was_tokenised(first) -> None:
     assert any(LIGHTHOUSE.split("\n", maxsplit=1)[0][:40] in row["text"] for row in decoded)  # the PDF
 
 
+def test_parts_say_where_documents_are_from_and_go_out_whole(first, tmp_path: Path) -> None:
+    """Prevents: a licence lost between the input and the part, and an export that is another corpus."""
+    source, out, report = first
+    said = {}
+    for line in (source / "records.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        said[record["id"], record.get("title")] = record.get("url"), record.get("license")
+    listed = ask("parts", "list", out).rows
+    compared = 0
+    for part in listed:
+        shown = json.loads(ask("parts", "show", out, part["part"], "--json", "--first", 1000).out)
+        assert shown["announcement"]["num_documents"] == len(shown["first"]) == part["documents"]
+        assert all(row["text"] for row in shown["first"])
+        for row in shown["first"]:
+            if row["source"].partition("#")[0].endswith("records.jsonl"):
+                assert (row.get("url"), row.get("licence")) == said[row["id"], row.get("title")]
+                compared += "url" in row and "licence" in row
+    assert compared > 2
+    done = ask("parts", "export", out, "--format", "ds", "--out", tmp_path / "ds")
+    assert (done.code, done.err.split()[2]) == (0, str(report["kept"])), done.err
+    files = list((tmp_path / "ds").glob("*.ds"))
+    assert len(files) == len(listed)
+    assert sum(path.stat().st_size for path in files) == 2 * report["tokens"]
+    again = ask("parts", "export", out, "--format", "mds", "--out", tmp_path / "ds")
+    assert (again.code, again.err.count("\n")) == (2, 1), again.err
+    mds = ask("parts", "export", out, "--format", "mds", "--out", tmp_path / "mds")
+    assert mds.code == 0, mds.err
+    index = json.loads((tmp_path / "mds" / "index.json").read_text())
+    assert sum(shard["samples"] for shard in index["shards"]) == report["kept"]
+
+
 def test_status_trace_and_reconcile_on_a_finished_folder(first) -> None:
     """Prevents: commands that need a running river, and exit codes that scripts cannot rely on."""
     _, out, report = first

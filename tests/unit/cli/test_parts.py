@@ -1,8 +1,14 @@
-"""`parts decode`: each part by the vocabulary that made it, and a line where that is missing."""
+"""`parts`: each part by the vocabulary that made it, and a line where something is missing or damaged."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +16,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from contracts import Document
+from services.cli.app import app as cli
+from services.cli.export import Format
 from services.cli.parts import app
-from services.runtime import Message, ObjectStore, Vocabularies
+from services.runtime import ConfigurationError, Message, ObjectStore, Vocabularies
 from services.sink import SinkConfig
+from services.sink.export import FORMATS
 from services.sink.manifest import Manifest, part_key
 from services.sink.parts import repack
 from services.tokenizer import Vocabulary
 from services.tokenizer.ranks import format_ranks
+from tests.unit.sink.packed import pack_texts
 
 END = "<end>"
 BYTES = Vocabulary(format_ranks({bytes([byte]): byte for byte in range(256)}), END)
@@ -89,3 +99,141 @@ def test_a_vocabulary_that_was_changed_in_the_store_is_not_used(out: Path) -> No
     (out / "vocabularies" / f"{BACKWARDS.digest}.file").write_bytes(BYTES.content)
     result = decode(out)
     assert (result.exit_code, texts(result)) == (1, ["text 0"])
+
+
+class TestShow:
+    """`parts show`: one part, for a person and for a program."""
+
+    @pytest.fixture
+    def corpus(self, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+        store = ObjectStore(tmp_path.as_uri())
+        return tmp_path, pack_texts(store, Vocabulary.load(), sequence_length=256)
+
+    @staticmethod
+    def name(out: Path) -> str:
+        [row] = [json.loads(line) for line in run("list", out).stdout.splitlines()]
+        return str(row["part"])
+
+    def test_as_json(self, corpus: tuple[Path, dict[str, str]]) -> None:
+        """Its counts are those of the documents that went in."""
+        out, texts = corpus
+        result = run("show", out, self.name(out).rpartition("/")[2], "--json", "--first", "2")
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        told = found["announcement"]
+        assert told["name"] == self.name(out)
+        assert told["num_documents"] == len(texts)
+        assert set(told["sha256"]) == {"bin", "idx", "jsonl"}
+        languages = Counter(name.partition("/")[0] for name in texts)
+        assert {name: share["documents"] for name, share in found["languages"].items()} == languages
+        assert sum(share["tokens"] for share in found["buckets"].values()) == told["num_tokens"]
+        ranked = [share["tokens"] for share in found["buckets"].values()]
+        assert ranked == sorted(ranked, reverse=True)
+        assert next(iter(found["sources"].values()))["documents"] == 1
+        assert all(source.startswith("file:///") and "#" not in source for source in found["sources"])
+        assert found["padding"] == 1 - told["num_tokens"] / (told["num_sequences"] * 256)
+        longer = sum(row["num_tokens"] > 256 for row in records(out, told["name"]))
+        assert found["num_cut"] == longer > 0
+        assert [row["id"] for row in found["first"]] == list(texts)[:2]
+        for row, text in zip(found["first"], texts.values(), strict=False):
+            assert row["title"] == row["id"]
+            assert len(row["text"]) > 20
+            assert text.startswith(row["text"])
+
+    def test_for_a_person(self, corpus: tuple[Path, dict[str, str]]) -> None:
+        """The same, to be read; what looks like markup in a name is no markup."""
+        out, texts = corpus
+        result = run("show", out, self.name(out))
+        assert result.exit_code == 0, result.output
+        for told in (
+            self.name(out),
+            "phase stable, sealed by flush",
+            "padding ",
+            "cut over sequences",
+            "zh",
+            *list(texts)[:5],
+        ):
+            assert told in result.stdout
+        assert "others" in result.stdout, "no more than ten sources are shown"
+        (out / "vocabularies").rename(out / "gone")
+        assert "its vocabulary is not in the store" in run("show", out, self.name(out)).stdout
+
+    def test_a_part_that_is_not_there(self, corpus: tuple[Path, dict[str, str]]) -> None:
+        out, _ = corpus
+        result = run("show", out, "part-9")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert (
+            result.stderr == "corpusworks: there is no part 'part-9'; `corpusworks parts list` names them\n"
+        )
+
+    @pytest.mark.parametrize(
+        "command", [["show"], ["decode"], ["export", "--format", "ds", "--out", "exported"]]
+    )
+    def test_a_damaged_part_is_one_line(
+        self, corpus: tuple[Path, dict[str, str]], command: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Prevents a traceback, and exit 3, which is for processes."""
+        out, _ = corpus
+        monkeypatch.chdir(out)
+        name = self.name(out)
+        path = out / "parts" / f"{name}.bin"
+        path.write_bytes(path.read_bytes()[:-2])
+        result = run(command[0], out, *([name] if command[0] == "show" else command[1:]))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.count("\n") == 1
+        assert result.stderr.startswith(f"corpusworks: {name}: ")
+        assert "corpusworks parts verify" in result.stderr
+        assert not (out / "exported").exists()
+
+
+def test_an_export_by_command(out: Path, tmp_path: Path) -> None:
+    """Two vocabularies are told apart, what is there is not overwritten, every format has its name."""
+    target = tmp_path / "exported"
+    both = run("export", out, "--format", "mds", "--out", target)
+    assert isinstance(both.exception, ConfigurationError)
+    assert "choose one with --vocabulary" in str(both.exception)
+    done = run("export", out, "--format", "mds", "--out", target, "--vocabulary", BYTES.digest)
+    assert done.exit_code == 0, done.output
+    assert done.stderr == f"1 parts, 1 documents, 7 tokens in {target}\n"
+    assert sorted(path.name for path in target.iterdir()) == ["index.json", "shard.00000.mds"]
+    again = run("export", out, "--format", "ds", "--out", target, "--vocabulary", BYTES.digest)
+    assert isinstance(again.exception, ConfigurationError)
+    assert "is there and not an empty folder" in str(again.exception)
+    assert [form.value for form in Format] == list(FORMATS)
+    assert run("export", out, "--format", "webdataset", "--out", target).exit_code == 2
+
+
+def test_list_is_a_table_on_a_terminal_alone(out: Path) -> None:
+    """Prevents JSON that nobody reads on a screen, and a table in a pipe."""
+    rows = [json.loads(line) for line in run("list", out).stdout.splitlines()]
+    assert [row["documents"] for row in rows] == [1, 1]
+    command = [sys.executable, "-m", "services.cli", "parts", "list", str(out)]
+    shown = on_a_terminal(command)
+    assert "2 parts, 2 documents, 14 tokens" in shown
+    assert "tokens by bucket" in shown
+    assert [json.loads(line)["part"] for line in on_a_terminal([*command, "--json"]).splitlines()] == [
+        row["part"] for row in rows
+    ]
+
+
+def on_a_terminal(command: list[str]) -> str:
+    """What a command writes to a terminal of 200 columns."""
+    ours, its = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "200"}
+    with subprocess.Popen(command, stdout=its, env=environment) as process:
+        os.close(its)
+        written = b""
+        with contextlib.suppress(OSError):  # Linux's way to say that the other side is closed
+            while data := os.read(ours, 1 << 16):
+                written += data
+        assert process.wait(timeout=60) == 0
+    os.close(ours)
+    return written.decode().replace("\r\n", "\n")
+
+
+def run(command: str, out: Path, *more: object) -> Result:
+    return CliRunner().invoke(cli, ["parts", command, str(out), *map(str, more)])
+
+
+def records(out: Path, name: str) -> list[dict[str, int]]:
+    return [json.loads(line) for line in (out / "parts" / f"{name}.jsonl").read_text().splitlines()]

@@ -93,6 +93,18 @@ def test_a_mixed_document_carries_tokens_phase_and_use_but_no_text():
         assert len(one.token_ids) == 4 * one.num_tokens
 
 
+def test_of_the_metadata_the_origin_goes_on():
+    """Prevents parts whose licences nobody can tell, and docs.mixed from carrying all that an input said."""
+    river = lane()
+    one = document(1)
+    one.metadata.update({"url": "https://example.org/tides", "license": "CC0", "colour": "red", "title": ""})
+    river.put("pool.zh", one)
+    river.put("pool.flush", Flush())
+    river.run()
+    [found] = mixed(river)
+    assert dict(found.metadata) == {"url": "https://example.org/tides", "licence": "CC0"}
+
+
 def test_a_bucket_that_runs_dry_is_waited_for_and_the_others_stay_in_their_pools():
     """`wait` must not quietly turn into English alone."""
     river = lane()

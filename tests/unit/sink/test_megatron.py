@@ -7,7 +7,10 @@ import struct
 import numpy as np
 import pytest
 
+from services.runtime import ObjectStore
 from services.sink.megatron import read_index, read_tokens, write_index
+from services.sink.parts import documents, list_parts
+from tests.unit.sink.packed import pack
 
 
 def test_the_bytes_are_those_that_megatron_reads():
@@ -58,3 +61,23 @@ def test_tokens_that_do_not_agree_with_the_index_are_refused():
     moved = data[:42] + struct.pack("<q", 2) + data[50:]
     with pytest.raises(ValueError, match="pointers"):
         read_tokens(read_index(moved), bytes(12))
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_megatron_reads_a_part(tmp_path, large):
+    """Megatron-Core's own reader on a part as the sink leaves it; every token is where the records say."""
+    indexed = pytest.importorskip("megatron.core.datasets.indexed_dataset", exc_type=ImportError)
+    store = ObjectStore(tmp_path.as_uri())
+    pack(store, [[5, 20, 7], [40, 3, 9]], vocabulary_size=100_000 if large else 60_000)
+    for part in list_parts(store):
+        dataset = indexed.IndexedDataset(str(tmp_path / "parts" / part.name))
+        assert len(dataset) == part.num_sequences
+        assert dataset.sequence_lengths.tolist() == [part.sequence_length] * part.num_sequences
+        assert dataset.document_indices.tolist() == list(range(part.num_sequences + 1))
+        flat = np.concatenate([dataset[at] for at in range(len(dataset))])
+        assert flat.dtype == (np.int32 if large else np.uint16)
+        own = [document for document in documents(store) if document.part.name == part.name]
+        for document in own:
+            places = np.concatenate([np.arange(span.start, span.end) for span in document.record.spans])
+            assert flat[places].tolist() == document.tokens.tolist()
+        assert sum(len(document.tokens) for document in own) == part.num_tokens > 0

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from services.sink.packing import STRATEGIES, best_fit, concat
+from services.sink.packing import STRATEGIES, best_fit, concat, shuffled
 
 SIZES = {
     "short": lambda rng, n: rng.integers(1, 60, n),
@@ -51,6 +51,7 @@ def test_every_token_has_one_place(strategy, sizes):
         lengths = SIZES[sizes](rng, int(rng.integers(1, 300)))
         layout = STRATEGIES[strategy](lengths, 64)
         check(lengths, layout, 64)
+        check(lengths, shuffled(layout, str(seed)), 64)
         again = STRATEGIES[strategy](lengths.tolist(), 64)
         for name in ("document", "start", "length", "sequence", "offset"):
             assert np.array_equal(getattr(layout, name), getattr(again, name))
@@ -103,6 +104,27 @@ def test_best_fit_keeps_the_order_of_the_lane():
     assert (np.diff(first) >= 0).all()
     half = layout.sequence < layout.num_sequences // 2
     assert layout.document[half].mean() < layout.document[~half].mean()
+
+
+def test_shuffled_changes_the_order_of_sequences_and_nothing_else():
+    """Prevents documents that came together from being read together, and a replay with other bytes."""
+    layout = best_fit(np.random.default_rng(7).integers(1, 300, 500), 64)
+    found = shuffled(layout, "lane-000/part-000")
+    for name in ("document", "start", "length", "offset"):
+        assert np.array_equal(getattr(found, name), getattr(layout, name))
+    moved = dict(zip(layout.sequence.tolist(), found.sequence.tolist(), strict=True))
+    assert sorted(moved.values()) == list(range(layout.num_sequences))
+    steps = np.abs(np.diff([moved[at] for at in range(layout.num_sequences)]))
+    assert steps.mean() > layout.num_sequences / 5, "neighbours lie apart: a third of all, by chance"
+    assert np.array_equal(found.sequence, shuffled(layout, "lane-000/part-000").sequence)
+    assert not np.array_equal(found.sequence, shuffled(layout, "lane-000/part-001").sequence)
+    assert shuffled(best_fit([], 64), "none").num_sequences == 0
+
+
+def test_the_order_of_a_shuffled_part_is_the_same_in_every_release():
+    """Prevents another numpy from writing another part in its place: a part is named and hashed once."""
+    layout = best_fit([64] * 10, 64)
+    assert shuffled(layout, "lane-000/part-000").sequence.tolist() == [4, 3, 9, 8, 2, 1, 5, 0, 7, 6]
 
 
 def test_best_fit_pads_little():

@@ -148,6 +148,29 @@ def test_a_damaged_manifest_names_its_line(store):
         parts.list_parts(store)
 
 
+def test_a_part_is_found_by_its_name(store):
+    [first, second] = parts.list_parts(store)
+    assert parts.find([first, second], second.name) == second
+    assert parts.find([first, second], second.name.partition("/")[2]) == second
+    for wrong in ("", "part", second.name[:-1], f"{second.name}.bin"):
+        with pytest.raises(parts.WrongPart, match=r"there is no part .* `corpusworks parts list`"):
+            parts.find([first, second], wrong)
+
+
+def test_a_part_is_checked_before_its_first_document_is_given_out(store):
+    """Prevents an export from taking what only `verify` would have found."""
+    [first, second] = parts.list_parts(store)
+    assert [d.record.id for d in parts.checked_documents(store, first)] == ["d1", "d2", "d3", "d4"]
+    edit(store, "jsonl", lines(lambda r: r[3].update(num_tokens=41)))
+    [broken, _] = parts.list_parts(store)
+    assert len(list(parts.documents_of(store, broken))) == 4, "it can be read"
+    with pytest.raises(parts.WrongPart, match=r"^lane-000/part-.*do not add up.*`corpusworks parts verify`"):
+        next(parts.checked_documents(store, broken))
+    store.put(part_key(second.name, "bin"), b"")
+    with pytest.raises(parts.WrongPart, match=r"^lane-000/part-.*sha256"):
+        next(parts.checked_documents(store, second))
+
+
 def test_reading_a_broken_part_says_what_to_do(store):
     edit(store, "bin", lambda d: d[:-2])
     with pytest.raises(CorpusworksError, match="corpusworks parts verify"):

@@ -48,6 +48,30 @@ def test_a_line_is_plain_json_with_the_promised_keys():
     }
 
 
+def test_what_the_input_said_of_the_origin_is_there_where_it_said_it():
+    """Prevents a corpus whose licences nobody can tell any more."""
+    told = PartRecord(url="https://example.org/潮", licence="CC0", title='"Tides"\n')
+    told.MergeFrom(RECORD)
+    plain = json.loads(records.to_line(told))
+    assert plain == json.loads(records.to_line(RECORD)) | {
+        "url": "https://example.org/潮",
+        "licence": "CC0",
+        "title": '"Tides"\n',
+    }
+    assert records.from_line(records.to_line(told)) == told
+
+
+def test_a_line_of_an_older_part_is_read_for_ever():
+    """As layout 2 wrote it, before url, licence and title."""
+    line = (
+        '{"id":"笔记/七.md","uid":"ffffffffffffffff","source":"file:///a\\n\u2028b","bucket":"zh","category":"books",'
+        '"language":"zh","format":"prose","rank":0.9,"phase":"stable","use":1,"cluster":"0000000000000005",'
+        '"spans":[[0,2048],[4096,4100]],"num_tokens":2052,"lane":3,"offset":17}\n'
+    ).encode()
+    assert records.from_line(line) == RECORD
+    assert records.to_line(RECORD) == line
+
+
 @pytest.mark.parametrize("record", [RECORD, PartRecord(), PartRecord(rank=0.0), PartRecord(rank=0.1)])
 def test_a_line_is_one_line_and_reads_back(record):
     line = records.to_line(record)

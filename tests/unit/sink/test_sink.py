@@ -100,14 +100,16 @@ def test_tokens_come_back_as_they_went_in(store):
     assert river.committed["docs.mixed"] == river.topics["docs.mixed"][-1].offset + 1
 
 
-@pytest.mark.parametrize("packing", ["best_fit", "concat"])
+@pytest.mark.parametrize(
+    ("packing", "shuffle"), [("best_fit", False), ("concat", False), ("best_fit", True), ("concat", True)]
+)
 @pytest.mark.parametrize("seed", range(5))
-def test_parts_are_the_same_bytes_for_any_batches_and_kills(tmp_path, seed, packing):
+def test_parts_are_the_same_bytes_for_any_batches_and_kills(tmp_path, seed, packing, shuffle):
     """A replay that cut elsewhere would put documents into two parts."""
     stores, rivers = [], []
     for number in range(2):
         store = known(ObjectStore(f"file://{tmp_path}/{number}"))
-        river = lane(store, seed, 10_000 if number == 0 else 7, packing=packing)
+        river = lane(store, seed, 10_000 if number == 0 else 7, packing=packing, shuffle=shuffle)
         fill(river, 150)
         river.put("docs.mixed", document(5000, 0), document(5001, 3, phase="anneal"))
         fill(river, 60, start=1000, phase="anneal")
@@ -128,6 +130,55 @@ def test_parts_are_the_same_bytes_for_any_batches_and_kills(tmp_path, seed, pack
     assert len(sealed(rivers[0])) > 10
     assert [d.uid for d, _, _ in rivers[1].dropped] == [5000]
     assert parts.verify(stores[1]) == []
+
+
+@pytest.mark.parametrize("packing", ["best_fit", "concat"])
+def test_a_shuffled_part_holds_the_same_in_another_order(tmp_path, packing):
+    """Its name and documents are those of the part in the lane's order; its sequences lie elsewhere."""
+    stores = []
+    for shuffle in (False, True):
+        store = known(ObjectStore(f"file://{tmp_path}/{shuffle}"))
+        river = lane(store, packing=packing, shuffle=shuffle)
+        fill(river, 150)
+        river.put("docs.mixed", Flush())
+        river.run()
+        stores.append(store)
+    plain, mixed = (parts.list_parts(store) for store in stores)
+    assert [part.name for part in plain] == [part.name for part in mixed]
+    assert {part.packing for part in mixed} == {f"{packing}, shuffled"}
+    assert len(mixed) > 3
+    documents = [list(parts.documents(store)) for store in stores]
+    for one, other in zip(*documents, strict=True):
+        assert one.record.uid == other.record.uid
+        assert one.tokens.tolist() == other.tokens.tolist()
+    for part in mixed:
+        rows = [
+            sorted(np.frombuffer(store.get(f"parts/{part.name}.bin"), "<u2").reshape(-1, 16).tolist())
+            for store in stores
+        ]
+        assert rows[0] == rows[1], "the same sequences"
+    assert any(a.sha256["bin"] != b.sha256["bin"] for a, b in zip(plain, mixed, strict=True))
+    assert parts.verify(stores[1]) == []
+
+
+def test_shuffle_is_a_setting():
+    """Prevents an option that no user can reach."""
+    assert configure("sink", SinkConfig, {"shuffle": "true"}).shuffle
+    assert not configure("sink", SinkConfig, {}).shuffle
+    with pytest.raises(ConfigurationError, match="settings of sink"):
+        configure("sink", SinkConfig, {"shuffle": "perhaps"})
+
+
+def test_a_record_carries_what_the_input_said_of_the_origin(store):
+    """Prevents a licence that is known at the start and lost before the part."""
+    river = lane(store)
+    said = {"url": "https://example.org/tides", "licence": "CC0", "title": "潮水"}
+    river.put("docs.mixed", document(1, metadata=said), document(2), Flush())
+    river.run()
+    [told, silent] = [found.record for found in parts.documents(store)]
+    assert (told.url, told.licence, told.title) == ("https://example.org/tides", "CC0", "潮水")
+    assert (silent.url, silent.licence, silent.title) == ("", "", "")
+    assert parts.verify(store) == []
 
 
 def test_a_part_can_be_made_again_from_the_log(store):
@@ -308,9 +359,9 @@ def test_a_part_has_one_vocabulary(store, max_chunk):
     river.put("docs.mixed", document(300, 0, tokenizer="cd34"), Flush())
     river.run(kill_share=0.3)
     assert [(p.tokenizer, p.sealed_by, p.num_documents, p.layout) for p in sealed(river)] == [
-        ("ab12", "vocabulary", 3, 2),
-        ("cd34", "vocabulary", 3, 2),
-        ("ab12", "vocabulary", 2, 2),
+        ("ab12", "vocabulary", 3, 3),
+        ("cd34", "vocabulary", 3, 3),
+        ("ab12", "vocabulary", 2, 3),
     ]
     assert [d.uid for d, _, _ in river.dropped] == [300]
     assert parts.verify(store) == []

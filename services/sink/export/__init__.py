@@ -1,0 +1,8 @@
+"""Parts in the formats of other readers: every document once, whole, with its end token; without padding.
+
+One file a format; `FORMATS` names them.
+"""
+
+from services.sink.export.export import FORMATS, Exported, chosen, export
+
+__all__ = ["FORMATS", "Exported", "chosen", "export"]
