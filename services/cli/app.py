@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import services.cli
-from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, run, serve
+from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, recipe, run, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,4 +20,5 @@ app.add_typer(parts.app, name="parts")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
 app.add_typer(dedup.app, name="dedup")
+app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts import Document
+from services.mixer.faults import meant
 
 # What an expression may name, and how it is read; maps become plain dicts for the engine.
 FIELDS: dict[str, Callable[[Document], Any]] = {
@@ -50,9 +51,10 @@ class Condition:
         self.expression = expression
         self._program = cel.compile(expression)
         names = set(self._program.variables()) - set(_BOUND.findall(expression))
-        if unknown := names - set(FIELDS):
+        if unknown := sorted(names - set(FIELDS)):
+            near = "".join(meant(name, FIELDS) for name in unknown)
             raise ValueError(
-                f"`{expression}` names {', '.join(sorted(unknown))}; a document has: {', '.join(FIELDS)}"
+                f"`{expression}` names {', '.join(unknown)}{near} (a document has: {', '.join(FIELDS)})"
             )
         self._readers = {name: FIELDS[name] for name in names}
         for document in _TRIALS:
