@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Check a recipe, and see its mix be
 Given = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RECIPE]", help="A YAML file or a preset's name; default: the one in the settings."
+        metavar="RECIPE", help="A YAML file or a preset's name; default: the one in the settings."
     ),
 ]
 Amounts = Annotated[

@@ -10,6 +10,7 @@ from services.runtime import ConfigurationError
 
 # The way to a value: keys of mappings and indices of lists.
 Place = tuple[int | str, ...]
+_LONGEST = 600  # letters of what is said of one fault
 
 
 @dataclass(frozen=True, order=True)
@@ -21,7 +22,8 @@ class Fault:
     said: str
 
     def __str__(self) -> str:
-        said = " ".join(self.said.split())  # the engine's errors are drawn over several lines
+        said = " ".join(self.said.split())  # an expression may go over several lines
+        said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
         return f"{self.line}: {self.key}: {said}" if self.key else f"{self.line}: {said}"
 
 
@@ -32,8 +34,9 @@ def refusal(source: object, faults: Iterable[Fault]) -> ConfigurationError:
 
 def meant(name: object, known: Iterable[object]) -> str:
     """`; did you mean …?` with the nearest of the known names, or nothing where none is near."""
-    by_letters = {str(one).lower(): str(one) for one in known}
-    near = difflib.get_close_matches(str(name).lower(), by_letters, n=1)
+    by_letters, given = {str(one).lower(): str(one) for one in known}, str(name).lower()
+    near = difflib.get_close_matches(given, by_letters, n=1)
+    near = near or [one for one in by_letters if len(given) > 1 and one.startswith(given)]
     return f"; did you mean {by_letters[near[0]]}?" if near else ""
 
 

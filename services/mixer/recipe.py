@@ -184,6 +184,7 @@ def _plainly(error: Any) -> _Wrong:
             known = (Phase if len(place) > 1 else Recipe).model_fields
             return place, f"no such key{meant(place[-1], known)} (there are: {', '.join(known)})"
     said = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    said = said.replace("valid tuple", "list").replace("valid dictionary", "mapping")
     hint = " (YAML reads 1e9 as a word; write 1.0e+9 or 1_000_000_000)" if _exponent(given) else ""
     return place, f"{said[:1].lower()}{said[1:]}, and is {_shown(given)}{hint}"
 

@@ -68,7 +68,7 @@ FAULTS = [
         "weights: [zh]",
         7,
         "phases.1.weights",
-        "should be a valid dictionary, and is a list",
+        "should be a mapping, and is a list",
     ),
     ("name: anneal", "name: stable", 7, "phases.1.name", "stable is phase 0 already"),
     ("name: anneal", "name: 'An neal'", 7, "phases.1.name", "and is 'An neal'"),
@@ -86,7 +86,8 @@ FAULTS = [
     ("relax_after_s: 5", "relax_after_s: -5", 9, "relax_after_s", "and is -5"),
     ("relax_after_s: 5", "relax_after_s: soon", 9, "relax_after_s", "and is 'soon'"),
     ("relax", "sometimes", 8, "starvation", "'wait' or 'relax', and is 'sometimes'"),
-    ('format == "code"', 'format == "code', 3, "buckets.code", ""),
+    ('format == "code"', 'format == "code', 3, "buckets.code", '`format == "code` is no CEL: at letter 11'),
+    ('format == "code"', 'format = "code"', 3, "buckets.code", "(equal is ==)"),
     ('language == "zh"', 'langauge == "zh"', 4, "buckets.zh", "langauge; did you mean language? (a document"),
     ('format == "code"', "format", 3, "buckets.code", "must be true or false"),
     ('format == "code"', "format > 1", 3, "buckets.code", "compares different types"),
@@ -95,6 +96,7 @@ FAULTS = [
     ('format == "code"', "''", 3, "buckets.code", ""),
     ('format == "code"', "7", 3, "buckets.code", "should be a valid string, and is 7"),
     ("buckets:", "pools:", 2, "pools", "no such key"),
+    ("starvation:", "phases: 5\nstarvation:", 8, "phases", "should be a list, and is 5"),
     ("relax_after_s: 5", "phases: []", 9, "phases", "is empty; there must be at least one"),
     ("buckets:", "pools:", 2, "buckets", "is missing"),
 ]
@@ -226,7 +228,10 @@ def test_the_digest_does_not_depend_on_where_the_file_lies(tmp_path):
     assert Recipe.load("en-heavy").digest != Recipe.load().digest
 
 
-@pytest.mark.parametrize(("given", "near"), [("en-havy", "en-heavy"), ("zh-en-code-424", "zh-en-code-442")])
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [("en-havy", "en-heavy"), ("zh-en-code-424", "zh-en-code-442"), ("zh-en", "zh-en-code-442")],
+)
 def test_a_wrong_name_lists_the_presets_and_the_nearest(given, near):
     with pytest.raises(ConfigurationError) as error:
         Recipe.load(given)
