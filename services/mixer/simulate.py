@@ -21,7 +21,8 @@ from services.mixer.recipe import Recipe
 from services.mixer.supply import Supply
 
 _STEPS = 200_000
-_WINDOWS = 120  # of the course over time
+_WINDOWS = 120  # of the course over time, at most,
+_LEAST = 30  # with so many decisions at least: the shares of a handful of documents are noise
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class PhaseMix:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of the course within one phase, [start, end) in tokens, and its tokens by bucket."""
+    """A stretch of the course, [start, end) in tokens, and its tokens by bucket.
+
+    It lies within a phase, and before or after the moment at which a bucket was first dry.
+    """
 
     phase: str
     start: int
@@ -152,15 +156,19 @@ class _Course:
     _starved: list[dict[str, int]] = field(default_factory=lambda: [{}])
     _start: int = 0  # of the window
     _window: Counter[str] = field(default_factory=Counter)
+    _decisions: int = 0  # in the window
 
     def starve(self, bucket: str) -> None:
-        self._starved[-1].setdefault(bucket, self.total)
+        if bucket not in self._starved[-1]:
+            self._starved[-1][bucket] = self.total
+            self._close()
 
     def take(self, bucket: str, tokens: int, *, phase_ends: bool) -> None:
         self.total += tokens
         self._taken[-1][bucket] += tokens
         self._window[bucket] += tokens
-        if phase_ends or self.total - self._start >= self.span:
+        self._decisions += 1
+        if phase_ends or (self._decisions >= _LEAST and self.total - self._start >= self.span):
             self._close()
         if phase_ends:
             self._taken.append(Counter())
@@ -190,4 +198,4 @@ class _Course:
         if self.total > self._start:
             name = self.recipe.phases[len(self._taken) - 1].name
             self.windows.append(Window(name, self._start, self.total, dict(self._window)))
-        self._start, self._window = self.total, Counter()
+        self._start, self._window, self._decisions = self.total, Counter(), 0
