@@ -17,6 +17,7 @@ from services.cli import (
     part,
     parts,
     pool,
+    recipe,
     run,
     serve,
     tokenizer,
@@ -36,6 +37,7 @@ app.add_typer(parts.app, name="parts")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
 app.add_typer(dedup.app, name="dedup")
+app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")
 app.add_typer(tokenizer.app, name="tokenizer")

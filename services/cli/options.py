@@ -15,7 +15,10 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="Folder given to run or up; default: the configured servers.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
-RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="Buckets, weights and phases (YAML).")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", help="Buckets, weights and phases: a YAML file or a preset's name."),
+]
 Units = Annotated[list[str], typer.Argument(help="Units in the order of the river.")]
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.exits import EXIT_WRONG
-from services.cli.options import RecipeFile, topology_of
+from services.cli.options import RecipeName, topology_of
+from services.mixer.presets import lasting
 from services.mixer.recipe import Recipe
 from services.runtime import configure, load_settings
 
@@ -21,7 +22,7 @@ app = typer.Typer()
 def run(
     paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for parts, report and state.")],
-    recipe: RecipeFile = None,
+    recipe: RecipeName = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what OUT holds from earlier runs.")] = False,
 ) -> None:
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
@@ -45,7 +46,7 @@ def run(
 def up(
     out: Annotated[Path, typer.Option("--out", help="Folder for parts and state.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Files and folders to begin with.")] = None,
-    recipe: RecipeFile = None,
+    recipe: RecipeName = None,
 ) -> None:
     """Keep a river running on this machine until Ctrl-C."""
     from rich.console import Console
@@ -55,7 +56,7 @@ def up(
     keep_up(_job(paths or [], out, recipe), Console())
 
 
-def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
+def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
     from services.ingest.walk import check
     from services.local.run import Job
     from services.scorer import ScorerConfig, chosen, share_of
@@ -64,11 +65,10 @@ def _job(paths: Sequence[str], out: Path, recipe: Path | None) -> Any:
     if recipe is not None:
         import os
 
-        os.environ["CORPUSWORKS_RECIPE"] = str(recipe.absolute())
+        os.environ["CORPUSWORKS_RECIPE"] = lasting(recipe)
     settings = load_settings()
-    weights = Recipe.load(settings.recipe).phases[0].weights
-    total = sum(weights.values())
-    targets = {bucket: weight / total for bucket, weight in weights.items()}
+    phase = Recipe.load(settings.recipe).phases[0]
+    targets = dict.fromkeys(phase.weights, 0.0) | phase.shares
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)

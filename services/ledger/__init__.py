@@ -7,6 +7,7 @@ from services.ledger.report import report
 from services.ledger.scored import scored
 from services.ledger.shares import is_off, shares
 from services.ledger.trace import Sighting, trace
+from services.ledger.waiting import waiting
 
 __all__ = [
     "Account",
@@ -22,4 +23,5 @@ __all__ = [
     "take_account",
     "trace",
     "under_way",
+    "waiting",
 ]

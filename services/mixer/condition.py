@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts import Document
+from services.mixer.faults import meant
 
 # What an expression may name, and how it is read; maps become plain dicts for the engine.
 FIELDS: dict[str, Callable[[Document], Any]] = {
@@ -28,6 +29,10 @@ FIELDS: dict[str, Callable[[Document], Any]] = {
 # Names that a macro binds: metadata.exists(key, key == "url").
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*(\w+)\s*,")
 
+# What the engine says of an expression that it cannot parse; the first is the cause of the others.
+_SYNTAX = re.compile(r"ERROR: <input>:\d+:(\d+): (?:Syntax error: )?(.*)")
+_SINGLE_EQUALS = re.compile(r"(?<![=!<>])=(?!=)")
+
 # What the engine raises when a document lacks what the expression asks of it.
 _UNANSWERED = (TypeError, RuntimeError, ValueError, LookupError, ArithmeticError)
 
@@ -48,11 +53,15 @@ class Condition:
         import cel
 
         self.expression = expression
-        self._program = cel.compile(expression)
+        try:
+            self._program = cel.compile(expression)
+        except ValueError as error:
+            raise ValueError(_no_cel(expression, str(error))) from error
         names = set(self._program.variables()) - set(_BOUND.findall(expression))
-        if unknown := names - set(FIELDS):
+        if unknown := sorted(names - set(FIELDS)):
+            near = "".join(meant(name, FIELDS) for name in unknown)
             raise ValueError(
-                f"`{expression}` names {', '.join(sorted(unknown))}; a document has: {', '.join(FIELDS)}"
+                f"`{expression}` names {', '.join(unknown)}{near} (a document has: {', '.join(FIELDS)})"
             )
         self._readers = {name: FIELDS[name] for name in names}
         for document in _TRIALS:
@@ -75,7 +84,8 @@ class Condition:
         try:
             answer = self._answer(document)
         except TypeError as error:
-            raise ValueError(f"`{self.expression}` compares different types: {error}") from error
+            why = str(error).partition(". ")[0]  # what follows is advice on CEL in general
+            raise ValueError(f"`{self.expression}` compares different types: {why}") from error
         except RuntimeError as error:
             if "Undefined" in str(error):
                 raise ValueError(f"`{self.expression}`: {error}") from error
@@ -84,3 +94,10 @@ class Condition:
             return  # a feature that this document lacks
         if not isinstance(answer, bool):
             raise ValueError(f"`{self.expression}` is {answer!r} for a document; it must be true or false")
+
+
+def _no_cel(expression: str, said: str) -> str:
+    found = _SYNTAX.search(said)
+    why = f"at letter {found[1]}, {found[2]}" if found else said
+    hint = " (equal is ==)" if _SINGLE_EQUALS.search(expression) else ""
+    return f"`{expression}` is no CEL: {why}{hint}"

@@ -33,21 +33,33 @@ class Ledger:
         """Buckets that may be taken from now, in the recipe's order; none once the last budget is spent."""
         return () if self._spent() else tuple(self._weights)
 
+    @property
+    def left(self) -> int | None:
+        """Tokens until this phase's budget is reached in this lane; None: it has no end."""
+        budget = self.phase.tokens
+        return None if budget is None else max(0, -(-budget // self._lanes) - self._total)
+
     def neediest(self, buckets: Iterable[str]) -> str:
         """The bucket with the largest token deficit, argmax of w·(T+1) - tokens with w summing to 1.
 
         Ties go to the recipe's order. buckets: some of `active`, in that order.
+
+        So none is ahead of its share by a document of any length L: who is taken is owed something, and gets
+        (1 - w)·L beyond it at most. Of three buckets none is behind by more than (1/2 + w)·L: who is passed
+        over is owed no more than another, and all together are owed nothing. Where no share is above a half,
+        that is one document; with more buckets, or one share far above the others, it may be one and a half.
         """
         return max(buckets, key=self._deficit)
 
-    def add(self, bucket: str, num_tokens: int) -> None:
-        """Book a document that was taken; go to the next phase when this one's budget is reached."""
+    def add(self, bucket: str, num_tokens: int) -> bool:
+        """Book what was taken; whether it reached this phase's budget and the next one has begun."""
         self._tokens[bucket] = self._tokens.get(bucket, 0) + num_tokens
         self._total += num_tokens
         self._documents += 1
-        if self._spent() and self._index + 1 < len(self._recipe.phases):
-            self._enter(self._index + 1, {})
-            logger.info("phase", lane=self._lane, phase=self.phase.name)
+        if not self._spent() or self._index + 1 == len(self._recipe.phases):
+            return False
+        self._enter(self._index + 1, {})
+        return True
 
     def state(self) -> MixerState:
         """What `restore` needs."""
@@ -68,13 +80,11 @@ class Ledger:
         self._index = index
         self._tokens = tokens
         self._total = sum(tokens.values())
-        given = self.phase.weights
-        whole = sum(given.values())
-        self._weights = {name: given[name] / whole for name in self._recipe.buckets if given.get(name)}
+        shares = self.phase.shares
+        self._weights = {name: shares[name] for name in self._recipe.buckets if name in shares}
 
     def _deficit(self, bucket: str) -> float:
         return self._weights[bucket] * (self._total + 1) - self._tokens.get(bucket, 0)
 
     def _spent(self) -> bool:
-        budget = self.phase.tokens
-        return budget is not None and self._total >= -(-budget // self._lanes)
+        return self.left == 0

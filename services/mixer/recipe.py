@@ -4,36 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from services.mixer import presets
 from services.mixer.condition import Condition
+from services.mixer.faults import Place, dotted, meant, refusal
+from services.mixer.marked import parse
 from services.runtime import ConfigurationError, Settings
 
-DEFAULT = Path(__file__).with_name("default.yaml")
+# What is wrong, and where in the tree.
+_Wrong = tuple[Place, str]
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return value
+
 
 # A bucket's name is part of a topic's name and a metric label, a phase's name is in every record.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
-Weight = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+# Bounded, so that a sum of weights is finite; counts of tokens are 64 bits in the mixer's state.
+Weight = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
+Tokens = Annotated[int, BeforeValidator(_number), Field(ge=1, lt=1 << 63)]
 
 
 class Phase(BaseModel):
     """A stretch of training with its own shares.
 
     weights: by bucket, in any scale; a bucket that is left out has 0 and is not touched in this phase.
-    tokens: the phase ends when so many are mixed, over all lanes; None: it never ends.
+    tokens: the phase ends when so many are mixed, over all lanes; None: it never ends, so it is the last.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
     weights: dict[str, Weight]
-    tokens: int | None = Field(None, ge=1)
+    tokens: Tokens | None = None
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What a bucket is to be of all tokens, 0..1, of those that have a weight."""
+        whole = sum(self.weights.values())
+        return {name: weight / whole for name, weight in self.weights.items() if weight}
 
 
 class Recipe(BaseModel):
@@ -44,22 +62,12 @@ class Recipe(BaseModel):
     buckets: dict[Name, str] = Field(min_length=1)
     phases: tuple[Phase, ...] = Field(min_length=1)
     starvation: Literal["wait", "relax"] = "wait"
-    relax_after_s: float = Field(60.0, ge=0, allow_inf_nan=False)
+    relax_after_s: float = Field(60.0, strict=True, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Self:
-        names = [phase.name for phase in self.phases]
-        if len(set(names)) < len(names):
-            raise ValueError("each phase needs a name of its own")
-        for phase in self.phases:
-            unknown = ", ".join(sorted(set(phase.weights) - set(self.buckets)))
-            if unknown:
-                known = ", ".join(self.buckets)
-                raise ValueError(
-                    f"phase {phase.name} weighs {unknown}, which is no bucket; there are: {known}"
-                )
-            if not any(phase.weights.values()):
-                raise ValueError(f"phase {phase.name} gives every bucket the weight 0; one must be above")
+    def _parts_agree(self) -> Self:
+        if wrong := list(_disagreements(self.model_dump())):
+            raise ValueError("; ".join(f"{dotted(place)}: {said}" for place, said in wrong))
         return self
 
     @property
@@ -69,20 +77,17 @@ class Recipe(BaseModel):
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Recipe:
-        """The recipe in a YAML file, or the default. Raises ConfigurationError naming file and key."""
-        recipe = _read(path)
-        for name, expression in recipe.buckets.items():
-            try:
-                Condition(expression)
-            except ValueError as error:
-                raise ConfigurationError(f"recipe {path or DEFAULT}: buckets.{name}: {error}") from error
-        return recipe
+    def load(cls, given: str | Path | None = None) -> Recipe:
+        """The recipe of a preset's name or a YAML file, or the default.
+
+        Raises ConfigurationError with everything that is wrong: file, line, key, the nearest right name.
+        """
+        return _read(given, expressions=True)
 
 
-def bucket_names(path: Path | None = None) -> tuple[str, ...]:
+def bucket_names(given: str | Path | None = None) -> tuple[str, ...]:
     """The names of a recipe's buckets, without loading the expression engine (half a second)."""
-    return tuple(_read(path).buckets)
+    return tuple(_read(given).buckets)
 
 
 def agrees(_config: object, settings: Settings) -> Mapping[str, str]:
@@ -90,35 +95,112 @@ def agrees(_config: object, settings: Settings) -> Mapping[str, str]:
     return {"recipe": _read(settings.recipe).digest}
 
 
-def _read(path: Path | None) -> Recipe:
-    path = path or DEFAULT
+def _read(given: str | Path | None, *, expressions: bool = False) -> Recipe:
+    path = presets.find(given)
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 (it is a SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"recipe {path} cannot be read: {error}") from error
+        marked, faults = parse(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"recipe {path} cannot be read: {error.strerror or error}") from error
+    recipe, wrong = None, list[_Wrong]()
+    if marked.tree is not None or not faults:
+        recipe, wrong = _examine(marked.tree, expressions=expressions)
+    faults += [marked.fault(place, said) for place, said in wrong]
+    if recipe is None or faults:
+        raise refusal(path, faults)
+    return recipe
+
+
+def _examine(tree: Any, *, expressions: bool) -> tuple[Recipe | None, list[_Wrong]]:
+    """The recipe, or what is wrong with it. Expressions are tried if asked for, or if it is wrong anyway.
+
+    Keys that are no words are left to `parse`, which knows how they are written.
+    """
     if not isinstance(tree, dict):
-        raise ConfigurationError(f"recipe {path} must be a mapping with `buckets` and `phases`")
+        found = "empty" if tree is None else _shown(tree)
+        return None, [((), f"must be a mapping with `buckets` and `phases`, and is {found}")]
+    recipe, wrong = None, list[_Wrong]()
     try:
-        return Recipe.model_validate(tree)
+        recipe = Recipe.model_validate(tree)
     except pydantic.ValidationError as error:
-        lines = "; ".join(_line(e["loc"], e["msg"]) for e in error.errors())
-        raise ConfigurationError(f"recipe {path}: {lines}") from error
+        wrong = [_plainly(e) for e in error.errors() if not _told_elsewhere(e)]
+        wrong += _disagreements(tree)  # also where values are wrong by themselves
+    if expressions or wrong:
+        wrong += _unusable(tree.get("buckets"))
+    return recipe, wrong
 
 
-def _line(location: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(map(str, location))
-    return f"{where}: {message}" if where else message.removeprefix("Value error, ")
+def _disagreements(tree: Mapping[str, Any]) -> Iterator[_Wrong]:
+    """What is wrong between values that are right by themselves; those of a wrong type are passed over."""
+    buckets, phases = tree.get("buckets"), tree.get("phases")
+    phases = phases if isinstance(phases, (list, tuple)) else ()
+    firsts: dict[str, int] = {}
+    for index, phase in enumerate(phases):
+        if not isinstance(phase, Mapping):
+            continue
+        here: Place = ("phases", index)
+        if isinstance(name := phase.get("name"), str) and firsts.setdefault(name, index) != index:
+            yield (*here, "name"), f"{name} is phase {firsts[name]} already; each needs a name of its own"
+        if isinstance(weights := phase.get("weights"), Mapping):
+            for bucket in weights:
+                if isinstance(buckets, Mapping) and bucket not in buckets:
+                    near, known = meant(bucket, buckets), ", ".join(map(str, buckets))
+                    yield (*here, "weights", bucket), f"no such bucket{near} (there are: {known})"
+            if not any(weights.values()):
+                yield (*here, "weights"), "every bucket has the weight 0; one must be above"
+        if phase.get("tokens") is None and index + 1 < len(phases):
+            yield (*here, "tokens"), "only the last phase may do without: this one would never end"
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets the last of two equal keys win silently; a bucket would vanish that way."""
+def _unusable(buckets: Any) -> Iterator[_Wrong]:
+    for name, expression in buckets.items() if isinstance(buckets, dict) else ():
+        if isinstance(expression, str):
+            try:
+                Condition(expression)
+            except ValueError as error:
+                yield ("buckets", name), str(error)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is there twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+
+def _told_elsewhere(error: Any) -> bool:
+    """No place: what disagrees. A key that is no word. Too short, though not empty: what is wrong inside."""
+    place, given = error["loc"], error["input"]
+    match error["type"]:
+        case "invalid_key":
+            return True
+        case "too_short":
+            return bool(given)
+    return not place or (place[-1] == "[key]" and not isinstance(given, str))
+
+
+def _plainly(error: Any) -> _Wrong:
+    """What pydantic found, in our words."""
+    place = tuple(part for part in error["loc"] if part != "[key]")
+    given = error["input"]
+    match error["type"]:
+        case "missing":
+            return place, "is missing"
+        case "too_short":
+            return place, "is empty; there must be at least one"
+        case "extra_forbidden":
+            known = (Phase if len(place) > 1 else Recipe).model_fields
+            return place, f"no such key{meant(place[-1], known)} (there are: {', '.join(known)})"
+    said = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    said = said.replace("valid tuple", "list").replace("valid dictionary", "mapping")
+    hint = " (YAML reads 1e9 as a word; write 1.0e+9 or 1_000_000_000)" if _exponent(given) else ""
+    return place, f"{said[:1].lower()}{said[1:]}, and is {_shown(given)}{hint}"
+
+
+def _exponent(given: Any) -> bool:
+    """Whether it is a number to everybody but YAML 1.1."""
+    try:
+        return isinstance(given, str) and "e" in given.lower() and float(given) >= 1
+    except ValueError:
+        return False
+
+
+def _shown(given: Any) -> str:
+    if isinstance(given, (dict, list)):
+        return "a mapping" if isinstance(given, dict) else "a list"
+    if isinstance(given, int) and given.bit_length() > 64:
+        return "larger than any corpus"
+    told = repr(given)
+    return told if len(told) <= 40 else f"{told[:39]}…"

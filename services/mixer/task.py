@@ -215,7 +215,8 @@ class Mixer:
         for left_behind in ("text", "body", "features", "metadata"):
             document.ClearField(left_behind)  # the tokens go on; the rest stays in the pool's log
         document.metadata.update(kept)
-        self._ledger.add(bucket, document.num_tokens)
+        if self._ledger.add(bucket, document.num_tokens):
+            logger.info("phase", lane=self._lane, phase=self._ledger.phase.name)
         draft.outputs.append(Output(topics.MIXED, document))
         draft.num_bytes += document.ByteSize()
 

@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     triton_ca_file: Path | None = None
     triton_certificate_file: Path | None = None
     triton_key_file: Path | None = None
-    recipe: Path | None = None
+    recipe: str | Path | None = None  # a preset of the mixer by its name, or a file
     topology: Path | None = None
     units: dict[str, dict[str, Any]] = {}
 

@@ -19,7 +19,7 @@ import yaml
 from kafka import TopicPartition
 
 from contracts import Document, PartSealed
-from services.mixer.recipe import DEFAULT
+from services.mixer import presets
 from services.runtime import ObjectStore, Settings
 from services.runtime.clients.kafka import consumer
 from services.runtime.clients.log import Log
@@ -58,7 +58,7 @@ def run() -> Iterator[Figure]:
 
 
 def _settings(folder: Path) -> Mapping[str, str]:
-    recipe = yaml.safe_load(DEFAULT.read_text()) | {"starvation": "relax", "relax_after_s": 0}
+    recipe = yaml.safe_load(presets.find(None).read_text()) | {"starvation": "relax", "relax_after_s": 0}
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return {"CORPUSWORKS_RECIPE": str(path), "CORPUSWORKS_UNITS__SINK__SEAL_AGE_S": str(SEAL_AGE_S)}

@@ -1,0 +1,108 @@
+"""What a recipe allows and hardly anybody means."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import re
+from collections.abc import Iterator, Sequence
+
+from contracts import Document
+from services.mixer.condition import Condition
+from services.mixer.recipe import Recipe
+from services.mixer.supply import MEAN_LENGTH
+
+_MAX_TRIALS = 5000
+_MOST = (1 << 32) - 1  # that num_tokens can hold
+_STRING = re.compile(r"""(["'])(.*?)\1""")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
+_KEY = re.compile(r"""\b(features|metadata)(?:\.(\w+)|\[\s*["']([^"']+)["']\s*\])""")
+_STRINGS = ("language", "format", "category", "source", "media_type")
+_NUMBERS = ("score", "rank", "language_confidence", "num_tokens")
+
+
+def review(recipe: Recipe) -> list[str]:
+    """A line for each doubt. That none is told of a hidden bucket is no proof that there is none."""
+    return [*_unweighed(recipe), *_short_phases(recipe), *_hidden(recipe)]
+
+
+def _unweighed(recipe: Recipe) -> Iterator[str]:
+    for name in recipe.buckets:
+        given = [phase.weights[name] for phase in recipe.phases if name in phase.weights]
+        if not any(given):
+            why = "has the weight 0 wherever it is named" if given else "has no weight in any phase"
+            yield f"bucket {name} {why}: its documents wait in their pool and are never fed"
+
+
+def _short_phases(recipe: Recipe) -> Iterator[str]:
+    for phase in recipe.phases:
+        if phase.tokens is not None and phase.tokens < MEAN_LENGTH:
+            yield (
+                f"phase {phase.name} ends after {phase.tokens} tokens, fewer than one document has "
+                f"(about {MEAN_LENGTH}): it is one or a few documents, of whichever bucket comes first"
+            )
+
+
+def _hidden(recipe: Recipe) -> Iterator[str]:
+    """Buckets whose documents all go to earlier ones, as far as trial documents show."""
+    conditions = {name: Condition(text) for name, text in recipe.buckets.items()}
+    taken_from: dict[str, set[str]] = {name: set() for name in conditions}
+    reached: set[str] = set()
+    for document in _trials(list(recipe.buckets.values())):
+        holding = [name for name, condition in conditions.items() if _holds(condition, document)]
+        reached.update(holding[:1])
+        for name in holding[1:]:
+            taken_from[name].add(holding[0])
+    for name, earlier in taken_from.items():
+        if earlier and name not in reached:
+            yield (
+                f"bucket {name} is hidden: whatever it holds of the trial documents goes to "
+                f"{', '.join(sorted(earlier))}, which stands before it"
+            )
+
+
+def _holds(condition: Condition, document: Document) -> bool:
+    try:
+        return condition.holds(document)
+    except LookupError:
+        return False
+
+
+def _trials(expressions: Sequence[str]) -> Iterator[Document]:
+    """Documents of every mix of the values that the expressions name, and of others beside them.
+
+    Of very many mixes a sample, always the same.
+    """
+    text = "\n".join(expressions)
+    strings = ["", "other", *sorted({found for _, found in _STRING.findall(text)})]
+    bare = _STRING.sub("", text)
+    numbers = sorted({near for n in map(float, _NUMBER.findall(bare)) for near in _near(n)} | {0.0})
+    named = [name for name in (*_STRINGS, *_NUMBERS) if re.search(rf"\b{name}\b", bare)]
+    keys = sorted({(kind, dot or quoted) for kind, dot, quoted in _KEY.findall(text)})
+    axes: list[Sequence[str | float | None]] = [
+        *(strings if name in _STRINGS else numbers for name in named),
+        *([None, *numbers] if kind == "features" else [None, *strings] for kind, _ in keys),
+    ]
+    for values in _mixes(axes):
+        document = Document(id="1", text="x", score=0.5, rank=0.5, num_tokens=1)
+        for name, value in zip(named, values, strict=False):
+            setattr(document, name, min(int(value or 0), _MOST) if name == "num_tokens" else value)
+        for (kind, key), value in zip(keys, values[len(named) :], strict=True):
+            if value is not None:
+                getattr(document, kind)[key] = value
+        yield document
+
+
+def _near(number: float) -> tuple[float, float, float]:
+    step = 1.0 if number.is_integer() and number > 1 else 1e-3
+    return number - step, number, number + step
+
+
+def _mixes(axes: Sequence[Sequence[str | float | None]]) -> Iterator[tuple[str | float | None, ...]]:
+    if math.prod(len(axis) for axis in axes) <= _MAX_TRIALS:
+        yield from itertools.product(*axes)
+        return
+    chance = random.Random(0)
+    for _ in range(_MAX_TRIALS):
+        yield tuple(chance.choice(axis) for axis in axes)
