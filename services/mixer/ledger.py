@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import structlog
 
@@ -39,17 +39,22 @@ class Ledger:
         budget = self.phase.tokens
         return None if budget is None else max(0, -(-budget // self._lanes) - self._total)
 
-    def neediest(self, buckets: Iterable[str]) -> str:
-        """The bucket with the largest token deficit, argmax of w·(T+1) - tokens with w summing to 1.
+    def due(self, upcoming: Mapping[str, int | None]) -> str:
+        """The bucket to take from; or the one to be waited for, of which no document is at hand.
 
-        Ties go to the recipe's order. buckets: some of `active`, in that order.
+        upcoming: tokens of the next document of some of `active`, in that order; None where it has none.
 
-        So none is ahead of its share by a document of any length L: who is taken is owed something, and gets
-        (1 - w)·L beyond it at most. Of three buckets none is behind by more than (1/2 + w)·L: who is passed
-        over is owed no more than another, and all together are owed nothing. Where no share is above a half,
-        that is one document; with more buckets, or one share far above the others, it may be one and a half.
+        Of the buckets that are not ahead of their share (tokens <= w·T, w summing to 1) the one that would
+        be done with its document first, by (tokens + length) / w: so none is ahead of its share or behind it
+        by more than the longest document (Bennett and Zhang, "WF2Q: worst-case fair weighted fair queueing",
+        INFOCOM 1996). Which one that is can't be told while one of them has nothing, so it is waited for.
+        Where all of them are ahead, since those behind are passed over, they share by their weights.
         """
-        return max(buckets, key=self._deficit)
+        owed = [bucket for bucket in upcoming if self._deficit(bucket) > 0] or list(upcoming)
+        for bucket in owed:
+            if upcoming[bucket] is None:
+                return bucket
+        return min(owed, key=lambda bucket: self._finish(bucket, upcoming[bucket] or 0))
 
     def add(self, bucket: str, num_tokens: int) -> bool:
         """Book what was taken; whether it reached this phase's budget and the next one has begun."""
@@ -85,6 +90,9 @@ class Ledger:
 
     def _deficit(self, bucket: str) -> float:
         return self._weights[bucket] * (self._total + 1) - self._tokens.get(bucket, 0)
+
+    def _finish(self, bucket: str, num_tokens: int) -> float:
+        return (self._tokens.get(bucket, 0) + num_tokens) / self._weights[bucket]
 
     def _spent(self) -> bool:
         return self.left == 0

@@ -112,8 +112,11 @@ def simulate(
     course = _Course(recipe, span=max(1, total // _WINDOWS))
     relax = flush or recipe.starvation == "relax"
     ledger, block, largest = Ledger(recipe, 0, 1), max(1, total // steps), 0
-    while (due := _due(ledger, supplies, course, relax=relax)) is not None:
-        tokens = supplies[due].take(block if ledger.left is None else min(block, ledger.left))
+    while True:
+        room = block if ledger.left is None else min(block, ledger.left)
+        if (due := _due(ledger, supplies, room, course, relax=relax)) is None:
+            break
+        tokens = supplies[due].take(room)
         largest = max(largest, tokens)
         course.take(due, tokens, phase_ends=ledger.add(due, tokens))
     phases, windows = course.done(supply)
@@ -124,18 +127,20 @@ def simulate(
     return Simulation(phases, windows, supply, left, largest)
 
 
-def _due(ledger: Ledger, supplies: Mapping[str, Supply], course: _Course, *, relax: bool) -> str | None:
+def _due(
+    ledger: Ledger, supplies: Mapping[str, Supply], room: int, course: _Course, *, relax: bool
+) -> str | None:
     """The bucket to take from; None where there is none or it has to be waited for. Notes what is dry."""
-    owed = list(ledger.active)
-    while owed:
-        due = ledger.neediest(owed)
-        if (supply := supplies.get(due)) is not None and not supply.empty:
+    upcoming = {name: supplies[name].upcoming(room) if name in supplies else None for name in ledger.active}
+    while upcoming:
+        due = ledger.due(upcoming)
+        if upcoming[due] is not None:
             return due
-        if any(name in supplies and not supplies[name].empty for name in owed):
+        if any(upcoming.values()):
             course.starve(due)
         if not relax:
             return None
-        owed.remove(due)
+        del upcoming[due]
     return None
 
 

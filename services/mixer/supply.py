@@ -18,12 +18,11 @@ class Supply(Protocol):
     def total(self) -> int:
         """Tokens of all of them, the taken ones included."""
 
-    @property
-    def empty(self) -> bool:
-        """Whether all were taken."""
+    def upcoming(self, room: int) -> int | None:
+        """Tokens of the next document and of those after it that fit into `room` with it; None at the end."""
 
     def take(self, room: int) -> int:
-        """Take the next document, and those after it that fit into `room` tokens with it; their tokens."""
+        """Take them. There must be some."""
 
 
 class Even:
@@ -36,14 +35,13 @@ class Even:
         self._length = length
         self._left = total
 
-    @property
-    def empty(self) -> bool:
-        """Whether all were taken."""
-        return self._left == 0
+    def upcoming(self, room: int) -> int | None:
+        """As Supply says."""
+        return min(self._left, max(1, room // self._length) * self._length) or None
 
     def take(self, room: int) -> int:
         """As Supply says."""
-        tokens = min(self._left, max(1, room // self._length) * self._length)
+        tokens = self.upcoming(room) or 0
         self._left -= tokens
         return tokens
 
@@ -56,14 +54,18 @@ class Listed:
         self._documents = self._taken = 0
         self.total = int(self._ends[-1]) if len(self._ends) else 0
 
-    @property
-    def empty(self) -> bool:
-        """Whether all were taken."""
-        return self._documents == len(self._ends)
+    def upcoming(self, room: int) -> int | None:
+        """As Supply says."""
+        if self._documents == len(self._ends):
+            return None
+        return int(self._ends[self._after(room) - 1]) - self._taken
 
     def take(self, room: int) -> int:
         """As Supply says."""
-        fitting = int(np.searchsorted(self._ends, self._taken + room, side="right"))
-        self._documents = max(self._documents + 1, fitting)
+        self._documents = self._after(room)
         before, self._taken = self._taken, int(self._ends[self._documents - 1])
         return self._taken - before
+
+    def _after(self, room: int) -> int:
+        fitting = int(np.searchsorted(self._ends, self._taken + room, side="right"))
+        return max(self._documents + 1, fitting)

@@ -62,6 +62,11 @@ class _Pool:
             self.num_bytes += size
             self.dry_since = None
 
+    @property
+    def upcoming(self) -> int | None:
+        """Tokens of the next document."""
+        return self.waiting[0][1].num_tokens if self.waiting else None
+
     def take(self) -> tuple[int, Document, int]:
         offset, document, size = self.waiting.popleft()
         self.num_bytes -= size
@@ -181,7 +186,8 @@ class Mixer:
         owed = [name for name in self._ledger.active if not self._passed_over(name, now, drained)]
         if not owed:
             return None
-        bucket = self._ledger.neediest(owed)
+        upcoming = {name: self._pools[name].upcoming for name in owed}
+        bucket = self._ledger.due(upcoming)
         if self._pools[bucket].waiting:
             return bucket
         self._tell_starved(bucket)

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from services.mixer.ledger import Ledger
+from services.mixer.recipe import Recipe
 from tests.unit.mixer.test_mixer import document, lane, mixed, recipe
 
 LONGEST = 2000
@@ -15,6 +16,8 @@ MIXES = [
     {"zh": 7, "en": 1, "code": 2},
     {"zh": 1, "en": 1, "code": 1},
     {"zh": 98, "en": 1, "code": 1},
+    {"zh": 40, "en": 30, "code": 20, "math": 10},
+    dict.fromkeys("abcdefghijk", 1) | {"a": 5, "b": 2},
 ]
 ORDERS = {
     "any": lambda lengths: lengths,
@@ -29,9 +32,11 @@ ORDERS = {
 
 @pytest.mark.parametrize("weights", MIXES, ids=lambda w: ":".join(map(str, w.values())))
 @pytest.mark.parametrize("order", ORDERS)
-def test_no_bucket_is_ever_off_by_more_than_its_bound(weights, order):
+def test_no_bucket_is_ever_off_by_more_than_a_document(weights, order):
     """50,000 documents: what drifted by one in a thousand would be off by fifty at the end."""
-    ledger = Ledger(recipe({"only": weights}), 0, 1)
+    buckets = dict.fromkeys(weights, "true")
+    only = Recipe.model_validate({"buckets": buckets, "phases": [{"name": "only", "weights": weights}]})
+    ledger = Ledger(only, 0, 1)
     rng = random.Random(order)
     lengths = {
         bucket: ORDERS[order]([rng.randint(1, LONGEST) for _ in range(50_000)])[::-1] for bucket in weights
@@ -40,7 +45,7 @@ def test_no_bucket_is_ever_off_by_more_than_its_bound(weights, order):
     taken, total = dict.fromkeys(weights, 0), 0
     ahead, behind = dict.fromkeys(weights, 0.0), dict.fromkeys(weights, 0.0)
     for _ in range(50_000):
-        bucket = ledger.neediest(ledger.active)
+        bucket = ledger.due({name: lengths[name][-1] for name in ledger.active})
         length = lengths[bucket].pop()
         ledger.add(bucket, length)
         taken[bucket] += length
@@ -48,12 +53,8 @@ def test_no_bucket_is_ever_off_by_more_than_its_bound(weights, order):
         for name, share in shares.items():
             off = taken[name] - share * total
             ahead[name], behind[name] = max(ahead[name], off), max(behind[name], -off)
-    for name, share in shares.items():
-        assert ahead[name] <= (1 - share) * LONGEST + 1, "less than a document"
-        assert behind[name] <= (0.5 + share) * LONGEST + 1, "one document where no share is above a half"
     assert max(ahead.values()) > 0 < max(behind.values())
-    if max(shares.values()) <= 0.5:
-        assert max(*ahead.values(), *behind.values()) <= LONGEST
+    assert max(*ahead.values(), *behind.values()) <= LONGEST
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -99,7 +99,7 @@ def test_of_the_metadata_the_origin_goes_on():
     one = document(1)
     one.metadata.update({"url": "https://example.org/tides", "license": "CC0", "colour": "red", "title": ""})
     river.put("pool.zh", one)
-    river.put("pool.flush", Flush())
+    river.put("pool.control", Control(flush=Flush()))
     river.run()
     [found] = mixed(river)
     assert dict(found.metadata) == {"url": "https://example.org/tides", "licence": "CC0"}
@@ -233,10 +233,12 @@ def test_relax_is_not_undone_by_other_topics_that_keep_the_reader_busy():
 def test_a_retraction_before_or_after_its_document_drops_it_unless_it_is_mixed():
     river = lane(buffer_documents=1000)
     river.put("pool.zh", *(document(uid) for uid in (1, 2, 3, 4)))
+    river.put("pool.en", document(400))
+    river.put("pool.code", document(401))
     river.put("pool.control", Control(retraction=Retraction(uid=2, superseded_by=9, similarity=0.875)))
     river.put("pool.control", Control(retraction=Retraction(uid=2, superseded_by=10, similarity=0.9)))
     river.run()
-    assert uids(river) == [1], "zh is ahead now, so the rest waits"
+    assert uids(river) == [1, 400, 401], "zh or en is next, and of en there is none"
     assert river.committed["pool.control"] == 2
     river.start()
     river.put(
@@ -279,7 +281,7 @@ def test_under_kills_every_document_is_mixed_or_dropped_once(seed):
 
 def test_retractions_that_were_there_first_are_honoured_although_the_pool_is_read_first():
     """After an outage both topics have a backlog; a pool that is quicker must not win."""
-    mixer = Mixer(MixerConfig(), recipe(), 0, 1)
+    mixer = Mixer(MixerConfig(), recipe({"one": {"zh": 1}}), 0, 1)
     river = lane()
     river.put("pool.zh", document(1))
     mixer.feed(river.topics["pool.zh"])
@@ -352,7 +354,8 @@ def test_a_step_is_bounded_in_documents_and_bytes():
             moved = [o.value for o in step.outputs if isinstance(o.value, Document)]
             moved += [d for d, _, _ in step.dropped]
             assert len(moved) <= config.get("step_documents", 1 << 30)
-            assert sum(d.ByteSize() for d in moved[:-1]) < config.get("step_bytes", 1 << 30)
+            sizes = [d.ByteSize() for d in moved]
+            assert sum(sizes) - max(sizes, default=0) < config.get("step_bytes", 1 << 30)
             assert sum(isinstance(o.value, MixerState) for o in step.outputs) <= 1
         assert len(river.steps) > 20
 

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from contracts import Flush
+from contracts import Control, Flush
 from services.mixer.simulate import simulate
 from services.mixer.supply import Even, Listed
 from tests.unit.mixer.test_mixer import document, lane, mixed, recipe
@@ -32,7 +32,7 @@ def mixed_by(given, lengths, flush):
         for index, length in enumerate(known):
             river.put(f"pool.{bucket}", document(number * 1_000_000 + index + 1, length, bucket))
     if flush:
-        river.put("pool.flush", Flush())
+        river.put("pool.control", Control(flush=Flush()))
     river.run()
     found = Counter()
     for one in mixed(river):
@@ -103,8 +103,8 @@ def test_where_all_is_used_up_together_no_bucket_is_starved():
 
 def test_a_bucket_of_which_there_is_nothing_is_dry_from_the_beginning():
     found = simulate(recipe(), {"zh": Even(1000, 10), "en": Even(0, 10)})
-    assert found.tokens == 10, "one of zh, then en is due"
-    assert found.first_starved == (10, "en")
+    assert found.tokens == 0, "who is due first can't be told"
+    assert found.first_starved == (0, "code")
     assert found.row["phases"][0]["buckets"]["code"]["epochs"] == 0
 
 
