@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import services.cli
-from services.cli import adopt, ask, dedup, dlq, doctor, judge, offsets, parts, run, serve
+from services.cli import adopt, ask, audit, dedup, dlq, doctor, judge, offsets, parts, run, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ for group in (run, serve, ask, doctor):
     app.add_typer(group.app)
 parts.app.add_typer(adopt.app)
 app.add_typer(parts.app, name="parts")
+app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
 app.add_typer(dedup.app, name="dedup")

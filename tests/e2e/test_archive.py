@@ -1,0 +1,93 @@
+"""The archive of a whole run: all that went to a pool and all that was dropped, with its text, once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from services.archive.files import counting, file_key
+from services.archive.query import Asked, count, rows
+from services.archive.tables import DOCUMENTS, DROPS
+from services.ledger import take_account
+from services.runtime import ObjectStore, Resources
+from tests.corpus import write_jsonl
+from tests.e2e.commands import SAMPLES, ask, run
+from tests.e2e.crashing import EXIT_CRASHED
+from tests.e2e.home import Home, home, topology
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def test_a_run_leaves_all_of_it_in_the_archive(tmp_path: Path) -> None:
+    """Prevents a run that ends before its last drop is archived, and a text that is not the document's."""
+    out = tmp_path / "out"
+    report = run(out, SAMPLES)
+    store = ObjectStore(out.as_uri())
+    dropped = sum(number for reasons in report["dropped"].values() for number in reasons.values())
+    assert count(store, DROPS, Asked()) == [{"rows": dropped + report["duplicates"]}]
+    by_reason = ask("audit", "count", out, "--by", "unit,reason", "--json").rows
+    for row in by_reason:
+        if row["unit"] in report["dropped"]:
+            assert row["rows"] == report["dropped"][row["unit"]][row["reason"]]
+    (behind,) = count(store, DROPS, Asked({"unit": "mixer"}))
+    assert count(store, DOCUMENTS, Asked()) == [{"rows": report["kept"] + behind["rows"]}]
+    texts = {row["id"]: row["text"] for row in rows(store, DOCUMENTS, Asked(), ["id", "text"])}
+    decoded = ask("parts", "decode", out).rows
+    assert len(decoded) == report["kept"] > 30
+    assert all(texts[row["id"]] == row["text"] for row in decoded)
+    assert ask("reconcile", "--out", out).code == 0
+    before = counting(store, "documents")
+    run(out, SAMPLES)  # nothing is new, and what is known again is a drop
+    assert counting(store, "documents") == before
+    assert ask("audit", "count", out, "--reason", "already_seen", "--json").rows[0]["rows"] >= report["kept"]
+
+
+@pytest.fixture
+def river(tmp_path: Path) -> object:
+    with home(tmp_path / "out", {"CORPUSWORKS_KAFKA__SESSION_TIMEOUT_S": "6"}) as made:
+        made.river.start()
+        yield made
+
+
+@pytest.mark.parametrize("service", ["archive_documents", "archive_drops"])
+def test_a_file_that_was_not_announced_does_not_count(river: Home, tmp_path: Path, service: str) -> None:
+    """Kill -9 between write and commit: the file lies there, and is none; the next try announces its own."""
+    table = DOCUMENTS if service == "archive_documents" else DROPS
+    supervisor = river.stack.supervisor
+    child = supervisor.children[service]
+    supervisor.stop(child)
+    reading = river.river.ingest([str(write_jsonl(tmp_path / "made.jsonl", 200, seed=5, duplicates=0.2))])
+    while not reading.over or not river.river.upstream_is_dry():
+        time.sleep(0.1)
+    river.river.flush("crash")
+    river.river.flush_archive("crash")
+    crashed = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.crashing", "serve", service],
+        env={**os.environ, **child.program.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert crashed.returncode == EXIT_CRASHED, crashed.stderr[-2000:]
+    store = Resources(river.settings).store
+    assert [key for key in store.list(f"archive/{table.name}") if key.endswith(".parquet")]
+    assert counting(store, table.name) == []
+    supervisor.start(child.program)
+    river.settle([])
+    names = counting(store, table.name)
+    files = {key for key in store.list(f"archive/{table.name}") if key.endswith(".parquet")}
+    assert files == {file_key(name) for name in names}
+    uids = [int(row["uid"], 16) for row in rows(store, table, Asked(), ["uid"])]
+    account = take_account(river.settings, topology())
+    if table is DROPS:
+        assert sorted(uids) == sorted(uid for uid, drops in account.rejected.items() for _ in drops)
+    else:
+        assert len(uids) == len(set(uids))
+        assert set(uids) >= {uid for uid, _, _ in account.parts}
+    assert len(uids) > 20
