@@ -38,9 +38,24 @@ Uid = Annotated[str, typer.Option(help="16 hex digits.")]
 AsJson = Annotated[bool, typer.Option("--json", help="A JSON object a line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="With a line of names first.")]
 
-_SHOWN = {
-    "documents": ("uid", "id", "language", "category", "score", "rank", "bucket", "num_tokens", "source"),
-    "drops": ("uid", "id", "unit", "reason", "measured", "threshold", "detail", "language", "source"),
+_SHOWN = {  # on a screen; a row a line
+    "documents": ("uid", "bucket", "language", "category", "num_tokens", "source"),
+    "drops": ("uid", "unit", "reason", "language", "source"),
+}
+_TOLD = {  # as JSON or CSV
+    "documents": (
+        "uid",
+        "id",
+        "language",
+        "category",
+        "score",
+        "rank",
+        "bucket",
+        "num_tokens",
+        "source",
+        "day",
+    ),
+    "drops": ("uid", "id", "unit", "reason", "measured", "threshold", "detail", "language", "source", "day"),
 }
 
 
@@ -105,7 +120,8 @@ def audit_list(
         id=name,
         uid=uid.lower(),
     )
-    columns = ["day", *_SHOWN[table], *(["text"] if with_text else [])]
+    told = _TOLD if as_json or as_csv else _SHOWN
+    columns = [*told[table], *(["text"] if with_text else [])]
     try:
         found = islice(rows(store_in(folder), chosen, asked, columns), limit or None)
         _print(columns, found, as_json=as_json, as_csv=as_csv)
@@ -158,7 +174,7 @@ def _print_table(columns: Sequence[str], found: Iterable[dict[str, Any]]) -> Non
 
     screen = Screen()
     for name in columns:
-        screen.add_column(name, overflow="fold")
+        screen.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in found:
         screen.add_row(*(_shown(row[name], escape) for name in columns))
     Console().print(screen)
