@@ -1,5 +1,6 @@
 """The messages of the river, generated from proto/*.proto by `make proto`."""
 
+from contracts.archive_pb2 import ArchiveFile
 from contracts.document_pb2 import Document, Position, Reference
 from contracts.parts_pb2 import PartRecord, PartSealed, Span
 from contracts.river_pb2 import (
@@ -19,6 +20,7 @@ from contracts.train_pb2 import TrainEvent
 
 __all__ = [
     "Agreement",
+    "ArchiveFile",
     "Control",
     "DedupRecord",
     "Document",

@@ -8,6 +8,7 @@ import services.cli
 from services.cli import (
     adopt,
     ask,
+    audit,
     dedup,
     dlq,
     doctor,
@@ -34,6 +35,7 @@ for group in (run, serve, ask, doctor):
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")
+app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
 app.add_typer(dedup.app, name="dedup")

@@ -101,9 +101,8 @@ def read_account(
     book = _Book(account, log, since)
     book.raw()
     book.skipped()
-    for service in topology.services.values():
-        if service.run and service.inputs:
-            book.waiting_before(service, topology, admin.committed(service.name))
+    for service in topology.carriers:
+        book.waiting_before(service, topology, admin.committed(service.name))
     for topic in topology.topics():
         if topic.endswith(DEAD_LETTER_SUFFIX):
             book.dead(topic)
@@ -112,7 +111,7 @@ def read_account(
     book.letters()
     book.resumed()
     if not at_rest:
-        for service in topology.services.values():
+        for service in topology.carriers:
             book.forget_passed(admin.committed(service.name))
         forget_moved(account)
     return account
@@ -126,10 +125,9 @@ def under_way(settings: Settings, topology: Topology) -> int:
 
 def count_under_way(admin: Admin, log: Log, topology: Topology) -> int:
     """Messages and not uids: of two copies of a record one may wait in a pool, one still before dedup."""
-    services = [service for service in topology.services.values() if service.run and service.inputs]
     return sum(
         1
-        for service in services
+        for service in topology.carriers
         for record in waiting_records(service, topology, log, admin.committed(service.name))
         for _ in documents_of(iter([record]))
     )

@@ -49,6 +49,8 @@ def status(settings: Settings, topology: Topology) -> Status:
             inputs = [name for topic in service.inputs for name in topology.expand(topic)]
             before = {topic: _count(log, topic, committed) for topic in inputs}
             waiting[service.name] = sum(before.values())
+            if service.watches:
+                continue  # it stands elsewhere in the pools than the mixer
             pools |= {b: before[POOL + b] for b in topology.buckets if POOL + b in before}
         for record in log.read_all(SEALED):
             part = PartSealed.FromString(record.value)

@@ -24,6 +24,6 @@ def waiting(settings: Settings, topology: Topology) -> Iterator[Document]:
 def read_waiting(admin: Admin, log: Log, topology: Topology) -> Iterator[Document]:
     """As waiting, by these clients. The pools come first: what moves on meanwhile is not missed."""
     topology = of_every_recipe(topology, log)
-    for service in topology.services.values():
-        if service.inputs and isinstance(service.definition, LaneService):
+    for service in topology.carriers:
+        if isinstance(service.definition, LaneService):
             yield from documents_of(waiting_records(service, topology, log, admin.committed(service.name)))

@@ -19,7 +19,7 @@ from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, say
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
-from services.runtime.topics import CONTROL, POOL
+from services.runtime.topics import ARCHIVE_FLUSH, CONTROL, POOL
 from services.runtime.topology import BUCKET, Service, Topology
 
 # On one machine a fixed port of the user's would be taken by the first process.
@@ -125,8 +125,12 @@ class River:
 
         What it does not ask for, a bucket without weight or all after the last budget, waits in its pool.
         """
-        services = [self.topology.service(names[0]) for names in self.topology.processes]
-        return all(self._is_dry(s, pools=False) for s in services if isinstance(s.definition, LaneService))
+        services = [s for s in self._first_of_each() if isinstance(s.definition, LaneService)]
+        return all(self._is_dry(s, pools=False) for s in services if not s.watches)
+
+    def is_archived(self) -> bool:
+        """Who only watches has seen all there is, and written it down."""
+        return all(self._is_dry(s) for s in self._first_of_each() if s.watches)
 
     def dry_buckets(self) -> list[str]:
         """Buckets whose pools hold nothing, while others hold something: what the mix waits for."""
@@ -140,9 +144,13 @@ class River:
 
     def flush(self, run: str) -> None:
         """Ask every lane to mix what waits and to seal."""
-        value = Control(flush=Flush(run=run)).SerializeToString()
-        lanes = range(self._settings.lanes)
-        say(self._settings, "flush", [Produce(CONTROL, value, partition=lane) for lane in lanes])
+        flush = Control(flush=Flush(run=run))
+        self._tell(CONTROL, flush, self._settings.lanes)
+
+    def flush_archive(self, run: str) -> None:
+        """Ask for what was dropped up to now to be written; documents are written at the other flush."""
+        if ARCHIVE_FLUSH in self.topology.topics():
+            self._tell(ARCHIVE_FLUSH, Flush(run=run), self._settings.partitions)
 
     def troubles(self) -> dict[str, str]:
         """By process: what it waits for (a disk with room, a server), if it has just said so in its log."""
@@ -184,6 +192,14 @@ class River:
         self._children.append(child)
         return child
 
+    def _tell(self, topic: str, told: Control | Flush, num_partitions: int) -> None:
+        value = told.SerializeToString()
+        say(self._settings, "flush", [Produce(topic, value, partition=n) for n in range(num_partitions)])
+
+    def _first_of_each(self) -> list[Service]:
+        """By process: the service that reads from Kafka."""
+        return [self.topology.service(names[0]) for names in self.topology.processes]
+
     def _inputs(self, service: Service, pools: bool = True) -> list[str]:
         """What it has to work through."""
         topics = [topic for topic in service.inputs if pools or BUCKET not in topic]
@@ -212,3 +228,7 @@ def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:
     while not river.is_flushed():
         river.check()
         yield "packing"
+    river.flush_archive(run)
+    while not river.is_archived():
+        river.check()
+        yield "archiving"

@@ -17,6 +17,7 @@ from services.runtime.errors import (
 )
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
+from services.runtime.wire import fetch
 
 __all__ = [
     "IMPORT",
@@ -49,6 +50,7 @@ __all__ = [
     "Vocabularies",
     "VocabularyCard",
     "configure",
+    "fetch",
     "load_settings",
     "topics",
 ]

@@ -16,6 +16,7 @@ class Resources:
         self.settings = settings
         # Kafka's ids of topics by name: the runtime fills it in before it builds units and lane tasks.
         self.topic_ids: dict[str, str] = {}
+        self.inputs: tuple[str, ...] = ()  # likewise: the topics that a lane service reads
 
     @cached_property
     def redis(self) -> Any:

@@ -39,12 +39,16 @@ class Topic:
 
 @dataclass(frozen=True)
 class Service:
-    """One entry of the table; inputs have passed over services that are not enabled."""
+    """One entry of the table; inputs have passed over services that are not enabled.
+
+    watches: it reads what others carry on, so that nothing depends on where it stands.
+    """
 
     name: str
     run: str
     inputs: tuple[str, ...]
     output: str
+    watches: bool = False
 
     @cached_property
     def definition(self) -> Unit | LaneService | Source:
@@ -114,6 +118,11 @@ class Topology:
             raise ConfigurationError(f"no service {name!r}; there are: {', '.join(self.services)}")
         return self.services[name]
 
+    @property
+    def carriers(self) -> list[Service]:
+        """Those that documents pass through, in the table's order: what waits before them is under way."""
+        return [s for s in self.services.values() if s.run and s.inputs and not s.watches]
+
     def chain(self, names: Sequence[str]) -> Chain:
         """Join units for one process. Raises ConfigurationError when one does not feed the next."""
         services = tuple(self.service(name) for name in names)
@@ -142,7 +151,9 @@ class Topology:
             for pattern, topic in self._topics.items()
             for name in self.expand(pattern)
         }
-        inputs = [name for service in self.services.values() for name in service.inputs]
+        inputs = [
+            name for service in self.services.values() if not service.watches for name in service.inputs
+        ]
         outputs = [s.output for s in self.services.values() if not s.inputs]  # of sources: unreadable input
         for name in (AGREED, STARTS):  # the runtime's own: also in a table that does not name them
             found.setdefault(name, Topic(name, self.holds(name), "one", compact=True))
@@ -181,7 +192,9 @@ def _services(rows: dict[str, dict[str, Any]]) -> dict[str, Service]:
         inputs = [inputs] if isinstance(inputs, str) else inputs
         inputs = [bypass.get(topic, topic) for topic in inputs]
         if row.get("enabled", True):
-            found[name] = Service(name, row.get("run", ""), tuple(inputs), row["output"])
+            found[name] = Service(
+                name, row.get("run", ""), tuple(inputs), row["output"], row.get("watches", False)
+            )
         else:
             bypass[row["output"]] = inputs[0]
     return found

@@ -54,9 +54,14 @@ def least(document: Document) -> int:
 def decode(data: bytes, store: ObjectStore | None) -> Document:
     """The inverse of encode. Raises protobuf's DecodeError, FileNotFoundError, DependencyDown."""
     document = Document.FromString(data)
+    fetch(document, store)
+    return document
+
+
+def fetch(document: Document, store: ObjectStore | None) -> None:
+    """Put back what lies in the store. Raises FileNotFoundError, UnicodeDecodeError, DependencyDown."""
     if document.references and store is not None:
         for reference in document.references:
             content = store.get(reference.key)
             setattr(document, reference.field, content.decode() if reference.field == "text" else content)
         del document.references[:]
-    return document

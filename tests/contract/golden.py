@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 import contracts
 from contracts import (
     Agreement,
+    ArchiveFile,
     Control,
     DedupRecord,
     Document,
@@ -30,6 +31,7 @@ from contracts import (
     Rejection,
     Retraction,
     TrainEvent,
+    archive_pb2,
     document_pb2,
     parts_pb2,
     river_pb2,
@@ -167,6 +169,34 @@ EXAMPLES: dict[str, Message] = {
         sketch=bytes(64),
     ),
     "dedup.log.2": DedupRecord(layout=2, uid=0x0123456789ABCDEF, killer=17, retracted=True),
+    "archive.documents.1": ArchiveFile(
+        table="documents",
+        day="2026-11-26",
+        name="documents/day=2026-11-26/pool.zh-0a1b2c3d-001-000000000100-000000000199",
+        topic="pool.zh",
+        topic_id="mYtOpIcIdAtKaFkA123456",
+        partition=1,
+        first_offset=100,
+        last_offset=199,
+        rows=99,
+        bytes=1 << 24,
+        min_uid=0x0123456789ABCDEF,
+        max_uid=0xFEDCBA9876543210,
+        layout=1,
+    ),
+    "archive.drops.1": ArchiveFile(
+        table="drops",
+        day="2026-11-26",
+        name="drops/day=2026-11-26/docs.rejected-0a1b2c3d-003-000000000007-000000000007",
+        topic="docs.rejected",
+        partition=3,
+        first_offset=7,
+        last_offset=7,
+        rows=1,
+        bytes=4096,
+        layout=1,
+    ),
+    "archive.flush.1": Flush(run="1764000000000"),
     "train.events.1": TrainEvent(
         run="first",
         step=40_000,
@@ -190,7 +220,7 @@ def path(name: str) -> Path:
 def descriptors() -> FileDescriptorSet:
     """The contracts as they are now."""
     found = FileDescriptorSet()
-    for module in (document_pb2, parts_pb2, river_pb2, train_pb2):
+    for module in (archive_pb2, document_pb2, parts_pb2, river_pb2, train_pb2):
         module.DESCRIPTOR.CopyToProto(found.file.add())
     assert {name for name, _ in messages(found)} >= {f"corpusworks.v1.{name}" for name in contracts.__all__}
     return found

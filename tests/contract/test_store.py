@@ -99,3 +99,17 @@ def test_what_is_created_is_not_created_again(store: ObjectStore) -> None:
     assert not store.create("parts/river.json", b"two")
     assert store.get("parts/river.json") == b"one"
     store.check()
+
+
+def test_a_piece_is_read_from_anywhere(store: ObjectStore) -> None:
+    """Prevents a look into a large file from reading it whole, or from another place than was asked."""
+    value = os.urandom(3 << 20)
+    store.put("archive/large", value)
+    with store.open("archive/large") as file:
+        assert file.seek(-100, os.SEEK_END) == len(value) - 100
+        assert file.read() == value[-100:]
+        file.seek(1 << 20)
+        assert file.read(1_500_000) == value[1 << 20 :][:1_500_000]
+        assert file.tell() == (1 << 20) + 1_500_000
+    with pytest.raises(FileNotFoundError):
+        store.open("archive/nothing")

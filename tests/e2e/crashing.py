@@ -1,4 +1,4 @@
-"""`corpusworks` that dies between writing a part and announcing it."""
+"""`corpusworks` that dies between writing a part, or a file of the archive, and announcing it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from services.runtime.loops import transaction
 from services.runtime.loops.transaction import Produce, Transactions
 
 EXIT_CRASHED = 9
+ANNOUNCEMENTS = {"shards.sealed", "archive.documents", "archive.drops"}
 _commit = Transactions.commit
 
 
 def _crash(self: Transactions, outputs: Sequence[Produce], *others: Any) -> None:
-    if any(output.topic == "shards.sealed" for output in outputs):
+    if any(output.topic in ANNOUNCEMENTS for output in outputs):
         os._exit(EXIT_CRASHED)
     _commit(self, outputs, *others)
 

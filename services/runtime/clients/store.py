@@ -7,10 +7,11 @@ DependencyDown, after `timeout_s` + `retry_s` at the latest.
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,11 @@ class ObjectStore:
         with self._errors():
             return bytes(obstore.get(self._store, key).bytes())
 
+    def open(self, key: str) -> io.BufferedReader:
+        """An object to read from at any place, without reading it whole. Raises FileNotFoundError."""
+        with self._errors():
+            return io.BufferedReader(_Object(obstore.open_reader(self._store, key), self._errors))
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys under a prefix (a whole path segment)."""
         with self._errors():
@@ -142,6 +148,33 @@ class ObjectStore:
             if type(error).__name__ != "PanicException":
                 raise
             raise DependencyDown(f"object store {self.url}", f"obstore panicked: {error}") from None
+
+
+class _Object(io.RawIOBase):
+    """An object as a file, with the store's errors."""
+
+    def __init__(self, reader: Any, errors: Callable[[], AbstractContextManager[None]]) -> None:
+        self._reader = reader
+        self._errors = errors
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._errors():
+            data = self._reader.read(len(buffer))
+        buffer[: len(data)] = memoryview(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with self._errors():
+            return int(self._reader.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
 
 
 def _remote(url: str, timeout_s: float, retry_s: float) -> obstore.store.ObjectStore:

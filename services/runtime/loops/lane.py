@@ -77,10 +77,12 @@ class LaneLoop(ConsumerRebalanceListener):
         self._topology = topology
         self._service = service.definition
         self._inputs = [name for topic in service.inputs for name in topology.expand(topic)]
+        self._watches = service.watches
         self._config = configure(
             self._service.name, self._service.config, settings.units.get(self._service.name, {})
         )
         self._resources = Resources(settings)
+        self._resources.inputs = tuple(self._inputs)
         self._process = Process(settings, self._service.name)
         name = self._service.name
         self._agreed = agreed
@@ -211,10 +213,14 @@ class LaneLoop(ConsumerRebalanceListener):
         return outputs + self._letters(self._lanes[lane], step.consumed)
 
     def _letters(self, lane: _Lane, passed: Mapping[str, int]) -> list[Produce]:
-        """Dead letters of what was unreadable before these offsets."""
+        """Dead letters of what was unreadable before these offsets; none of who only watches."""
         name, ids = self._service.name, self._resources.topic_ids
         gone = [w for w in lane.unreadable if w[0].offset < passed.get(w[0].topic, 0)]
         lane.unreadable = [w for w in lane.unreadable if w not in gone]
+        if self._watches:
+            for item, error in gone:
+                log.warning("unreadable, passed over", topic=item.topic, offset=item.offset, error=error)
+            return []
         return [
             dead_letter(item, Outcome("dead", name, error=error), ids.get(item.topic, ""))
             for item, error in gone

@@ -16,6 +16,7 @@ from services.runtime.topology import Topology
 
 TABLE = Topology.load(None, bucket_names(None))
 PART = "lane-000/part-000-0a1b2c3d-000000000000-000000000009"
+ARCHIVED = "day=2026-11-26/pool.math_high-0a1b2c3d-001-000000000100-000000000199"
 OURS = [
     "parts/river.json",
     "parts/lane-000/manifest.jsonl",
@@ -24,11 +25,14 @@ OURS = [
     f"bodies/ab/{'ab' * 16}",
     "vocabularies/0a1b2c3d4e5f6789.json",
     "vocabularies/0a1b2c3d4e5f6789.file",
+    f"archive/documents/{ARCHIVED}.parquet",
+    f"archive/documents/{ARCHIVED.replace('/', '/_')}.json",
 ]
 THEIRS = [
     "parts/notes.txt",
     "parts/lane-000/part-my-own.bin",
     "bodies/list.txt",
+    "archive/documents/day=2026-11-26/mine.parquet",
     "thesis.txt",
     "other/part.bin",
 ]

@@ -21,6 +21,7 @@ WRITTEN_ON_THE_SIDE = {
     "docs.rejected": "every unit, for a Drop",
     "docs.ingested": "the source loop",
     "pool.control": "units that retract, whoever ends a run, a person",
+    "archive.flush": "whoever ends a run",
     "pool.state": "the mixer",
     "dedup.log": "dedup",
     "river.agreed": "whoever makes the topics",
@@ -94,10 +95,11 @@ def test_a_bucket_stands_for_every_bucket_of_the_recipe() -> None:
 
 
 def test_every_topic_that_is_read_has_dead_letters() -> None:
-    """Prevents the first dead letter of a service from having nowhere to go."""
+    """Prevents the first dead letter of a service from having nowhere to go; who watches writes none."""
     river = shipped()
     topics = river.topics()
-    for service in river.services.values():
+    assert "docs.rejected.dlq" not in topics
+    for service in (s for s in river.services.values() if not s.watches):
         for name in [expanded for pattern in service.inputs for expanded in river.expand(pattern)]:
             assert name + ".dlq" in topics
     assert "docs.raw.dlq" in topics, "what ingest cannot read"
@@ -188,9 +190,17 @@ class TestShipped:
         """Prevents partition i of the pools from meeting partition i of a topic cut otherwise."""
         river = shipped()
         topics = river.topics()
-        for name in ("mixer", "sink"):
-            for topic in [t for pattern in river.service(name).inputs for t in river.expand(pattern)]:
-                assert topics[topic].by == "lanes", topic
+        for name in ("mixer", "sink", "archive_documents", "archive_drops"):
+            by = "partitions" if name == "archive_drops" else "lanes"
+            service = river.service(name)
+            for topic in [t for p in (*service.inputs, service.output) for t in river.expand(p)]:
+                assert topics[topic].by == by, topic
+
+    def test_nothing_waits_before_who_watches(self) -> None:
+        """Prevents a document in a pool from being counted once for the mixer and once for the archive."""
+        carriers = [service.name for service in shipped().carriers]
+        assert {"mixer", "sink", "dedup"} < set(carriers)
+        assert not [name for name in carriers if name.startswith("archive")]
 
     def test_processes_are_chains_of_every_enabled_service_but_ingest(self) -> None:
         """Prevents a service from being left out of the local stack, or run twice."""
@@ -205,7 +215,8 @@ class TestShipped:
         river = shipped()
         kinds = {name: type(service.definition) for name, service in river.services.items()}
         assert kinds.pop("ingest") is Source
-        assert {kinds.pop("mixer"), kinds.pop("sink")} == {LaneService}
+        lanes = ("mixer", "sink", "archive_documents", "archive_drops")
+        assert {kinds.pop(name) for name in lanes} == {LaneService}
         assert set(kinds.values()) == {Unit}
         for name, service in river.services.items():
             assert service.definition.name == name, "settings, metrics and groups go by the name"

@@ -189,3 +189,17 @@ def test_each_loss_is_refused(broker: MemoryBroker, settings: Settings, loss: st
     with pytest.raises(ConfigurationError, match=r"pool.zh partition 0: .*offsets mend pairs"):
         rounds(loop(broker, settings))
     assert out(broker) == ["a", "b", "c", "d"]
+
+
+def test_who_only_watches_writes_no_dead_letter(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents a letter of the one that carries documents on from coming twice."""
+    watching = {"pairs": {**TABLE["services"]["pairs"], "watches": True}}
+    topology = Topology({**TABLE, "services": watching}, ("zh", "en"))
+    it = LaneLoop(settings, topology, topology.service("pairs"), "0", broker=broker)
+    publish(broker, "pool.zh", None, "a", "b")
+    rounds(it)
+    with broker.log() as log:
+        assert list(log.read_all("pool.zh.dlq")) == []
+    assert out(broker) == ["a", "b"]
+    assert committed(broker)["pool.zh", 0] == 4
+    assert it._resources.inputs == ("pool.zh", "pool.en")

@@ -1,0 +1,153 @@
+"""What the tables of the archive hold: their columns, and the row that a message becomes.
+
+uid and cluster are 16 hexadecimal digits as in the records of parts, so that both can be joined. What is not
+known (no language yet, no scorer) is null. `day` is in the path of a file and no column in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from contracts import Document, Rejection
+from services.runtime import Message, ObjectStore, fetch, topics
+
+logger = structlog.get_logger(__name__)
+
+Row = dict[str, Any]
+
+_OF_A_DOCUMENT = {
+    "uid": "string",
+    "id": "string",
+    "source": "string",
+    "media_type": "string",
+    "ingested": "time",
+    "language": "string",
+    "format": "string",
+    "category": "string",
+    "score": "float",
+    "rank": "float",
+    "calibration": "string",
+    "bucket": "string",
+    "cluster": "string",
+    "num_tokens": "int",
+    "tokenizer": "string",
+    "features": "numbers",
+    "metadata": "strings",
+    "text": "string",
+}
+_OF_A_PLACE = {"topic": "string", "partition": "int", "offset": "int", "logged": "time"}
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table: columns by name with their kind (see file.py); written: the topic of its announcements.
+
+    row: of a message; None for one that is none of the table's. Raises DependencyDown.
+    flush: the topic that asks for what has come to be written now.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    written: str
+    flush: str
+    row: Callable[[Message, ObjectStore], Row | None]
+
+
+def _document(message: Message, _store: ObjectStore) -> Row | None:
+    document = message.document
+    return None if document is None else _of_a_document(document) | _of_a_place(message)
+
+
+def _drop(message: Message, store: ObjectStore) -> Row | None:
+    found = message.value
+    if not isinstance(found, Rejection):
+        return None
+    document = found.document
+    try:
+        fetch(document, store)
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        # The drop stands all the same: why it went is known, and most of what it was.
+        logger.warning("a dropped text is not in the store any more", id=document.id, error=repr(error))
+    said: Row = {
+        "unit": found.unit,
+        "reason": found.reason,
+        "measured": found.measured if found.HasField("measured") else None,
+        "threshold": found.threshold if found.HasField("threshold") else None,
+        "detail": found.detail or None,
+        "rejected": found.rejected_ms,
+        "body": document.body or None,
+    }
+    return _of_a_document(document) | said | _of_a_place(message)
+
+
+def _of_a_document(document: Document) -> Row:
+    return {
+        "uid": f"{document.uid:016x}",
+        "id": document.id,
+        "source": document.source,
+        "media_type": document.media_type or None,
+        "ingested": document.ingested_ms or None,
+        "language": document.language or None,
+        "format": document.format or None,
+        "category": document.category or None,
+        "score": document.score if document.HasField("score") else None,
+        "rank": document.rank if document.HasField("rank") else None,
+        "calibration": document.calibration or None,
+        "bucket": document.bucket or None,
+        "cluster": f"{document.cluster:016x}" if document.cluster else None,
+        "num_tokens": document.num_tokens,
+        "tokenizer": document.tokenizer or None,
+        # In order: protobuf gives maps in any, and a replay must write the same bytes.
+        "features": sorted(document.features.items()),
+        "metadata": sorted(document.metadata.items()),
+        "text": document.text or None,
+    }
+
+
+def _of_a_place(message: Message) -> Row:
+    return {
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "logged": message.timestamp_ms,
+    }
+
+
+DOCUMENTS = Table(
+    name="documents",
+    columns=_OF_A_DOCUMENT | _OF_A_PLACE,
+    written=topics.ARCHIVED_DOCUMENTS,
+    flush=topics.CONTROL,
+    row=_document,
+)
+_OF_A_DROP = {
+    "unit": "string",
+    "reason": "string",
+    "measured": "double",
+    "threshold": "double",
+    "detail": "string",
+    "rejected": "time",
+    "body": "bytes",  # where parse found no text in it
+}
+DROPS = Table(
+    name="drops",
+    columns=_OF_A_DOCUMENT | _OF_A_DROP | _OF_A_PLACE,
+    written=topics.ARCHIVED_DROPS,
+    flush=topics.ARCHIVE_FLUSH,
+    row=_drop,
+)
+TABLES: Mapping[str, Table] = {table.name: table for table in (DOCUMENTS, DROPS)}
+
+
+def num_bytes(row: Row) -> int:
+    """About what a row takes in memory: its text and body, and a little for the rest."""
+    return 512 + len((row["text"] or "").encode()) + len(row.get("body") or b"")
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """As they lie in a file: by uid, so that each row group has a range of its own."""
+    return sorted(rows, key=lambda row: (row["uid"], row["offset"]))

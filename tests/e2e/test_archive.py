@@ -1,0 +1,99 @@
+"""The archive of a whole run: all that went to a pool and all that was dropped, with its text, once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.archive.files import counting, file_key
+from services.archive.query import Asked, count, rows
+from services.archive.tables import DOCUMENTS, DROPS
+from services.ledger import take_account
+from services.runtime import ObjectStore, Resources
+from tests.corpus import write_jsonl
+from tests.e2e.commands import SAMPLES, ask, run
+from tests.e2e.crashing import EXIT_CRASHED
+from tests.e2e.home import Home, home, topology
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def test_a_run_leaves_all_of_it_in_the_archive(tmp_path: Path) -> None:
+    """Prevents a run that ends before its last drop is archived, and a text that is not the document's."""
+    out = tmp_path / "out"
+    report = run(out, SAMPLES)
+    store = ObjectStore(out.as_uri())
+    dropped = sum(number for reasons in report["dropped"].values() for number in reasons.values())
+    assert count(store, DROPS, Asked()) == [{"rows": dropped + report["duplicates"]}]
+    by_reason = ask("audit", "count", out, "--by", "unit,reason", "--json").rows
+    for row in by_reason:
+        if row["unit"] in report["dropped"]:
+            assert row["rows"] == report["dropped"][row["unit"]][row["reason"]]
+    (behind,) = count(store, DROPS, Asked({"unit": "mixer"}))
+    assert count(store, DOCUMENTS, Asked()) == [{"rows": report["kept"] + behind["rows"]}]
+    texts = {row["source"]: row["text"] for row in rows(store, DOCUMENTS, Asked(), ["source", "text"])}
+    decoded = ask("parts", "decode", out).rows
+    assert len(decoded) == report["kept"] > 30
+    assert all(texts[row["source"]] == row["text"] for row in decoded)
+    assert ask("reconcile", "--out", out).code == 0
+
+
+@pytest.fixture
+def river(tmp_path: Path) -> Iterator[Home]:
+    with home(tmp_path / "out", {"CORPUSWORKS_KAFKA__SESSION_TIMEOUT_S": "6"}) as made:
+        made.river.start()
+        yield made
+
+
+def files(river: Home, table: str) -> set[str]:
+    """Keys of all Parquet files, whether they count or not."""
+    store = Resources(river.settings).store
+    return {key for key in store.list(f"archive/{table}") if key.endswith(".parquet")}
+
+
+def test_a_file_that_was_not_announced_does_not_count(river: Home, tmp_path: Path) -> None:
+    """Kill -9 between write and commit: the file lies there, and is none; the next try announces its own."""
+    store = Resources(river.settings).store
+    supervisor = river.stack.supervisor
+    services = [supervisor.children[name] for name in ("archive_documents", "archive_drops")]
+    supervisor.stop(*services)
+    reading = river.river.ingest([str(write_jsonl(tmp_path / "made.jsonl", 200, seed=5, duplicates=0.2))])
+    while not reading.over or not river.river.upstream_is_dry():
+        time.sleep(0.1)
+    river.river.flush("crash")
+    river.river.flush_archive("crash")
+    for service in services:
+        crashed = subprocess.run(
+            [sys.executable, "-m", "tests.e2e.crashing", "serve", service.program.name],
+            env={**os.environ, **service.program.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert crashed.returncode == EXIT_CRASHED, crashed.stderr[-2000:]
+    for table in ("documents", "drops"):
+        assert files(river, table)
+        assert counting(store, table) == []
+    more = write_jsonl(tmp_path / "more.jsonl", 60, seed=6, duplicates=0.2)
+    for paths in ([], [str(more)]):  # and then from where the announcements say
+        running = [supervisor.start(service.program) for service in services]
+        river.settle([river.river.ingest(paths)] if paths else [])
+        supervisor.stop(*running)
+    for table in ("documents", "drops"):
+        assert files(river, table) == {file_key(name) for name in counting(store, table)}
+    account = take_account(river.settings, topology())
+    dropped = [int(row["uid"], 16) for row in rows(store, DROPS, Asked(), ["uid"])]
+    assert sorted(dropped) == sorted(uid for uid, drops in account.rejected.items() for _ in drops)
+    pooled = [int(row["uid"], 16) for row in rows(store, DOCUMENTS, Asked(), ["uid"])]
+    assert len(pooled) == len(set(pooled))
+    behind = {uid for uid, drops in account.rejected.items() if ("mixer", "superseded") in drops}
+    assert set(pooled) == {uid for uid, _, _ in account.parts} | behind
+    assert min(len(dropped), len(pooled)) > 20
+    assert len(pooled) > 200

@@ -1,0 +1,70 @@
+"""Documents and drops for the archive's tests, and what of them is in a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts import Document, Rejection
+from services.archive import ArchiveConfig
+from services.archive.query import Asked, rows
+from services.archive.tables import TABLES
+from services.archive.task import DOCUMENTS, DROPS, Archive
+from services.runtime import ObjectStore
+from tests.unit.mixer.lane import Lane
+
+POOLS = ["pool.zh", "pool.en"]
+DAY_S = 86_400
+NAMES = {"documents": [*POOLS, "pool.control"], "drops": ["docs.rejected", "archive.flush"]}
+LOGS = {"documents": DOCUMENTS.logs, "drops": DROPS.logs}
+
+
+def lane(
+    store: ObjectStore,
+    table: str = "documents",
+    seed: int = 0,
+    max_chunk: int = 50,
+    topic_id: str = "",
+    **config: Any,
+) -> Lane:
+    """A lane of the archive in memory, on a real store."""
+    made = ArchiveConfig(**{"seal_rows": 40, **config})
+    ids = {name: f"{topic_id} of {name}" for name in NAMES[table]}
+
+    def build() -> Archive:
+        return Archive(TABLES[table], made, store, 0, inputs=NAMES[table], topic_ids=ids)
+
+    return Lane(build, NAMES[table], LOGS[table], seed, max_chunk)
+
+
+def document(uid: int, **fields: Any) -> Document:
+    """As it is in a pool."""
+    known = {
+        "source": f"file:///in/{uid}.txt",
+        "language": "zh",
+        "category": "news",
+        "bucket": "zh",
+        "ingested_ms": 1_764_000_000_123,
+        "num_tokens": uid % 7,
+        "features": {"b": 0.5, "a": uid},
+        "metadata": {"title": "潮水", "url": "https://example.org"},
+        "text": f"第{uid}号文件。" * (uid % 50),
+    }
+    return Document(uid=uid << 40 | 0xABC, id=f"文/{uid}", **{**known, **fields})
+
+
+def rejection(uid: int, unit: str = "rules", reason: str = "too_short", **fields: Any) -> Rejection:
+    """As it is in docs.rejected."""
+    return Rejection(
+        document=document(uid, **fields), unit=unit, reason=reason, measured=3, threshold=50, rejected_ms=uid
+    )
+
+
+def archived(store: ObjectStore, table: str = "documents", *more: str) -> list[dict[str, Any]]:
+    """What counts, in the order of the log."""
+    columns = ["topic", "offset", "uid", "text", "day", *more]
+    return sorted(rows(store, TABLES[table], Asked(), columns), key=lambda row: (row["topic"], row["offset"]))
+
+
+def uids(store: ObjectStore, table: str = "documents") -> list[int]:
+    """Numbers of the documents that count, each as often as it is there."""
+    return sorted(int(row["uid"], 16) >> 40 for row in archived(store, table))
