@@ -1,7 +1,7 @@
 """The messages of the river, generated from proto/*.proto by `make proto`."""
 
 from contracts.document_pb2 import Document, Position, Reference
-from contracts.parts_pb2 import PartRecord, PartSealed, Span
+from contracts.parts_pb2 import PartCatalogued, PartRecord, PartSealed, Span
 from contracts.river_pb2 import (
     Agreement,
     DedupRecord,
@@ -23,6 +23,7 @@ __all__ = [
     "Flush",
     "IngestProgress",
     "MixerState",
+    "PartCatalogued",
     "PartRecord",
     "PartSealed",
     "Position",

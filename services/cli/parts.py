@@ -27,12 +27,16 @@ Folder = Annotated[
 
 @app.command("list")
 def parts_list(folder: Folder) -> None:
-    """A line for each part."""
+    """A line for each part; sequence: its number in the catalog, null while it has none."""
+    from services.catalog.reader import Reader
     from services.sink.parts import list_parts
 
-    for part in list_parts(store_in(folder)):
+    store = store_in(folder)
+    numbers = {entry.name: entry.sequence for entry in Reader(store).read()}
+    for part in list_parts(store):
         row = {
             "part": part.name,
+            "sequence": numbers.get(part.name),
             "phase": part.phase,
             "documents": part.num_documents,
             "tokens": part.num_tokens,
@@ -47,14 +51,15 @@ def parts_list(folder: Folder) -> None:
 
 @app.command("verify")
 def parts_verify(folder: Folder) -> None:
-    """Check every part against its announcement; exit 1 with what is wrong."""
+    """Check every part against its announcement and the catalog; exit 1 with what is wrong."""
+    from services.catalog.check import problems_of
     from services.sink.parts import list_parts, verify
 
     store = store_in(folder)
-    problems = verify(store)
+    problems = [*verify(store), *problems_of(store, parts := list_parts(store))]
     for problem in problems:
         print(problem)
-    print(f"{len(list_parts(store))} parts, {len(problems)} problems", file=sys.stderr)
+    print(f"{len(parts)} parts, {len(problems)} problems", file=sys.stderr)
     if problems:
         raise typer.Exit(EXIT_WRONG)
 

@@ -47,5 +47,5 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
         source.run()
         return source.finished
     else:
-        raise ConfigurationError("a source, the mixer and the sink each run alone; only units can be joined")
+        raise ConfigurationError("a source, mixer, sink and catalog each run alone; only units can be joined")
     return True

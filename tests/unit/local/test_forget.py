@@ -21,6 +21,8 @@ OURS = [
     "parts/lane-000/manifest.jsonl",
     *(f"parts/{PART}.{suffix}" for suffix in ("bin", "idx", "jsonl")),
     "parts/lane-017/manifest.jsonl",
+    "catalog/000000000000.jsonl",
+    "catalog/000000000000-000000000255.jsonl",
     f"bodies/ab/{'ab' * 16}",
     "vocabularies/0a1b2c3d4e5f6789.json",
     "vocabularies/0a1b2c3d4e5f6789.file",
@@ -29,6 +31,7 @@ THEIRS = [
     "parts/notes.txt",
     "parts/lane-000/part-my-own.bin",
     "bodies/list.txt",
+    "catalog/of-books.jsonl",
     "thesis.txt",
     "other/part.bin",
 ]

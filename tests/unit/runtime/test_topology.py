@@ -189,7 +189,7 @@ class TestShipped:
         """Prevents partition i of the pools from meeting partition i of a topic cut otherwise."""
         river = shipped()
         topics = river.topics()
-        for name in ("mixer", "sink"):
+        for name in ("mixer", "sink", "catalog"):
             for topic in [t for pattern in river.service(name).inputs for t in river.expand(pattern)]:
                 assert topics[topic].by == "lanes", topic
 
@@ -206,7 +206,7 @@ class TestShipped:
         river = shipped()
         kinds = {name: type(service.definition) for name, service in river.services.items()}
         assert kinds.pop("ingest") is Source
-        assert {kinds.pop("mixer"), kinds.pop("sink")} == {LaneService}
+        assert {kinds.pop(name) for name in ("mixer", "sink", "catalog")} == {LaneService}
         assert set(kinds.values()) == {Unit}
         for name, service in river.services.items():
             assert service.definition.name == name, "settings, metrics and groups go by the name"

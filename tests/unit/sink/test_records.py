@@ -24,6 +24,7 @@ RECORD = PartRecord(
     spans=[Span(start=0, end=2048), Span(start=4096, end=4100)],
     num_tokens=2052,
     position=PartRecord.Position(lane=3, offset=17),
+    recipe="9f86d081884c7d65",
 )
 
 
@@ -45,6 +46,7 @@ def test_a_line_is_plain_json_with_the_promised_keys():
         "num_tokens": 2052,
         "lane": 3,
         "offset": 17,
+        "recipe": "9f86d081884c7d65",
     }
 
 
@@ -56,6 +58,11 @@ def test_a_line_is_one_line_and_reads_back(record):
     if not record.HasField("position"):
         found.ClearField("position")
     assert found == record
+
+
+def test_a_line_from_before_recipes_were_named_reads_back():
+    old = records.to_line(RECORD).replace(b',"recipe":"9f86d081884c7d65"', b"")
+    assert records.from_line(old).recipe == ""
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"{}", b'"text"', b"\xff", b'{"lane": "x", "offset": 1}'])
