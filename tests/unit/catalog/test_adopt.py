@@ -29,7 +29,8 @@ def grown(river: River) -> River:
 
 def adopt(river: River, missing: Collection[PartSealed]) -> None:
     """As the command does, without a broker."""
-    last = (river.catalogued() or [None])[-1]
+    told = river.catalogued()
+    last = told[-1] if told else None
     found = numbers(river.store)
     names = {said.name for said in found}
     for one in missing:
