@@ -99,7 +99,8 @@ class LaneService:
     logs: topics read from their beginning when a lane is taken up (compacted or small).
         For a topic that is also an input the log ends at the committed offset.
     tails: topics of which the last message alone is read then, after the logs, however long they are.
-    gathers: one task for all partitions of the inputs, held by one process; further ones wait.
+    gathers: one task for all partitions of the inputs, held by one process; further ones wait. Where its logs
+        and tails are empty it begins at the beginning of its inputs, whatever its offsets say.
     drop_reasons: as in Unit.
     reached: by input, the offset after what is done, told from the lane's logs; where the service goes on
         when its offset in Kafka is lost; without it everything is read again. Its second argument: Kafka's

@@ -284,7 +284,11 @@ class LaneLoop(ConsumerRebalanceListener):
         for lane, of in whole.items():
             committed = {name: placed[tp] for name, tp in of.items()}
             task = self._service.build(self._config, self._resources, lane)
-            task.restore(self._history(lane, committed))
+            history = self._history(lane, committed)
+            if self._service.gathers and not history:  # nothing was done, or all that was is lost
+                starts = consumer.beginning_offsets(list(of.values()))
+                committed = {name: starts[tp] for name, tp in of.items()}
+            task.restore(history)
             for name, offset in committed.items():
                 consumer.seek(of[name], offset)
             self._lanes[lane] = _Lane(task, of, committed)
