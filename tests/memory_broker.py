@@ -138,9 +138,15 @@ class MemoryBroker:
     # The seam: see services.runtime.clients.broker.Broker.
 
     def consumer(
-        self, group: str, *, instance: str = "", lanes: bool = False, batch_seconds: float = 300.0
+        self,
+        group: str,
+        *,
+        instance: str = "",
+        lanes: bool = False,
+        gathers: bool = False,
+        batch_seconds: float = 300.0,
     ) -> MemoryConsumer:
-        return MemoryConsumer(self, group)
+        return MemoryConsumer(self, group, gathers=gathers)
 
     def producer(self, transactional_id: str) -> MemoryProducer:
         return MemoryProducer(self, transactional_id)
@@ -221,12 +227,20 @@ class MemoryProducer:
 class MemoryConsumer:
     """See Consumer."""
 
-    def __init__(self, broker: MemoryBroker, group: str | None, *, committed_only: bool = True) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        group: str | None,
+        *,
+        committed_only: bool = True,
+        gathers: bool = False,
+    ) -> None:
         self._broker = broker
         self.group = group
         broker.num_members += 1
         self.number = broker.num_members
         self._committed_only = committed_only
+        self._gathers = gathers
         self._topics: list[str] = []
         self._listener: Any = None
         self._generation = -1
@@ -300,9 +314,9 @@ class MemoryConsumer:
         return True
 
     def _share(self, group: _Group) -> list[TopicPartition]:
-        """By range, as lanes are."""
+        """By range, as lanes are; or all for the first."""
         members = sorted(group.members)
-        at, number = members.index(self.number), len(members)
+        at, number = members.index(self.number), 1 if self._gathers else len(members)
         found = []
         for topic in self._topics:
             size = len(self._broker.topics[topic].partitions) if topic in self._broker.topics else 0

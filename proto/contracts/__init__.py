@@ -2,7 +2,7 @@
 
 from contracts.archive_pb2 import ArchiveFile
 from contracts.document_pb2 import Document, Position, Reference
-from contracts.parts_pb2 import PartRecord, PartSealed, Span
+from contracts.parts_pb2 import PartCatalogued, PartRecord, PartSealed, Span
 from contracts.river_pb2 import (
     Agreement,
     Control,
@@ -28,6 +28,7 @@ __all__ = [
     "Flush",
     "IngestProgress",
     "MixerState",
+    "PartCatalogued",
     "PartRecord",
     "PartSealed",
     "Position",

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63ontracts/parts.proto\x12\x0e\x63orpusworks.v1\"\x89\x03\n\nPartRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\x06\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x07 \x01(\t\x12\x11\n\x04rank\x18\x08 \x01(\x02H\x00\x88\x01\x01\x12\r\n\x05phase\x18\t \x01(\t\x12\x0b\n\x03use\x18\n \x01(\r\x12\x0f\n\x07\x63luster\x18\x0b \x01(\x06\x12#\n\x05spans\x18\x0c \x03(\x0b\x32\x14.corpusworks.v1.Span\x12\x12\n\nnum_tokens\x18\r \x01(\r\x12\x35\n\x08position\x18\x0e \x01(\x0b\x32#.corpusworks.v1.PartRecord.Position\x12\x0b\n\x03url\x18\x0f \x01(\t\x12\x0f\n\x07licence\x18\x10 \x01(\t\x12\r\n\x05title\x18\x11 \x01(\t\x1a(\n\x08Position\x12\x0c\n\x04lane\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x42\x07\n\x05_rank\"\"\n\x04Span\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\"\xf8\x03\n\nPartSealed\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04lane\x18\x02 \x01(\x05\x12\x14\n\x0c\x66irst_offset\x18\x03 \x01(\x03\x12\x13\n\x0blast_offset\x18\x04 \x01(\x03\x12\r\n\x05phase\x18\x05 \x01(\t\x12\x15\n\rnum_documents\x18\x06 \x01(\x04\x12\x12\n\nnum_tokens\x18\x07 \x01(\x04\x12\x15\n\rnum_sequences\x18\x08 \x01(\x04\x12\x17\n\x0fsequence_length\x18\t \x01(\r\x12\x43\n\rbucket_tokens\x18\n \x03(\x0b\x32,.corpusworks.v1.PartSealed.BucketTokensEntry\x12\x36\n\x06sha256\x18\x0b \x03(\x0b\x32&.corpusworks.v1.PartSealed.Sha256Entry\x12\x11\n\tsealed_by\x18\x0c \x01(\t\x12\x11\n\tsealed_ms\x18\r \x01(\x03\x12\x0f\n\x07packing\x18\x0e \x01(\t\x12\x11\n\ttokenizer\x18\x0f \x01(\t\x12\x0e\n\x06layout\x18\x10 \x01(\r\x1a\x33\n\x11\x42ucketTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0bSha256Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63ontracts/parts.proto\x12\x0e\x63orpusworks.v1\"\x99\x03\n\nPartRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\x06\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x07 \x01(\t\x12\x11\n\x04rank\x18\x08 \x01(\x02H\x00\x88\x01\x01\x12\r\n\x05phase\x18\t \x01(\t\x12\x0b\n\x03use\x18\n \x01(\r\x12\x0f\n\x07\x63luster\x18\x0b \x01(\x06\x12#\n\x05spans\x18\x0c \x03(\x0b\x32\x14.corpusworks.v1.Span\x12\x12\n\nnum_tokens\x18\r \x01(\r\x12\x35\n\x08position\x18\x0e \x01(\x0b\x32#.corpusworks.v1.PartRecord.Position\x12\x0b\n\x03url\x18\x0f \x01(\t\x12\x0f\n\x07licence\x18\x10 \x01(\t\x12\r\n\x05title\x18\x11 \x01(\t\x12\x0e\n\x06recipe\x18\x12 \x01(\t\x1a(\n\x08Position\x12\x0c\n\x04lane\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x42\x07\n\x05_rank\"\"\n\x04Span\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\"\x9a\x04\n\nPartSealed\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04lane\x18\x02 \x01(\x05\x12\x14\n\x0c\x66irst_offset\x18\x03 \x01(\x03\x12\x13\n\x0blast_offset\x18\x04 \x01(\x03\x12\r\n\x05phase\x18\x05 \x01(\t\x12\x15\n\rnum_documents\x18\x06 \x01(\x04\x12\x12\n\nnum_tokens\x18\x07 \x01(\x04\x12\x15\n\rnum_sequences\x18\x08 \x01(\x04\x12\x17\n\x0fsequence_length\x18\t \x01(\r\x12\x43\n\rbucket_tokens\x18\n \x03(\x0b\x32,.corpusworks.v1.PartSealed.BucketTokensEntry\x12\x36\n\x06sha256\x18\x0b \x03(\x0b\x32&.corpusworks.v1.PartSealed.Sha256Entry\x12\x11\n\tsealed_by\x18\x0c \x01(\t\x12\x11\n\tsealed_ms\x18\r \x01(\x03\x12\x0f\n\x07packing\x18\x0e \x01(\t\x12\x11\n\ttokenizer\x18\x0f \x01(\t\x12\x0e\n\x06layout\x18\x10 \x01(\r\x12\x0e\n\x06recipe\x18\x11 \x01(\t\x12\x10\n\x08numbered\x18\x12 \x01(\x08\x1a\x33\n\x11\x42ucketTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0bSha256Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd7\x02\n\x0ePartCatalogued\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04lane\x18\x03 \x01(\x05\x12\r\n\x05phase\x18\x04 \x01(\t\x12\x0e\n\x06recipe\x18\x05 \x01(\t\x12\x0e\n\x06tokens\x18\x06 \x01(\x04\x12:\n\x06sha256\x18\x07 \x03(\x0b\x32*.corpusworks.v1.PartCatalogued.Sha256Entry\x12\x0f\n\x07segment\x18\x08 \x01(\x04\x12<\n\x07reached\x18\t \x03(\x0b\x32+.corpusworks.v1.PartCatalogued.ReachedEntry\x1a-\n\x0bSha256Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cReachedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARTSEALED_BUCKETTOKENSENTRY']._serialized_options = b'8\001'
   _globals['_PARTSEALED_SHA256ENTRY']._loaded_options = None
   _globals['_PARTSEALED_SHA256ENTRY']._serialized_options = b'8\001'
+  _globals['_PARTCATALOGUED_SHA256ENTRY']._loaded_options = None
+  _globals['_PARTCATALOGUED_SHA256ENTRY']._serialized_options = b'8\001'
+  _globals['_PARTCATALOGUED_REACHEDENTRY']._loaded_options = None
+  _globals['_PARTCATALOGUED_REACHEDENTRY']._serialized_options = b'8\001'
   _globals['_PARTRECORD']._serialized_start=42
-  _globals['_PARTRECORD']._serialized_end=435
-  _globals['_PARTRECORD_POSITION']._serialized_start=386
-  _globals['_PARTRECORD_POSITION']._serialized_end=426
-  _globals['_SPAN']._serialized_start=437
-  _globals['_SPAN']._serialized_end=471
-  _globals['_PARTSEALED']._serialized_start=474
-  _globals['_PARTSEALED']._serialized_end=978
-  _globals['_PARTSEALED_BUCKETTOKENSENTRY']._serialized_start=880
-  _globals['_PARTSEALED_BUCKETTOKENSENTRY']._serialized_end=931
-  _globals['_PARTSEALED_SHA256ENTRY']._serialized_start=933
-  _globals['_PARTSEALED_SHA256ENTRY']._serialized_end=978
+  _globals['_PARTRECORD']._serialized_end=451
+  _globals['_PARTRECORD_POSITION']._serialized_start=402
+  _globals['_PARTRECORD_POSITION']._serialized_end=442
+  _globals['_SPAN']._serialized_start=453
+  _globals['_SPAN']._serialized_end=487
+  _globals['_PARTSEALED']._serialized_start=490
+  _globals['_PARTSEALED']._serialized_end=1028
+  _globals['_PARTSEALED_BUCKETTOKENSENTRY']._serialized_start=930
+  _globals['_PARTSEALED_BUCKETTOKENSENTRY']._serialized_end=981
+  _globals['_PARTSEALED_SHA256ENTRY']._serialized_start=983
+  _globals['_PARTSEALED_SHA256ENTRY']._serialized_end=1028
+  _globals['_PARTCATALOGUED']._serialized_start=1031
+  _globals['_PARTCATALOGUED']._serialized_end=1374
+  _globals['_PARTCATALOGUED_SHA256ENTRY']._serialized_start=983
+  _globals['_PARTCATALOGUED_SHA256ENTRY']._serialized_end=1028
+  _globals['_PARTCATALOGUED_REACHEDENTRY']._serialized_start=1328
+  _globals['_PARTCATALOGUED_REACHEDENTRY']._serialized_end=1374
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,17 +40,24 @@ def wrong_parts() -> Iterator[None]:
 
 @app.command("list")
 def parts_list(folder: Folder, as_json: AsJson = False) -> None:
-    """A line for each part: as a table on a terminal, else as JSON."""
+    """A line for each part: as a table on a terminal, else as JSON.
+
+    sequence: its number in the catalog, null while it has none.
+    """
+    from services.catalog.reader import Reader
     from services.sink.parts import list_parts
 
+    store = store_in(folder)
     with wrong_parts():
-        found = list_parts(store_in(folder))
+        found = list_parts(store)
+    numbers = {entry.name: entry.sequence for entry in Reader(store).read()}
     if sys.stdout.isatty() and not as_json:
-        _show(found)
+        _show(found, numbers)
         return
     for part in found:
         row = {
             "part": part.name,
+            "sequence": numbers.get(part.name),
             "phase": part.phase,
             "documents": part.num_documents,
             "tokens": part.num_tokens,
@@ -63,7 +70,7 @@ def parts_list(folder: Folder, as_json: AsJson = False) -> None:
         )
 
 
-def _show(found: Sequence[PartSealed]) -> None:
+def _show(found: Sequence[PartSealed], numbers: Mapping[str, int]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -71,6 +78,7 @@ def _show(found: Sequence[PartSealed]) -> None:
     from services.sink.summary import padding
 
     table = Table()
+    table.add_column("number", justify="right")
     table.add_column("part", overflow="fold")
     table.add_column("phase")
     for heading in ("documents", "tokens", "sequences", "padding"):
@@ -81,6 +89,7 @@ def _show(found: Sequence[PartSealed]) -> None:
         buckets = sorted(part.bucket_tokens.items(), key=lambda each: -each[1])
         counts = (part.num_documents, part.num_tokens, part.num_sequences)
         table.add_row(
+            str(numbers.get(part.name, "")),
             part.name.rpartition("/")[2],  # which names its lane too
             escape(part.phase),
             *(f"{count:,}" for count in counts),
@@ -96,15 +105,16 @@ def _show(found: Sequence[PartSealed]) -> None:
 
 @app.command("verify")
 def parts_verify(folder: Folder) -> None:
-    """Check every part against its announcement; exit 1 with what is wrong."""
+    """Check every part against its announcement and the catalog; exit 1 with what is wrong."""
+    from services.catalog.check import problems_of
     from services.sink.parts import list_parts, verify
 
     store = store_in(folder)
     with wrong_parts():
-        problems = verify(store)
+        problems = [*verify(store), *problems_of(store, parts := list_parts(store))]
     for problem in problems:
         print(problem)
-    print(f"{len(list_parts(store))} parts, {len(problems)} problems", file=sys.stderr)
+    print(f"{len(parts)} parts, {len(problems)} problems", file=sys.stderr)
     if problems:
         raise typer.Exit(EXIT_WRONG)
 

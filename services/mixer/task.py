@@ -101,6 +101,7 @@ class Mixer:
         self._config = config
         self._relax_after_s = recipe.relax_after_s if recipe.starvation == "relax" else None
         self._lane = lane
+        self._recipe = recipe.digest
         self._ledger = Ledger(recipe, lane, lanes)
         self._pools = {name: _Pool(topics.POOL + name) for name in recipe.buckets}
         self._by_topic = {pool.topic: pool for pool in self._pools.values()}
@@ -216,6 +217,7 @@ class Mixer:
             draft.num_bytes += size
             return
         document.phase = self._ledger.phase.name
+        document.recipe = self._recipe
         document.use = 1
         kept = provenance(document.metadata)
         for left_behind in ("text", "body", "features", "metadata"):

@@ -1,7 +1,7 @@
 """The way out when offsets are lost: where each group stands, and the nearest right offset.
 
-A unit may read messages again: dedup, which comes last, knows what it has seen. A lane service may not; its
-own logs say how far it came (`LaneService.reached`).
+A unit may read messages again: dedup, which comes last, knows what it has seen, and so does the catalog.
+Mixer and sink may not; their own logs say how far they came (`LaneService.reached`).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _mended(cursor: Cursor, reached: int | None) -> Mended:
         reached = min(max(start, reached), end)
         return Mended(cursor, reached, "goes on where its own log says that it was; nothing is read again")
     if offset is None:
-        return Mended(cursor, start, f"up to {end - start} messages are read again; dedup knows them")
+        return Mended(cursor, start, f"up to {end - start} messages are read again; what was done is known")
     if offset < start:
         return Mended(cursor, start, f"{start - offset} messages are lost: they were deleted before it read")
     return Mended(cursor, end, f"goes on at the end of the log, which has lost {offset - end} messages")

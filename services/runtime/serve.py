@@ -48,6 +48,6 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
         return source.finished
     else:
         raise ConfigurationError(
-            "a source and each lane service (mixer, sink, archive) run alone; only units can be joined"
+            "a source and each lane service (mixer, sink, catalog, archive) run alone; units can be joined"
         )
     return True

@@ -72,6 +72,7 @@ def packable(message: Message, document: Document) -> Packable:
         format=document.format,
         rank=document.rank if document.HasField("rank") else None,
         phase=document.phase,
+        recipe=document.recipe,
         use=document.use,
         cluster=document.cluster,
         num_tokens=document.num_tokens,
@@ -86,7 +87,7 @@ def packable(message: Message, document: Document) -> Packable:
 def build(
     packables: Sequence[Packable], lane: int, config: SinkConfig, vocabulary: VocabularyCard, stream: str
 ) -> Part:
-    """Pack at least one document, all of one phase and one vocabulary and in the order of the lane."""
+    """Pack at least one document, all of one phase, recipe and vocabulary and in the order of the lane."""
     first, last = packables[0].record, packables[-1].record
     name = part_name(lane, stream, first.position.offset, last.position.offset)
     layout = STRATEGIES[config.packing]([len(p.tokens) for p in packables], config.sequence_length)
@@ -107,6 +108,7 @@ def build(
         first_offset=first.position.offset,
         last_offset=last.position.offset,
         phase=first.phase,
+        recipe=first.recipe,
         num_documents=len(packables),
         num_tokens=bucket_tokens.total(),
         num_sequences=layout.num_sequences,

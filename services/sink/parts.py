@@ -175,6 +175,8 @@ def _record_problems(part: PartSealed, found: list[PartRecord], files: dict[str,
             yield f"the spans of {record.id} do not add up to its {record.num_tokens} tokens"
         if record.phase != part.phase:
             yield f"{record.id} belongs to phase {record.phase}"
+        if record.recipe != part.recipe:
+            yield f"{record.id} was mixed by recipe {record.recipe or 'unknown'}"
     offsets = [record.position.offset for record in found]
     if sorted(set(offsets)) != offsets:
         yield "the records are not in the order of the lane"

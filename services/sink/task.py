@@ -43,7 +43,7 @@ class _Open:
     packables: list[Packable] = field(default_factory=list)
     unfit: list[tuple[Document, str, str]] = field(default_factory=list)
     tokenizer: str = ""  # digest of the vocabulary of its documents
-    cut: str | None = None  # why it ends here: size, phase, vocabulary or flush
+    cut: str | None = None  # why it ends here: size, phase, recipe, vocabulary or flush
 
     def ended_by(self, document: Document) -> str | None:
         """Why this document begins the next part."""
@@ -51,16 +51,18 @@ class _Open:
             return None
         if self.packables[0].record.phase != document.phase:
             return "phase"
+        if self.packables[0].record.recipe != document.recipe:
+            return "recipe"
         return "vocabulary" if document.tokenizer not in {"", self.tokenizer} else None
 
 
 class Sink:
     """The fold of one lane.
 
-    A part ends by size, by a change of phase or vocabulary or at a Flush; these follow from the order of
-    the lane alone, so a replay writes the same part again, byte for byte. Age alone depends on the clock: it
-    counts by the log's time once there is nothing left to read (so that a backlog after an outage is
-    not cut small), and by the time since the document was read at the latest.
+    A part ends by size, by a change of phase, recipe or vocabulary or at a Flush; these follow from the
+    order of the lane alone, so a replay writes the same part again, byte for byte. Age alone depends on the
+    clock: it counts by the log's time once there is nothing left to read (so that a backlog after an outage
+    is not cut small), and by the time since the document was read at the latest.
 
     What is known of the vocabulary of a part's documents is in the store; a digest that is not there is a
     ConfigurationError, and nothing is taken until it is.

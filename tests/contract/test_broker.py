@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -259,3 +260,45 @@ def test_members_are_told_of_what_comes_and_goes(broker: Any, topic: str) -> Non
     assert member.paused() == member.assignment()
     member.resume(*member.assignment())
     member.close(autocommit=False)
+
+
+def test_who_gathers_has_all_and_others_wait(broker: Any) -> None:
+    """Prevents two that each hold a half, of which neither can begin."""
+    broker.create_topic("gathered", 3)
+    first, second = (broker.consumer("gathered", lanes=True, gathers=True) for _ in range(2))
+
+    def shares() -> list[int]:
+        for member in (first, second):
+            with contextlib.suppress(NoOffsetForPartitionError):
+                member.poll(100)
+        return sorted(len(member.assignment()) for member in (first, second))
+
+    for member in (first, second):
+        member.subscribe(["gathered"], listener=Heard())
+    _soon(lambda: shares() == [0, 3])
+    owner, other = (first, second) if first.assignment() else (second, first)
+    owner.close(autocommit=False)
+
+    def taken_over() -> bool:
+        with contextlib.suppress(NoOffsetForPartitionError):
+            other.poll(100)
+        return len(other.assignment()) == 3
+
+    _soon(taken_over)
+    other.close(autocommit=False)
+
+
+def test_the_last_message_is_found_behind_what_was_aborted(broker: Any, topic: str) -> None:
+    """Prevents a state that is taken for none, where many transactions were aborted after it."""
+    with broker.log() as log:
+        assert log.last(topic, 0) is None
+    _put(_producer(broker, topic), topic, b"a", b"b")
+    for _ in range(12):
+        aborted = _producer(broker, f"{topic}-aborted")
+        aborted.begin_transaction()
+        aborted.send(topic, b"no", partition=0)
+        _producer(broker, f"{topic}-aborted")
+    with broker.log() as log:
+        found = log.last(topic, 0)
+    assert found is not None
+    assert found.value == b"b"

@@ -101,6 +101,7 @@ def test_parts_decode_to_what_was_tokenised(first) -> None:
     assert verified.code == 0, verified.out
     decoded = ask("parts", "decode", out / "parts").rows
     listed = ask("parts", "list", out).rows
+    assert sorted(part["sequence"] for part in listed) == list(range(len(listed)))  # a run ends with all
     assert len(decoded) == report["kept"] == sum(part["documents"] for part in listed)
     assert sum(row["tokens"] for row in decoded) == report["tokens"] == sum(p["tokens"] for p in listed)
     assert {row["part"] for row in decoded} == {part["part"] for part in listed}

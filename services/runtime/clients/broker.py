@@ -59,7 +59,13 @@ class Broker(Protocol):
     """Makes the clients of one process. Each raises KafkaError or DependencyDown while Kafka is away."""
 
     def consumer(
-        self, group: str, *, instance: str = "", lanes: bool = False, batch_seconds: float = 300.0
+        self,
+        group: str,
+        *,
+        instance: str = "",
+        lanes: bool = False,
+        gathers: bool = False,
+        batch_seconds: float = 300.0,
     ) -> Consumer: ...
     def producer(self, transactional_id: str) -> Producer: ...
     def log(self) -> Log: ...
@@ -80,11 +86,22 @@ class KafkaBroker:
         self._settings = settings
 
     def consumer(
-        self, group: str, *, instance: str = "", lanes: bool = False, batch_seconds: float = 300.0
+        self,
+        group: str,
+        *,
+        instance: str = "",
+        lanes: bool = False,
+        gathers: bool = False,
+        batch_seconds: float = 300.0,
     ) -> Consumer:
         """See clients.kafka.consumer."""
         made: Consumer = kafka.consumer(
-            self._settings, group, instance=instance, lanes=lanes, batch_seconds=batch_seconds
+            self._settings,
+            group,
+            instance=instance,
+            lanes=lanes,
+            gathers=gathers,
+            batch_seconds=batch_seconds,
         )
         return made
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.coordinator.assignors.abstract import ConsumerProtocolAssignment
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -71,6 +72,20 @@ class GroupConsumer(KafkaConsumer):
         """Outside of any transaction, as a member of the group: who lost the partitions is refused."""
         marks = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
         self.commit(marks, timeout_ms=_ANSWER_MS)
+
+
+class OneOwner(RangePartitionAssignor):
+    """All partitions of every topic for one member, the first by its stable name; the others wait."""
+
+    name = "one"
+
+    @classmethod
+    def assign(cls, cluster: Any, members: Sequence[Any]) -> dict[str, Any]:
+        """See AbstractPartitionAssignor."""
+        first = min(members, key=lambda member: (member.group_instance_id or "~", member.member_id))
+        found: dict[str, Any] = super().assign(cluster, [first])
+        nothing = ConsumerProtocolAssignment(cls.version, [], b"")
+        return {member.member_id: found.get(member.member_id, nothing) for member in members}
 
 
 class BoundedProducer(KafkaProducer):
@@ -154,6 +169,7 @@ def consumer(
     *,
     instance: str = "",
     lanes: bool = False,
+    gathers: bool = False,
     batch_seconds: float = 300.0,
     max_records: int = 1000,
     isolation: str = "read_committed",
@@ -162,12 +178,14 @@ def consumer(
 
     instance: a stable name makes the member static, so that a restart within the session timeout
     takes its partitions up again without a rebalance. lanes: partition i of every topic stays with
-    one member (range), else cooperative sticky. batch_seconds: longest time between two polls.
+    one member (range), else cooperative sticky. gathers: one member has all. batch_seconds: longest time
+    between two polls.
     """
     kafka = settings.kafka
     options: dict[str, Any] = {}
     if group is not None:
         assignor = RangePartitionAssignor if lanes else CooperativeStickyAssignor
+        assignor = OneOwner if gathers else assignor
         options = {
             "group_id": GROUP_PREFIX + group,
             "session_timeout_ms": int(kafka.session_timeout_s * 1000),

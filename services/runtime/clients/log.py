@@ -14,6 +14,8 @@ from services.runtime.clients.reach import admitted
 from services.runtime.errors import DependencyDown
 from services.runtime.settings import Settings
 
+_TAIL = 4  # messages that are looked at first where the last one is wanted
+
 
 class Log:
     """Reads topics from outside any group: for reports, lane state and the ledger. A context manager."""
@@ -106,6 +108,22 @@ class Log:
                 del todo[tp]
             if done:
                 self._consumer.pause(*done)
+
+    def last(self, topic: str, partition: int) -> Any | None:
+        """The last committed record of a partition; a few messages are read, however many there are.
+
+        A transaction's marker lies behind it, and what was aborted may: so it is looked for backwards.
+        """
+        place = topic, partition
+        start, end = self.starts([topic]).get(place, 0), self.settled_ends([topic]).get(place, 0)
+        stretch = _TAIL
+        while end > start:
+            low = max(start, end - stretch)
+            found = list(self.read({place: (low, end)}))
+            if found:
+                return found[-1]
+            end, stretch = low, 2 * stretch
+        return None
 
     def read_all(self, *topics: str) -> Iterator[Any]:
         """Committed records of whole topics."""

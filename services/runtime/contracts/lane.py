@@ -1,8 +1,10 @@
 """A lane service: a deterministic fold over one lane (partition i of its topics).
 
-The mixer and the sink are lane services. The runtime polls, hands the task its messages, and puts
-what a step returns into one transaction: outputs, consumed offsets and state stand or fall together.
-A task never does Kafka I/O; after an abort or a rebalance it is thrown away and built again.
+The mixer and the sink are lane services. One that *gathers*, as the catalog, has a single task instead, over
+all partitions of its inputs, as lane 0: what it writes goes into partition 0. The runtime polls, hands the
+task its messages, and puts what a step returns into one transaction: outputs, consumed offsets and state
+stand or fall together. A task never does Kafka I/O; after an abort or a rebalance it is thrown away and built
+again.
 """
 
 from __future__ import annotations
@@ -18,6 +20,11 @@ from contracts import Document
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
     from services.runtime.settings import Settings
+
+
+def place(topic: str, partition: int) -> str:
+    """The name of an input of a task that gathers; that of an ordinary lane is its topic."""
+    return f"{topic}/{partition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class Output:
 class Step:
     """What one transaction of a lane does.
 
-    consumed: for each input topic, the offset after the last message that is done with.
+    consumed: for each input, the offset after the last message that is done with. An input is a topic's name,
+        or a `place` where the service gathers.
     dropped: (document, unit-style reason, detail) that leave here; they go to docs.rejected.
     committed: called once the transaction is in the log; must be idempotent, a crash may skip it.
     """
@@ -77,7 +85,10 @@ class LaneTask(Protocol):
         """Messages in offset order within a topic."""
 
     def step(self, now: float, drained: Collection[str]) -> Step | None:
-        """Do what can be done, or None. now: Unix seconds. drained: inputs with nothing left to read."""
+        """Do what can be done, or None. now: Unix seconds. drained: inputs with nothing left to read.
+
+        An input is named as in Step.
+        """
 
 
 @dataclass(frozen=True)
@@ -87,9 +98,13 @@ class LaneService:
     inputs: topics consumed with offsets, `{bucket}` expanded over the recipe's buckets.
     logs: topics read from their beginning when a lane is taken up (compacted or small).
         For a topic that is also an input the log ends at the committed offset.
+    tails: topics of which the last message alone is read then, after the logs, however long they are.
+    gathers: one task for all partitions of the inputs, held by one process; further ones wait. Where its logs
+        and tails are empty it begins at the beginning of its inputs, whatever its offsets say.
     drop_reasons: as in Unit.
     reached: by input, the offset after what is done, told from the lane's logs; where the service goes on
-        when its offset in Kafka is lost. Its second argument: Kafka's ids of topics by name.
+        when its offset in Kafka is lost; without it everything is read again. Its second argument: Kafka's
+        ids of topics by name.
     agrees: as in Unit.
     """
 
@@ -97,6 +112,8 @@ class LaneService:
     config: type[Any]
     build: Callable[[Any, Resources, int], LaneTask]
     logs: tuple[str, ...] = ()
+    tails: tuple[str, ...] = ()
+    gathers: bool = False
     drop_reasons: frozenset[str] = field(default_factory=frozenset)
     reached: Callable[[Sequence[Message], Mapping[str, str]], Mapping[str, int]] = lambda log, topic_ids: {}
     agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}

@@ -2,6 +2,7 @@
 
 A lane is taken up by reading its committed offsets first and its logs after, so that the state can
 only be as new as the offsets; when a transaction aborts every task is thrown away and taken up again.
+A service that gathers has one lane, 0, whose inputs are all partitions of its topics.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from contracts import Document
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, static_member
-from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step
+from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step, place
 from services.runtime.contracts.unit import configure
 from services.runtime.contracts.verdict import Drop
 from services.runtime.errors import ConfigurationError, DependencyDown
@@ -45,18 +46,20 @@ TYPE_HEADER = "type"  # set when a message is not what its topic holds
 class _Lane:
     """A lane that this process holds.
 
-    committed: by input, where the group stands. fed: offset after the last message the task was given.
+    inputs: by the name that the task knows them by. committed: by input, where the group stands.
+    fed: offset after the last message the task was given.
     unreadable: what was read and is no message; becomes a dead letter when the task has passed it.
     """
 
     task: LaneTask
+    inputs: Mapping[str, TopicPartition]
     committed: dict[str, int]
     fed: dict[str, int] = field(default_factory=dict)
     unreadable: list[tuple[Item, str]] = field(default_factory=list)
 
-    def is_done(self, topic: str) -> bool:
+    def is_done(self, name: str) -> bool:
         """The task holds nothing of this input that is not committed."""
-        return self.fed.get(topic, 0) <= self.committed[topic]
+        return self.fed.get(name, 0) <= self.committed[name]
 
 
 class LaneLoop(ConsumerRebalanceListener):
@@ -123,7 +126,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._check_topics(consumer, found)
         taken_up = self._take_up(consumer)
         for tp, records in found.items():
-            if tp.partition not in taken_up:  # else they are read again, from the committed offset
+            if self._number(tp) not in taken_up:  # else they are read again, from the committed offset
                 self._feed(tp, records)
         if found:
             self._drained = {}
@@ -142,7 +145,9 @@ class LaneLoop(ConsumerRebalanceListener):
         self._agreed()
         self._resources.topic_ids = self._broker.topic_ids()
         self._transactions.open()
-        self._consumer = self._broker.consumer(self._service.name, instance=self._member, lanes=True)
+        self._consumer = self._broker.consumer(
+            self._service.name, instance=self._member, lanes=True, gathers=self._service.gathers
+        )
         self._consumer.subscribe(self._inputs, listener=self)
         return self._consumer
 
@@ -155,14 +160,14 @@ class LaneLoop(ConsumerRebalanceListener):
                 )
 
     def _feed(self, tp: TopicPartition, records: Sequence[Any]) -> None:
-        lane = self._lanes.get(tp.partition)
+        lane = self._lanes.get(self._number(tp))
         if lane is None:
             return  # it waits for its other inputs, and is read again then
         messages = []
         for record in records:
             try:
                 messages.append(self._message(record))
-                lane.fed[tp.topic] = record.offset + 1
+                lane.fed[self._name(tp)] = record.offset + 1
             except (DecodeError, FileNotFoundError, UnicodeDecodeError) as error:
                 lane.unreadable.append((item_of(record), repr(error)))
         lane.task.feed(messages)
@@ -190,9 +195,9 @@ class LaneLoop(ConsumerRebalanceListener):
             return False
         outputs = [o for lane, step in steps.items() for o in self._outputs(lane, step)]
         offsets = {
-            TopicPartition(topic, lane): offset
-            for lane, step in steps.items()
-            for topic, offset in step.consumed.items()
+            self._lanes[number].inputs[name]: offset
+            for number, step in steps.items()
+            for name, offset in step.consumed.items()
         }
         self._transactions.commit(outputs, offsets, consumer.group_metadata())
         for number, step in steps.items():
@@ -215,7 +220,10 @@ class LaneLoop(ConsumerRebalanceListener):
     def _letters(self, lane: _Lane, passed: Mapping[str, int]) -> list[Produce]:
         """Dead letters of what was unreadable before these offsets; none of who only watches."""
         name, ids = self._service.name, self._resources.topic_ids
-        gone = [w for w in lane.unreadable if w[0].offset < passed.get(w[0].topic, 0)]
+        places = [self._name(TopicPartition(item.topic, item.partition)) for item, _ in lane.unreadable]
+        gone = [
+            w for w, place in zip(lane.unreadable, places, strict=True) if w[0].offset < passed.get(place, 0)
+        ]
         lane.unreadable = [w for w in lane.unreadable if w not in gone]
         if self._watches:
             for item, error in gone:
@@ -230,12 +238,12 @@ class LaneLoop(ConsumerRebalanceListener):
         """Commit the position of inputs of which the tasks hold nothing: markers take offsets, too."""
         passed: dict[TopicPartition, int] = {}
         letters: list[Produce] = []
-        for number, lane in self._lanes.items():
-            for topic in filter(lane.is_done, self._inputs):
-                tp = TopicPartition(topic, number)
-                if (position := consumer.position(tp)) is not None and position > lane.committed[topic]:
+        for lane in self._lanes.values():
+            for name in filter(lane.is_done, lane.inputs):
+                tp = lane.inputs[name]
+                if (position := consumer.position(tp)) is not None and position > lane.committed[name]:
                     passed[tp] = position
-                    letters += self._letters(lane, {topic: position})
+                    letters += self._letters(lane, {name: position})
         if letters:
             self._transactions.commit(letters, passed, consumer.group_metadata())
         elif passed:
@@ -245,7 +253,7 @@ class LaneLoop(ConsumerRebalanceListener):
                 log.info("position not committed", error=repr(error))
                 return
         for tp, position in passed.items():
-            self._lanes[tp.partition].committed[tp.topic] = position
+            self._lanes[self._number(tp)].committed[self._name(tp)] = position
 
     def _produce(self, lane: int, output: Output) -> Produce:
         message = output.value
@@ -265,58 +273,84 @@ class LaneLoop(ConsumerRebalanceListener):
         former task held and had not committed: so the position is set, for every lane.
         """
         assigned, lanes = consumer.assignment(), self._untaken(consumer)
-        whole = [n for n in lanes if all(TopicPartition(topic, n) in assigned for topic in self._inputs)]
+        inputs = {number: self._inputs_of(consumer, number) for number in lanes}
+        mine = {number: {tp for tp in assigned if self._number(tp) == number} for number in lanes}
+        whole = {number: of for number, of in inputs.items() if of and mine[number] == set(of.values())}
         for tp in assigned:
+            number = self._number(tp)
             # Topics are made, and get more partitions, one after another: the others come with a rebalance.
-            if tp.partition in lanes and tp.partition not in whole and tp not in consumer.paused():
-                log.info("lane waits for all of its inputs", lane=tp.partition, has=tp.topic)
+            if number in lanes and number not in whole and tp not in consumer.paused():
+                log.info("lane waits for all of its inputs", lane=number, has=tp.topic)
                 consumer.seek(tp, 0)
                 consumer.pause(tp)
         if not whole:
             return set()
-        wanted = [TopicPartition(topic, lane) for lane in whole for topic in self._inputs]
+        wanted = [tp for of in whole.values() for tp in of.values()]
         placed = self._offsets.take_up(consumer, wanted, self._transactions)
-        for lane in whole:
-            committed = {topic: placed[TopicPartition(topic, lane)] for topic in self._inputs}
+        for lane, of in whole.items():
+            committed = {name: placed[tp] for name, tp in of.items()}
             task = self._service.build(self._config, self._resources, lane)
-            task.restore(self._history(lane, committed))
-            for topic, offset in committed.items():
-                consumer.seek(TopicPartition(topic, lane), offset)
-            self._lanes[lane] = _Lane(task, committed)
+            history = self._history(lane, committed)
+            if self._service.gathers and not history:  # nothing was done, or all that was is lost
+                starts = consumer.beginning_offsets(list(of.values()))
+                committed = {name: starts[tp] for name, tp in of.items()}
+            task.restore(history)
+            for name, offset in committed.items():
+                consumer.seek(of[name], offset)
+            self._lanes[lane] = _Lane(task, of, committed)
             log.info("lane taken up", lane=lane, offsets=committed)
         return set(whole)
 
     def _untaken(self, consumer: Consumer) -> list[int]:
-        return sorted({tp.partition for tp in consumer.assignment()} - set(self._lanes))
+        return sorted({self._number(tp) for tp in consumer.assignment()} - set(self._lanes))
+
+    def _number(self, tp: TopicPartition) -> int:
+        """The lane that reads a partition."""
+        return 0 if self._service.gathers else int(tp.partition)
+
+    def _name(self, tp: TopicPartition) -> str:
+        """What a task calls this input of its."""
+        return place(*tp) if self._service.gathers else str(tp.topic)
+
+    def _inputs_of(self, consumer: Consumer, number: int) -> dict[str, TopicPartition]:
+        """All inputs of a lane by name; none while a topic is not known yet."""
+        if not self._service.gathers:
+            return {topic: TopicPartition(topic, number) for topic in self._inputs}
+        partitions = {topic: consumer.partitions_for_topic(topic) or set() for topic in self._inputs}
+        if not all(partitions.values()):
+            return {}
+        found = [TopicPartition(topic, p) for topic, known in partitions.items() for p in sorted(known)]
+        return {self._name(tp): tp for tp in found}
 
     def _history(self, lane: int, committed: Mapping[str, int]) -> list[Message]:
         with self._broker.log() as history:
             starts = history.starts(self._service.logs)
             ends = {tp: end for tp, end in history.settled_ends(self._service.logs).items() if tp[1] == lane}
             ranges = {(t, p): (starts[t, p], committed.get(t, end)) for (t, p), end in ends.items()}
-            return [self._message(record) for record in history.read(ranges)]
+            records = list(history.read(ranges))
+            records += [r for t in self._service.tails if (r := history.last(t, lane)) is not None]
+            return [self._message(record) for record in records]
 
     def _read_out(self, consumer: Consumer) -> dict[int, set[str]]:
         """By lane: inputs of which all that is committed has been read; asked until that is so of all."""
-        held = [TopicPartition(topic, lane) for lane in self._lanes for topic in self._inputs]
+        held = [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
         self._looked = time.monotonic()
         if sum(map(len, self._drained.values())) < len(held):
             self._drained = {}
             for tp, end in consumer.end_offsets(held).items():
                 position = consumer.position(tp)
                 if position is not None and position >= end:
-                    self._drained.setdefault(tp.partition, set()).add(tp.topic)
+                    self._drained.setdefault(self._number(tp), set()).add(self._name(tp))
         return self._drained
 
     def _pause(self, consumer: Consumer) -> None:
         paused = consumer.paused()
-        for number, lane in self._lanes.items():
+        for lane in self._lanes.values():
             wants = lane.task.wants()
-            for topic in self._inputs:
-                tp = TopicPartition(topic, number)
-                if topic in wants and tp in paused:
+            for tp in lane.inputs.values():
+                if tp.topic in wants and tp in paused:
                     consumer.resume(tp)
-                elif topic not in wants and tp not in paused:
+                elif tp.topic not in wants and tp not in paused:
                     consumer.pause(tp)
 
     def _start_over(self) -> None:
@@ -335,7 +369,7 @@ class LaneLoop(ConsumerRebalanceListener):
         """Everything a lane's task knows is in Kafka; its new owner takes it up there."""
         self._drained = {}
         for tp in revoked:
-            self._lanes.pop(tp.partition, None)
+            self._lanes.pop(self._number(tp), None)
 
     def _account(self, outputs: Sequence[Produce], seconds: float) -> None:
         name = self._service.name

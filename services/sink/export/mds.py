@@ -32,7 +32,7 @@ from services.sink.parts import PartDocument
 SHARD_BYTES = 1 << 26  # what MDSWriter takes when it is told nothing; a larger sample has a shard of its own
 _TEXTS = (
     "id", "uid", "source", "url", "licence", "title", "bucket", "category", "language", "format", "phase",
-    "cluster", "part",
+    "cluster", "recipe", "part",
 )  # fmt: skip
 _FIXED = {"rank": np.dtype("<f4"), "use": np.dtype("<u4")}
 

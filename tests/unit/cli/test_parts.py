@@ -16,6 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from contracts import Document
+from services.catalog.entry import entry_of, to_line
+from services.catalog.segments import Segments, segment_key
 from services.cli.app import app as cli
 from services.cli.export import Format
 from services.cli.parts import app
@@ -23,7 +25,7 @@ from services.runtime import ConfigurationError, Message, ObjectStore, Vocabular
 from services.sink import SinkConfig
 from services.sink.export import FORMATS
 from services.sink.manifest import Manifest, part_key
-from services.sink.parts import repack
+from services.sink.parts import list_parts, repack
 from services.tokenizer import Vocabulary
 from services.tokenizer.ranks import format_ranks
 from tests.unit.sink.packed import pack_texts
@@ -92,6 +94,29 @@ def test_a_vocabulary_can_be_given(out: Path, tmp_path: Path) -> None:
     wrong = decode(out, "--vocabulary", str(tmp_path / "bytes.tiktoken"), "--end-of-document", END)
     assert (wrong.exit_code, texts(wrong)) == (1, ["text 0"])
     assert f"(given: {BYTES.digest})" in wrong.stderr
+
+
+def test_parts_are_listed_with_their_numbers_and_verified_against_them(out: Path) -> None:
+    """Prevents a catalog that says otherwise than the parts, and nobody who hears of it."""
+
+    def call(command: str) -> Result:
+        return CliRunner().invoke(app, [command, str(out)])
+
+    def listed() -> list[int | None]:
+        return [json.loads(line)["sequence"] for line in call("list").stdout.splitlines()]
+
+    store = ObjectStore(out.as_uri())
+    first, second = list_parts(store)
+    assert listed() == [None, None]
+    Segments(store).create([entry_of(0, second)])
+    assert listed() == [None, 0]
+    assert call("verify").exit_code == 0, "the other one waits for its number"
+    store.put(segment_key(0), to_line(entry_of(0, second)).replace(second.sha256["bin"].encode(), b"00"))
+    wrong = call("verify")
+    assert wrong.exit_code == 1
+    assert "the catalog describes another part" in wrong.stdout
+    store.put(segment_key(0), to_line(entry_of(0, first)) + to_line(entry_of(1, first)))
+    assert "it has the numbers 0 and 1" in call("verify").stdout
 
 
 def test_a_vocabulary_that_was_changed_in_the_store_is_not_used(out: Path) -> None:

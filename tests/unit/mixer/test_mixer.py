@@ -90,6 +90,7 @@ def test_a_mixed_document_carries_tokens_phase_and_use_but_no_text():
     river.run()
     for one in mixed(river):
         assert (one.phase, one.use, one.text, one.body) == ("stable", 1, "", b"")
+        assert one.recipe == recipe().digest
         assert len(one.token_ids) == 4 * one.num_tokens
 
 

@@ -111,6 +111,7 @@ def test_an_empty_store_has_no_parts(tmp_path):
         (lambda s: edit(s, "jsonl", lines(lambda r: r[1].update(spans=[[5, 5]]))), "a span is empty"),
         (lambda s: edit(s, "jsonl", lines(lambda r: r[3].update(num_tokens=41))), "do not add up"),
         (lambda s: edit(s, "jsonl", lines(lambda r: r[0].update(phase="anneal"))), "belongs to phase anneal"),
+        (lambda s: edit(s, "jsonl", lines(lambda r: r[0].update(recipe="ff"))), "was mixed by recipe ff"),
         (lambda s: edit(s, "jsonl", lines(lambda r: r.reverse())), "not in the order of the lane"),
         (lambda s: edit(s, "jsonl", lines(lambda r: r[0].update(offset=-1))), "go from offset -1"),
         (lambda s: edit(s, "jsonl", lines(lambda r: r[0].update(bucket="en"))), "announced were"),

@@ -285,6 +285,26 @@ def test_a_part_has_one_phase(store):
     assert [(p.phase, p.sealed_by, p.num_documents) for p in sealed(river)] == [("stable", "phase", 3)]
 
 
+@pytest.mark.parametrize("max_chunk", [1, 3, 100])
+def test_a_part_has_one_recipe(store, max_chunk):
+    """Who asks of which mix a part is needs one answer; documents of before say none."""
+    river = lane(store, max_chunk=max_chunk)
+    fill(river, 2)
+    fill(river, 3, start=100, recipe="aa11")
+    fill(river, 3, start=200, recipe="bb22")
+    fill(river, 1, start=300, recipe="bb22", phase="anneal")
+    river.put("docs.mixed", Flush())
+    river.run(kill_share=0.3)
+    assert [(p.recipe, p.sealed_by, p.num_documents) for p in sealed(river)] == [
+        ("", "recipe", 2),
+        ("aa11", "recipe", 3),
+        ("bb22", "phase", 3),
+        ("bb22", "flush", 1),
+    ]
+    assert [d.record.recipe for d in parts.documents(store)] == [""] * 2 + ["aa11"] * 3 + ["bb22"] * 4
+    assert parts.verify(store) == []
+
+
 def test_a_flush_with_nothing_waiting_is_consumed_without_a_part(store):
     river = lane(store)
     river.put("docs.mixed", Flush(), Flush())
