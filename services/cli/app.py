@@ -14,6 +14,7 @@ from services.cli import (
     doctor,
     export,
     judge,
+    ledger,
     offsets,
     part,
     parts,
@@ -38,6 +39,7 @@ app.add_typer(parts.app, name="parts")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(dedup.app, name="dedup")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")

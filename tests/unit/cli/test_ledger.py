@@ -1,0 +1,93 @@
+"""`ledger`: the uses of a document are those that its parts hold, and one without any has a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from contracts import Control, Flush
+from services.cli.ledger import app
+from services.ledger.uses import summarise
+from services.runtime import ObjectStore
+from services.sink.parts import list_parts, read_records
+from tests.unit.archive.rows import document, rejection
+from tests.unit.archive.rows import lane as archive
+from tests.unit.sink.packed import pack
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    """Two lanes of parts, whose uids and ids are those of their numbers; and an archive of others."""
+    made = ObjectStore(tmp_path.as_uri())
+    pack(made, [[5, 40, 3], [16, 16]])
+    pack(made, [[9]], lane=1)
+    documents, drops = archive(made), archive(made, "drops")
+    documents.put("pool.zh", document(1), document(2))
+    documents.put("pool.control", Control(flush=Flush()))
+    drops.put("docs.rejected", rejection(2, "mixer", "superseded"), rejection(3))
+    drops.put("archive.flush", Flush())
+    documents.run()
+    drops.run()
+    return made
+
+
+def ask(tmp_path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
+
+
+def told(tmp_path: Path, name: str) -> dict[str, Any]:
+    found = ask(tmp_path, "doc", name)
+    assert found.exit_code == 0, found.output
+    (line,) = found.stdout.splitlines()
+    account: dict[str, Any] = json.loads(line)
+    return account
+
+
+def test_every_document_has_the_uses_that_its_parts_hold(store: ObjectStore, tmp_path: Path) -> None:
+    """By id and by uid; a wrong one would send whoever looks for a spike to another document."""
+    seen = 0
+    for part in list_parts(store):
+        for record in read_records(store, part):
+            seen += 1
+            account = told(tmp_path, record.id)
+            assert account == told(tmp_path, f"{record.uid:016x}")
+            (use,) = account["uses"]
+            spans = [[span.start, span.end] for span in record.spans]
+            assert (use["part"], use["phase"], use["pass"]) == (part.name, "stable", 1)
+            assert (use["spans"], use["sequence"]) == (spans, spans[0][0] // part.sequence_length)
+            assert (account["id"], account["outcome"], use["steps"]) == (record.id, "in_parts", [])
+    assert seen == 6
+
+
+def test_a_document_without_uses_waits_or_has_a_reason(store: ObjectStore, tmp_path: Path) -> None:
+    assert told(tmp_path, "文/1") | {"uid": ""} == {"id": "文/1", "uid": "", "uses": [], "outcome": "waiting"}
+    assert told(tmp_path, "文/2")["outcome"] == "dropped", "it came to a pool and was dropped there"
+    dropped = told(tmp_path, "文/3")
+    assert dropped["outcome"] == "dropped"
+    assert dropped["drops"] == [{"unit": "rules", "reason": "too_short", "detail": None}]
+
+
+def test_a_name_that_nobody_has_ends_with_a_line(store: ObjectStore, tmp_path: Path) -> None:
+    found = ask(tmp_path, "doc", "d1000000")
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert "no document 'd1000000'" in found.stderr
+
+
+def test_the_summary_counts_uses_and_what_is_unique(store: ObjectStore, tmp_path: Path) -> None:
+    found = json.loads(ask(tmp_path, "summary", "--json").stdout)
+    assert found["taken"] == [{"phase": "stable", "bucket": "zh", "uses": 6, "tokens": 89}]
+    assert (found["unique"], found["unique_tokens"], found["repeated"], found["most"]) == (6, 89, 0, 1)
+    assert "6 uses of 6 documents, 89 tokens" in " ".join(ask(tmp_path, "summary").stdout.split())
+
+
+def test_a_document_used_twice_is_told_so(tmp_path: Path) -> None:
+    """The same part read twice, as if a second pass had taken its documents again."""
+    made = ObjectStore(tmp_path.as_uri())
+    pack(made, [[5, 6]])
+    found = summarise(made, [*list_parts(made), *list_parts(made)])
+    assert (found.uses, found.unique, found.repeated, found.most) == (4, 2, 2, 2)
+    assert (found.tokens, found.unique_tokens) == (22, 11)
