@@ -57,6 +57,7 @@ def files(river: Home, table: str) -> set[str]:
     return {key for key in store.list(f"archive/{table}") if key.endswith(".parquet")}
 
 
+@pytest.mark.soak
 def test_a_file_that_was_not_announced_does_not_count(river: Home, tmp_path: Path) -> None:
     """Kill -9 between write and commit: the file lies there, and is none; the next try announces its own."""
     store = Resources(river.settings).store

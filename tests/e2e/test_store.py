@@ -19,7 +19,7 @@ from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.timeout(600)
 
-FOLDERS = ("catalog", "parts", "bodies", "vocabularies")
+FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive")
 
 
 def parts_in(folder: Path) -> dict[str, bytes]:

@@ -87,6 +87,7 @@ def test_a_catalog_that_is_killed_in_the_middle(tmp_path: Path) -> None:
         assert "Traceback" not in river.log()
 
 
+@pytest.mark.soak
 def test_a_second_catalog_waits_and_takes_over_and_lanes_are_added(tmp_path: Path) -> None:
     """Prevents: two orders at once, none when each holds half of the lanes, and a lane that is never read."""
     with _cataloguing(tmp_path) as river:
@@ -117,6 +118,7 @@ def test_a_second_catalog_waits_and_takes_over_and_lanes_are_added(tmp_path: Pat
         _assert_once(river, 3, LANES + 1)
 
 
+@pytest.mark.soak
 def test_a_catalog_without_its_topic_is_refused(tmp_path: Path) -> None:
     """Prevents: numbers from 0 on for parts that have others, in a store that readers know."""
     with _cataloguing(tmp_path) as river:
