@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,10 @@ def ledger_doc(document: str, out: Out = None) -> None:
     from services.sink.parts import list_parts
 
     store = _store(out)
-    archived = _archived(store, document)
-    named = {document} if not _is_uid(document) else set()
-    uids = {row["uid"] for rows in archived.values() for row in rows} | ({document} - named)
-    with wrong_parts():
+    with _wrong():
+        archived = _archived(store, document)
+        named = {document} if not _is_uid(document) else set()
+        uids = {row["uid"] for rows in archived.values() for row in rows} | ({document} - named)
         uses = list(uses_of(store, list_parts(store), ids=named, uids=uids))
     found = _accounts(archived, uses)
     for account in found:
@@ -53,7 +54,7 @@ def ledger_summary(out: Out = None, as_json: AsJson = False) -> None:
     from services.sink.parts import list_parts
 
     store = _store(out)
-    with wrong_parts():
+    with _wrong():
         found = summarise(store, list_parts(store))
     if as_json:
         row = asdict(found) | {"uses": found.uses, "tokens": found.tokens}
@@ -62,6 +63,19 @@ def ledger_summary(out: Out = None, as_json: AsJson = False) -> None:
         print(json.dumps(row, ensure_ascii=False))
     else:
         _show(found)
+
+
+@contextmanager
+def _wrong() -> Iterator[None]:
+    """A part or a file of the archive that is damaged ends the command with one line and exit 1."""
+    from services.archive.query import Damaged
+    from services.ledger.uses import BrokenRecords
+
+    try:
+        with wrong_parts():
+            yield
+    except (BrokenRecords, Damaged) as error:
+        fail(error, EXIT_WRONG)
 
 
 def _store(out: Any) -> ObjectStore:

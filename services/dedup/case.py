@@ -40,16 +40,12 @@ class Case:
     @property
     def better(self) -> Near | None:
         """The best of its better near-duplicates."""
-        if not self.near:
-            return None
         found = [near for near in self.near if near.duplicate and near.entry.order > self.entry.order]
         return max(found, key=lambda near: near.entry.order, default=None)
 
     @property
     def worse(self) -> list[Near]:
         """Near-duplicates that it beats."""
-        if not self.near:
-            return []
         return [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]
 
     @property

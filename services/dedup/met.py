@@ -47,7 +47,7 @@ class Met:
         return sum(each.away for each in self.keys)
 
     def likeliest(self, most: int, besides: Collection[int]) -> list[int]:
-        """Those met under the most keys, and of equals under the key with the fewest; no more than `most`.
+        """No more than `most`: those met under the most keys, then those under one that has few others.
 
         Who is met once only, and in a crowd, is left out, and so are `besides`.
         """

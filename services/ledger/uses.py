@@ -12,7 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts import PartSealed
-from services.runtime import ObjectStore
+from services.runtime import CorpusworksError, ObjectStore
+
+
+class BrokenRecords(CorpusworksError):
+    """The records of a part cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,30 @@ def uses_of(
     """Of the documents with one of these ids or uids (16 hex digits), in the order of the parts.
 
     Each part's records are read; a part in whose bytes none is named costs no more than that.
-    Raises FileNotFoundError, DependencyDown.
+    Raises BrokenRecords, DependencyDown.
     """
     needles = [f'"uid":"{uid}"'.encode() for uid in uids]
     needles += [f'"id":{json.dumps(name, ensure_ascii=False)}'.encode() for name in ids]
-    for part in parts:
+    for part in parts if needles else ():
+        for row in _rows(store, part, needles):
+            if row["uid"] in uids or row["id"] in ids:
+                yield _use(row, part)
+
+
+def _rows(
+    store: ObjectStore, part: PartSealed, needles: Collection[bytes] = (b"",)
+) -> Iterator[dict[str, Any]]:
+    """The records of a part in whose line one of the needles stands."""
+    try:
         data = store.get(f"parts/{part.name}.jsonl")
-        if not any(needle in data for needle in needles):
-            continue
-        for line in data.splitlines():
-            if any(needle in line for needle in needles):
-                row = json.loads(line)
-                if row["uid"] in uids or row["id"] in ids:
-                    yield _use(row, part)
+        if any(needle in data for needle in needles):
+            for line in data.splitlines():
+                if any(needle in line for needle in needles):
+                    yield json.loads(line)
+    except FileNotFoundError as error:
+        raise BrokenRecords(f"{part.name}: it was announced, but its .jsonl is not there") from error
+    except ValueError as error:
+        raise BrokenRecords(f"{part.name}: a line of its .jsonl is no record: {error}") from error
 
 
 def _use(row: dict[str, Any], part: PartSealed) -> Use:
@@ -100,11 +115,11 @@ class Summary:
 
 
 def summarise(store: ObjectStore, parts: Iterable[PartSealed]) -> Summary:
-    """Over all parts, one at a time; 16 bytes of memory a use. Raises FileNotFoundError, DependencyDown."""
+    """Over all parts, one at a time; 16 bytes of memory a use. Raises BrokenRecords, DependencyDown."""
     taken: defaultdict[tuple[str, str], Taken] = defaultdict(Taken)
     found: list[npt.NDArray[np.uint64]] = []
     for part in parts:
-        rows = [json.loads(line) for line in store.get(f"parts/{part.name}.jsonl").splitlines()]
+        rows = list(_rows(store, part))
         for row in rows:
             each = taken[row["phase"], row["bucket"]]
             each.uses += 1

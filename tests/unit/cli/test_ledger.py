@@ -77,6 +77,21 @@ def test_a_name_that_nobody_has_ends_with_a_line(store: ObjectStore, tmp_path: P
     assert "no document 'd1000000'" in found.stderr
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_part_without_its_records_ends_with_a_line(store: ObjectStore, tmp_path: Path, damage: str) -> None:
+    """Prevents a traceback, and worse: uses that are told as if they were all."""
+    path = tmp_path / "parts" / f"{list_parts(store)[0].name}.jsonl"
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    for arguments in (["summary"], ["doc", "d2"]):
+        found = ask(tmp_path, *arguments)
+        assert (found.exit_code, found.stdout) == (1, "")
+        assert f"{list_parts(store)[0].name}: " in found.stderr
+        assert isinstance(found.exception, SystemExit)
+
+
 def test_the_summary_counts_uses_and_what_is_unique(store: ObjectStore, tmp_path: Path) -> None:
     found = json.loads(ask(tmp_path, "summary", "--json").stdout)
     assert found["taken"] == [{"phase": "stable", "bucket": "zh", "uses": 6, "tokens": 89}]
