@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Document(_message.Message):
-    __slots__ = ("id", "uid", "source", "media_type", "body", "text", "ingested_ms", "metadata", "language", "language_confidence", "format", "category", "features", "score", "rank", "calibration", "cluster", "token_ids", "num_tokens", "bucket", "phase", "use", "tokenizer", "recipe", "position", "references")
+    __slots__ = ("id", "uid", "source", "media_type", "body", "text", "ingested_ms", "metadata", "language", "language_confidence", "format", "category", "features", "score", "rank", "calibration", "cluster", "token_ids", "num_tokens", "bucket", "phase", "use", "tokenizer", "recipe", "packing", "position", "references")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +46,7 @@ class Document(_message.Message):
     USE_FIELD_NUMBER: _ClassVar[int]
     TOKENIZER_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
+    PACKING_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -72,9 +73,10 @@ class Document(_message.Message):
     use: int
     tokenizer: str
     recipe: str
+    packing: str
     position: Position
     references: _containers.RepeatedCompositeFieldContainer[Reference]
-    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., media_type: _Optional[str] = ..., body: _Optional[bytes] = ..., text: _Optional[str] = ..., ingested_ms: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., language: _Optional[str] = ..., language_confidence: _Optional[float] = ..., format: _Optional[str] = ..., category: _Optional[str] = ..., features: _Optional[_Mapping[str, float]] = ..., score: _Optional[float] = ..., rank: _Optional[float] = ..., calibration: _Optional[str] = ..., cluster: _Optional[int] = ..., token_ids: _Optional[bytes] = ..., num_tokens: _Optional[int] = ..., bucket: _Optional[str] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., tokenizer: _Optional[str] = ..., recipe: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., media_type: _Optional[str] = ..., body: _Optional[bytes] = ..., text: _Optional[str] = ..., ingested_ms: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., language: _Optional[str] = ..., language_confidence: _Optional[float] = ..., format: _Optional[str] = ..., category: _Optional[str] = ..., features: _Optional[_Mapping[str, float]] = ..., score: _Optional[float] = ..., rank: _Optional[float] = ..., calibration: _Optional[str] = ..., cluster: _Optional[int] = ..., token_ids: _Optional[bytes] = ..., num_tokens: _Optional[int] = ..., bucket: _Optional[str] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., tokenizer: _Optional[str] = ..., recipe: _Optional[str] = ..., packing: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ...) -> None: ...
 
 class Position(_message.Message):
     __slots__ = ("topic", "partition", "offset", "topic_id", "redriven")

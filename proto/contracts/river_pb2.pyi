@@ -26,14 +26,18 @@ class Rejection(_message.Message):
     def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., unit: _Optional[str] = ..., reason: _Optional[str] = ..., measured: _Optional[float] = ..., threshold: _Optional[float] = ..., detail: _Optional[str] = ..., rejected_ms: _Optional[int] = ...) -> None: ...
 
 class Control(_message.Message):
-    __slots__ = ("retraction", "flush", "quarantine")
+    __slots__ = ("retraction", "flush", "quarantine", "recipe", "forget")
     RETRACTION_FIELD_NUMBER: _ClassVar[int]
     FLUSH_FIELD_NUMBER: _ClassVar[int]
     QUARANTINE_FIELD_NUMBER: _ClassVar[int]
+    RECIPE_FIELD_NUMBER: _ClassVar[int]
+    FORGET_FIELD_NUMBER: _ClassVar[int]
     retraction: Retraction
     flush: Flush
     quarantine: Quarantine
-    def __init__(self, retraction: _Optional[_Union[Retraction, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ...) -> None: ...
+    recipe: RecipeChange
+    forget: Forget
+    def __init__(self, retraction: _Optional[_Union[Retraction, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., recipe: _Optional[_Union[RecipeChange, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ...) -> None: ...
 
 class Retraction(_message.Message):
     __slots__ = ("uid", "superseded_by", "similarity")
@@ -59,8 +63,22 @@ class Quarantine(_message.Message):
     why: str
     def __init__(self, uid: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
 
+class Forget(_message.Message):
+    __slots__ = ("uid", "why")
+    UID_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    uid: int
+    why: str
+    def __init__(self, uid: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+
+class RecipeChange(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
+
 class MixerState(_message.Message):
-    __slots__ = ("recipe", "phase", "tokens", "documents", "consumed", "layout")
+    __slots__ = ("recipe", "tokens", "documents", "consumed", "layout", "text", "phase", "over", "pools", "recent", "gone", "base")
     class TokensEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -75,19 +93,75 @@ class MixerState(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class PoolsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: PoolState
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[PoolState, _Mapping]] = ...) -> None: ...
+    class BaseEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     RECIPE_FIELD_NUMBER: _ClassVar[int]
-    PHASE_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
     CONSUMED_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    OVER_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
+    RECENT_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
     recipe: str
-    phase: int
     tokens: _containers.ScalarMap[str, int]
     documents: int
     consumed: _containers.ScalarMap[str, int]
     layout: int
-    def __init__(self, recipe: _Optional[str] = ..., phase: _Optional[int] = ..., tokens: _Optional[_Mapping[str, int]] = ..., documents: _Optional[int] = ..., consumed: _Optional[_Mapping[str, int]] = ..., layout: _Optional[int] = ...) -> None: ...
+    text: str
+    phase: str
+    over: _containers.RepeatedScalarFieldContainer[str]
+    pools: _containers.MessageMap[str, PoolState]
+    recent: bytes
+    gone: int
+    base: _containers.ScalarMap[str, int]
+    def __init__(self, recipe: _Optional[str] = ..., tokens: _Optional[_Mapping[str, int]] = ..., documents: _Optional[int] = ..., consumed: _Optional[_Mapping[str, int]] = ..., layout: _Optional[int] = ..., text: _Optional[str] = ..., phase: _Optional[str] = ..., over: _Optional[_Iterable[str]] = ..., pools: _Optional[_Mapping[str, PoolState]] = ..., recent: _Optional[bytes] = ..., gone: _Optional[int] = ..., base: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class PoolState(_message.Message):
+    __slots__ = ("begin", "sorting", "passes")
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    SORTING_FIELD_NUMBER: _ClassVar[int]
+    PASSES_FIELD_NUMBER: _ClassVar[int]
+    begin: int
+    sorting: int
+    passes: _containers.RepeatedCompositeFieldContainer[Pass]
+    def __init__(self, begin: _Optional[int] = ..., sorting: _Optional[int] = ..., passes: _Optional[_Iterable[_Union[Pass, _Mapping]]] = ...) -> None: ...
+
+class Pass(_message.Message):
+    __slots__ = ("offset", "deferred", "stretches")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
+    STRETCHES_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    deferred: _containers.RepeatedScalarFieldContainer[int]
+    stretches: _containers.RepeatedCompositeFieldContainer[Stretch]
+    def __init__(self, offset: _Optional[int] = ..., deferred: _Optional[_Iterable[int]] = ..., stretches: _Optional[_Iterable[_Union[Stretch, _Mapping]]] = ...) -> None: ...
+
+class Stretch(_message.Message):
+    __slots__ = ("start", "where", "max_uses")
+    START_FIELD_NUMBER: _ClassVar[int]
+    WHERE_FIELD_NUMBER: _ClassVar[int]
+    MAX_USES_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    where: str
+    max_uses: int
+    def __init__(self, start: _Optional[int] = ..., where: _Optional[str] = ..., max_uses: _Optional[int] = ...) -> None: ...
 
 class IngestProgress(_message.Message):
     __slots__ = ("source", "fingerprint", "num_records", "complete", "skipped", "began_ms")

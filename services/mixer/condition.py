@@ -63,6 +63,7 @@ class Condition:
             raise ValueError(
                 f"`{expression}` names {', '.join(unknown)}{near} (a document has: {', '.join(FIELDS)})"
             )
+        self.names = frozenset(names)
         self._readers = {name: FIELDS[name] for name in names}
         for document in _TRIALS:
             self._try(document)

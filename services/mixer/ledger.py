@@ -17,10 +17,10 @@ class Ledger:
 
     def __init__(self, recipe: Recipe, lane: int, lanes: int) -> None:
         self._recipe = recipe
-        self._digest = recipe.digest
         self._lane = lane
         self._lanes = lanes
         self._documents = 0
+        self._over: list[str] = []  # phases whose budgets are spent, by name
         self._enter(0, {})
 
     @property
@@ -60,39 +60,72 @@ class Ledger:
         """Book what was taken; whether it reached this phase's budget and the next one has begun."""
         self._tokens[bucket] = self._tokens.get(bucket, 0) + num_tokens
         self._total += num_tokens
+        self._since += num_tokens
         self._documents += 1
-        if not self._spent() or self._index + 1 == len(self._recipe.phases):
-            return False
-        self._enter(self._index + 1, {})
-        return True
+        return self._go_on()
+
+    def change(self, recipe: Recipe) -> None:
+        """Go on by another recipe: in the phase of the same name with its counts, else in the first of its
+        phases that is not over.
+        """
+        former, tokens, base = self.phase, self._tokens, self._base
+        self._recipe = recipe
+        names = [phase.name for phase in recipe.phases]
+        if former.name in names:
+            index = names.index(former.name)
+            # Other weights hold for what comes; they don't make up for what was taken by the former ones.
+            self._enter(index, tokens, base if recipe.phases[index].shares == former.shares else tokens)
+        else:
+            left = (index for index, name in enumerate(names) if name not in self._over)
+            self._enter(next(left, len(names) - 1), {})
+        self._go_on()
+        logger.info("recipe changed", lane=self._lane, recipe=recipe.digest, phase=self.phase.name)
 
     def state(self) -> MixerState:
         """What `restore` needs."""
         return MixerState(
-            recipe=self._digest, phase=self._index, tokens=self._tokens, documents=self._documents
+            phase=self.phase.name,
+            tokens=self._tokens,
+            base=self._base,
+            documents=self._documents,
+            over=self._over,
         )
 
-    def restore(self, state: MixerState) -> None:
-        """Go on from a state; under another recipe than the one that it was written for, count anew."""
+    def restore(self, state: MixerState, recipe: Recipe) -> None:
+        """Go on from a state and the recipe under which it was written."""
+        self._recipe = recipe
         self._documents = state.documents
-        if state.recipe == self._digest:
-            self._enter(state.phase, dict(state.tokens))
-        else:
-            logger.warning("recipe changed: tokens are counted anew", lane=self._lane, old=state.recipe,
-                        new=self._digest, phase=self.phase.name)  # fmt: skip
+        self._over = list(state.over)
+        names = [phase.name for phase in self._recipe.phases]
+        self._enter(names.index(state.phase), dict(state.tokens), dict(state.base))
 
-    def _enter(self, index: int, tokens: dict[str, int]) -> None:
+    def _go_on(self) -> bool:
+        """Past phases whose budgets are spent; the last one is stayed in. Whether there was one."""
+        begun = False
+        while self._spent() and self._index + 1 < len(self._recipe.phases):
+            self._over.append(self.phase.name)
+            self._enter(self._index + 1, {})
+            begun = True
+        return begun
+
+    def _enter(self, index: int, tokens: dict[str, int], base: Mapping[str, int] | None = None) -> None:
+        """base: what of the tokens was taken before the phase's weights held."""
         self._index = index
         self._tokens = tokens
+        self._base = dict(base or {})
         self._total = sum(tokens.values())
+        self._since = self._total - sum(self._base.values())  # tokens by these weights
         shares = self.phase.shares
         self._weights = {name: shares[name] for name in self._recipe.buckets if name in shares}
 
+    def _taken(self, bucket: str) -> int:
+        return self._tokens.get(bucket, 0) - self._base.get(bucket, 0)
+
     def _deficit(self, bucket: str) -> float:
-        return self._weights[bucket] * (self._total + 1) - self._tokens.get(bucket, 0)
+        return self._weights[bucket] * (self._since + 1) - self._taken(bucket)
 
     def _finish(self, bucket: str, num_tokens: int) -> float:
-        return (self._tokens.get(bucket, 0) + num_tokens) / self._weights[bucket]
+        return (self._taken(bucket) + num_tokens) / self._weights[bucket]
 
     def _spent(self) -> bool:
         return self.left == 0

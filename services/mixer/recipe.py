@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,56 +14,52 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from services.mixer import presets
 from services.mixer.condition import Condition
-from services.mixer.faults import Place, dotted, meant, refusal
-from services.mixer.marked import parse
+from services.mixer.faults import Fault, Place, dotted, meant, refusal
+from services.mixer.marked import Marked, parse
+from services.mixer.phase import EVERY, WORTHWHILE_USES, Name, Phase, Terms, no_bool
 from services.runtime import ConfigurationError, Settings
 
 # What is wrong, and where in the tree.
 _Wrong = tuple[Place, str]
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("should be a number")
-    return value
+# What the pools no longer hold of a document.
+GONE_FROM_POOLS = frozenset({"text"})
+
+Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
 
 
-# A bucket's name is part of a topic's name and a metric label, a phase's name is in every record.
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
-# Bounded, so that a sum of weights is finite; counts of tokens are 64 bits in the mixer's state.
-Weight = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
-Tokens = Annotated[int, BeforeValidator(_number), Field(ge=1, lt=1 << 63)]
+class Limits(BaseModel):
+    """How much of any `window` tokens of a lane may come from one host or one source, 0..1.
 
-
-class Phase(BaseModel):
-    """A stretch of training with its own shares.
-
-    weights: by bucket, in any scale; a bucket that is left out has 0 and is not touched in this phase.
-    tokens: the phase ends when so many are mixed, over all lanes; None: it never ends, so it is the last.
+    What is over is put off, as far as the documents that the mixer looks ahead in a bucket allow.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Name
-    weights: dict[str, Weight]
-    tokens: Tokens | None = None
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """What a bucket is to be of all tokens, 0..1, of those that have a weight."""
-        whole = sum(self.weights.values())
-        return {name: weight / whole for name, weight in self.weights.items() if weight}
+    host: Share | None = None
+    source: Share | None = None
+    window: Annotated[int, Field(strict=True, ge=1, le=1 << 24)] = 1 << 20
 
 
 class Recipe(BaseModel):
-    """Buckets in the order in which they are tried, phases in the order in which they are run."""
+    """Buckets in the order in which they are tried, phases in the order in which they are run.
+
+    starvation: what is done when the bucket that is due has nothing new: wait for it; relax: go on without it;
+        reuse: read its pool again, up to WORTHWHILE_USES where the phase does not say how often.
+    relax_after_s: so long it is waited for before relax or reuse.
+    spacing: documents that are nearly alike are kept so many tokens apart in a lane, as far as the documents
+        that the mixer looks ahead allow; 0: as they come.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     buckets: dict[Name, str] = Field(min_length=1)
     phases: tuple[Phase, ...] = Field(min_length=1)
-    starvation: Literal["wait", "relax"] = "wait"
+    starvation: Literal["wait", "relax", "reuse"] = "wait"
     relax_after_s: float = Field(60.0, strict=True, ge=0, allow_inf_nan=False)
+    spacing: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=1 << 24)] = 0
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
@@ -70,15 +67,47 @@ class Recipe(BaseModel):
             raise ValueError("; ".join(f"{dotted(place)}: {said}" for place, said in wrong))
         return self
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """16 hex digits over buckets and phases; what to do about starvation does not change the mix."""
-        told = [list(self.buckets.items()), [phase.model_dump() for phase in self.phases]]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        """16 hex digits over all that changes the mix; whether a dry bucket is waited for does not."""
+        told = self._plain() | {"reuse": self.starvation == "reuse"}
+        for unsaid in ("buckets", "starvation", "relax_after_s"):
+            told.pop(unsaid, None)
+        return _digest([list(self.buckets.items()), told])
+
+    def routing(self, bucket: str) -> str:
+        """16 hex digits over the buckets up to this one: while they stand, its documents are its documents."""
+        return self._routings[bucket]
+
+    @cached_property
+    def _routings(self) -> dict[str, str]:
+        tests = list(self.buckets.items())
+        return {bucket: _digest(tests[: number + 1]) for number, (bucket, _) in enumerate(tests)}
+
+    @cached_property
+    def text(self) -> str:
+        """As JSON in one line, which `load` reads."""
+        return json.dumps(self._plain(), ensure_ascii=False)
+
+    def terms(self, phase: Phase, bucket: str) -> Terms:
+        """What a phase of this recipe takes of a bucket."""
+        return self._terms[phase.name, bucket]
+
+    @cached_property
+    def _terms(self) -> dict[tuple[str, str], Terms]:
+        uses = WORTHWHILE_USES if self.starvation == "reuse" else 1
+        return {
+            (phase.name, bucket): Terms(phase.condition(bucket), phase.told_uses(bucket) or uses)
+            for phase in self.phases
+            for bucket in self.buckets
+        }
+
+    def _plain(self) -> dict[str, Any]:
+        return self.model_dump(exclude_defaults=True)
 
     @classmethod
     def load(cls, given: str | Path | None = None) -> Recipe:
-        """The recipe of a preset's name or a YAML file, or the default.
+        """The recipe of a preset's name, a YAML file or a recipe's text; or the default.
 
         Raises ConfigurationError with everything that is wrong: file, line, key, the nearest right name.
         """
@@ -95,12 +124,12 @@ def agrees(_config: object, settings: Settings) -> Mapping[str, str]:
     return {"recipe": _read(settings.recipe).digest}
 
 
+def _digest(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _read(given: str | Path | None, *, expressions: bool = False) -> Recipe:
-    path = presets.find(given)
-    try:
-        marked, faults = parse(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"recipe {path} cannot be read: {error.strerror or error}") from error
+    path, marked, faults = _tree(given)
     recipe, wrong = None, list[_Wrong]()
     if marked.tree is not None or not faults:
         recipe, wrong = _examine(marked.tree, expressions=expressions)
@@ -108,6 +137,17 @@ def _read(given: str | Path | None, *, expressions: bool = False) -> Recipe:
     if recipe is None or faults:
         raise refusal(path, faults)
     return recipe
+
+
+def _tree(given: str | Path | None) -> tuple[object, Marked, list[Fault]]:
+    """What it is called, what stands in it, and what is wrong with it as YAML."""
+    if isinstance(given, str) and given.startswith("{"):
+        return "in force", Marked(json.loads(given)), []
+    path = presets.find(given)
+    try:
+        return path, *parse(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"recipe {path} cannot be read: {error.strerror or error}") from error
 
 
 def _examine(tree: Any, *, expressions: bool) -> tuple[Recipe | None, list[_Wrong]]:
@@ -125,7 +165,7 @@ def _examine(tree: Any, *, expressions: bool) -> tuple[Recipe | None, list[_Wron
         wrong = [_plainly(e) for e in error.errors() if not _told_elsewhere(e)]
         wrong += _disagreements(tree)  # also where values are wrong by themselves
     if expressions or wrong:
-        wrong += _unusable(tree.get("buckets"))
+        wrong += _unusable(tree)
     return recipe, wrong
 
 
@@ -140,24 +180,42 @@ def _disagreements(tree: Mapping[str, Any]) -> Iterator[_Wrong]:
         here: Place = ("phases", index)
         if isinstance(name := phase.get("name"), str) and firsts.setdefault(name, index) != index:
             yield (*here, "name"), f"{name} is phase {firsts[name]} already; each needs a name of its own"
-        if isinstance(weights := phase.get("weights"), Mapping):
-            for bucket in weights:
-                if isinstance(buckets, Mapping) and bucket not in buckets:
+        for key in ("weights", "where", "max_uses"):
+            for bucket, _ in _items(phase.get(key)):
+                if isinstance(buckets, Mapping) and bucket not in buckets and bucket != EVERY:
                     near, known = meant(bucket, buckets), ", ".join(map(str, buckets))
-                    yield (*here, "weights", bucket), f"no such bucket{near} (there are: {known})"
+                    yield (*here, key, bucket), f"no such bucket{near} (there are: {known})"
+        if isinstance(weights := phase.get("weights"), Mapping):
             if not any(weights.values()):
                 yield (*here, "weights"), "every bucket has the weight 0; one must be above"
         if phase.get("tokens") is None and index + 1 < len(phases):
             yield (*here, "tokens"), "only the last phase may do without: this one would never end"
 
 
-def _unusable(buckets: Any) -> Iterator[_Wrong]:
-    for name, expression in buckets.items() if isinstance(buckets, dict) else ():
-        if isinstance(expression, str):
-            try:
-                Condition(expression)
-            except ValueError as error:
-                yield ("buckets", name), str(error)
+def _unusable(tree: Mapping[str, Any]) -> Iterator[_Wrong]:
+    for place, expression in _expressions(tree):
+        try:
+            asked = Condition(expression)
+        except ValueError as error:
+            yield place, str(error)
+        else:
+            if place[0] == "phases" and (gone := asked.names & GONE_FROM_POOLS):
+                yield place, f"`{expression}` asks for {', '.join(gone)}, which the pools do not hold"
+
+
+def _expressions(tree: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Those that are words, of a tree that need not be right."""
+    buckets, phases = tree.get("buckets"), tree.get("phases")
+    given: list[tuple[Place, Any]] = [(("buckets", n), e) for n, e in _items(buckets)]
+    for index, phase in enumerate(phases if isinstance(phases, (list, tuple)) else ()):
+        where = phase.get("where") if isinstance(phase, dict) else None
+        given.append((("phases", index, "where"), where))
+        given += [(("phases", index, "where", n), e) for n, e in _items(where)]
+    return ((place, e) for place, e in given if isinstance(e, str))
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
 
 
 def _told_elsewhere(error: Any) -> bool:
@@ -173,7 +231,7 @@ def _told_elsewhere(error: Any) -> bool:
 
 def _plainly(error: Any) -> _Wrong:
     """What pydantic found, in our words."""
-    place = tuple(part for part in error["loc"] if part != "[key]")
+    place = tuple(part for part in error["loc"] if part not in ("[key]", EVERY))
     given = error["input"]
     match error["type"]:
         case "missing":
@@ -181,7 +239,7 @@ def _plainly(error: Any) -> _Wrong:
         case "too_short":
             return place, "is empty; there must be at least one"
         case "extra_forbidden":
-            known = (Phase if len(place) > 1 else Recipe).model_fields
+            known = {1: Recipe, 2: Limits}.get(len(place), Phase).model_fields
             return place, f"no such key{meant(place[-1], known)} (there are: {', '.join(known)})"
     said = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
     said = said.replace("valid tuple", "list").replace("valid dictionary", "mapping")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from contracts import Document
 from services.mixer.condition import Condition
@@ -26,13 +27,23 @@ class RouterConfig:
     tokens: bool = True
 
 
+class Test(NamedTuple):
+    """A bucket's. routing: see Recipe.routing."""
+
+    bucket: str
+    condition: Condition
+    routing: str
+
+
+def tests(recipe: Recipe) -> list[Test]:
+    """In the order in which they are tried."""
+    return [Test(name, Condition(when), recipe.routing(name)) for name, when in recipe.buckets.items()]
+
+
 def route(
-    documents: Sequence[Document],
-    *,
-    buckets: Sequence[tuple[str, Condition]],
-    vocabularies: Vocabularies | None,
+    documents: Sequence[Document], *, buckets: Sequence[Test], vocabularies: Vocabularies | None
 ) -> list[Verdict]:
-    """Emit with `bucket` set, Drop("no_bucket"), or a Reject for tokens that are none."""
+    """Emit with `bucket` and `recipe` set, Drop("no_bucket"), or a Reject for tokens that are none."""
     return [_refused(document, vocabularies) or _route(document, buckets) for document in documents]
 
 
@@ -41,24 +52,33 @@ def _refused(document: Document, vocabularies: Vocabularies | None) -> Reject | 
     return Reject(f"no part can hold it ({fault.reason}): {fault.detail}") if fault else None
 
 
-def _route(document: Document, buckets: Sequence[tuple[str, Condition]]) -> Verdict:
-    unanswered = []
-    for name, condition in buckets:
-        try:
-            if condition.holds(document):
-                document.bucket = name
-                return Emit(document)
-        except LookupError as error:
-            unanswered.append(f"{name}: {error}")
+def _route(document: Document, buckets: Sequence[Test]) -> Verdict:
+    unanswered = choose(document, buckets)
+    if document.bucket:
+        return Emit(document)
     found = f"language {document.language or 'not set'}, format {document.format or 'not set'}"
     return Drop("no_bucket", detail="; ".join([found, *unanswered]))
+
+
+def choose(document: Document, buckets: Sequence[Test]) -> list[str]:
+    """Set `bucket`, and `recipe` to its routing; or clear both. Tests that could not be answered, and why."""
+    unanswered = []
+    for name, condition, routing in buckets:
+        try:
+            if condition.holds(document):
+                document.bucket, document.recipe = name, routing
+                return unanswered
+        except LookupError as error:
+            unanswered.append(f"{name}: {error}")
+    document.bucket = document.recipe = ""
+    return unanswered
 
 
 def _build(config: RouterConfig, resources: Resources) -> Judge:
     recipe = Recipe.load(resources.settings.recipe)
     return partial(
         route,
-        buckets=[(name, Condition(when)) for name, when in recipe.buckets.items()],
+        buckets=tests(recipe),
         vocabularies=Vocabularies(resources.store) if config.tokens else None,
     )
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
 from contracts import Control, Document, Flush, MixerState
+from services.mixer.draft import Draft
+from services.mixer.gone import Gone, Why
 from services.mixer.ledger import Ledger
+from services.mixer.phase import Terms
+from services.mixer.pool import Pool, Waiting
 from services.mixer.provenance import provenance
-from services.mixer.recipe import Recipe, agrees
-from services.mixer.retractions import Retractions
+from services.mixer.recipe import Limits, Recipe, agrees
+from services.mixer.snapshots import Snapshots
+from services.mixer.sorting import Sorter
+from services.mixer.spacing import Apart, Recent
 from services.runtime import LaneService, Message, Output, Resources, Step, topics
 
-_LAYOUT = 3  # of MixerState
+_LAYOUT = 4  # of MixerState
 
 logger = structlog.get_logger(__name__)
 
@@ -26,6 +33,8 @@ class MixerConfig:
 
     buffer_*: per bucket; past either the pool is paused and waits in Kafka.
     step_*: bounds of one transaction, about what a batch of the other services holds.
+    look_ahead: documents of a bucket among which one is sought that spacing and limits allow; where all of
+        them are too near the first one goes.
     hold: mix at a Flush alone. For a run with an end: no document is mixed before every better duplicate
         of it has come in, and the mix is made of all there is.
     """
@@ -34,84 +43,74 @@ class MixerConfig:
     buffer_bytes: int = 16 << 20
     step_documents: int = 1000
     step_bytes: int = 8 << 20
+    look_ahead: int = 256
     hold: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("buffer_documents", "buffer_bytes", "step_documents", "step_bytes"):
+        for name in ("buffer_documents", "buffer_bytes", "step_documents", "step_bytes", "look_ahead"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
 
 
-@dataclass
-class _Pool:
-    """What was read of one bucket's topic and not taken yet.
+class _Head(NamedTuple):
+    """The next document of a bucket. number: of the reading that came to it; index: in that one's buffer."""
 
-    dry_since: when there was first nothing left to read; None once more came. That a later step does not
-    list the topic as drained means only that other topics keep the reader busy.
-    """
-
-    topic: str
-    waiting: deque[tuple[int, Document, int]] = field(default_factory=deque)  # offset, document, bytes
-    num_bytes: int = 0
-    dry_since: float | None = None
-
-    def feed(self, message: Message) -> None:
-        if (document := message.document) is not None:
-            size = document.ByteSize()
-            self.waiting.append((message.offset, document, size))
-            self.num_bytes += size
-            self.dry_since = None
-
-    @property
-    def upcoming(self) -> int | None:
-        """Tokens of the next document."""
-        return self.waiting[0][1].num_tokens if self.waiting else None
-
-    def take(self) -> tuple[int, Document, int]:
-        offset, document, size = self.waiting.popleft()
-        self.num_bytes -= size
-        return offset, document, size
-
-
-@dataclass
-class _Draft:
-    """A step in the making."""
-
-    outputs: list[Output] = field(default_factory=list)
-    consumed: dict[str, int] = field(default_factory=dict)
-    dropped: list[tuple[Document, str, str]] = field(default_factory=list)
-    num_bytes: int = 0
+    pool: Pool
+    terms: Terms
+    number: int
+    index: int
+    one: Waiting
+    near: bool  # spacing or a limit does not allow it
 
 
 class Mixer:
     """The fold of one lane.
 
-    The bucket that is owed the most tokens comes next, and if it is empty the others wait for it. So
-    the order of a lane follows from the contents of its pools alone, however they arrive. Two things
-    make it pass over a bucket that has run dry (nothing buffered, nothing left to read): a Flush, and
-    the recipe's `starvation: relax` after its time. A bucket without weight in the present phase is
-    never touched, not even by a Flush.
+    Of the buckets that are not ahead of their share one comes next (see Ledger.due), and if it is empty the
+    others wait for it. So the order of a lane follows from the contents of its pools alone, however they
+    arrive. What makes it go on without new documents of a bucket that has run dry (nothing buffered, nothing
+    left to read): documents that may be used again; a Flush; the recipe's `starvation` after its time. A
+    bucket without weight in the present phase is never touched, not even by a Flush.
 
-    What the lane is told (retraction, quarantine, flush) comes in one order in pool.control. Nothing is
-    taken before what stood there at the start is read; and the place there that is committed is that of the
-    first Flush that is not done.
+    What the lane is told (retraction, quarantine, forget, flush, another recipe) comes in one order in
+    pool.control. Nothing is taken before what stood there at the start is read; and the place there that is
+    committed is that of the first Flush or recipe that is not done.
     """
 
-    def __init__(self, config: MixerConfig, recipe: Recipe, lane: int, lanes: int) -> None:
+    def __init__(
+        self,
+        config: MixerConfig,
+        recipe: Recipe,
+        lane: int,
+        lanes: int,
+        *,
+        buckets: Collection[str] = (),
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        """buckets: whose pools it reads beside those of the recipe. recipe: where the lane has no state yet."""
         self._config = config
-        self._relax_after_s = recipe.relax_after_s if recipe.starvation == "relax" else None
         self._lane = lane
-        self._recipe = recipe.digest
-        self._ledger = Ledger(recipe, lane, lanes)
-        self._pools = {name: _Pool(topics.POOL + name) for name in recipe.buckets}
+        self._snapshots = snapshots
+        self._pools = {name: Pool(name) for name in sorted({*recipe.buckets, *buckets})}
         self._by_topic = {pool.topic: pool for pool in self._pools.values()}
-        self._retractions = Retractions()
-        self._quarantined: dict[int, str] = {}  # uid -> why
+        self._gone = Gone()
+        self._gone_upto = 0  # offset in pool.control below which the snapshot tells who is gone
         self._told = self._heard = 0  # offsets in pool.control: after what is done with, and what is read
         self._caught_up = False
-        self._flushes: deque[tuple[int, Flush]] = deque()  # with their offsets
+        self._pending: deque[tuple[int, Flush | Recipe]] = deque()  # with their offsets
         self._starved: str | None = None
+        self._near = 0
         self._consumed: dict[str, int] = {}  # by input, ever
+        self._ledger = Ledger(recipe, lane, lanes)
+        self._recent = Recent(Apart(0, Limits()))
+        self._use(recipe)
+
+    def _use(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._sorter = Sorter(recipe, self._gone)
+        kept = self._recent.pack()
+        self._recent = Recent(Apart(recipe.spacing, recipe.limits))
+        self._recent.unpack(kept)
 
     @property
     def starved(self) -> bool:
@@ -119,21 +118,34 @@ class Mixer:
         return self._starved is not None
 
     def restore(self, log: Sequence[Message]) -> None:
-        """log: pool.state, and pool.control up to its committed offset."""
-        state = None
+        """log: the last of pool.state, and pool.control from where the snapshot ends to its committed offset.
+
+        Raises ConfigurationError: the snapshot is gone; DependencyDown.
+        """
         for message in log:
-            if isinstance(message.value, Control):
-                self._remember(message.value)
-            elif isinstance(message.value, MixerState):
-                state = message.value
-        if state is not None:
-            self._ledger.restore(state)
-            self._consumed = dict(state.consumed)
-            self._told = self._consumed.get(topics.CONTROL, 0)
+            if isinstance(message.value, MixerState):
+                self._take_up(message.value)
+            elif isinstance(message.value, Control):
+                self._gone.add(message.value)
+
+    def _take_up(self, state: MixerState) -> None:
+        if state.gone and self._snapshots is not None:
+            self._gone, self._gone_upto = self._snapshots.read(state.gone), state.gone
+        recipe = Recipe.load(state.text)
+        self._use(recipe)
+        self._recent.unpack(state.recent)
+        self._ledger.restore(state, recipe)
+        for bucket, stands in state.pools.items():
+            pool = self._pools.setdefault(bucket, Pool(bucket))
+            self._by_topic[pool.topic] = pool
+            pool.restore(stands)
+        self._consumed = dict(state.consumed)
+        self._told = self._consumed.get(topics.CONTROL, 0)
 
     def wants(self) -> Collection[str]:
-        """What it is told always; the pools of this phase that have room."""
-        pools = (self._pools[name] for name in self._ledger.active)
+        """What it is told always; the pools of this phase, and those that are sorted, that have room."""
+        pools = [self._pools[name] for name in self._ledger.active] + self._abandoned
+        pools += [pool for pool in self._pools.values() if pool.sorting]
         return {topics.CONTROL, *(pool.topic for pool in pools if self._has_room(pool))}
 
     def feed(self, messages: Sequence[Message]) -> None:
@@ -142,124 +154,273 @@ class Mixer:
             if (pool := self._by_topic.get(message.topic)) is not None:
                 pool.feed(message)
             elif message.topic == topics.CONTROL:
-                self._heard = message.offset + 1
-                if isinstance(message.value, Control):
-                    self._remember(message.value)
-                    if message.value.HasField("flush"):
-                        self._flushes.append((message.offset, message.value.flush))
+                self._hear(message)
 
-    def _remember(self, told: Control) -> None:
-        if told.HasField("retraction"):
-            self._retractions.add(told.retraction)
-        elif told.HasField("quarantine"):
-            self._quarantined.setdefault(told.quarantine.uid, told.quarantine.why)
+    def wanted_again(self) -> Mapping[str, tuple[int, int]]:
+        """See RereadingTask."""
+        limit = self._config
+        pools = (p for p in self._pools.values() if not p.again or p.num_bytes < limit.buffer_bytes)
+        found = ((pool.topic, pool.wanted_again(limit.buffer_documents)) for pool in pools)
+        return {topic: stretch for topic, stretch in found if stretch is not None}
+
+    def feed_again(self, topic: str, messages: Sequence[Message], reached: int) -> None:
+        """See RereadingTask."""
+        self._by_topic[topic].feed_again(messages, reached)
+
+    def _hear(self, message: Message) -> None:
+        self._heard = message.offset + 1
+        told = message.value
+        if not isinstance(told, Control):
+            return
+        self._gone.add(told)
+        if told.HasField("flush"):
+            self._pending.append((message.offset, told.flush))
+        elif told.HasField("recipe"):
+            self._pending.append((message.offset, Recipe.load(told.recipe.text)))
 
     def step(self, now: float, drained: Collection[str]) -> Step | None:
         """Take as much as the recipe and the bounds of a transaction allow."""
-        draft = _Draft()
+        draft = Draft(self._config.step_documents, self._config.step_bytes)
         self._caught_up = self._caught_up or topics.CONTROL in drained
-        if self._caught_up and (self._flushes or not self._config.hold):
-            self._mix(draft, now, drained)
-            self._pass_flushes(draft, drained)
-        done = self._flushes[0][0] if self._flushes else self._heard
+        if self._caught_up:
+            self._change_recipe(draft)
+            if self._sort(draft, drained):
+                self._mix(draft, now, drained)
+        done = self._pending[0][0] if self._pending else self._heard
         if done > self._told:
-            draft.consumed[topics.CONTROL] = self._told = done
-        if not draft.consumed:
-            return None
-        self._consumed |= draft.consumed
+            self._told, draft.changed = done, True
+        return None if draft.is_empty else self._written(draft)
+
+    def _written(self, draft: Draft) -> Step:
+        places = {topic: place for topic, place in draft.places() if place > self._consumed.get(topic, 0)}
+        # Always there: it is by an offset of the group that one who lost the lane is refused.
+        self._consumed |= places | {topics.CONTROL: self._told}
         state = self._ledger.state()
+        state.recipe, state.text = self._recipe.digest, self._recipe.text
         state.consumed.update(self._consumed)
+        for bucket, pool in self._pools.items():
+            state.pools[bucket].CopyFrom(pool.state())
+        state.recent = self._recent.pack()
         state.layout = _LAYOUT
+        committed = None
+        if self._snapshots is not None:
+            self._gone_upto, committed = self._snapshots.kept(self._gone, self._gone_upto, self._heard)
+        state.gone = self._gone_upto
         draft.outputs.append(Output(topics.LANE_STATE, state, key=str(self._lane).encode()))
-        return Step(draft.outputs, draft.consumed, draft.dropped)
+        consumed = places | {topics.CONTROL: self._told}
+        return Step(
+            draft.outputs, consumed, draft.dropped, aside=draft.aside, resumed=draft.resumed, committed=committed
+        )
 
-    def _mix(self, draft: _Draft, now: float, drained: Collection[str]) -> None:
-        limit = self._config
-        while (
-            len(draft.outputs) + len(draft.dropped) < limit.step_documents
-            and draft.num_bytes < limit.step_bytes
-            and (bucket := self._next(now, drained)) is not None
-        ):
-            self._take(bucket, draft)
+    def _change_recipe(self, draft: Draft) -> None:
+        """Take up recipes that nothing told before waits for. A pool that is not read yet is waited for."""
+        while self._pending and isinstance(recipe := self._pending[0][1], Recipe):
+            if any(pool.sorting for pool in self._pools.values()):
+                return
+            if missing := recipe.buckets.keys() - self._pools.keys():
+                logger.info("another recipe waits for a start that reads its pools", missing=sorted(missing))
+                return
+            self._pending.popleft()
+            draft.changed = True
+            if recipe.digest != self._recipe.digest or recipe != self._recipe:
+                former = self._recipe
+                self._use(recipe)
+                self._ledger.change(recipe)
+                self._sorter.begin(self._pools.values(), former)
 
-    def _next(self, now: float, drained: Collection[str]) -> str | None:
-        """The bucket to take from, or None when there is none or it has to be waited for."""
-        owed = [name for name in self._ledger.active if not self._passed_over(name, now, drained)]
-        if not owed:
+    def _sort(self, draft: Draft, drained: Collection[str]) -> bool:
+        """Whether nothing is left to be sorted anew, so that it may be mixed."""
+        for pool in self._abandoned:
+            self._sorter.sort_strays(pool, draft)
+        todo = [pool for pool in self._pools.values() if pool.sorting]
+        return all([self._sorter.sort(pool, drained, draft) for pool in todo])
+
+    @property
+    def _abandoned(self) -> list[Pool]:
+        """Of buckets that are no more."""
+        return [pool for name, pool in self._pools.items() if name not in self._recipe.buckets and not pool.sorting]
+
+    @property
+    def _flushes(self) -> list[Flush]:
+        """Those before the next recipe."""
+        found = []
+        for _, told in self._pending:
+            if isinstance(told, Recipe):
+                break
+            found.append(told)
+        return found
+
+    def _mix(self, draft: Draft, now: float, drained: Collection[str]) -> None:
+        flushing = bool(self._flushes)
+        if self._config.hold and not flushing:
+            return
+        while draft.has_room:
+            head = None if flushing and self._is_flushed(draft, drained) else self._next(draft, now, drained)
+            if head is None:
+                break
+            self._take(head, draft)
+        else:
+            return
+        if flushing and self._is_dry(draft, drained):
+            for flush in self._flushes:
+                self._pending.popleft()
+                draft.outputs.append(Output(topics.MIXED, flush))
+
+    def _is_flushed(self, draft: Draft, drained: Collection[str]) -> bool:
+        """Nothing new is left, and what could be used again has no budget to be used for."""
+        return self._ledger.left is None and self._is_dry(draft, drained)
+
+    def _is_dry(self, draft: Draft, drained: Collection[str]) -> bool:
+        """Nothing is left that a Flush waits for."""
+        pools = [self._pools[name] for name in self._ledger.active]
+        if draft.refills or any(pool.new or pool.topic not in drained for pool in pools + self._abandoned):
+            return False
+        filled = self._ledger.left is None
+        return filled or not any(pool.again or pool.wanted_again(1) is not None for pool in pools)
+
+    def _next(self, draft: Draft, now: float, drained: Collection[str]) -> _Head | None:
+        """The document to take, or None when there is none or one has to be waited for."""
+        heads: dict[str, _Head | None] = {}
+        for bucket in self._ledger.active:
+            pool, terms = self._pools[bucket], self._recipe.terms(self._ledger.phase, bucket)
+            head = self._head(pool, terms, 0, draft, ends=pool.topic in drained)
+            if head is None and not pool.new:
+                head = self._used(pool, terms, draft, now, drained)
+                if head is None and self._passed_over(pool, now, drained):
+                    continue
+            heads[bucket] = head
+        if not heads:
             return None
-        upcoming = {name: self._pools[name].upcoming for name in owed}
-        bucket = self._ledger.due(upcoming)
-        if self._pools[bucket].waiting:
-            return bucket
-        self._tell_starved(bucket)
+        bucket = self._ledger.due({name: head and head.one.document.num_tokens for name, head in heads.items()})
+        if heads[bucket] is None:
+            self._tell_starved(bucket)
+        return heads[bucket]
+
+    def _head(self, pool: Pool, terms: Terms, number: int, draft: Draft, *, ends: bool) -> _Head | None:
+        """The first document of a buffer that is wanted and allowed; what is not wanted is passed over.
+
+        ends: nothing comes after what is in the buffer. Where all that are looked at are too near, the first
+        of them goes; that is known once as many are there as are looked at.
+        """
+        waiting = pool.again if number else pool.new
+        index = 0
+        while index < len(waiting) and index < self._config.look_ahead:
+            one = waiting[index]
+            if not self._is_wanted(pool, terms, number, one):
+                self._leave(pool, number, pool.take_out(number, index, terms), draft)
+            elif self._recent.allows(one.document):
+                return _Head(pool, terms, number, index, one, near=False)
+            else:
+                index += 1
+        if waiting and (ends or index == self._config.look_ahead or not self._has_room(pool)):
+            return _Head(pool, terms, number, 0, waiting[0], near=True)
         return None
 
-    def _passed_over(self, bucket: str, now: float, drained: Collection[str]) -> bool:
-        pool = self._pools[bucket]
-        if pool.waiting:
-            return False
-        if pool.topic in drained:
-            if self._flushes:
-                return True
-            if pool.dry_since is None:
-                pool.dry_since = now
-        if self._relax_after_s is None or pool.dry_since is None:
-            return False
-        return now - pool.dry_since >= self._relax_after_s
+    def _is_wanted(self, pool: Pool, terms: Terms, number: int, one: Waiting) -> bool:
+        return pool.is_wanted(terms, number, one) and (number > 0 or self._sorter.belongs(pool, one.document))
 
-    def _take(self, bucket: str, draft: _Draft) -> None:
-        pool = self._pools[bucket]
-        offset, document, size = pool.take()
-        draft.consumed[pool.topic] = offset + 1
-        self._starved = None
-        if (unwanted := self._unwanted(document.uid)) is not None:
-            draft.dropped.append((document, *unwanted))
-            draft.num_bytes += size
+    def _leave(self, pool: Pool, number: int, one: Waiting, draft: Draft) -> None:
+        """Pass over a document that this phase does not want, or that lies in the wrong pool."""
+        if number == 0 and not self._sorter.belongs(pool, one.document):
+            self._sorter.move(pool, number, one, draft)
             return
-        document.phase = self._ledger.phase.name
-        document.recipe = self._recipe
-        document.use = 1
-        kept = provenance(document.metadata)
-        for left_behind in ("text", "body", "features", "metadata"):
-            document.ClearField(left_behind)  # the tokens go on; the rest stays in the pool's log
-        document.metadata.update(kept)
-        if self._ledger.add(bucket, document.num_tokens):
+        if number == 0 and not one.document.use:
+            draft.aside.append(one.document.uid)
+        draft.moved(pool, one, 0)
+
+    def _used(
+        self, pool: Pool, terms: Terms, draft: Draft, now: float, drained: Collection[str]
+    ) -> _Head | None:
+        """The next document that may be used again, where the bucket has nothing new."""
+        if pool.topic in drained and pool.dry_since is None:
+            pool.dry_since = now
+        if pool.dry_since is None or not self._may_reuse(pool, now):
+            return None
+        while pool.go_again(terms):
+            ends = pool.wanted_again(1 << 60) is None
+            head = self._head(pool, terms, pool.number, draft, ends=ends)
+            if head is not None or not ends:
+                return head
+        return None
+
+    def _may_reuse(self, pool: Pool, now: float) -> bool:
+        """A phase that says how often means it; else it is what `starvation` does, in its time."""
+        if self._recipe.starvation != "reuse" or self._ledger.phase.told_uses(pool.bucket) is not None:
+            return True
+        since = pool.dry_since or now
+        return bool(self._flushes) or now - since >= self._recipe.relax_after_s
+
+    def _passed_over(self, pool: Pool, now: float, drained: Collection[str]) -> bool:
+        """Whether the others go on without it."""
+        if pool.wanted_again(1 << 60) is not None:
+            return False  # it is being read
+        if self._flushes and pool.topic in drained:
+            return True
+        if self._recipe.starvation != "relax" or pool.dry_since is None:
+            return False
+        return now - pool.dry_since >= self._recipe.relax_after_s
+
+    def _take(self, head: _Head, draft: Draft) -> None:
+        pool, number, document = head.pool, head.number, head.one.document
+        uses = pool.uses(number, head.one)
+        pool.take_out(head.number, head.index, head.terms)
+        self._starved = None
+        if number and not uses:
+            draft.resumed.append(document.uid)
+        if (why := self._gone.find(document.uid)) is not None:
+            if not uses:
+                draft.dropped.append((_shown(document, why), *why))
+            draft.erase(pool, document.uid)
+            draft.moved(pool, head.one)
+            return
+        self._near += head.near
+        document.use = uses + 1
+        self._stamp(document)
+        self._recent.add(document)
+        if self._ledger.add(pool.bucket, document.num_tokens):
             logger.info("phase", lane=self._lane, phase=self._ledger.phase.name)
         draft.outputs.append(Output(topics.MIXED, document))
-        draft.num_bytes += document.ByteSize()
+        draft.moved(pool, head.one, document.ByteSize())
 
-    def _unwanted(self, uid: int) -> tuple[str, str] | None:
-        """Reason and detail for which a document is not mixed."""
-        if (why := self._quarantined.get(uid)) is not None:
-            return "quarantined", why
-        if (superseded := self._retractions.find(uid)) is not None:
-            return "superseded", f"superseded by {superseded.by:016x}, similarity {superseded.similarity:.2f}"
-        return None
+    def _stamp(self, document: Document) -> None:
+        """Say how it was mixed, and leave behind what no part needs."""
+        phase = self._ledger.phase
+        document.phase, document.packing = phase.name, phase.packing or ""
+        document.recipe = self._recipe.digest
+        kept = provenance(document.metadata)
+        for left_behind in ("text", "body", "features", "metadata"):
+            document.ClearField(left_behind)
+        document.metadata.update(kept)
 
-    def _pass_flushes(self, draft: _Draft, drained: Collection[str]) -> None:
-        """Hand the flushes on once there is nothing left that they could wait for."""
-        if self._flushes and all(self._is_dry(self._pools[name], drained) for name in self._ledger.active):
-            draft.outputs += [Output(topics.MIXED, flush) for _, flush in self._flushes]
-            self._flushes.clear()
-
-    @staticmethod
-    def _is_dry(pool: _Pool, drained: Collection[str]) -> bool:
-        return not pool.waiting and pool.topic in drained
-
-    def _has_room(self, pool: _Pool) -> bool:
+    def _has_room(self, pool: Pool) -> bool:
         limit = self._config
-        return len(pool.waiting) < limit.buffer_documents and pool.num_bytes < limit.buffer_bytes
+        return len(pool.new) < limit.buffer_documents and pool.num_bytes < limit.buffer_bytes
 
     def _tell_starved(self, bucket: str) -> None:
-        others = sum(len(pool.waiting) for pool in self._pools.values())
+        others = sum(len(pool.new) for pool in self._pools.values())
         if others and self._starved != bucket and self._pools[bucket].dry_since is not None:
             self._starved = bucket
             logger.warning("starved: the mix waits", lane=self._lane, bucket=bucket, others_waiting=others)
 
 
+def _shown(document: Document, why: Why) -> Document:
+    """As it goes to the drops: of one that is to be forgotten nothing but its names."""
+    if why.reason != "forgotten":
+        return document
+    return Document(id=document.id, uid=document.uid, source=document.source)
+
+
 def _build(config: MixerConfig, resources: Resources, lane: int) -> Mixer:
     settings = resources.settings
-    return Mixer(config, Recipe.load(settings.recipe), lane, settings.lanes)
+    pools = (t for t in resources.inputs if t.startswith(topics.POOL) and t != topics.CONTROL)
+    return Mixer(
+        config,
+        Recipe.load(settings.recipe),
+        lane,
+        settings.lanes,
+        buckets=[topic.removeprefix(topics.POOL) for topic in pools],
+        snapshots=Snapshots(resources.store, lane, resources.topic_ids.get(topics.CONTROL, "")),
+    )
 
 
 def _reached(log: Sequence[Message], _topic_ids: Mapping[str, str]) -> Mapping[str, int]:
@@ -268,12 +429,20 @@ def _reached(log: Sequence[Message], _topic_ids: Mapping[str, str]) -> Mapping[s
     return dict(states[-1].consumed) if states else {}
 
 
+def _since(tails: Sequence[Message]) -> Mapping[str, int]:
+    """What the snapshot tells need not be read."""
+    states = [m.value for m in tails if isinstance(m.value, MixerState)]
+    return {topics.CONTROL: states[-1].gone} if states else {}
+
+
 MIXER = LaneService(
     name="mixer",
     config=MixerConfig,
     build=_build,
-    logs=(topics.LANE_STATE, topics.CONTROL),
-    drop_reasons=frozenset({"superseded", "quarantined"}),
+    logs=(topics.CONTROL,),
+    tails=(topics.LANE_STATE,),
+    since=_since,
+    drop_reasons=frozenset({"superseded", "quarantined", "forgotten", "no_bucket"}),
     reached=_reached,
     agrees=agrees,
 )

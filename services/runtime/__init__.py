@@ -3,7 +3,7 @@
 from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
-from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step, place
+from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, RereadingTask, Step, place
 from services.runtime.contracts.source import IMPORT, Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
 from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
@@ -39,6 +39,7 @@ __all__ = [
     "Reader",
     "Reading",
     "Reject",
+    "RereadingTask",
     "Resources",
     "Settings",
     "Source",

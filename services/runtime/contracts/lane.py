@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from google.protobuf.message import Message as ProtoMessage
 
@@ -46,10 +46,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A message to produce; the partition is the lane of the step."""
+    """A message to produce; the partition is the lane of the step. value: None for a tombstone."""
 
     topic: str
-    value: ProtoMessage
+    value: ProtoMessage | None
     key: bytes | None = None
 
 
@@ -60,12 +60,16 @@ class Step:
     consumed: for each input, the offset after the last message that is done with. An input is a topic's name,
         or a `place` where the service gathers.
     dropped: (document, unit-style reason, detail) that leave here; they go to docs.rejected.
+    aside: uids of documents that are done with, in no part and not dropped: they stay where they were read.
+    resumed: of such, those that went on now.
     committed: called once the transaction is in the log; must be idempotent, a crash may skip it.
     """
 
     outputs: Sequence[Output]
     consumed: Mapping[str, int]
     dropped: Sequence[tuple[Document, str, str]] = ()
+    aside: Sequence[int] = ()
+    resumed: Sequence[int] = ()
     committed: Callable[[], None] | None = None
 
 
@@ -73,6 +77,7 @@ class LaneTask(Protocol):
     """The fold of one lane. Calls come in this order: restore once, then (feed, step)*.
 
     It may have a property `starved`, true while it waits for input that is needed for its output to be right.
+    One that reads inputs again is a RereadingTask.
     """
 
     def restore(self, log: Sequence[Message]) -> None:
@@ -91,6 +96,17 @@ class LaneTask(Protocol):
         """
 
 
+@runtime_checkable
+class RereadingTask(LaneTask, Protocol):
+    """A lane that reads stretches of its inputs again, beside what comes."""
+
+    def wanted_again(self) -> Mapping[str, tuple[int, int]]:
+        """By input: offsets [start, stop) to be read again; a moderate stretch, that is read at once."""
+
+    def feed_again(self, topic: str, messages: Sequence[Message], reached: int) -> None:
+        """What stands there, in offset order. reached: the offset up to which it was read."""
+
+
 @dataclass(frozen=True)
 class LaneService:
     """A named lane fold and how to build it.
@@ -98,7 +114,8 @@ class LaneService:
     inputs: topics consumed with offsets, `{bucket}` expanded over the recipe's buckets.
     logs: topics read from their beginning when a lane is taken up (compacted or small).
         For a topic that is also an input the log ends at the committed offset.
-    tails: topics of which the last message alone is read then, after the logs, however long they are.
+    tails: topics of which the last message alone is read then, before the logs, however long they are.
+    since: by topic of the logs, the offset from which it is needed, told from the tails; the rest is elsewhere.
     gathers: one task for all partitions of the inputs, held by one process; further ones wait. Where its logs
         and tails are empty it begins at the beginning of its inputs, whatever its offsets say.
     drop_reasons: as in Unit.
@@ -113,6 +130,7 @@ class LaneService:
     build: Callable[[Any, Resources, int], LaneTask]
     logs: tuple[str, ...] = ()
     tails: tuple[str, ...] = ()
+    since: Callable[[Sequence[Message]], Mapping[str, int]] = lambda tails: {}
     gathers: bool = False
     drop_reasons: frozenset[str] = field(default_factory=frozenset)
     reached: Callable[[Sequence[Message], Mapping[str, str]], Mapping[str, int]] = lambda log, topic_ids: {}

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from google.protobuf.message import Message as ProtoMessage
 
 from contracts import Document
-from services.runtime import LaneTask, Message, Step
+from services.runtime import LaneTask, Message, RereadingTask, Step
+from services.runtime.topics import CONTROL
 
 
 class Lane:
@@ -27,10 +28,12 @@ class Lane:
         logs: Sequence[str],
         seed: int = 0,
         max_chunk: int = 50,
+        tails: Sequence[str] = (),
     ) -> None:
         self._build = build
         self._inputs = inputs
         self._logs = logs
+        self._tails = tails
         self._random = random.Random(seed)
         self._max_chunk = max_chunk
         self._ends: dict[str, int] = defaultdict(int)
@@ -42,15 +45,17 @@ class Lane:
         self.num_kills = 0
         self.start()
 
-    def put(self, topic: str, *values: ProtoMessage, hole: bool = False) -> None:
+    def put(
+        self, topic: str, *values: ProtoMessage | None, hole: bool = False, key: bytes | None = None
+    ) -> None:
         """Append to a topic, and leave a hole where a transaction's marker would lie."""
         for value in values:
-            message = Message(topic, 0, self._ends[topic], None, value, int(self.now * 1000))
+            message = Message(topic, 0, self._ends[topic], key, value, int(self.now * 1000))
             self.topics[topic].append(message)
             self._ends[topic] += 1
         self._ends[topic] += hole
 
-    def values(self, topic: str) -> list[ProtoMessage]:
+    def values(self, topic: str) -> list[ProtoMessage | None]:
         return [message.value for message in self.topics[topic]]
 
     def start(self) -> None:
@@ -58,6 +63,8 @@ class Lane:
         self.task = self._build()
         self._position = dict(self.committed)
         log = []
+        for topic in self._tails:
+            log += [_copy(m) for m in self.topics[topic][-1:]]
         for topic in self._logs:
             end = self.committed[topic] if topic in self._inputs else self._ends[topic]
             log += [_copy(m) for m in self.topics[topic] if m.offset < end]
@@ -74,7 +81,16 @@ class Lane:
                 self.task.feed([_copy(m) for m in chunk])
                 self._position[topic] = chunk[-1].offset + 1
                 fed = True
-        return fed
+        return self._feed_again() or fed
+
+    def _feed_again(self) -> bool:
+        if not isinstance(self.task, RereadingTask):
+            return False
+        wanted = self.task.wanted_again()
+        for topic, (start, stop) in wanted.items():
+            found = [_copy(m) for m in self.topics[topic] if start <= m.offset < stop]
+            self.task.feed_again(topic, found, stop)
+        return bool(wanted)
 
     def step(self, kill: bool = False) -> bool:
         """One step and its transaction; `kill`: the process dies at a random moment of it."""
@@ -92,7 +108,7 @@ class Lane:
         while True:
             fed = self.feed()
             stepped = self.step(kill=self._random.random() < kill_share)
-            if not fed and not stepped and not self.step():
+            if not fed and not stepped and not self._feed_again() and not self.step():
                 return
 
     def drained(self) -> set[str]:
@@ -104,11 +120,12 @@ class Lane:
 
     def _commit(self, step: Step, skip_committed: bool) -> None:
         for output in step.outputs:
-            self.put(output.topic, output.value)
+            self.put(output.topic, output.value, key=output.key)
         for topic in {output.topic for output in step.outputs}:
             self._ends[topic] += 1
         for topic, offset in step.consumed.items():
-            assert offset > self.committed[topic], "a step goes forward"
+            assert offset > self.committed[topic] or topic == CONTROL, "a step goes forward"
+            assert offset >= self.committed[topic]
             self.committed[topic] = offset
         self.dropped += step.dropped
         self.steps.append(step)
@@ -117,5 +134,7 @@ class Lane:
 
 
 def _copy(message: Message) -> Message:
+    if message.value is None:
+        return message
     value = type(message.value).FromString(message.value.SerializeToString())
     return Message(message.topic, message.partition, message.offset, message.key, value, message.timestamp_ms)

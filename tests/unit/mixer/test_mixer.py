@@ -31,7 +31,11 @@ def recipe(phases=None, **options):
 
 def lane(given=None, seed=0, lanes=1, max_chunk=50, **config):
     given = given or recipe()
-    return Lane(lambda: Mixer(MixerConfig(**config), given, 0, lanes), INPUTS, MIXER.logs, seed, max_chunk)
+
+    def build():
+        return Mixer(MixerConfig(**config), given, 0, lanes)
+
+    return Lane(build, INPUTS, MIXER.logs, seed, max_chunk, MIXER.tails)
 
 
 def document(uid, num_tokens=10, bucket="zh"):
@@ -228,7 +232,7 @@ def test_relax_is_not_undone_by_other_topics_that_keep_the_reader_busy():
     mixer.feed(messages[50:])
     step = mixer.step(61.0, set())
     assert step is not None
-    assert step.consumed == {"pool.en": messages[-1].offset + 1}
+    assert step.consumed == {"pool.en": messages[-1].offset + 1, "pool.control": 0}
 
 
 def test_a_retraction_before_or_after_its_document_drops_it_unless_it_is_mixed():
@@ -395,19 +399,19 @@ def test_a_flush_leaves_a_bucket_without_weight_alone():
     assert [d.bucket for d in mixed(river)] == ["zh"] * 3
 
 
-def test_another_recipe_counts_anew_and_the_same_goes_on():
+def test_a_lane_goes_on_by_the_recipe_of_its_state_whatever_its_settings_say():
+    """Another recipe is told in pool.control, at an offset; a process with other settings must not mix by them."""
     river = lane()
     fill(river, {"zh": 50, "en": 50, "code": 50})
     river.run()
     [*_, state] = river.values("pool.state")
     assert state.documents == len(mixed(river))
     assert sum(state.tokens.values()) == sum(d.num_tokens for d in mixed(river))
-    same, other = (Mixer(MixerConfig(), r, 0, 1) for r in (recipe(), recipe({"stable": {"zh": 1, "en": 2}})))
-    for mixer in (same, other):
+    for given in (recipe(), recipe({"stable": {"zh": 1, "en": 2}})):
+        mixer = Mixer(MixerConfig(), given, 0, 1)
         mixer.restore(river.topics["pool.state"])
-    assert (same._ledger.state().tokens, same._ledger.state().documents) == (state.tokens, state.documents)
-    assert dict(other._ledger.state().tokens) == {}
-    assert other._ledger.state().documents == state.documents
+        found = mixer._ledger.state()
+        assert (found.tokens, found.documents) == (state.tokens, state.documents)
 
 
 def test_documents_of_no_tokens_do_not_stall_the_mix():
@@ -433,7 +437,7 @@ def test_the_last_state_says_how_far_each_input_was_consumed():
     [*_, last] = river.topics["pool.state"]
     said = MIXER.reached([last], {})
     assert said == dict(last.value.consumed)
-    assert said == {topic: offset for topic, offset in river.committed.items() if offset}
+    assert said == river.committed
     assert "pool.en" in said
     assert MIXER.reached([], {}) == {}
     again = Mixer(MixerConfig(), recipe(), 0, 1)

@@ -85,7 +85,7 @@ FAULTS = [
     (", tokens: 1000", "", 6, "phases.0.tokens", "only the last phase may do without"),
     ("relax_after_s: 5", "relax_after_s: -5", 9, "relax_after_s", "and is -5"),
     ("relax_after_s: 5", "relax_after_s: soon", 9, "relax_after_s", "and is 'soon'"),
-    ("relax", "sometimes", 8, "starvation", "'wait' or 'relax', and is 'sometimes'"),
+    ("relax", "sometimes", 8, "starvation", "'wait', 'relax' or 'reuse', and is 'sometimes'"),
     ('format == "code"', 'format == "code', 3, "buckets.code", '`format == "code` is no CEL: at letter 11'),
     ('format == "code"', 'format = "code"', 3, "buckets.code", "(equal is ==)"),
     ('language == "zh"', 'langauge == "zh"', 4, "buckets.zh", "langauge; did you mean language? (a document"),

@@ -1,0 +1,111 @@
+"""Like documents are kept apart, and no host takes more than its share, as far as the supply allows."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from contracts import Document
+from services.mixer.recipe import Limits
+from services.mixer.spacing import Apart, Recent
+from tests.unit.mixer.test_reuse import lane, order, recipe
+
+ONE = {"name": "one", "weights": {"zh": 1}}
+
+
+def document(uid, tokens=10, cluster=0, url="", source="file:///a.jsonl#1"):
+    metadata = {"url": url} if url else {}
+    return Document(uid=uid, id=str(uid), num_tokens=tokens, cluster=cluster, source=source, metadata=metadata)
+
+
+def distances(documents):
+    """Tokens between the end of a document and the beginning of the next of its cluster."""
+    ended, at, found = {}, 0, []
+    for one in documents:
+        key = one.cluster or one.uid
+        if key in ended:
+            found.append(at - ended[key])
+        at += one.num_tokens
+        ended[key] = at
+    return found
+
+
+def mixed(river):
+    return [one for one in river.values("docs.mixed") if isinstance(one, Document)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cluster_is_kept_apart_where_the_supply_allows(seed):
+    """In a part and in a batch near-duplicates would come together, as they do in a crawl."""
+    rng = random.Random(seed)
+    made = [document(uid, rng.randint(1, 60), rng.choice([0] * 20 + [9_001, 9_002])) for uid in range(1, 1001)]
+    apart, as_they_come = lane(recipe(ONE, spacing=400), seed=seed), lane(recipe(ONE), seed=seed)
+    for river in (apart, as_they_come):
+        river.put("pool.zh", *made)
+        river.run(kill_share=0.05)
+    assert min(distances(mixed(as_they_come))) < 100
+    assert min(distances(mixed(apart)[:700])) >= 400, "towards the end there is nothing left to put between"
+    assert sorted(order(apart)) == sorted(order(as_they_come))
+
+
+def test_the_first_of_a_cluster_went_by_before_there_was_one():
+    river = lane(recipe(ONE, spacing=25))
+    river.put("pool.zh", document(7), document(8, cluster=7), *(document(n) for n in range(20, 24)))
+    river.run()
+    assert order(river) == [7, 20, 21, 22, 8, 23]
+
+
+def test_where_all_are_near_the_first_goes():
+    river = lane(recipe(ONE, spacing=1000), look_ahead=5)
+    river.put("pool.zh", *(document(n, cluster=9) for n in range(1, 11)), *(document(n) for n in range(20, 25)))
+    river.run()
+    assert order(river) == [1, 2, 3, 4, 5, 6, 20, 21, 22, 23, 24, 7, 8, 9, 10]
+
+
+def test_it_looks_ahead_as_far_as_it_says_however_documents_arrive():
+    """Else the order of a lane would follow the network."""
+    for chunk in (1, 3, 100):
+        river = lane(recipe(ONE, spacing=1000), look_ahead=4, max_chunk=chunk)
+        river.put("pool.zh", document(1, cluster=9), document(2, cluster=9), *(document(n) for n in range(3, 9)))
+        river.run()
+        assert order(river)[:3] == [1, 3, 4]
+
+
+def test_a_host_takes_its_share_of_any_window():
+    limits = Limits(host=0.2, window=1000)
+    river = lane(recipe(ONE, limits=limits.model_dump(exclude_none=True)), max_chunk=500)
+    rng = random.Random(1)
+    hosts = ["big.example"] * 3 + [f"h{n}.example" for n in range(9)]
+    river.put("pool.zh", *(document(n, 20, url=f"https://{rng.choice(hosts)}/{n}") for n in range(1, 901)))
+    river.run(kill_share=0.05)
+    out = mixed(river)[:600]
+    for start in range(len(out) - 49):
+        window = out[start : start + 49]
+        assert sum(20 for one in window if "big.example" in one.metadata["url"]) <= 220
+    assert sum("big.example" in one.metadata["url"] for one in out) > 100
+
+
+def test_a_file_has_no_host_and_a_source_is_a_file():
+    recent = Recent(Apart(0, Limits(host=0.1, source=0.5, window=100)))
+    for uid in range(4):
+        assert recent.allows(document(uid))
+        recent.add(document(uid))
+    assert recent.allows(document(5))
+    recent.add(document(5))
+    assert not recent.allows(document(6)), "a sixth document of the file is above half of the window"
+    assert recent.allows(document(6, source="file:///b.jsonl#1"))
+
+
+def test_what_is_packed_goes_on_as_it_was():
+    rng = random.Random(2)
+    apart = Apart(300, Limits(host=0.1, window=500))
+    one = Recent(apart)
+    for uid in range(1, 500):
+        new = document(uid, rng.randint(1, 40), rng.choice([0, 1, 2, 3]), f"https://h{rng.randint(0, 5)}.org/")
+        other = Recent(apart)
+        other.unpack(one.pack())
+        probe = document(10_000, 10, rng.choice([1, 2, 3]), f"https://h{rng.randint(0, 5)}.org/")
+        assert one.allows(probe) == other.allows(probe)
+        one.add(new)
+    assert len(one.pack()) <= 20 * 501
