@@ -28,14 +28,39 @@ def pool_quarantine(
     from services.ledger.quarantine import quarantine
     from services.local.run import attached
 
+    wanted, told = _asked(uids, why)
+    with attached(out) as settings:
+        quarantine(settings, wanted, told)
+    print(f"{len(wanted)} documents will not be mixed any more; what is in a part already stays there")
+
+
+@app.command("forget")
+def pool_forget(
+    uids: Annotated[
+        list[str],
+        typer.Argument(metavar="UID…", help="16 hex digits each, as `trace` and the parts name them; or -."),
+    ],
+    why: Annotated[str, typer.Option("--why", help="Stands beside each document that is dropped for it.")],
+    out: Out = None,
+) -> None:
+    """As quarantine, and what the pools hold of them is erased; of what is dropped only the names are kept."""
+    from services.ledger.quarantine import forget
+    from services.local.run import attached
+
+    wanted, told = _asked(uids, why)
+    with attached(out) as settings:
+        forget(settings, wanted, told)
+    print(f"{len(wanted)} documents are forgotten by the pools; parts, archive and index still have them")
+
+
+def _asked(uids: list[str], why: str) -> tuple[list[int], str]:
+    """Documents and reason. Raises ConfigurationError."""
     wanted = _numbers(
         [*(uid for uid in uids if uid != "-"), *(sys.stdin.read().split() if "-" in uids else ())]
     )
     if not why.strip():
         raise ConfigurationError("--why is empty: say for whoever asks later why these documents are dropped")
-    with attached(out) as settings:
-        quarantine(settings, wanted, why.strip())
-    print(f"{len(wanted)} documents will not be mixed any more; what is in a part already stays there")
+    return wanted, why.strip()
 
 
 def _numbers(uids: Iterable[str]) -> list[int]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.options import AsJson, Out
 from services.mixer import presets
-from services.mixer.recipe import Phase, Recipe
+from services.mixer.phase import Phase
+from services.mixer.recipe import Recipe
 from services.runtime import ConfigurationError, load_settings
 
 if TYPE_CHECKING:
@@ -105,6 +107,31 @@ def plot(
     name, found = _simulated(recipe, supply, place, length, flush)
     picture_of(found, name).write(out)
     print(f"{out} written", file=sys.stderr)
+
+
+@app.command()
+def apply(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file or a preset's name.")],
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Mix by another recipe from here on; on a river that runs or not. Says at which offset of pool.control."""
+    from services.cli.options import topology_of
+    from services.local.run import attached
+    from services.mixer import change
+    from services.runtime import agreement
+
+    made = Recipe.load(recipe)
+    with attached(out) as settings:
+        if (text := agreement.recipe_in_force(settings)) is not None:
+            change.check(Recipe.load(text), made)
+        settings = settings.model_copy(update={"recipe": made.text})
+        agreement.make(settings, topology_of(settings))
+        told = agreement.told_at(settings, made.text)
+    if as_json:
+        print(json.dumps({"recipe": made.digest, "offsets": told}))
+        return
+    print(f"recipe {made.digest} holds from offset " + ", ".join(f"{at} in lane {n}" for n, at in told.items()))
 
 
 def _load(recipe: str | None) -> tuple[str, Recipe]:

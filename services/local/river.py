@@ -78,7 +78,7 @@ class River:
 
     def create_topics(self) -> None:
         """Before anything runs; takes over what the settings change. Raises ConfigurationError."""
-        agreement.make(self._settings, self.topology)
+        self._settings, self.topology = agreement.make(self._settings, self.topology)
 
     def start(self) -> None:
         """Start every process of the topology."""

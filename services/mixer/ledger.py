@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import structlog
 
 from contracts import MixerState
-from services.mixer.recipe import Phase, Recipe
+from services.mixer.phase import Phase
+from services.mixer.recipe import Recipe
 
 logger = structlog.get_logger(__name__)
 

@@ -120,8 +120,9 @@ def bucket_names(given: str | Path | None = None) -> tuple[str, ...]:
 
 
 def agrees(_config: object, settings: Settings) -> Mapping[str, str]:
-    """The recipe's digest, which router and mixer must have alike. Raises ConfigurationError."""
-    return {"recipe": _read(settings.recipe).digest}
+    """The recipe, and the tests of its buckets by which documents are routed. Raises ConfigurationError."""
+    recipe = _read(settings.recipe)
+    return {"recipe": recipe.text, "routing": json.dumps(list(recipe.buckets.items()))}
 
 
 def _digest(told: Any) -> str:
@@ -239,7 +240,8 @@ def _plainly(error: Any) -> _Wrong:
         case "too_short":
             return place, "is empty; there must be at least one"
         case "extra_forbidden":
-            known = {1: Recipe, 2: Limits}.get(len(place), Phase).model_fields
+            model: type[BaseModel] = Recipe if len(place) == 1 else Limits if place[0] == "limits" else Phase
+            known = model.model_fields
             return place, f"no such key{meant(place[-1], known)} (there are: {', '.join(known)})"
     said = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
     said = said.replace("valid tuple", "list").replace("valid dictionary", "mapping")

@@ -62,7 +62,7 @@ def _route(document: Document, buckets: Sequence[Test]) -> Verdict:
 
 def choose(document: Document, buckets: Sequence[Test]) -> list[str]:
     """Set `bucket`, and `recipe` to its routing; or clear both. Tests that could not be answered, and why."""
-    unanswered = []
+    unanswered: list[str] = []
     for name, condition, routing in buckets:
         try:
             if condition.holds(document):

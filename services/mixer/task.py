@@ -53,12 +53,12 @@ class MixerConfig:
 
 
 class _Head(NamedTuple):
-    """The next document of a bucket. number: of the reading that came to it; index: in that one's buffer."""
+    """The next document of a bucket. number: of the reading that came to it; place: in that one's buffer."""
 
     pool: Pool
     terms: Terms
     number: int
-    index: int
+    place: int
     one: Waiting
     near: bool  # spacing or a limit does not allow it
 
@@ -363,7 +363,7 @@ class Mixer:
     def _take(self, head: _Head, draft: Draft) -> None:
         pool, number, document = head.pool, head.number, head.one.document
         uses = pool.uses(number, head.one)
-        pool.take_out(head.number, head.index, head.terms)
+        pool.take_out(head.number, head.place, head.terms)
         self._starved = None
         if number and not uses:
             draft.resumed.append(document.uid)

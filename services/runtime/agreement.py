@@ -6,46 +6,42 @@ changes that are supported; every other process compares its own at start, and d
     lanes          more: every topic by lanes gets partitions. Fewer: refused, since what waits in a lane that
                    nobody holds waits for ever. Their history is kept ("2,4"): a document lies in lane
                    uid % n for the n of its time, and a retraction must reach it there
-    buckets        new ones: their topics are made. One that is gone: only when its pool is empty
+    buckets        all that there ever were: the pool of one that the recipe drops is sorted anew
+    recipe         another: recorded with its text, and told to every lane at an offset of pool.control
     vocabulary     another: only while no pool holds anything, since a part never mixes two
     partitions, messages, dedup layout     refused
-    anything else (recipe, calibration)    taken over
+    anything else (calibration)            taken over
+
+The recipe is read from here and not from the settings once it stands: settings say which one is begun with, or
+applied by who makes the topics.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
-from contracts import Agreement
+from contracts import Agreement, Control, RecipeChange
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
-from services.runtime.errors import ConfigurationError
+from services.runtime.errors import ConfigurationError, Outdated
 from services.runtime.loops.transaction import Produce, say
-from services.runtime.settings import Settings
-from services.runtime.topics import AGREED, POOL
+from services.runtime.settings import PREFIX, Settings
+from services.runtime.topics import AGREED, CONTROL, POOL
 from services.runtime.topology import Service, Topology
 
 MESSAGES = "2"  # version of the messages on the topics
 
-_LANES, _BUCKETS = "lanes", "buckets"
+_LANES, _BUCKETS, _RECIPE, _ROUTING = "lanes", "buckets", "recipe", "routing"
 _FIXED = {  # what to do, where a value cannot be changed
     "partitions": "set CORPUSWORKS_PARTITIONS to what it was, or begin a new river",
     "messages": "this version cannot read those messages: use the one that wrote them, or begin a new river",
     "dedup layout": "set the dedup unit as it was, or make its index anew: `corpusworks dedup rebuild`",
 }
 _SEVERAL = "set the vocabulary as it was, or begin a new river: the pools hold documents tokenised with it"
-
-
-@dataclass(frozen=True, slots=True)
-class Pools:
-    """Buckets by what their pools hold. full: anything at all; waiting: what the mixer has not taken."""
-
-    full: frozenset[str] = frozenset()
-    waiting: frozenset[str] = frozenset()
 
 
 def values(services: Collection[Service], settings: Settings, topology: Topology) -> dict[str, str]:
@@ -77,15 +73,19 @@ def lanes_ever(stands: Mapping[str, str]) -> tuple[int, ...]:
     return tuple(int(number) for number in stands.get(_LANES, "").split(",") if number)
 
 
-def changes(stands: Mapping[str, str], wanted: Mapping[str, str], pools: Pools) -> dict[str, str]:
-    """What is to be recorded. Raises ConfigurationError: a change that is not supported, with what to do."""
+def changes(stands: Mapping[str, str], wanted: Mapping[str, str], *, pooled: bool) -> dict[str, str]:
+    """What is to be recorded. pooled: a pool holds something.
+
+    Raises ConfigurationError: a change that is not supported, with what to do.
+    """
     found: dict[str, str] = {}
     for name, value in wanted.items():
         former = stands.get(name)
         if former is None or name == _LANES:
             continue
-        if former != value and (why := _refusal(name, former, value, pools)):
+        if former != value and (why := _refusal(name, pooled=pooled)):
             raise ConfigurationError(f"{name} is {value} here and {former} in the river: {why}")
+    wanted = {**wanted, _BUCKETS: _joined(stands.get(_BUCKETS, ""), wanted[_BUCKETS])}
     found = {name: value for name, value in wanted.items() if name != _LANES and stands.get(name) != value}
     ever, lanes = lanes_ever(stands), int(wanted[_LANES])
     if ever and lanes < ever[-1]:
@@ -98,15 +98,13 @@ def changes(stands: Mapping[str, str], wanted: Mapping[str, str], pools: Pools) 
     return found
 
 
-def _refusal(name: str, former: str, value: str, pools: Pools) -> str:
-    if name == _BUCKETS:
-        gone = set(former.split(",")) - set(value.split(","))
-        waiting = ", ".join(sorted(gone & pools.waiting))
-        return f"documents wait in the pool of {waiting}: keep the bucket until they are mixed" * bool(
-            waiting
-        )
+def _joined(*buckets: str) -> str:
+    return ",".join(sorted({name for names in buckets for name in names.split(",") if name}))
+
+
+def _refusal(name: str, *, pooled: bool) -> str:
     if name == "vocabulary":
-        return _SEVERAL if pools.full else ""
+        return _SEVERAL if pooled else ""
     return _FIXED.get(name, "")
 
 
@@ -114,7 +112,7 @@ def compare(stands: Mapping[str, str], mine: Mapping[str, str]) -> None:
     """At the start of a process. Raises ConfigurationError naming the first value that differs."""
     for name, value in mine.items():
         former = stands.get(name)
-        if former is None:
+        if former is None or name == _RECIPE:  # of the recipe a lane is told in its time
             continue
         if name == _LANES:
             former = former.rpartition(",")[2]
@@ -127,18 +125,76 @@ def compare(stands: Mapping[str, str], mine: Mapping[str, str]) -> None:
             raise ConfigurationError(f"{name} is {value} here and {former} in the river: {way}")
 
 
-def make(settings: Settings, topology: Topology) -> None:
-    """Make the topics of the river, or take over what has changed.
+def check_again(names: Sequence[str], settings: Settings, topology: Topology) -> None:
+    """While a process runs. Raises Outdated: it routes by buckets that hold no more."""
+    services = [topology.service(name) for name in names]
+    mine = values(services, settings, topology).get(_ROUTING)
+    with Log(settings) as log:
+        former = read(log).get(_ROUTING)
+    if mine is not None and former is not None and mine != former:
+        raise Outdated("the river has another recipe now: starting again with it")
 
-    Raises ConfigurationError: a change that is not supported; DependencyDown.
+
+def make(settings: Settings, topology: Topology) -> tuple[Settings, Topology]:
+    """Make the topics of the river, or take over what has changed; the settings and table that hold now.
+
+    Settings that name no recipe keep the one in force. Raises ConfigurationError: a change that is not
+    supported; DependencyDown.
     """
-    wanted = values([s for s in topology.services.values() if s.run], settings, topology)
     with Admin(settings) as admin, Log(settings) as log:
         stands = read(log)
-        found = changes(stands, wanted, _pools(admin, log, stands.get(_BUCKETS, "")))
+        if settings.recipe is None:
+            settings = _by_recipe_of(stands, settings)
+        topology = _with_buckets_of(stands, topology)
+        wanted = values([s for s in topology.services.values() if s.run], settings, topology)
+        found = changes(stands, wanted, pooled=_any_pooled(log, stands.get(_BUCKETS, "")))
         admin.create_topics(topology.topics().values())
-        _record(settings, found)  # before there are new lanes, so that who fills them finds it
+        told = _told(found, stands, settings.lanes)
+        _record(settings, found, told)  # before there are new lanes, so that who fills them finds it
         admin.grow_topics(topology.topics().values())
+    return settings, topology
+
+
+def adopt(names: Sequence[str], settings: Settings, topology: Topology) -> tuple[Settings, Topology]:
+    """Settings and table of a process that runs these services: by the recipe in force, if they follow one.
+
+    The recipe goes into the environment, which workers inherit. Raises ConfigurationError, DependencyDown.
+    """
+    services = [topology.service(name) for name in names]
+    if not {_RECIPE, _ROUTING} & values(services, settings, topology).keys():
+        return settings, topology
+    with Log(settings) as log:
+        stands = read(log)
+    return _by_recipe_of(stands, settings), _with_buckets_of(stands, topology)
+
+
+def recipe_in_force(settings: Settings) -> str | None:
+    """Its text; None on a river that was never made. Raises DependencyDown."""
+    with Log(settings) as log:
+        return read(log).get(_RECIPE)
+
+
+def told_at(settings: Settings, recipe: str) -> dict[int, int]:
+    """By lane, the offset in pool.control at which it was told this recipe last; none where it began by it."""
+    found: dict[int, int] = {}
+    with Log(settings) as log:
+        for record in log.read_all(CONTROL):
+            told = Control.FromString(record.value)
+            if told.HasField("recipe") and told.recipe.text == recipe:
+                found[record.partition] = record.offset
+    return found
+
+
+def _by_recipe_of(stands: Mapping[str, str], settings: Settings) -> Settings:
+    if (text := stands.get(_RECIPE)) is None:
+        return settings
+    os.environ[f"{PREFIX}RECIPE"] = text
+    return settings.model_copy(update={"recipe": text})
+
+
+def _with_buckets_of(stands: Mapping[str, str], topology: Topology) -> Topology:
+    ever = [name for name in stands.get(_BUCKETS, "").split(",") if name]
+    return topology.with_buckets(dict.fromkeys([*topology.buckets, *ever]))
 
 
 def check(names: Sequence[str], settings: Settings, topology: Topology) -> tuple[int, ...]:
@@ -152,25 +208,24 @@ def check(names: Sequence[str], settings: Settings, topology: Topology) -> tuple
     return lanes_ever(stands) or (settings.lanes,)
 
 
-def _pools(admin: Admin, log: Log, buckets: str) -> Pools:
-    full, waiting = set(), set()
-    committed = admin.committed("mixer") if buckets else {}
-    for bucket in filter(None, buckets.split(",")):
-        starts, ends = log.starts([POOL + bucket]), log.settled_ends([POOL + bucket])
-        if _any(log, {tp: (start, ends[tp]) for tp, start in starts.items()}):
-            full.add(bucket)
-            if _any(log, {tp: (committed.get(tp, start), ends[tp]) for tp, start in starts.items()}):
-                waiting.add(bucket)
-    return Pools(frozenset(full), frozenset(waiting))
+def _any_pooled(log: Log, buckets: str) -> bool:
+    pools = [POOL + bucket for bucket in buckets.split(",") if bucket]
+    starts, ends = log.starts(pools), log.settled_ends(pools)
+    return next(log.read({tp: (start, ends[tp]) for tp, start in starts.items()}), None) is not None
 
 
-def _any(log: Log, ranges: Mapping[tuple[str, int], tuple[int, int]]) -> bool:
-    return next(log.read(ranges), None) is not None
+def _told(found: Mapping[str, str], stands: Mapping[str, str], lanes: int) -> list[Produce]:
+    """Another recipe, to each lane; those that are new with it begin by it."""
+    if _RECIPE not in found or _RECIPE not in stands:
+        return []
+    value = Control(recipe=RecipeChange(text=found[_RECIPE])).SerializeToString()
+    return [Produce(CONTROL, value, partition=lane) for lane in range(min(lanes, lanes_ever(stands)[-1]))]
 
 
-def _record(settings: Settings, found: Mapping[str, str]) -> None:
+def _record(settings: Settings, found: Mapping[str, str], told: Sequence[Produce]) -> None:
     if not found:
         return
     now = int(time.time() * 1000)
     said = [Agreement(name=name, value=value, agreed_ms=now) for name, value in found.items()]
-    say(settings, "agree", [Produce(AGREED, a.SerializeToString(), a.name.encode()) for a in said])
+    recorded = [Produce(AGREED, a.SerializeToString(), a.name.encode()) for a in said]
+    say(settings, "agree", [*recorded, *told])

@@ -5,6 +5,7 @@ CorpusworksError            base; its text says what happened and what to do
 ├── DependencyDown          Kafka, Redis, Triton or the store does not answer: wait and retry
 ├── DeadLetterFlood         too many documents fail: stop, since that is a bug and not data
 ├── Fenced                  another process took over this one's work: exit
+├── Outdated                what was agreed on has changed: exit, and start again by it
 ├── Aborted                 (loops/transaction) nothing of it is visible: go back and do it again
 ├── ReadingFailed           (process/reader) the process that reads ends before any source: exit
 ├── Stopped                 (process/sandbox) the batch was given up because the service stops
@@ -44,6 +45,10 @@ class DependencyDown(CorpusworksError):
 
 class DeadLetterFlood(CorpusworksError):
     """More documents failed than the limit allows."""
+
+
+class Outdated(CorpusworksError):
+    """What this process began with does not hold any more; a new start goes by what does."""
 
 
 class Fenced(CorpusworksError):

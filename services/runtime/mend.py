@@ -101,14 +101,15 @@ def _mended(cursor: Cursor, reached: int | None) -> Mended:
 
 
 def _said(service: LaneService, topology: Topology, log: Log, lane: int) -> list[Message]:
-    """The service's logs of one lane, oldest first."""
+    """The last of its tails, and the service's logs of one lane, oldest first."""
+    tails = [r for topic in service.tails if (r := log.last(topic, lane)) is not None]
     starts = {tp: start for tp, start in log.starts(service.logs).items() if tp[1] == lane}
     ends = log.settled_ends(service.logs)
     return [
         Message(
             r.topic, r.partition, r.offset, r.key, topology.holds(r.topic).FromString(r.value), r.timestamp
         )
-        for r in log.read({tp: (start, ends[tp]) for tp, start in starts.items()})
+        for r in [*tails, *log.read({tp: (start, ends[tp]) for tp, start in starts.items()})]
         if r.value is not None
     ]
 

@@ -16,6 +16,7 @@ from services.runtime.logs import configure_logs
 from services.runtime.loops.lane import LaneLoop
 from services.runtime.loops.source import SourceLoop
 from services.runtime.loops.unit import UnitLoop
+from services.runtime.loops.watch import Watch
 from services.runtime.settings import Settings
 from services.runtime.topology import Topology
 
@@ -33,15 +34,17 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
     names. With one, a restart takes up its partitions at once; the default is this process.
     """
     instance = settings.instance or f"{os.uname().nodename}-{os.getpid()}"
-    services = [topology.service(name) for name in names]
     configure_logs(names[0])
     admitted(settings.kafka)
+    settings, topology = agreement.adopt(names, settings, topology)
+    services = [topology.service(name) for name in names]
     kinds = {type(service.definition) for service in services}
     agreed = partial(agreement.check, names, settings, topology)
+    watch = Watch(partial(agreement.check_again, names, settings, topology))
     if kinds == {Unit}:
-        UnitLoop(settings, topology, topology.chain(names), instance, agreed=agreed).run()
+        UnitLoop(settings, topology, topology.chain(names), instance, agreed=agreed, watch=watch).run()
     elif len(services) == 1 and kinds == {LaneService}:
-        LaneLoop(settings, topology, services[0], instance, agreed=agreed).run()
+        LaneLoop(settings, topology, services[0], instance, agreed=agreed, watch=watch).run()
     elif len(services) == 1 and kinds == {Source}:
         source = SourceLoop(settings, services[0], instance, agreed=agreed)
         source.run()

@@ -25,8 +25,10 @@ from services.runtime.contracts.verdict import Drop
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.deadletter import dead_letter
+from services.runtime.loops.history import History
 from services.runtime.loops.offsets import Offsets
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
+from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, item_of
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.worker import rejection
@@ -73,6 +75,7 @@ class LaneLoop(ConsumerRebalanceListener):
         instance: str,
         *,
         agreed: Callable[[], object] = tuple,
+        watch: Watch | None = None,
         broker: Broker | None = None,
     ) -> None:
         assert isinstance(service.definition, LaneService)
@@ -89,17 +92,20 @@ class LaneLoop(ConsumerRebalanceListener):
         self._process = Process(settings, self._service.name)
         name = self._service.name
         self._agreed = agreed
+        self._watch = watch
         self._broker = broker or KafkaBroker(settings)
         self._transactions = Transactions(settings, name, f"{name}-{instance}", self._broker)
         self._offsets = Offsets(name, self._broker)
         self._member = static_member(instance, [*self._inputs, f"{settings.lanes} lanes"])
+        self._history = History(self._service, self._broker, self._message, self._process.health.moved)
         self._consumer: Consumer | None = None
         self._lanes: dict[int, _Lane] = {}
         self._drained: dict[int, set[str]] = {}
+        self._rereads = False  # a task has just read again, and will have more to do
         self._looked = 0.0  # when the inputs' ends were last asked for
 
     def run(self) -> None:
-        """Until SIGTERM. Raises ConfigurationError, Fenced."""
+        """Until SIGTERM. Raises ConfigurationError, Fenced, Outdated."""
         self._process.start()
         try:
             while not self._process.stopping:
@@ -111,6 +117,7 @@ class LaneLoop(ConsumerRebalanceListener):
                     self._start_over()
         finally:
             self._transactions.reset()
+            self._history.close()
             if self._consumer is not None:
                 self._consumer.close(autocommit=False, timeout_ms=3000)
             self._resources.close()
@@ -118,7 +125,7 @@ class LaneLoop(ConsumerRebalanceListener):
     def _once(self) -> None:
         consumer = self._consumer or self._open()
         try:
-            found = consumer.poll(_IDLE_MS)
+            found = consumer.poll(0 if self._rereads else _IDLE_MS)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             if not self._untaken(consumer):
                 raise
@@ -135,11 +142,14 @@ class LaneLoop(ConsumerRebalanceListener):
         drained = self._read_out(consumer) if due else {}
         while self._step(consumer, drained) and not self._process.stopping:
             self._process.health.moved()
+        self._rereads = any([self._history.again(number, lane.task) for number, lane in self._lanes.items()])
         if due:
             self._pass(consumer)
         starved = sum(getattr(lane.task, "starved", False) for lane in self._lanes.values())
         metrics.STARVED.labels(self._service.name).set(starved)
         self._pause(consumer)
+        if self._watch is not None:
+            self._watch.look(consumer)
 
     def _open(self) -> Consumer:
         self._agreed()
@@ -256,13 +266,13 @@ class LaneLoop(ConsumerRebalanceListener):
             self._lanes[self._number(tp)].committed[self._name(tp)] = position
 
     def _produce(self, lane: int, output: Output) -> Produce:
-        message = output.value
+        message, value = output.value, None
         if isinstance(message, Document):
             value = encode(message, self._resources.store, self._settings.max_message_bytes)
-        else:
+        elif message is not None:
             value = message.SerializeToString()
         headers = []
-        if type(message) is not self._topology.holds(output.topic):
+        if message is not None and type(message) is not self._topology.holds(output.topic):
             headers = [(TYPE_HEADER, type(message).__name__.encode())]
         return Produce(output.topic, value, output.key, partition=lane, headers=headers)
 
@@ -290,7 +300,7 @@ class LaneLoop(ConsumerRebalanceListener):
         for lane, of in whole.items():
             committed = {name: placed[tp] for name, tp in of.items()}
             task = self._service.build(self._config, self._resources, lane)
-            history = self._history(lane, committed)
+            history = self._history.of(lane, committed)
             if self._service.gathers and not history:  # nothing was done, or all that was is lost
                 starts = consumer.beginning_offsets(list(of.values()))
                 committed = {name: starts[tp] for name, tp in of.items()}
@@ -322,15 +332,6 @@ class LaneLoop(ConsumerRebalanceListener):
         found = [TopicPartition(topic, p) for topic, known in partitions.items() for p in sorted(known)]
         return {self._name(tp): tp for tp in found}
 
-    def _history(self, lane: int, committed: Mapping[str, int]) -> list[Message]:
-        with self._broker.log() as history:
-            starts = history.starts(self._service.logs)
-            ends = {tp: end for tp, end in history.settled_ends(self._service.logs).items() if tp[1] == lane}
-            ranges = {(t, p): (starts[t, p], committed.get(t, end)) for (t, p), end in ends.items()}
-            records = list(history.read(ranges))
-            records += [r for t in self._service.tails if (r := history.last(t, lane)) is not None]
-            return [self._message(record) for record in records]
-
     def _read_out(self, consumer: Consumer) -> dict[int, set[str]]:
         """By lane: inputs of which all that is committed has been read; asked until that is so of all."""
         held = [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
@@ -355,6 +356,7 @@ class LaneLoop(ConsumerRebalanceListener):
 
     def _start_over(self) -> None:
         self._transactions.reset()
+        self._history.close()
         self._lanes.clear()
         self._drained = {}
         if self._consumer is not None:

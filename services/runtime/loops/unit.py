@@ -20,13 +20,14 @@ from kafka.errors import KafkaError
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker
 from services.runtime.contracts.unit import Unit
-from services.runtime.errors import DependencyDown
+from services.runtime.errors import DependencyDown, Outdated
 from services.runtime.logs import log
 from services.runtime.loops.backlog import Backlog
 from services.runtime.loops.deadletter import FloodGuard, dead_letter
 from services.runtime.loops.intake import Intake
 from services.runtime.loops.offsets import Offsets, by_topic_id
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
+from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, Place
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.sandbox import Sandbox, Stopped
@@ -67,6 +68,7 @@ class UnitLoop:
         instance: str,
         *,
         agreed: Callable[[], Sequence[int]] = tuple,
+        watch: Watch | None = None,
         broker: Broker | None = None,
         sandbox: Callable[..., Sandbox] = Sandbox,
         process: Process | None = None,
@@ -81,6 +83,7 @@ class UnitLoop:
         self._offsets = Offsets(chain.name, self._broker)
         self._topic_ids: Mapping[str, str] = {}
         self._agreed = agreed
+        self._watch = watch
         self._spread = {name: [settings.lanes] for name, t in topology.topics().items() if t.by == "lanes"}
         whole = process is None  # and not a part that works off what waits inside of another chain
         self._backlog = Backlog(chain if whole else Chain(chain.services[:1]), self._broker, self._part)
@@ -106,7 +109,7 @@ class UnitLoop:
         self._news: dict[TopicPartition, int] = {}
 
     def run(self) -> None:
-        """Until SIGTERM. Raises ConfigurationError, DeadLetterFlood, Fenced."""
+        """Until SIGTERM. Raises ConfigurationError, DeadLetterFlood, Fenced, Outdated."""
         self._process.start()
         try:
             while not self._process.stopping:
@@ -114,12 +117,18 @@ class UnitLoop:
                     self.round()
                 except Stopped:
                     break
+                except Outdated:
+                    self._finish_quietly()
+                    raise
             self._finish_quietly()
         finally:
             self._end()
 
     def round(self) -> None:
-        """Gather, judge and commit what there is; after a failure, go back. Raises Stopped, and as run."""
+        """Gather, judge and commit what there is; after a failure, go back.
+
+        Raises Stopped, Outdated, and as run.
+        """
         try:
             self._once()
             self._backlog.round(self.idle)
@@ -163,6 +172,8 @@ class UnitLoop:
 
     def _once(self) -> None:
         intake = self._intake or self._open()
+        if self._watch is not None:
+            self._watch.look(intake.consumer)
         gathered = intake.gather(self._max_documents, self._hurry, busy=self._in_hand is not None)
         done, outcomes = self._in_hand, self._collect()
         if done is not None and self._one_by_one:
