@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts import Document, PartRecord
 from services.cli.options import topology_of
 from services.mixer.faults import meant
 from services.mixer.recipe import Recipe
@@ -45,23 +46,33 @@ def found(recipe: Recipe, place: str) -> dict[str, Supply]:
     What is of no bucket of the recipe, and what waits in the pools of a river that does not run, is left out
     and named on standard error. Raises ConfigurationError, CorpusworksError.
     """
+    from services.mixer.readings import meets
     from services.mixer.supply import Listed
 
+    asked = {where for phase in recipe.phases for where in phase.where.values()}
     lengths: dict[str, array[int]] = defaultdict(lambda: array("q"))
-    for bucket, num_tokens in _documents(place):
-        lengths[bucket].append(num_tokens)
+    met: dict[str, dict[str, list[bool]]] = defaultdict(lambda: {where: [] for where in asked})
+    for document in _documents(place):
+        lengths[document.bucket].append(document.num_tokens)
+        for where, answers in met[document.bucket].items():
+            answers.append(meets(where, document))
     for bucket in sorted(set(lengths) - set(recipe.buckets)):
         _note(
             f"{len(lengths[bucket])} documents of {bucket}, which is no bucket of this recipe, are left out"
         )
-    supplies: dict[str, Supply] = {name: Listed(lengths[name]) for name in recipe.buckets if name in lengths}
+    supplies: dict[str, Supply] = {
+        name: Listed(lengths[name], met[name]) for name in recipe.buckets if name in lengths
+    }
     if not supplies:
         raise ConfigurationError(f"{place} has no document of {', '.join(recipe.buckets)}")
     return supplies
 
 
-def _documents(place: str) -> Iterator[tuple[str, int]]:
-    """(bucket, tokens) of each document once, whatever its uses: those that wait, then those in parts."""
+def _documents(place: str) -> Iterator[Document]:
+    """Each once, whatever its uses: those that wait, then those in parts.
+
+    Of one in a part no more is known than its record says: a `where` that asks for features passes it over.
+    """
     from services.local.folder import running
     from services.local.store import STATE, store_in
     from services.sink.parts import list_parts, read_records
@@ -69,10 +80,10 @@ def _documents(place: str) -> Iterator[tuple[str, int]]:
     seen: set[int] = set()
     out = Path(place)
     if "://" not in place and running(out / STATE) is not None:
-        for uid, bucket, num_tokens in _waiting(out):
-            if uid not in seen:
-                seen.add(uid)
-                yield bucket, num_tokens
+        for document in _waiting(out):
+            if document.uid not in seen:
+                seen.add(document.uid)
+                yield document
     elif "://" not in place:
         _tell_unread(out)
     try:
@@ -84,16 +95,29 @@ def _documents(place: str) -> Iterator[tuple[str, int]]:
     for part in list_parts(store):
         for record in read_records(store, part):
             if record.use <= 1 and record.uid not in seen:
-                yield record.bucket, record.num_tokens
+                yield _told_by(record)
 
 
-def _waiting(out: Path) -> Iterator[tuple[int, str, int]]:
+def _told_by(record: PartRecord) -> Document:
+    return Document(
+        id=record.id,
+        uid=record.uid,
+        source=record.source,
+        bucket=record.bucket,
+        category=record.category,
+        language=record.language,
+        format=record.format,
+        rank=record.rank if record.HasField("rank") else None,
+        num_tokens=record.num_tokens,
+    )
+
+
+def _waiting(out: Path) -> Iterator[Document]:
     from services.ledger import waiting
     from services.local.run import attached
 
     with attached(out) as settings:
-        for document in waiting(settings, topology_of(settings)):
-            yield document.uid, document.bucket, document.num_tokens
+        yield from waiting(settings, topology_of(settings))
 
 
 def _tell_unread(out: Path) -> None:

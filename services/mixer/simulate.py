@@ -108,30 +108,44 @@ def simulate(
     end, go on without what is dry even where the recipe waits.
     """
     supply = {name: supplies[name].total if name in supplies else 0 for name in recipe.buckets}
-    total = _reachable(recipe, sum(supply.values()))
+    total = _reachable(recipe, supply)
     course = _Course(recipe, span=max(1, total // _WINDOWS))
     relax = flush or recipe.starvation == "relax"
     ledger, block, largest = Ledger(recipe, 0, 1), max(1, total // steps), 0
-    while True:
+    while not (flush and _is_flushed(ledger, supplies)):
         room = block if ledger.left is None else min(block, ledger.left)
-        if (due := _due(ledger, supplies, room, course, relax=relax)) is None:
+        if (due := _due(recipe, ledger, supplies, room, course, relax=relax)) is None:
             break
-        tokens = supplies[due].take(room)
+        tokens = supplies[due].take(room, recipe.terms(ledger.phase, due))
         largest = max(largest, tokens)
         course.take(due, tokens, phase_ends=ledger.add(due, tokens))
     phases, windows = course.done(supply)
     used = Counter[str]()
     for phase in phases:
         used.update({name: use.tokens for name, use in phase.buckets.items()})
-    left = {name: tokens - used[name] for name, tokens in supply.items()}
+    left = {name: max(0, tokens - used[name]) for name, tokens in supply.items()}
     return Simulation(phases, windows, supply, left, largest)
 
 
+def _is_flushed(ledger: Ledger, supplies: Mapping[str, Supply]) -> bool:
+    """As the mixer ends: nothing is new, and what may be used again has no budget to be used for."""
+    return ledger.left is None and not any(supplies[n].unread for n in ledger.active if n in supplies)
+
+
 def _due(
-    ledger: Ledger, supplies: Mapping[str, Supply], room: int, course: _Course, *, relax: bool
+    recipe: Recipe,
+    ledger: Ledger,
+    supplies: Mapping[str, Supply],
+    room: int,
+    course: _Course,
+    *,
+    relax: bool,
 ) -> str | None:
     """The bucket to take from; None where there is none or it has to be waited for. Notes what is dry."""
-    upcoming = {name: supplies[name].upcoming(room) if name in supplies else None for name in ledger.active}
+    upcoming = {
+        name: supplies[name].upcoming(room, recipe.terms(ledger.phase, name)) if name in supplies else None
+        for name in ledger.active
+    }
     while upcoming:
         due = ledger.due(upcoming)
         if upcoming[due] is not None:
@@ -144,9 +158,14 @@ def _due(
     return None
 
 
-def _reachable(recipe: Recipe, supply: int) -> int:
+def _reachable(recipe: Recipe, supply: Mapping[str, int]) -> int:
+    """The most tokens that can be mixed."""
     budgets = [phase.tokens for phase in recipe.phases]
-    return min(supply, sum(budget or 0 for budget in budgets)) if budgets[-1] else supply
+    whole = sum(
+        tokens * max(recipe.terms(phase, name).max_uses for phase in recipe.phases)
+        for name, tokens in supply.items()
+    )
+    return min(whole, sum(budget or 0 for budget in budgets)) if budgets[-1] else whole
 
 
 @dataclass

@@ -8,9 +8,12 @@ from collections import Counter
 
 import pytest
 
-from contracts import Control, Flush
+from contracts import Control, Document, Flush
+from services.mixer.recipe import Recipe
 from services.mixer.simulate import simulate
 from services.mixer.supply import Even, Listed
+from services.mixer.task import MIXER, Mixer, MixerConfig
+from tests.unit.mixer.lane import Lane
 from tests.unit.mixer.test_mixer import document, lane, mixed, recipe
 
 PHASES = {
@@ -64,6 +67,45 @@ def test_it_takes_what_the_mixer_takes_over_the_same_documents(counts, flush):
         assert found.left == {
             b: sum(lengths[b]) - sum(p.buckets[b].tokens for p in found.phases) for b in ("code", "zh", "en")
         }
+
+
+@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("last", [None, 400_000])
+def test_what_is_used_again_and_what_is_passed_over_is_what_the_mixer_does(flush, last):
+    """Epochs and starvation of an anneal phase are what the simulation is asked for first."""
+    buckets = {"zh": 'language == "zh"', "en": 'language == "en"'}
+    phases = [
+        {"name": "a", "weights": {"zh": 1, "en": 1}, "tokens": 120_000, "where": "rank > 0.4"},
+        {"name": "b", "weights": {"zh": 2, "en": 1}, "where": {"en": "rank > 0.7"}, "max_uses": 3},
+    ]
+    phases[1]["tokens"] = last
+    given = Recipe.model_validate({"buckets": buckets, "phases": phases, "starvation": "relax", "relax_after_s": 0})
+    rng = random.Random(5)
+    river = Lane(
+        lambda: Mixer(MixerConfig(buffer_documents=10_000, hold=flush), given, 0, 1),
+        ["pool.zh", "pool.en", "pool.control"],
+        MIXER.logs,
+        max_chunk=10_000,
+        tails=MIXER.tails,
+    )
+    supplies = {}
+    for first, bucket in enumerate(buckets):
+        made = [(rng.randint(1, 2000), rng.random()) for _ in range(150)]
+        for n, (length, rank) in enumerate(made):
+            one = document(1000 * first + n + 1, length, bucket)
+            one.rank = rank
+            river.put(f"pool.{bucket}", one)
+        ranks = [Document(rank=rank).rank for _, rank in made]
+        meets = {f"rank > {least}": [rank > least for rank in ranks] for least in (0.4, 0.7)}
+        supplies[bucket] = Listed([length for length, _ in made], meets)
+    if flush:
+        river.put("pool.control", Control(flush=Flush()))
+    river.run()
+    mixer_did = Counter()
+    for one in mixed(river):
+        mixer_did[one.phase, one.bucket] += one.num_tokens
+    assert mixed_in(simulate(given, supplies, flush=flush)) == +mixer_did
+    assert max(one.use for one in mixed(river)) > 1
 
 
 def test_a_recipe_that_relaxes_goes_on_without_a_dry_bucket_and_says_when_it_was_dry():
