@@ -46,8 +46,7 @@ class Snapshots:
 
     def _sweep(self, upto: int) -> None:
         """Remove those before it; a kill leaves them to the next."""
-        old = [key for key in self._store.list(f"{self._folder}-") if key < self._key(upto)]
-        self._store.delete(old)
+        self._store.delete(key for key in self._store.list(f"{self._folder}/") if key < self._key(upto))
 
     def _key(self, upto: int) -> str:
-        return f"{self._folder}-{upto:012d}.npz"
+        return f"{self._folder}/{upto:012d}.npz"

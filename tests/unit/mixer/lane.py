@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.message import Message as ProtoMessage
 
@@ -29,11 +29,14 @@ class Lane:
         seed: int = 0,
         max_chunk: int = 50,
         tails: Sequence[str] = (),
+        since: Callable[[Sequence[Message]], Mapping[str, int]] = lambda tails: {},
     ) -> None:
         self._build = build
         self._inputs = inputs
         self._logs = logs
         self._tails = tails
+        self._since = since
+        self.num_read = 0  # messages of logs, at all starts
         self._random = random.Random(seed)
         self._max_chunk = max_chunk
         self._ends: dict[str, int] = defaultdict(int)
@@ -65,9 +68,11 @@ class Lane:
         log = []
         for topic in self._tails:
             log += [_copy(m) for m in self.topics[topic][-1:]]
+        since = self._since(log)
         for topic in self._logs:
             end = self.committed[topic] if topic in self._inputs else self._ends[topic]
-            log += [_copy(m) for m in self.topics[topic] if m.offset < end]
+            log += [_copy(m) for m in self.topics[topic] if since.get(topic, 0) <= m.offset < end]
+        self.num_read += len(log)
         self.task.restore(log)
 
     def feed(self) -> bool:
