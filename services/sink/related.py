@@ -54,7 +54,8 @@ def related(
 ) -> Layout:
     """A layout whose sequences have each its topic; in what order, does not matter yet (see shuffled).
 
-    bundles: see bundled(). gists: of each bundle. copies: see Window. About 0.1 ms a document.
+    bundles: see bundled(). gists: of each bundle. copies: see Window. Cost, with the
+    gists: 0.2 to 0.3 ms of CPU a document.
     """
     document, start, length = whole_and_rest(lengths, sequence_length)
     sizes = np.bincount(bundles, lengths % sequence_length, len(gists)).astype(np.int64)

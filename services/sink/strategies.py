@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.sink.gist import gists
 from services.sink.packing import Integers, Layout, best_fit, checked, concat
+from services.sink.related import bundled, related
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Window:
     """
 
     tokens: Sequence[NDArray[Any]]
-    threads: Sequence[str] = field(default=())
-    copies: Sequence[int] = field(default=())
+    threads: Sequence[str] = ()
+    copies: Sequence[int] = ()
 
     @property
     def lengths(self) -> Integers:
@@ -32,9 +34,6 @@ class Window:
 
 
 def _related(window: Window, sequence_length: int) -> Layout:
-    from services.sink.gist import gists
-    from services.sink.related import bundled, related
-
     lengths = checked(window.lengths, sequence_length)
     bundles = bundled(lengths % sequence_length, window.threads, sequence_length)
     return related(lengths, bundles, gists(window.tokens, bundles), window.copies, sequence_length)
