@@ -216,7 +216,7 @@ class Redriven(_message.Message):
     def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class DedupRecord(_message.Message):
-    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted")
+    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted", "cluster")
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +226,7 @@ class DedupRecord(_message.Message):
     SKETCH_FIELD_NUMBER: _ClassVar[int]
     KILLER_FIELD_NUMBER: _ClassVar[int]
     RETRACTED_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
     layout: int
     uid: int
     entry: bytes
@@ -235,4 +236,5 @@ class DedupRecord(_message.Message):
     sketch: bytes
     killer: int
     retracted: bool
-    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ...) -> None: ...
+    cluster: int
+    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ..., cluster: _Optional[int] = ...) -> None: ...

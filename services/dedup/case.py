@@ -18,6 +18,7 @@ class Case:
 
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text;
     beaten: it is another one.
+    cluster: to which it belongs, 0 for none; see clusters.py.
     met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
     """
 
@@ -32,6 +33,7 @@ class Case:
     holder: Order = (0.0, 0, 0)
     beaten: bool = False
     linked: bool = False
+    cluster: int = 0
     met: Met = field(default_factory=Met)
     near: Sequence[Near] = ()
     page: Page | None = None

@@ -26,6 +26,8 @@ class DedupConfig:
         0.986 at J=0.8, 0.94 at 0.75 and 0.83 at 0.7. Each band costs 19 bytes and 4 us of the server
         a document. More rows look at fewer strangers, which English texts want above some 10^7
         documents (7 rows with 20 bands). Fixed for the life of an index.
+    cluster_from: likeness from which two documents that both stay share a cluster (see clusters.py): a third
+        of all their shingles are then in one of them alone, and below it the bands find few.
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
@@ -38,6 +40,7 @@ class DedupConfig:
     category_thresholds: Mapping[str, float] = field(default_factory=_category_thresholds)
     bands: int = 12
     rows: int = 6
+    cluster_from: float = 0.5
     shards: int = 1
     prefix: str = "dedup"
     sync_timeout_s: float = 5.0
@@ -47,6 +50,8 @@ class DedupConfig:
         for name, value in {"threshold": self.threshold, **self.category_thresholds}.items():
             if not 0.5 <= value <= 1.0:
                 raise ValueError(f"{name}: a similarity from 0.5 to 1 is needed, not {value}")
+        if not 0.25 <= self.cluster_from <= 1.0:
+            raise ValueError(f"cluster_from: a similarity from 0.25 to 1 is needed, not {self.cluster_from}")
         if self.bands < 1 or self.rows < 1 or self.bands * self.rows > BINS:
             raise ValueError(f"bands x rows: 1 to {BINS} is possible, not {self.bands} x {self.rows}")
         if self.shards < 1 or not self.prefix or "{" in self.prefix or "}" in self.prefix:

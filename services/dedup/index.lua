@@ -106,7 +106,7 @@ function operations.put(records)
   return table.concat(answer)
 end
 
--- uid 8 -> (uid 8, entry 63) for each that is there
+-- uid 8 -> (uid 8, entry 63) for each that is there; in the table of clusters (uid 8, cluster 8)
 function operations.fetch(records)
   local answer = {}
   for i = 1, #records, 8 do
@@ -139,6 +139,22 @@ function operations.deaths(records)
     local uid = sub(records, i, i + 7)
     local death = redis.call('HGET', place(uid .. 'd', 1, 9))
     if death then answer[#answer + 1] = uid .. death end
+  end
+  return table.concat(answer)
+end
+
+-- uid 8, cluster 8 -> cluster 8 that stands, for each
+function operations.join(records)
+  local answer = {}
+  for i = 1, #records, 16 do
+    local key, field = place(records, i, i + 7)
+    local cluster = sub(records, i + 8, i + 15)
+    if redis.call('HSETNX', key, field, cluster) == 1 then
+      grew()
+    else
+      cluster = redis.call('HGET', key, field)
+    end
+    answer[#answer + 1] = cluster
   end
   return table.concat(answer)
 end

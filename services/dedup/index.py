@@ -55,6 +55,12 @@ class Index(Protocol):
     def deaths(self, uids: Collection[int]) -> dict[int, Death]:
         """The deaths of these documents, as far as they are buried."""
 
+    def join(self, members: Sequence[tuple[int, int]]) -> list[int]:
+        """Put each uid into a cluster that is not 0. The first stands, and is returned."""
+
+    def clusters(self, uids: Collection[int]) -> dict[int, int]:
+        """The clusters of these documents, as far as they are in one."""
+
     def close(self) -> None:
         """Let go of the server."""
 
@@ -86,6 +92,7 @@ class MemoryIndex:
         self._bands: dict[tuple[Table, int], _Band] = {}
         self._pages: dict[int, Page] = {}
         self._deaths: dict[int, Death] = {}
+        self._clusters: dict[int, int] = {}
 
     def put(self, entries: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
@@ -140,6 +147,14 @@ class MemoryIndex:
     def deaths(self, uids: Collection[int]) -> dict[int, Death]:
         """As Index."""
         return {uid: self._deaths[uid] for uid in uids if uid in self._deaths}
+
+    def join(self, members: Sequence[tuple[int, int]]) -> list[int]:
+        """As Index."""
+        return [self._clusters.setdefault(uid, cluster) for uid, cluster in members]
+
+    def clusters(self, uids: Collection[int]) -> dict[int, int]:
+        """As Index."""
+        return {uid: self._clusters[uid] for uid in uids if uid in self._clusters}
 
     def close(self) -> None:
         """Nothing to let go of."""

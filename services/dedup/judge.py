@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 
 from contracts import Document
 from services.dedup.case import Case
+from services.dedup.clusters import gather
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, make_entry, position_token
 from services.dedup.index import Death, Index
@@ -96,6 +97,7 @@ class Deduplicator:
         copies = [case for case in cases.values() if case.fresh and case.beaten]
         rest = [case for case in cases.values() if not (case.fresh and case.beaten)]
         look_round(self._index, rest)
+        gather(self._index, rest, self._config.cluster_from)
         deaths = self._bury(rest)
         outcome = self._outcome(copies, rest, deaths)
         verdicts |= {case.number: exact_duplicate(case, outcome) for case in copies}

@@ -13,14 +13,28 @@ from services.runtime import Also, topics
 
 
 def sighting(
-    uid: int, entry: bytes, exact: int, bands: bytes = b"", *, rare: bytes = b"", sketch: bytes = b""
+    uid: int,
+    entry: bytes,
+    exact: int,
+    bands: bytes = b"",
+    *,
+    rare: bytes = b"",
+    sketch: bytes = b"",
+    cluster: int = 0,
 ) -> Also:
     """A document was entered: what the index stores of it, packed as there.
 
     bands: empty for one that was not entered into any, since it is the worse copy of an exact text.
     """
     record = DedupRecord(
-        layout=LAYOUT, uid=uid, entry=entry, exact=exact, bands=bands, rare=rare, sketch=sketch
+        layout=LAYOUT,
+        uid=uid,
+        entry=entry,
+        exact=exact,
+        bands=bands,
+        rare=rare,
+        sketch=sketch,
+        cluster=cluster,
     )
     return Also(topics.DEDUP_LOG, record, uid.to_bytes(8, "big"), uid)
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import redis
 
 _BATCH = 2000  # records
+_READABLE = frozenset({2, LAYOUT})  # layouts; of 2 all that is known is right, and no document has a cluster
 _KEYS = 2000  # removed at a time
 _LEASE_S = 60  # a rebuild that was killed keeps others out no longer
 
@@ -143,6 +144,7 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
             if record.sketch
         }
     )
+    index.join([(record.uid, record.cluster) for record in records if record.cluster])
     rare = [record for record in records if record.rare]
     if rare:
         keys = np.zeros((len(rare), RARE), np.uint64)
@@ -159,7 +161,7 @@ def _bury(index: Index, records: Sequence[DedupRecord]) -> None:
 
 def _require_layout(record: DedupRecord, config: DedupConfig) -> None:
     num_bands, rest = divmod(len(record.bands), KEY_BYTES)
-    if record.layout != LAYOUT or rest or num_bands not in (0, config.bands):
+    if record.layout not in _READABLE or rest or num_bands not in (0, config.bands):
         raise ConfigurationError(
             f"dedup.log was written with layout {record.layout} and {num_bands} bands, and this is layout "
             f"{LAYOUT} with {config.bands} bands: set units.dedup.bands back, or rebuild with the release "

@@ -1,7 +1,7 @@
 """The index in Redis or Valkey, shared by all replicas: some 300 bytes a document, and 48 of its sketch.
 
-Five tables (documents, exact texts, bands, rare keys, pages) in each shard, see index.lua. A step is one
-pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for
+Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua. A step is
+one pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for
 at most some 10 ms, so that other clients are not held up. Each call names the generation of the index, so
 that a server which was emptied is noticed and not filled again.
 """
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     import redis
 
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
-_CACHE = 50_000  # entries, and deaths, remembered by this process; they never change
+_CACHE = 50_000  # entries, deaths and clusters, remembered by this process; they never change
 _PAGES = 16_000  # likewise: the best of a crowd and its founders are met again and again
 _ORDER = struct.Struct(">fIQ")  # positive floats sort as their bits do
 _NUMBER = struct.Struct("<I")
 _UID = struct.Struct("<Q")
 _DEATH = struct.Struct("<Q?")
+_MEMBER = struct.Struct("<QQ")  # uid, cluster
 _FOUND = struct.Struct("<III")  # number, how many came later, length
 _LINK = np.dtype([("number", "<u4"), ("order", f"V{_ORDER.size}"), ("key", "u1", pages.KEY_BYTES)])
 
@@ -59,6 +60,7 @@ class RedisIndex:
         self._entries: Recent[bytes] = Recent(_CACHE)
         self._pages: Recent[bytes] = Recent(_PAGES)
         self._deaths: Recent[Death] = Recent(_CACHE)
+        self._clusters: Recent[int] = Recent(_CACHE)
         server.when_opened(self._examine)
 
     def put(self, entries_: Sequence[Entry]) -> list[Entry | None]:
@@ -155,6 +157,25 @@ class RedisIndex:
             self._deaths.put(uid, found[uid])
         return found
 
+    def join(self, members: Sequence[tuple[int, int]]) -> list[int]:
+        """As Index."""
+        standing = [cluster for _, cluster in members]
+        uids = [uid for uid, _ in members]
+        records = [_MEMBER.pack(*member) for member in members]
+        for numbers, answer in self._call("join", "clusters", uids, records):
+            for number, (cluster,) in zip(numbers, _UID.iter_unpack(answer), strict=True):
+                standing[number] = cluster
+                self._clusters.put(uids[number], cluster)
+        return standing
+
+    def clusters(self, uids: Collection[int]) -> dict[int, int]:
+        """As Index."""
+        found, missing = self._clusters.recall(uids)
+        for uid, value in self._look_up("fetch", "clusters", missing, _UID.size):
+            (found[uid],) = _UID.unpack(value)
+            self._clusters.put(uid, found[uid])
+        return found
+
     def close(self) -> None:
         """As Index."""
         self._server.close()
@@ -221,6 +242,7 @@ class RedisIndex:
         self._entries.clear()
         self._pages.clear()
         self._deaths.clear()
+        self._clusters.clear()
         self._load(shards)
 
     def _load(self, shards: Sequence[redis.Redis]) -> None:

@@ -70,6 +70,7 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
         return _near_duplicate(case, best, outcome)
     if case.near:
         case.document.features["dedup_similarity"] = max(near.similarity for near in case.near)
+    case.document.cluster = case.cluster
     also, observed = _beside(case, outcome)
     return Emit(case.document, also, observed)
 
@@ -125,6 +126,7 @@ def _sighting(case: Case) -> Also:
         pack_keys(case.bands) if case.linked else b"",
         rare=pack_keys(page.rare) if page else b"",
         sketch=page.sketch.pack() if page else b"",
+        cluster=case.cluster,
     )
 
 

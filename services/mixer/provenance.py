@@ -1,10 +1,19 @@
-"""Of what the input said of a document, the part that goes on with its tokens into the records of a part."""
+"""Of what the input said of a document, the part that goes on with its tokens to the sink.
+
+url, licence and title get into the records of a part; thread, what documents belong together by, does not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_MEANT = {"url": ("url",), "licence": ("licence", "license"), "title": ("title",)}
+_MEANT = {
+    "url": ("url",),
+    "licence": ("licence", "license"),
+    "title": ("title",),
+    # the narrowest first: a customer has many conversations
+    "thread": ("thread", "conversation", "conversation_id", "session", "customer", "customer_id"),
+}
 _WITHIN = ("", "meta.", "metadata.")  # ingest names the field of an object inside object.field
 _FIELDS = {
     kept: [f"{within}{name}" for within in _WITHIN for name in names] for kept, names in _MEANT.items()
@@ -12,7 +21,7 @@ _FIELDS = {
 
 
 def provenance(metadata: Mapping[str, str]) -> dict[str, str]:
-    """url, licence and title under these names, as far as the metadata has them and they are not empty.
+    """url, licence, title and thread under these names, as far as the metadata says something there.
 
     Of fields that mean the same the record's own counts before one inside `meta` or `metadata`. Capitals do
     not matter. The same for any order of the metadata, which a message does not keep.

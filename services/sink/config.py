@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.sink.packing import STRATEGIES
+from services.sink.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,10 @@ class SinkConfig:
     sequence_length: tokens; the context of the model.
     seal_tokens, seal_documents: a part ends with the document that reaches either.
     seal_age_s: no document waits longer for its part.
-    packing: a strategy of services.sink.packing.
+    packing: a strategy of services.sink.strategies.
     shuffle: the sequences of a part are in an order by its name, so that documents that came together are not
-        read together. The mix then holds over the part as a whole, and no more within it.
+        read together. The mix then holds over the part as a whole, and no more within it. `related` has it
+        always.
     """
 
     sequence_length: int = 2048

@@ -1,13 +1,14 @@
 """Packing: where the tokens of each document lie in sequences of a fixed length.
 
-A strategy is a pure function of the lengths. It cuts documents into pieces, gives each piece a place
-within one sequence, and fills each sequence from its start, so that padding is only ever at an end.
+A strategy is a pure function (strategies.py has their table). It cuts documents into pieces, gives each
+piece a place within one sequence, and fills each sequence from its start, so that padding is only ever at
+an end.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,25 +43,18 @@ def best_fit(lengths: Sequence[int] | Integers, sequence_length: int) -> Layout:
 
     Cost: O(pieces · sequence_length / 64) word operations in the worst case; about 1 µs a piece at 2048.
     """
-    lengths = _checked(lengths, sequence_length)
-    num_full, rest = np.divmod(lengths, sequence_length)
-    count = num_full + (rest > 0)
-    document = np.repeat(np.arange(len(lengths)), count)
-    start = _ranges(count) * sequence_length
-    length = np.minimum(lengths[document] - start, sequence_length)
+    document, start, length = whole_and_rest(lengths, sequence_length)
     sequence = np.empty(len(document), np.int64)
     whole = length == sequence_length
     rests = np.flatnonzero(~whole)
-    decreasing = rests[np.argsort(-length[rests], kind="stable")]
-    bins, num_bins = _fit(length[decreasing].tolist(), sequence_length)
-    sequence[decreasing] = bins
+    sequence[rests], num_bins = fitted(length[rests], sequence_length)
     sequence[whole] = num_bins + np.arange(np.count_nonzero(whole))
     return _numbered_by_first_document(document, start, length, sequence)
 
 
 def concat(lengths: Sequence[int] | Integers, sequence_length: int) -> Layout:
     """One document after the other, cut wherever a sequence ends; only the last is padded."""
-    lengths = _checked(lengths, sequence_length)
+    lengths = checked(lengths, sequence_length)
     end = np.cumsum(lengths)
     begin = end - lengths
     first = begin // sequence_length
@@ -84,13 +78,40 @@ def shuffled(layout: Layout, name: str) -> Layout:
     return replace(layout, sequence=order[layout.sequence])
 
 
-STRATEGIES: dict[str, Callable[[Sequence[int] | Integers, int], Layout]] = {
-    "best_fit": best_fit,
-    "concat": concat,
-}
+def whole_and_rest(
+    lengths: Sequence[int] | Integers, sequence_length: int
+) -> tuple[Integers, Integers, Integers]:
+    """Document, start and length of the pieces: a document's full sequences, then what is left of it.
+
+    Raises ValueError when a document or the sequence has no token.
+    """
+    lengths = checked(lengths, sequence_length)
+    num_full, rest = np.divmod(lengths, sequence_length)
+    count = num_full + (rest > 0)
+    document = np.repeat(np.arange(len(lengths)), count)
+    start = _ranges(count) * sequence_length
+    return document, start, np.minimum(lengths[document] - start, sequence_length)
 
 
-def _checked(lengths: Sequence[int] | Integers, sequence_length: int) -> Integers:
+def fitted(sizes: Integers, capacity: int) -> tuple[Integers, int]:
+    """Best-fit decreasing: a bin for each size, of which none is above the capacity; how many there are."""
+    decreasing = np.argsort(-sizes, kind="stable")
+    bins = np.empty(len(sizes), np.int64)
+    bins[decreasing], num_bins = _fit(sizes[decreasing].tolist(), capacity)
+    return bins, num_bins
+
+
+def offsets(order: Integers, length: Integers, sequence: Integers, num_sequences: int) -> Integers:
+    """Where each piece begins in its sequence. order: the pieces by sequence, and in it as they shall lie."""
+    sizes, where = length[order], sequence[order]
+    begins = np.cumsum(sizes) - sizes
+    offset = np.empty(len(order), np.int64)
+    offset[order] = begins - begins[np.searchsorted(where, np.arange(num_sequences))][where]
+    return offset
+
+
+def checked(lengths: Sequence[int] | Integers, sequence_length: int) -> Integers:
+    """The lengths. Raises ValueError when a document or the sequence has no token."""
     array = np.asarray(lengths, np.int64)
     if sequence_length < 1 or (len(array) and array.min() < 1):
         raise ValueError("every document and the sequence must have at least one token")
@@ -103,7 +124,7 @@ def _ranges(counts: Integers) -> Integers:
 
 
 def _fit(sizes: list[int], capacity: int) -> tuple[list[int], int]:
-    """A bin for each size (decreasing, each below capacity), and the number of bins.
+    """A bin for each size (decreasing, none above capacity), and the number of bins.
 
     Bit r of `free` says that some bin has exactly r left, so the best fit is the lowest set bit at or
     above the size: no search tree is needed.
@@ -139,10 +160,5 @@ def _numbered_by_first_document(
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     sequence = rank[which]
-    by_sequence = np.argsort(sequence, kind="stable")
-    ends = np.cumsum(length[by_sequence])
-    begins = ends - length[by_sequence]
-    opens = np.searchsorted(sequence[by_sequence], np.arange(len(first)))
-    offset = np.empty(len(document), np.int64)
-    offset[by_sequence] = begins - begins[opens][sequence[by_sequence]]
+    offset = offsets(np.argsort(sequence, kind="stable"), length, sequence, len(first))
     return Layout(document, start, length, sequence, offset, len(first))

@@ -20,7 +20,8 @@ from contracts import Document, PartRecord, PartSealed, Span
 from services.runtime import Message, Vocabularies, VocabularyCard
 from services.sink import megatron, records
 from services.sink.config import SinkConfig
-from services.sink.packing import STRATEGIES, Layout, shuffled
+from services.sink.packing import Layout, shuffled
+from services.sink.strategies import SHUFFLED, STRATEGIES, Window
 
 SUFFIXES = ("bin", "idx", "jsonl")
 # Of the files and their announcement. 1 took the vocabulary's digest from the settings; 2 had no url, licence
@@ -41,10 +42,14 @@ NO_STREAM = stream_name("")  # where no id is known
 
 
 class Packable(NamedTuple):
-    """A document that fits into a part. record: without its spans. tokens: (num_tokens,), uint32."""
+    """A document that fits into a part. record: without its spans. tokens: (num_tokens,), uint32.
+
+    thread: the conversation or customer that it belongs to; it goes no further.
+    """
 
     record: PartRecord
     tokens: NDArray[Any]
+    thread: str = ""
 
 
 # The router refuses such documents, before dedup lets one stand for its near-duplicates: here they are the
@@ -81,7 +86,8 @@ def packable(message: Message, document: Document) -> Packable:
         licence=document.metadata.get("licence", ""),
         title=document.metadata.get("title", ""),
     )
-    return Packable(record, np.frombuffer(document.token_ids, "<u4"))
+    thread = document.metadata.get("thread", "")
+    return Packable(record, np.frombuffer(document.token_ids, "<u4"), thread)
 
 
 def build(
@@ -90,8 +96,9 @@ def build(
     """Pack at least one document, all of one phase, recipe and vocabulary and in the order of the lane."""
     first, last = packables[0].record, packables[-1].record
     name = part_name(lane, stream, first.position.offset, last.position.offset)
-    layout = STRATEGIES[config.packing]([len(p.tokens) for p in packables], config.sequence_length)
-    if config.shuffle:
+    layout = STRATEGIES[config.packing](_window(packables), config.sequence_length)
+    shuffle = config.shuffle or config.packing in SHUFFLED
+    if shuffle:
         layout = shuffled(layout, name)
     out = _place(packables, layout, config.sequence_length, vocabulary)
     files = {
@@ -115,7 +122,7 @@ def build(
         sequence_length=config.sequence_length,
         bucket_tokens=bucket_tokens,
         sha256={suffix: hashlib.sha256(data).hexdigest() for suffix, data in files.items()},
-        packing=f"{config.packing}, shuffled" if config.shuffle else config.packing,
+        packing=f"{config.packing}, shuffled" if shuffle else config.packing,
         tokenizer=vocabulary.digest,
         layout=LAYOUT,
     )
@@ -152,6 +159,14 @@ def stream_of(name: str) -> str:
     if match is None:
         raise ValueError(f"{name!r} is not the name of a part")
     return match[1]
+
+
+def _window(packables: Sequence[Packable]) -> Window:
+    return Window(
+        tokens=[each.tokens for each in packables],
+        threads=[each.thread for each in packables],
+        copies=[each.record.cluster or each.record.uid for each in packables],
+    )
 
 
 def _place(

@@ -22,15 +22,20 @@ from contracts import (
     Document,
     FirstStart,
     Flush,
+    Forget,
     IngestProgress,
     MixerState,
     PartCatalogued,
     PartSealed,
+    Pass,
+    PoolState,
     Quarantine,
+    RecipeChange,
     Redriven,
     Reference,
     Rejection,
     Retraction,
+    Stretch,
     TrainEvent,
     archive_pb2,
     document_pb2,
@@ -130,13 +135,33 @@ EXAMPLES: dict[str, Message] = {
     ),
     "pool.control.2": Control(flush=Flush(run="1764000000000")),
     "pool.control.3": Control(quarantine=Quarantine(uid=0x0123456789ABCDEF, why="guilty of step 12,000")),
-    "pool.state.1": MixerState(
+    "pool.control.4": Control(recipe=RecipeChange(text='{"buckets": {"zh": "true"}}')),
+    "pool.control.5": Control(forget=Forget(uid=0x0123456789ABCDEF, why="asked for by its author")),
+    "pool.state.2": MixerState(
         recipe="9f86d081884c7d65",
-        phase=1,
         tokens={"code": 2_000, "en": 4_000, "zh": 1 << 40},
+        base={"zh": 77},
         documents=12_345,
         consumed={"pool.zh": 77},
-        layout=2,
+        layout=4,
+        text='{"buckets": {"zh": "true"}}',
+        phase="anneal",
+        over=["stable"],
+        pools={
+            "zh": PoolState(
+                begin=5,
+                sorting=1,
+                passes=[
+                    Pass(
+                        offset=1 << 40,
+                        deferred=[17, 1 << 33],
+                        stretches=[Stretch(start=5, where="rank > 0.5", max_uses=2)],
+                    )
+                ],
+            )
+        },
+        recent=b"\0\1\2",
+        gone=66_000,
     ),
     "shards.sealed.1": PartSealed(
         name="lane-001/part-000000012345",
@@ -190,6 +215,7 @@ EXAMPLES: dict[str, Message] = {
         sketch=bytes(64),
     ),
     "dedup.log.2": DedupRecord(layout=2, uid=0x0123456789ABCDEF, killer=17, retracted=True),
+    "dedup.log.3": DedupRecord(layout=3, uid=0x0123456789ABCDEF, cluster=0xFEDCBA9876543210),
     "archive.documents.1": ArchiveFile(
         table="documents",
         day="2026-11-26",

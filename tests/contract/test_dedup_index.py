@@ -147,6 +147,15 @@ class TestContract:
         assert index.deaths({1, 2, 3, 4}) == {1: Death(5, True), 2: Death(6, False), 3: Death(7, True)}
         assert index.fetch({1}) == {}  # a death is no entry
 
+    def test_the_first_cluster_stands(self, index: Index) -> None:
+        """A document that is judged again must be given the same, whatever has come meanwhile."""
+        big = 2**64 - 1
+        assert index.join([(1, 7), (big, 2**63), (1, 8)]) == [7, 2**63, 7]
+        assert index.join([(1, 9), (3, big)]) == [7, big]
+        assert index.clusters({1, 2, 3, big}) == {1: 7, 3: big, big: 2**63}
+        assert index.fetch({1}) == {}  # it is no entry, and no death
+        assert index.deaths({1}) == {}
+
     def test_the_first_page_stands(self, index: Index) -> None:
         """Else a document that is judged again would say other rare keys than those that it is under."""
         sketch = Shingles("a page of its own, and some more of it").sketch()
@@ -204,6 +213,8 @@ class TestContract:
             index.hold(uids[part], [order(uid) for uid in uids[part]])
             index.link([order(uid) for uid in uids[part]], bands[part])
         index.bury([(uid, Death(99, True)) for uid in uids[::3]])
+        index.join([(uid, uid ^ 1) for uid in uids])
+        assert index.join([(uid, 5) for uid in uids]) == [uid ^ 1 for uid in uids]
         assert index.put([entry(uid, 0.9) for uid in uids]) == [entry(uid) for uid in uids]
         assert index.hold(uids, [(0.0, 7, 1)] * len(uids)) == [order(uid) for uid in uids]
         assert [met.uids for met in index.link([order(5)] * len(uids), bands)] == [{uid} for uid in uids]
@@ -218,6 +229,8 @@ class TestContract:
         assert index.fetch_sketches(set()) == {}
         assert index.bury([]) == []
         assert index.deaths(set()) == {}
+        assert index.join([]) == []
+        assert index.clusters(set()) == {}
         index.close()
 
     @pytest.mark.parametrize("seed", [1, 2])

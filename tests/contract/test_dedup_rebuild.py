@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,14 @@ from services.dedup.server import Server, key
 from services.runtime import (
     ConfigurationError,
     DependencyDown,
+    Emit,
     Resources,
     Settings,
+    Verdict,
 )
 from services.runtime.settings import RedisSettings
 from tests.dedup_kafka import PLACE, Kafka, placed, said
-from tests.near_duplicates import corpus
+from tests.near_duplicates import chain, corpus, document
 from tests.servers import RedisServer
 from tests.template_pages import crowd
 
@@ -71,6 +73,51 @@ def test_every_verdict_is_what_it_would_have_been(resources: Resources, shards: 
     assert {kind for _, kind, *_ in expected} == {"", "already_seen", "exact_duplicate", "near_duplicate"}
     assert sum(len(also) > 1 for *_, also in expected) > 100
     assert said(Kafka().judge(again, batch)) == expected
+
+
+def kin(seed: int) -> list[Document]:
+    """Chains of texts that are alike and no near-duplicates, in any order."""
+    texts = [text for i in range(40) for text in chain(seed * 1000 + i, 4, 0.09)]
+    made = [document(uid + seed * 1000 + 1, text) for uid, text in enumerate(texts)]
+    random.Random(seed).shuffle(made)
+    return made
+
+
+def clusters(verdicts: Sequence[Verdict]) -> list[int | None]:
+    return [verdict.document.cluster if isinstance(verdict, Emit) else None for verdict in verdicts]
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_clusters_go_on(resources: Resources, shards: int) -> None:
+    """Prevents a rebuilt index under which a newcomer has another key than its neighbours."""
+    old, new = DedupConfig(prefix="old", shards=shards), DedupConfig(prefix="new", shards=shards)
+    judge, kafka = build(old, resources), Kafka()
+    judge.begin({})
+    documents = placed(kin(1) + kin(2))
+    before, after = documents[:200], documents[200:]
+    first = clusters(kafka.judge(judge, before))
+    assert len({*first} - {None, 0}) > 20
+    rebuild(kafka.records, {PLACE: kafka.offset}, resources, new)
+    again = build(new, resources)
+    again.begin({PLACE: kafka.offset})
+    expected = clusters(Kafka().judge(judge, after))
+    assert len({*expected} & {*first, *(each.uid for each in before)} - {None, 0}) > 20
+    assert clusters(Kafka().judge(again, after)) == expected
+
+
+def test_a_log_of_before_there_were_clusters_is_read(resources: Resources) -> None:
+    """The way from an older release to this one: its index is refused, and its log has all that is needed."""
+    kafka, judge = Kafka(), build(DedupConfig(prefix="old"), resources)
+    judge.begin({})
+    documents = placed(kin(3))
+    kafka.judge(judge, documents[:100])
+    for record in kafka.log.values():
+        record.layout, record.cluster = 2, 0
+    assert rebuild(kafka.records, {PLACE: kafka.offset}, resources, DedupConfig()).documents == 100
+    again = build(DedupConfig(), resources)
+    again.begin({PLACE: kafka.offset})
+    before = {each.uid for each in documents[:100]}
+    assert len({*clusters(Kafka().judge(again, documents[100:]))} & before) > 5
 
 
 def test_who_came_before_the_crowd_is_found_again(resources: Resources) -> None:

@@ -23,6 +23,10 @@ from services.mixer.provenance import provenance
         ({"meta.url": "https://b", "url": ""}, {"url": "https://b"}),
         ({"URL": "https://c", "Title": "潮"}, {"url": "https://c", "title": "潮"}),
         ({"URL": "https://c", "url": "https://a"}, {"url": "https://a"}),
+        ({"customer_id": "17", "conversation_id": "4"}, {"thread": "4"}),
+        ({"meta.session": "s", "customer": "17"}, {"thread": "17"}),
+        ({"Thread": "t", "conversation": "", "metadata.customer_id": "17"}, {"thread": "t"}),
+        ({"conversations": "4", "thread_title": "tides"}, {}),
     ],
 )
 def test_what_is_kept(metadata: dict[str, str], kept: dict[str, str]) -> None:

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from services.sink.packing import STRATEGIES, best_fit, concat, shuffled
+from services.sink.packing import best_fit, concat, shuffled
+from services.sink.strategies import STRATEGIES, Window
 
 SIZES = {
     "short": lambda rng, n: rng.integers(1, 60, n),
@@ -18,6 +19,15 @@ SIZES = {
     "one": lambda rng, n: np.ones(n, int),
     "multiples": lambda rng, n: rng.integers(1, 5, n) * 64,
 }
+
+
+def packed(strategy, lengths, sequence_length, seed=0):
+    """By a strategy, documents of few tokens so that some are alike; some are of one thread, some copies."""
+    rng = np.random.default_rng(seed)
+    tokens = [rng.integers(0, 50, size) for size in lengths]
+    threads = [["", "", "a", "b"][at] for at in rng.integers(0, 4, len(lengths))]
+    copies = rng.integers(0, 20, len(lengths)).tolist()
+    return STRATEGIES[strategy](Window(tokens, threads, copies), sequence_length)
 
 
 def check(lengths, layout, sequence_length):
@@ -49,24 +59,23 @@ def test_every_token_has_one_place(strategy, sizes):
     for seed in range(8):
         rng = np.random.default_rng(seed)
         lengths = SIZES[sizes](rng, int(rng.integers(1, 300)))
-        layout = STRATEGIES[strategy](lengths, 64)
+        layout = packed(strategy, lengths, 64, seed)
         check(lengths, layout, 64)
         check(lengths, shuffled(layout, str(seed)), 64)
-        again = STRATEGIES[strategy](lengths.tolist(), 64)
+        again = packed(strategy, lengths.tolist(), 64, seed)
         for name in ("document", "start", "length", "sequence", "offset"):
             assert np.array_equal(getattr(layout, name), getattr(again, name))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_small_cases(strategy):
-    pack = STRATEGIES[strategy]
-    assert pack([], 8).num_sequences == 0
-    assert pack([3, 2], 1).num_sequences == 5
-    for lengths in ([0], [3, 0], [-1]):
+    assert packed(strategy, [], 8).num_sequences == 0
+    assert packed(strategy, [3, 2], 1).num_sequences == 5
+    for lengths in ([0], [3, 0]):
         with pytest.raises(ValueError, match="at least one token"):
-            pack(lengths, 8)
+            packed(strategy, lengths, 8)
     with pytest.raises(ValueError, match="at least one token"):
-        pack([1], 0)
+        packed(strategy, [1], 0)
 
 
 def test_concat_leaves_padding_at_the_end_of_the_part_only():

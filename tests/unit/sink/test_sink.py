@@ -101,7 +101,8 @@ def test_tokens_come_back_as_they_went_in(store):
 
 
 @pytest.mark.parametrize(
-    ("packing", "shuffle"), [("best_fit", False), ("concat", False), ("best_fit", True), ("concat", True)]
+    ("packing", "shuffle"),
+    [("best_fit", False), ("concat", False), ("best_fit", True), ("concat", True), ("related", False)],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_parts_are_the_same_bytes_for_any_batches_and_kills(tmp_path, seed, packing, shuffle):
@@ -527,7 +528,7 @@ def test_no_more_is_wanted_while_a_part_is_ready(store):
         ({"seal_documents": 0}, "seal_documents"),
         ({"seal_age_s": 0}, "seal_age_s"),
         ({"seal_age_s": float("nan")}, "seal_age_s"),
-        ({"packing": "tetris"}, "packing must be one of best_fit, concat"),
+        ({"packing": "tetris"}, "packing must be one of best_fit, concat, related"),
         ({"padding": 1}, "no setting padding"),
     ],
 )
