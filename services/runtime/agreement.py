@@ -165,6 +165,8 @@ def adopt(names: Sequence[str], settings: Settings, topology: Topology) -> tuple
         return settings, topology
     with Log(settings) as log:
         stands = read(log)
+    if (text := stands.get(_RECIPE)) is not None:
+        os.environ[f"{PREFIX}RECIPE"] = text
     return _by_recipe_of(stands, settings), _with_buckets_of(stands, topology)
 
 
@@ -186,10 +188,8 @@ def told_at(settings: Settings, recipe: str) -> dict[int, int]:
 
 
 def _by_recipe_of(stands: Mapping[str, str], settings: Settings) -> Settings:
-    if (text := stands.get(_RECIPE)) is None:
-        return settings
-    os.environ[f"{PREFIX}RECIPE"] = text
-    return settings.model_copy(update={"recipe": text})
+    text = stands.get(_RECIPE)
+    return settings if text is None else settings.model_copy(update={"recipe": text})
 
 
 def _with_buckets_of(stands: Mapping[str, str], topology: Topology) -> Topology:

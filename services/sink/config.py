@@ -14,7 +14,7 @@ class SinkConfig:
     sequence_length: tokens; the context of the model.
     seal_tokens, seal_documents: a part ends with the document that reaches either.
     seal_age_s: no document waits longer for its part.
-    packing: a strategy of services.sink.strategies.
+    packing: a strategy of services.sink.strategies, where the recipe's phase names none.
     shuffle: the sequences of a part are in an order by its name, so that documents that came together are not
         read together. The mix then holds over the part as a whole, and no more within it. `related` has it
         always.

@@ -44,12 +44,13 @@ NO_STREAM = stream_name("")  # where no id is known
 class Packable(NamedTuple):
     """A document that fits into a part. record: without its spans. tokens: (num_tokens,), uint32.
 
-    thread: the conversation or customer that it belongs to; it goes no further.
+    thread: the conversation or customer that it belongs to; it goes no further. packing: as its phase says.
     """
 
     record: PartRecord
     tokens: NDArray[Any]
     thread: str = ""
+    packing: str = ""
 
 
 # The router refuses such documents, before dedup lets one stand for its near-duplicates: here they are the
@@ -87,7 +88,7 @@ def packable(message: Message, document: Document) -> Packable:
         title=document.metadata.get("title", ""),
     )
     thread = document.metadata.get("thread", "")
-    return Packable(record, np.frombuffer(document.token_ids, "<u4"), thread)
+    return Packable(record, np.frombuffer(document.token_ids, "<u4"), thread, document.packing)
 
 
 def build(
@@ -96,8 +97,9 @@ def build(
     """Pack at least one document, all of one phase, recipe and vocabulary and in the order of the lane."""
     first, last = packables[0].record, packables[-1].record
     name = part_name(lane, stream, first.position.offset, last.position.offset)
-    layout = STRATEGIES[config.packing](_window(packables), config.sequence_length)
-    shuffle = config.shuffle or config.packing in SHUFFLED
+    packing = packables[0].packing or config.packing
+    layout = STRATEGIES[packing](_window(packables), config.sequence_length)
+    shuffle = config.shuffle or packing in SHUFFLED
     if shuffle:
         layout = shuffled(layout, name)
     out = _place(packables, layout, config.sequence_length, vocabulary)
@@ -122,7 +124,7 @@ def build(
         sequence_length=config.sequence_length,
         bucket_tokens=bucket_tokens,
         sha256={suffix: hashlib.sha256(data).hexdigest() for suffix, data in files.items()},
-        packing=f"{config.packing}, shuffled" if shuffle else config.packing,
+        packing=f"{packing}, shuffled" if shuffle else packing,
         tokenizer=vocabulary.digest,
         layout=LAYOUT,
     )

@@ -35,8 +35,9 @@ ALREADY_IN_PART = "already_in_part"
 class _Open:
     """The part in the making: a stretch of the lane, with what was unfit in it."""
 
-    since: float | None = None  # when the first document came, by the clock of step
-    since_log: float = 0.0  # and by its timestamp in the log
+    since: float | None = None  # when the first document was read, by the clock of step
+    first_s: float = 0.0  # timestamps in the log of the first document and of the last message
+    last_s: float = 0.0
     next_offset: int | None = None
     num_tokens: int = 0
     num_documents: int = 0  # the unfit after the first fit one included
@@ -60,9 +61,10 @@ class Sink:
     """The fold of one lane.
 
     A part ends by size, by a change of phase, recipe or vocabulary or at a Flush; these follow from the
-    order of the lane alone, so a replay writes the same part again, byte for byte. Age alone depends on the
-    clock: it counts by the log's time once there is nothing left to read (so that a backlog after an outage
-    is not cut small), and by the time since the document was read at the latest.
+    order of the lane alone, so a replay writes the same part again, byte for byte. Age alone depends on a
+    clock, and two are never compared: it is the time since this process read the first document; and, so
+    that it counts across restarts, the time in the log from that one to the last message once all is read
+    (a backlog after an outage is not cut small).
 
     What is known of the vocabulary of a part's documents is in the store; a digest that is not there is a
     ConfigurationError, and nothing is taken until it is.
@@ -137,6 +139,7 @@ class Sink:
                     return
                 self._put(message, document)
             self._waiting.popleft()
+            part.last_s = message.timestamp_ms / 1000
             part.next_offset = message.offset + 1
 
     def _put(self, message: Message, document: Document) -> None:
@@ -153,7 +156,7 @@ class Sink:
                 return  # may leave at any step, so it must not count towards the size
         else:
             if not part.packables:
-                part.since_log = message.timestamp_ms / 1000
+                part.first_s = message.timestamp_ms / 1000
                 part.tokenizer = document.tokenizer
             part.packables.append(packable(message, document))
             part.num_tokens += document.num_tokens
@@ -164,8 +167,10 @@ class Sink:
 
     def _is_old(self, now: float, drained: Collection[str]) -> bool:
         part = self._open
-        since = part.since_log if topics.MIXED in drained and not self._waiting else part.since
-        return since is not None and now - since >= self._config.seal_age_s
+        assert part.since is not None
+        all_read = topics.MIXED in drained and not self._waiting
+        age = max(now - part.since, part.last_s - part.first_s if all_read else 0.0)
+        return age >= self._config.seal_age_s
 
     def _seal(self, sealed_by: str, now: float) -> Step:
         part = self._open

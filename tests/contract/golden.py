@@ -111,6 +111,7 @@ EXAMPLES: dict[str, Message] = {
     "pool.bucket.1": _POOLED,
     "docs.mixed.1": _MIXED,
     "docs.mixed.2": _document(_MIXED, recipe="9f86d081884c7d65"),
+    "docs.mixed.3": _document(_MIXED, use=2, packing="related"),
     "docs.rejected.1": Rejection(
         document=_CLEAN,
         unit="rules",

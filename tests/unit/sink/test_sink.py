@@ -254,8 +254,24 @@ def test_age_counts_across_a_restart_once_all_is_read(store):
     river.run()
     river.now += 100
     river.start()
+    fill(river, 1, start=50)
     river.run()
-    assert [p.sealed_by for p in sealed(river)] == ["age"]
+    assert [(p.sealed_by, p.num_documents) for p in sealed(river)] == [("age", 4)]
+
+
+@pytest.mark.parametrize("off_s", [-3600, 3600])
+def test_the_mixers_clock_may_be_an_hour_off(store, off_s):
+    """It would cut a part at every pause, or keep documents for an hour."""
+    river = lane(store)
+    for number in range(5):
+        river.now += off_s
+        fill(river, 1, start=10 * number)
+        river.now += 10 - off_s
+        river.run()
+    assert sealed(river) == []
+    river.now += 20
+    river.run()
+    assert [(p.sealed_by, p.num_documents) for p in sealed(river)] == [("age", 5)]
 
 
 def test_a_backlog_is_not_cut_small_by_age(store):
