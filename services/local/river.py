@@ -213,10 +213,10 @@ class River:
         return next(self._log.read(ranges), None) is None
 
 
-def imports(topology: Topology, command: Sequence[str] = CLI) -> list[str]:
+def imports(topology: Topology) -> list[str]:
     """Modules that the processes of a river begin with, and what several import later (0.3 s of CPU)."""
     services = [service.run.partition(":")[0] for service in topology.services.values()]
-    return [f"{command[-1]}.app", *services, "cel"]
+    return ["services.cli.app", *services, "cel"]
 
 
 def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:
