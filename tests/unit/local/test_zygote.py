@@ -223,6 +223,7 @@ def test_a_zygote_that_cannot_import_is_given_up_and_all_is_started_plainly(fold
             until(lambda n=number: len(said(folder)) == n + 1)
             child.kill()
         assert set(said(folder)) == {"plain"}
+        until(lambda made=made: made._zygote._failures == zygote._TRIES and made._zygote.pid is None)
         made.check()
 
 
