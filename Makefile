@@ -10,6 +10,8 @@ PROTOS := $(wildcard proto/*.proto)
 
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Tests start hundreds of processes: none compiles what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test soak check format bench proto lock clean

@@ -2,7 +2,8 @@
 
 A thread reaps and restarts, so that a broker comes back while its own parent waits for it. Children
 lead sessions of their own: Ctrl-C in a terminal reaches the parent alone, and a signal to the group
-takes a child's workers with it. `guard` ends every group when the parent dies by any means.
+takes a child's workers with it. `guard` ends every group when the parent dies by any means. Programs in
+Python are forked by a `zygote` where there is one: that saves their imports and changes nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,7 @@ import psutil
 
 from services.local import interrupt
 from services.local.guard import remove
+from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, CorpusworksError
 
 TICK_S = 0.03
@@ -110,26 +112,28 @@ class Child:
         if self.pid is not None:
             os.kill(self.pid, number)
 
-    def spawn(self) -> int:
-        """Start the process; its id is also its group's. Raises ConfigurationError if that cannot be."""
+    def spawn(self, zygote: Zygote | None, announce: Callable[[int], None]) -> None:
+        """Start the process, forked where the zygote can. Raises ConfigurationError if that cannot be.
+
+        announce: called with its id, which is also its group's.
+        """
+
+        def note(pid: int) -> None:
+            announce(pid)
+            self.pid = pid
+            self.started = True
+            self._started = time.monotonic()
+
         remove(self.program.leaves)
+        command = [str(part) for part in self.program.command]
+        environment = {**os.environ, **self.program.environment}
         with _open_log(self.program.log) as log:
+            if zygote is not None and zygote.start(command, environment, log.fileno(), note):
+                return
             try:
-                process = subprocess.Popen(
-                    [str(part) for part in self.program.command],
-                    env={**os.environ, **self.program.environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+                note(_start(command, environment, log))
             except OSError as error:
                 raise ConfigurationError(f"{self.program.name} cannot be started: {error}") from error
-        process.returncode = 0  # reaped below with its CPU time, not by subprocess
-        self.pid = process.pid
-        self.started = True
-        self._started = time.monotonic()
-        return process.pid
 
     def reap(self) -> int | None:
         """The id of the process if it has ended since the last call."""
@@ -177,13 +181,15 @@ class Supervisor:
     """Keeps children running until they are stopped. All methods may be called from any thread.
 
     keep_open: file descriptors (a lock) that stay open until no child is left, the parent's sudden
-    death included.
+    death included. zygote: forks the programs in Python; it is started with the first child of any kind.
     """
 
-    def __init__(self, keep_open: Sequence[int] = ()) -> None:
+    def __init__(self, keep_open: Sequence[int] = (), zygote: Zygote | None = None) -> None:
         self.children: dict[str, Child] = {}
         self._keep_open = tuple(keep_open)
         self._guard: subprocess.Popen[str] | None = None
+        self._zygote = zygote
+        self._orphaned: set[int] = set()  # groups of dead children whose workers came to this process
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -234,9 +240,13 @@ class Supervisor:
         with self._changed:
             self._closed = True
             thread, self._thread = self._thread, None
-            guard, self._guard = self._guard, None
         if thread and thread is not threading.current_thread():
             thread.join()
+        if self._zygote is not None:
+            self._announce("-", self._zygote.pid)
+            self._zygote.close()
+        self._orphaned = {group for group in self._orphaned if _has_orphans(group)}
+        guard, self._guard = self._guard, None
         if guard and guard.stdin:
             with contextlib.suppress(BrokenPipeError):
                 guard.stdin.close()
@@ -249,8 +259,10 @@ class Supervisor:
                 raise ProcessFailed(child.failure)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU seconds so far by name; one pass over the machine's processes."""
+        """CPU seconds so far by name, the zygote's included; one pass over the machine's processes."""
         spent = {name: (child.pid, child._spent) for name, child in list(self.children.items())}
+        if self._zygote is not None and self._zygote.pid is not None:
+            spent["zygote"] = (self._zygote.pid, 0.0)
         members = _members([pid for pid, _ in spent.values() if pid is not None])
         return {name: past + (_cpu_of(members[pid]) if pid else 0.0) for name, (pid, past) in spent.items()}
 
@@ -258,9 +270,12 @@ class Supervisor:
         while not self._closed:
             with self._changed:
                 self._ensure_guard()
+                self._ensure_zygote()
+                self._orphaned = {group for group in self._orphaned if _has_orphans(group)}
                 for child in self.children.values():
                     if ended := child.reap():
                         self._announce("-", ended)
+                        self._orphaned.add(ended)
                         self._changed.notify_all()
                     elif child.due():
                         self._spawn(child)
@@ -271,7 +286,7 @@ class Supervisor:
             self._ensure_guard()
             for path in child.program.leaves:
                 self._announce("*", path)
-            self._announce("+", child.spawn())
+            child.spawn(self._zygote, lambda pid: self._announce("+", pid))
         except (CorpusworksError, OSError) as error:  # the program or its log is not there
             child.failure = str(error)
         self._changed.notify_all()
@@ -294,12 +309,38 @@ class Supervisor:
             for path in child.program.leaves:
                 self._announce("*", path)
             self._announce("+", child.pid)
+        if self._zygote is not None:
+            self._announce("+", self._zygote.pid)
+
+    def _ensure_zygote(self) -> None:
+        """One that was killed is replaced, before it is asked for."""
+        if self._zygote is None:
+            return
+        is_new = self._zygote.ensure()
+        while self._zygote.ended:
+            self._announce("-", self._zygote.ended.pop())
+        if is_new:
+            self._announce("+", self._zygote.pid)
 
     def _announce(self, sign: str, what: int | Path | None) -> None:
         """A line for the guard: see there."""
         if what is not None and self._guard is not None and self._guard.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # replaced at the next start
                 self._guard.stdin.write(f"{sign}{what}\n")
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> int:
+    """Start a program plainly; its process id. Raises OSError."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    process.returncode = 0  # reaped by its Child with its CPU time, not by subprocess
+    return process.pid
 
 
 def tail(log: Path, lines: int = 20) -> str:
@@ -329,6 +370,16 @@ def _end_group(group: int) -> float:
     spent = _cpu_of(_members([group])[group])
     _signal_group(group, signal.SIGKILL)
     return spent
+
+
+def _has_orphans(group: int) -> bool:
+    """Whether this process still has children in the group of a dead one; those that ended are let go."""
+    try:
+        while os.waitpid(-group, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -213,6 +213,12 @@ class River:
         return next(self._log.read(ranges), None) is None
 
 
+def imports(topology: Topology) -> list[str]:
+    """Modules that the processes of a river begin with, and what several import later (0.3 s of CPU)."""
+    services = [service.run.partition(":")[0] for service in topology.services.values()]
+    return ["services.cli.app", *services, "cel"]
+
+
 def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:
     """Wait until all that was read has found its end; yields what it waits for, several times a second.
 

@@ -19,7 +19,7 @@ from services.ledger.shares import Expected
 from services.local.folder import running
 from services.local.forget import REPORT, finish, refuse_half
 from services.local.progress import Progress
-from services.local.river import River, settle
+from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
 from services.local.store import STATE, check, keep_url, url_of
@@ -104,7 +104,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
         check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
     _require_redis(given)
     _require_triton(given, models)
-    with Stack(job.out / STATE, given, models=models) as stack:
+    with Stack(job.out / STATE, given, models=models, preload=imports(job.topology)) as stack:
         if stack.stand_in:
             console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
         keep_url(job.out, url)

@@ -15,6 +15,7 @@ from services.local.servers.kafka import KafkaServer
 from services.local.servers.redis import RedisServer
 from services.local.servers.server import START_TIMEOUT_S, Server
 from services.local.servers.triton import Triton
+from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, Settings, load_settings
 from services.runtime.settings import PREFIX
 
@@ -36,7 +37,8 @@ class Stack:
     Services started by `run` get `environment`, and are stopped before the servers that they use.
 
     models: the model repositories that Triton serves; without any it is not started. stand_in: why the
-    judges run inside the services instead, or nothing.
+    judges run inside the services instead, or nothing. preload: modules that the services to be started
+    import; while the servers start, a zygote imports them.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Stack:
         kafka_port: int | None = None,
         redis_port: int | None = None,
         models: Sequence[Path] = (),
+        preload: Sequence[str] = (),
     ) -> None:
         """Takes the folder. Raises ConfigurationError: in use, unwritable, disk full, wrong settings."""
         if models:
@@ -54,7 +57,8 @@ class Stack:
         self.folder = folder.absolute()
         self._given = settings or load_settings()
         self._lock = FolderLock(self.folder)
-        self.supervisor = Supervisor(keep_open=[self._lock.fd])
+        zygote = Zygote(preload) if preload else None
+        self.supervisor = Supervisor(keep_open=[self._lock.fd], zygote=zygote)
         self.kafka: KafkaServer | None = None
         self.redis: RedisServer | None = None
         if "bootstrap_servers" not in self._given.kafka.model_fields_set:
@@ -72,8 +76,8 @@ class Stack:
 
     @property
     def servers(self) -> list[Server]:
-        """Those that run here; Kafka last, which starts longest."""
-        return [server for server in (self.redis, self.triton, self.kafka) if server is not None]
+        """Those that run here; Kafka first, which starts longest."""
+        return [server for server in (self.kafka, self.triton, self.redis) if server is not None]
 
     @property
     def environment(self) -> dict[str, str]:

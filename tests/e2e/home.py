@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.local.process import Child
-from services.local.river import CLI, River, settle
+from services.local.river import CLI, River, imports, settle
 from services.local.run import applied, environment_of, repositories
 from services.local.stack import Stack
 from services.mixer.recipe import bucket_names
@@ -81,7 +81,7 @@ def home(
     with applied(given) as own:
         table = topology(own.topology)
         models = repositories(own, table)
-    with applied(given), Stack(out / "state", models=models) as stack:
+    with applied(given), Stack(out / "state", models=models, preload=imports(table)) as stack:
         environment = given | stack.environment
         with (
             applied(environment) as found,

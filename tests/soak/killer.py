@@ -20,6 +20,7 @@ _MARKS = {
     "worker": "services.runtime.process.worker",
     "reader": "services.runtime.process.reader",
     "guard": "guard.py",
+    "zygote": "services.local.zygote",
     "kafka": "kafka.Kafka",
     "redis": "-server 127.0.0.1:",  # Redis and Valkey name themselves anew
     "triton": "tritonserver",

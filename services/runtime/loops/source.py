@@ -61,11 +61,12 @@ class SourceLoop:
 
     def run(self) -> None:
         """Raises ConfigurationError (a path that is not there), ReadingFailed, Fenced."""
-        self._process.start()
         config = configure(
             self._source.name, self._source.config, self._settings.units.get(self._source.name, {})
         )
         reader = SourceReader(self._service, config, self._settings)
+        reader.prefork()
+        self._process.start()
         try:
             while not self._process.stopping and not self.finished:
                 try:

@@ -110,6 +110,7 @@ class UnitLoop:
 
     def run(self) -> None:
         """Until SIGTERM. Raises ConfigurationError, DeadLetterFlood, Fenced, Outdated."""
+        self._sandbox.prefork()
         self._process.start()
         try:
             while not self._process.stopping:

@@ -11,9 +11,6 @@ from __future__ import annotations
 import pickle
 import select
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
 from multiprocessing.connection import Connection
@@ -24,12 +21,14 @@ from services.runtime import metrics
 from services.runtime.contracts.source import Source
 from services.runtime.errors import CorpusworksError, DeadLetterFlood
 from services.runtime.logs import log
+from services.runtime.process.child import Child, fork, start
 from services.runtime.process.reader_frames import MAX_UNTOLD, Began, Finished, Raised, Step, Task
 from services.runtime.settings import Settings
 from services.runtime.topology import Service
 
 _START_LIMIT_S = 120.0  # imports
 _TICK_S = 0.1
+_WORKER = "services.runtime.process.reader_worker"
 # Kills from outside, and deaths with no source at hand, until something is read. The kernel's killer for
 # want of memory looks like somebody outside, so there is an end to it.
 _TRIES = 3
@@ -58,8 +57,17 @@ class SourceReader:
         self._patience_s = settings.time_limit_s
         self._memory = settings.memory_limit_bytes
         self._limit = settings.dead_letter_limit
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
+        self._spare: tuple[Child, Connection] | None = None  # forked, and not told anything yet
         self._pipe: Connection | None = None
+
+    def prefork(self) -> None:
+        """Fork the first process, if this one may; it waits for `read`. Call before there are threads."""
+        self._spare = fork(_WORKER, self._arguments)
+
+    @property
+    def _arguments(self) -> list[str]:
+        return [self._service.name, self._service.run]
 
     def read(self, progress: Mapping[str, bytes]) -> Generator[Step | None, None, None]:
         """The steps of the reader in order; None now and then while there is no next one yet.
@@ -85,9 +93,11 @@ class SourceReader:
 
     def stop(self) -> None:
         """End the process at once; it holds nothing that would be lost."""
+        if self._spare is not None:
+            (self._child, self._pipe), self._spare = self._spare, None
         if self._child is not None:
             if self._child.poll() is None:
-                self._child.send_signal(signal.SIGKILL)
+                self._child.kill()
             self._child.wait()
             self._child = None
         if self._pipe is not None:
@@ -113,12 +123,8 @@ class SourceReader:
                 yield None
 
     def _start(self, way: _Way) -> None:
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "services.runtime.process.reader_worker", str(theirs.fileno())]
-        command += [self._service.name, self._service.run]
-        self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
-        theirs.close()
-        self._pipe = Connection(ours.detach())
+        spare, self._spare = self._spare, None
+        self._child, self._pipe = spare or start(_WORKER, self._arguments)
         config = self._source.careful(self._config) if way.careful else self._config
         task = Task(config, way.progress, frozenset(way.passed), way.careful > 0, self._memory)
         try:

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -20,10 +17,12 @@ from multiprocessing.connection import Connection
 from services.runtime import metrics
 from services.runtime.errors import ConfigurationError, CorpusworksError, DependencyDown
 from services.runtime.logs import log
+from services.runtime.process.child import Child, fork, start
 from services.runtime.process.frames import Batch, Failed, Item, Outcome, Place
 
 _START_LIMIT_S = 120.0  # imports and models
 _TICK_S = 0.2
+_WORKER = "services.runtime.process.worker"
 _MOST_TRIES = 5  # of a document alone whose worker somebody kills: five times is no accident
 
 
@@ -64,11 +63,20 @@ class Sandbox:
         self._slice = slice_size
         self._patience_s = time_limit_s / 2
         self._tick = on_tick
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
+        self._spare: tuple[Child, Connection] | None = None  # forked, and not told anything yet
         self._pipe: Connection | None = None
         self._items: Sequence[Item] = ()
         self._committed: Mapping[Place, int] = {}
         self._sent = False
+
+    def prefork(self) -> None:
+        """Fork the first worker, if this process may; it waits for `start`. Call before there are threads."""
+        self._spare = fork(_WORKER, self._arguments)
+
+    @property
+    def _arguments(self) -> list[str]:
+        return [",".join(self._names), ",".join(self._buckets)]
 
     def start(self) -> None:
         """Start the worker unless it runs.
@@ -78,18 +86,9 @@ class Sandbox:
         """
         if self._child is not None and self._child.poll() is None:
             return
+        spare, self._spare = self._spare, None
         self.stop()
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "services.runtime.process.worker", str(theirs.fileno())]
-        command += [",".join(self._names), ",".join(self._buckets)]
-        # Ctrl-C reaches it too, and it is this process that decides when to stop.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
-            self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-        self._pipe = Connection(ours.detach())
+        self._child, self._pipe = spare or start(_WORKER, self._arguments)
         try:
             self._pipe.send(self.topic_ids)
             answer = self._receive(_START_LIMIT_S)
@@ -132,9 +131,11 @@ class Sandbox:
 
     def stop(self) -> None:
         """End the worker at once; it holds nothing that would be lost."""
+        if self._spare is not None:
+            (self._child, self._pipe), self._spare = self._spare, None
         if self._child is not None:
             if self._child.poll() is None:
-                self._child.send_signal(signal.SIGKILL)
+                self._child.kill()
             self._child.wait()
             self._child = None
         if self._pipe is not None:

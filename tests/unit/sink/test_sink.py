@@ -457,6 +457,7 @@ def test_a_zombie_changes_no_announced_part(store):
     zombie = lane(store)
     fill(zombie, 3)
     zombie.feed()
+    assert zombie.task.step(zombie.now, {"docs.mixed"}) is None
     river = lane(store)
     fill(river, 40)
     river.put("docs.mixed", Flush())
