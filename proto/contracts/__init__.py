@@ -2,6 +2,7 @@
 
 from contracts.archive_pb2 import ArchiveFile
 from contracts.document_pb2 import Document, Position, Reference
+from contracts.ledger_pb2 import Tally
 from contracts.parts_pb2 import PartCatalogued, PartRecord, PartSealed, Span
 from contracts.river_pb2 import (
     Agreement,
@@ -38,5 +39,6 @@ __all__ = [
     "Rejection",
     "Retraction",
     "Span",
+    "Tally",
     "TrainEvent",
 ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from google.protobuf.message import Message as ProtoMessage
 
-from contracts import Document
+from contracts import Document, PartRecord
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
@@ -60,6 +60,9 @@ class Step:
     consumed: for each input, the offset after the last message that is done with. An input is a topic's name,
         or a `place` where the service gathers.
     dropped: (document, unit-style reason, detail) that leave here; they go to docs.rejected.
+    records: of the part that is announced in this step; part: its name. Who comes there first has its end.
+    aside: uids of documents that are passed over for now (their offset counts as consumed) and will be taken
+        from there later; resumed: of those that are taken now. Else they would be missing meanwhile.
     committed: called once the transaction is in the log; must be idempotent, a crash may skip it.
     """
 
@@ -67,6 +70,10 @@ class Step:
     consumed: Mapping[str, int]
     dropped: Sequence[tuple[Document, str, str]] = ()
     committed: Callable[[], None] | None = None
+    part: str = ""
+    records: Sequence[PartRecord] = ()
+    aside: Sequence[int] = ()
+    resumed: Sequence[int] = ()
 
 
 class LaneTask(Protocol):
