@@ -144,7 +144,7 @@ def test_a_part_without_records_is_named_with_its_documents() -> None:
 
 
 def test_a_document_passed_over_is_not_missing() -> None:
-    """Prevents an alarm while a lane keeps a document for a later phase, and silence when it is lost there."""
+    """Prevents an alarm while a lane keeps a document for a later phase, and silence when it is lost."""
     river = Tallying()
     river.ingest([uid(1), uid(2)], "file:///a")
     document = river.lose(RAW, "parse")
@@ -301,11 +301,11 @@ class TestKept:
         river = grown()
         river.begins = 10
         assert proof_of(river), "they were added up before they went"
-        with pytest.raises(ConfigurationError, match="ids are gone from Kafka: .*--thorough"):
-            message_removed(river)
+        message_removed(river)
+        with pytest.raises(ConfigurationError, match=r"ids are gone from Kafka: .*--thorough"):
             proof_of(river)
         river.store.delete(list(river.store.list("ledger")))
-        with pytest.raises(ConfigurationError, match="begins at 10, .* ends at 0"):
+        with pytest.raises(ConfigurationError, match=r"begins at 10, .* ends at 0"):
             proof_of(river)
         anew = grown()
         anew.ids = {TALLY: "tally-2", RAW: "raw-1"}
