@@ -250,6 +250,24 @@ class TestARiverThatRuns:
         assert not proof.found
 
 
+def test_what_is_kept_does_not_grow_with_the_corpus() -> None:
+    """Prevents memory by document: sums by range, and counts by what documents are counted by."""
+    sizes, river = [], Tallying()
+    for begin, end in [(1, 2_000), (2_000, 200_000)]:
+        uids = [uid(number) for number in range(begin, end)]
+        river.tell(Told(Tally.CAME, each) for each in uids)
+        kin = ("en", "news", "prose", "en", True, 9)
+        river.tell(Told(Tally.DROPPED, each, "rules", "short", kin) for each in uids)
+        proof = proof_of(river)
+        assert proof
+        assert proof.tallied.number("DROPPED") == end - 1
+        assert proof.tallied.tokens.total() == 9 * (end - 1)
+        sizes.append(len(river.store.get(max(river.store.list("ledger")))))
+    assert sizes[1] < sizes[0] + 1000
+    river.tell([Told(Tally.CAME, uid(77))])
+    assert proof_of(river).found.missing.keys() == {uid(77)}, "one of 200,000"
+
+
 class TestKept:
     """What was added up is there for the next."""
 
