@@ -14,6 +14,7 @@ from kafka.structs import OffsetAndMetadata
 
 from contracts import Document, PartSealed
 from services.ledger import reconcile, take_account
+from services.ledger.proof import prove
 from services.runtime import Resources
 from services.runtime.clients.kafka import GROUP_PREFIX, connection
 from services.runtime.clients.log import Log
@@ -77,6 +78,7 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
     """Prevents: a document that becomes a duplicate of itself, is retracted, or is packed again."""
     account = take_account(river.settings, topology())
     assert not reconcile(account)
+    assert prove(river.settings, topology())
     assert account.drops["dedup", "exact_duplicate"] + account.drops["dedup", "near_duplicate"] > 20
     parts, files = _announced(river), _files(river)
     pooled = sorted(document.uid for document in _documents(river, *POOLS))
@@ -102,6 +104,8 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
     # What rules and the scorer drop they drop again, which is told; nothing else has happened twice.
     droppers = {"rules", "scorer"}
     assert set(found.twice) <= {uid for uid, drops in account.rejected.items() if drops[0][0] in droppers}
+    proof = prove(river.settings, topology())
+    assert (proof.found, proof.undecided, proof.unread_ranges) == (found, 0, 0)
     assert verify(Resources(river.settings).store) == []
     assert _announced(river) == parts
     assert _files(river) == files

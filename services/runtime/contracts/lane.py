@@ -61,8 +61,8 @@ class Step:
         or a `place` where the service gathers.
     dropped: (document, unit-style reason, detail) that leave here; they go to docs.rejected.
     records: of the part that is announced in this step; part: its name. Who comes there first has its end.
-    aside: uids of documents that are passed over for now (their offset counts as consumed) and will be taken
-        from there later; resumed: of those that are taken now. Else they would be missing meanwhile.
+    aside: uids of documents that are passed over for now (their offset counts as consumed) and are taken from
+        there later, or dropped; resumed: of those with which that happens now. Untold they are missing.
     committed: called once the transaction is in the log; must be idempotent, a crash may skip it.
     """
 
