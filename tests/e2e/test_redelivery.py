@@ -56,6 +56,12 @@ def _documents(river: Home, *topics: str) -> list[Document]:
         return [Document.FromString(record.value) for record in log.read_all(*topics)]
 
 
+def _told(river: Home) -> int:
+    """Messages to the lanes."""
+    with Log(river.settings) as log:
+        return sum(1 for _ in log.read_all("pool.control"))
+
+
 def _rewind(river: Home, service: str, topic: str) -> None:
     """Set the group's offsets to 0, as a person does with kafka-consumer-groups. Its members must be gone."""
     consumer = KafkaConsumer(
@@ -82,7 +88,7 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
     assert account.drops["dedup", "exact_duplicate"] + account.drops["dedup", "near_duplicate"] > 20
     parts, files = _announced(river), _files(river)
     pooled = sorted(document.uid for document in _documents(river, *POOLS))
-    superseded = len(_documents(river, "pool.control"))
+    superseded = _told(river)
     assert len(parts) > 2
 
     river.river.stop()
@@ -110,7 +116,7 @@ def test_replaying_the_topics_changes_nothing(river: Home) -> None:
     assert _announced(river) == parts
     assert _files(river) == files
     assert sorted(document.uid for document in _documents(river, *POOLS)) == pooled
-    assert len(_documents(river, "pool.control")) == superseded
+    assert _told(river) == superseded
     # It was replayed indeed: each document that reached dedup at all came there again.
     assert again.drops["dedup", "already_seen"] > len(pooled)
     for uid in account.raw:
