@@ -2,6 +2,7 @@
 
 from contracts.archive_pb2 import ArchiveFile
 from contracts.document_pb2 import Document, Position, Reference
+from contracts.ledger_pb2 import Tally
 from contracts.parts_pb2 import PartCatalogued, PartRecord, PartSealed, Span
 from contracts.river_pb2 import (
     Agreement,
@@ -48,5 +49,6 @@ __all__ = [
     "Retraction",
     "Span",
     "Stretch",
+    "Tally",
     "TrainEvent",
 ]

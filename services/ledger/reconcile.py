@@ -1,4 +1,7 @@
-"""Proves that every ingested document is accounted for, and no document is in the parts twice."""
+"""Proves that every ingested document is accounted for, and no document is in the parts twice, id by id.
+
+By an account, which holds every id in memory (`corpusworks reconcile --thorough`); proof.py adds up tallies.
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from services.ledger.letters import Letter, Selection, letters
 from services.runtime import Fenced, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
+from services.runtime.loops.tally import revived, tally
 from services.runtime.loops.transaction import Produce, Transactions
 from services.runtime.process.frames import REDRIVEN_HEADER
 from services.runtime.topics import REDRIVEN
@@ -49,6 +50,7 @@ def redrive(settings: Settings, topology: Topology, wanted: Selection, *, again:
             able = _able(letters(log, topology, wanted), existing, outcome, again=again)
             for batch in _batches(able):
                 outputs = [message for letter in batch for message in _messages(letter, ids)]
+                outputs += tally(told for letter in batch for told in revived(letter.document))
                 transactions.commit(outputs, {}, None)
                 outcome.put_back.update(letter.came_from for letter in batch)
         except Fenced as error:

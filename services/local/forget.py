@@ -20,13 +20,14 @@ from services.runtime.topology import Topology
 
 MARK = "forgetting.json"
 REPORT = "report.json"
-_FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive")
+_FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive", "ledger")
 _OWNER = "parts/river.json"
 # What a river writes: nothing else in a folder or a bucket is touched.
 _OURS = re.compile(
     rf"{_OWNER}|parts/lane-\d+/(manifest\.jsonl|part-[-\da-f]+\.(bin|idx|jsonl))"
     r"|catalog/\d{12}(-\d{12})?\.jsonl"
     r"|bodies/[\da-f]{2}/[\da-f]{32}|vocabularies/[\da-f]+\.(json|file)"
+    r"|ledger/tally-[\da-f]{8}-\d{18}\.json"
     r"|archive/\w+/day=[-\d]+/(_[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.json|[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.parquet)"
 )
 

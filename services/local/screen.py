@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from services.ledger.shares import REMEDY
-from services.ledger.status import Status
+
+if TYPE_CHECKING:
+    from services.ledger.status import Status
 
 _SHOWN_SOURCES = 10
+_MOST_NAMED = 12  # languages, categories
 
 
 def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
@@ -81,4 +84,11 @@ def show_status(found: Status, console: Console) -> None:
     console.print(f"messages in the pools: {pools}")
     console.print(f"{found.num_parts} parts; tokens: {tokens or 0}")
     back = f" ({found.redriven} of them put back)" if found.redriven else ""
-    console.print(f"rejected: {found.rejected}  dead letters: {found.dead}{back}")
+    again = f", {found.used_again} further uses" if found.used_again else ""
+    console.print(f"{found.came} documents came; {found.in_parts} in parts{again}")
+    for name, counts in (("languages", found.languages), ("categories", found.categories)):
+        if most := counts.most_common(_MOST_NAMED):
+            console.print(f"{name}: " + "  ".join(f"{each or 'unknown'} {number}" for each, number in most))
+    for (unit, reason), number in found.dropped.most_common():
+        console.print(f"dropped by {unit}: {reason} {number}")
+    console.print(f"rejected: {found.dropped.total()}  dead letters: {found.dead}{back}")

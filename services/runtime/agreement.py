@@ -33,7 +33,7 @@ from services.runtime.settings import PREFIX, Settings
 from services.runtime.topics import AGREED, CONTROL, POOL
 from services.runtime.topology import Service, Topology
 
-MESSAGES = "2"  # version of the messages on the topics
+MESSAGES = "3"  # version of the messages on the topics
 
 _LANES, _BUCKETS, _RECIPE, _ROUTING = "lanes", "buckets", "recipe", "routing"
 _FIXED = {  # what to do, where a value cannot be changed

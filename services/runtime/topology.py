@@ -20,11 +20,11 @@ from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import ConfigurationError
-from services.runtime.topics import AGREED, DEAD_LETTER_SUFFIX, POOL, STARTS
+from services.runtime.topics import AGREED, DEAD_LETTER_SUFFIX, POOL, STARTS, TALLY
 
 DEFAULT = Path(__file__).parents[1] / "topology.yaml"
 BUCKET = "{bucket}"
-_OWN = {AGREED: contracts.Agreement, STARTS: contracts.FirstStart}
+_OWN = {AGREED: contracts.Agreement, STARTS: contracts.FirstStart, TALLY: contracts.Tally}
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,7 @@ class Topology:
         outputs = [s.output for s in self.services.values() if not s.inputs]  # of sources: unreadable input
         for name in (AGREED, STARTS):  # the runtime's own: also in a table that does not name them
             found.setdefault(name, Topic(name, self.holds(name), "one", compact=True))
+        found.setdefault(TALLY, Topic(TALLY, self.holds(TALLY), "partitions"))
         for name in [expanded for topic in inputs + outputs for expanded in self.expand(topic)]:
             dead = name + DEAD_LETTER_SUFFIX
             found[dead] = Topic(dead, contracts.Document, "partitions")

@@ -187,6 +187,8 @@ class Sink:
             consumed={topics.MIXED: part.next_offset},
             dropped=part.unfit,
             committed=partial(self._manifest.add, sealed),
+            part=sealed.name,
+            records=[packable.record for packable in part.packables],
         )
 
     def _start(self) -> None:

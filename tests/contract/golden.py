@@ -36,9 +36,11 @@ from contracts import (
     Rejection,
     Retraction,
     Stretch,
+    Tally,
     TrainEvent,
     archive_pb2,
     document_pb2,
+    ledger_pb2,
     parts_pb2,
     river_pb2,
     train_pb2,
@@ -201,6 +203,34 @@ EXAMPLES: dict[str, Message] = {
         segment=19_998,
         reached={"lane-000/part-000-0a1b2c3d": 99, "lane-001/part-001-0a1b2c3d": 23_456},
     ),
+    "river.tally.1": Tally(
+        entries=[
+            Tally.Entry(outcome=Tally.CAME, uids=[0x0123456789ABCDEF, 0xFFFFFFFFFFFFFFFF]),
+            Tally.Entry(
+                outcome=Tally.DROPPED,
+                unit="rules",
+                reason="too_short",
+                uids=[17],
+                groups=[
+                    Tally.Group(
+                        language="zh",
+                        category="news",
+                        format="prose",
+                        bucket="zh",
+                        ranked=True,
+                        documents=1,
+                        tokens=1 << 33,
+                    )
+                ],
+            ),
+            Tally.Entry(outcome=Tally.UNREADABLE, unit="ingest", number=3),
+            Tally.Entry(
+                outcome=Tally.ANNOUNCED,
+                part="lane-001/part-001-0a1b2c3d-000000012345-000000023456",
+                number=11_000,
+            ),
+        ]
+    ),
     "river.agreed.1": Agreement(name="lanes", value="2", agreed_ms=1_764_000_000_000),
     "river.starts.1": FirstStart(
         group="parse", topic="docs.raw", topic_id="mYtOpIcIdAtKaFkA123456", partitions=[0, 1, 3], at_ms=1
@@ -268,7 +298,7 @@ def path(name: str) -> Path:
 def descriptors() -> FileDescriptorSet:
     """The contracts as they are now."""
     found = FileDescriptorSet()
-    for module in (archive_pb2, document_pb2, parts_pb2, river_pb2, train_pb2):
+    for module in (archive_pb2, document_pb2, ledger_pb2, parts_pb2, river_pb2, train_pb2):
         module.DESCRIPTOR.CopyToProto(found.file.add())
     assert {name for name, _ in messages(found)} >= {f"corpusworks.v1.{name}" for name in contracts.__all__}
     return found

@@ -17,6 +17,7 @@ import pytest
 
 from contracts import Rejection
 from services.ledger import reconcile, take_account
+from services.ledger.proof import prove
 from services.local.folder import FolderLock
 from services.local.river import settle
 from services.local.run import attached
@@ -102,6 +103,7 @@ def test_a_folder_of_bad_input(tmp_path: Path) -> None:
         letters = [said(record.headers) for record in log.read_all("docs.raw.dlq")]
         rejections = [Rejection.FromString(record.value) for record in log.read_all("docs.rejected")]
         assert not reconcile(take_account(settings, topology()))
+        assert prove(settings, topology())
     assert len(letters) == report["dead_letters"]
     told = {letter["topic"].rpartition("/")[2]: letter["exception.message"] for letter in letters}
     for name, expected in {
@@ -282,6 +284,7 @@ def test_a_disk_that_is_full_for_a_while(small_disk: Path, tmp_path: Path) -> No
         assert verify(store) == []
         account = take_account(river.settings, river.river.topology)
         assert not reconcile(account)
+        assert prove(river.settings, river.river.topology)
         assert account.parts.total() + account.drops.total() == 60
         assert account.parts.total() > 50
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.ledger import reconcile, take_account
+from services.ledger.proof import prove
 from services.runtime import Resources
 from services.sink.parts import list_parts, verify
 from tests.corpus import write_jsonl
@@ -61,6 +62,7 @@ def test_nothing_is_lost_or_doubled_when_everything_is_killed(tmp_path: Path) ->
         assert not found, (
             f"missing {list(found.missing.values())[:5]}, twice {list(found.twice.values())[:5]}"
         )
+        assert prove(river.settings, topology()), "and by tallies"
         assert account.raw.total() == 1200
         assert account.parts.total() > 950, account.drops
         assert account.parts.total() + account.drops.total() == 1200
@@ -86,4 +88,7 @@ def test_without_transactions_the_same_kills_are_noticed(tmp_path: Path) -> None
         river.settle(reading)
         river.river.stop()
         found = reconcile(take_account(river.settings, topology()))
+        proof = prove(river.settings, topology())
     assert found.twice, "documents should have been repeated"
+    assert not proof
+    assert found.twice.keys() <= proof.found.twice.keys()

@@ -16,6 +16,7 @@ import pytest
 from contracts import Document
 from services.inference import MODELS
 from services.ledger import reconcile, take_account
+from services.ledger.proof import prove
 from services.runtime import Drop, Resources, Unit, load_settings
 from services.runtime.clients.log import Log
 from services.runtime.contracts.unit import configure
@@ -59,6 +60,7 @@ def _readiness(river: Home) -> tuple[int, str]:
 def _assert_all_is_accounted_for(river: Home, number: int) -> None:
     account = take_account(river.settings, topology())
     assert not reconcile(account)
+    assert prove(river.settings, topology())
     assert account.raw.total() == number
     assert not account.dead
     assert verify(Resources(river.settings).store) == []

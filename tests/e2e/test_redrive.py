@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from services.cli.app import app
 from services.ledger import reconcile, report, take_account, trace
+from services.ledger.proof import prove
 from services.ledger.status import status
 from services.runtime import Resources
 from services.runtime.topology import DEFAULT
@@ -63,6 +64,7 @@ def ended(river: Home) -> tuple[Any, Counter[str]]:
     """The account of all that ever was, in order; and how often each document is in the parts."""
     account = take_account(river.settings, river.river.topology)
     assert not reconcile(account)
+    assert prove(river.settings, river.river.topology)
     found = report(account, 0, {}, 0, {})
     assert found["unaccounted"] == 0
     store = Resources(river.settings).store

@@ -169,9 +169,14 @@ def test_status_trace_and_reconcile_on_a_finished_folder(first) -> None:
         reconciled = ask("reconcile", "--out", out)
         assert reconciled.code == 0, reconciled.out
         assert "0 missing, 0 twice" in reconciled.err
+        thorough = ask("reconcile", "--thorough", "--out", out)
+        assert thorough.code == 0, thorough.out
+        assert thorough.err.endswith("; 0 missing, 0 twice\n")
         status = ask("status", "--out", out)
         assert status.code == 0, status.err
         assert "sink" in status.out
+        assert "documents came" in status.out
+        assert "dropped by" in status.out
         seen = ask("trace", decoded[0]["id"], "--out", out)
         assert seen.code == 0, seen.err
         assert {"docs.raw", "docs.parsed", "docs.clean", "docs.scored", "docs.mixed", "shards.sealed"} <= {

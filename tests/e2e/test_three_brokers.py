@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from services.ledger import reconcile, take_account
+from services.ledger.proof import prove
 from services.runtime.clients.kafka import connection
 from services.runtime.settings import KafkaSettings
 from tests.corpus import write_jsonl
@@ -54,6 +55,7 @@ def test_a_broker_of_three_is_killed_again_and_again(tmp_path: Path) -> None:
             river.river.stop()
             account = take_account(river.settings, topology())
             found = reconcile(account)
+            assert prove(river.settings, topology())
     assert not found, f"missing {list(found.missing.values())[:5]}, twice {list(found.twice.values())[:5]}"
     assert account.raw.total() == 3000
     assert account.parts.total() + account.drops.total() == 3000

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from services.ledger import Account, reconcile, take_account
+from services.ledger.proof import prove
 from services.local.run import attached
 from services.runtime import ObjectStore, load_settings
 from services.runtime.topology import DEFAULT
@@ -59,6 +60,7 @@ def account_of(out: Path, settings: dict[str, str]) -> Account:
         for name, value in settings.items():
             patch.setenv(name, value)
         with attached(out) as found:
+            assert prove(found, topology(load_settings().topology))
             return take_account(found, topology(load_settings().topology))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.ledger import reconcile, take_account
+from services.ledger.proof import prove
 from services.runtime import ObjectStore
 from services.sink.parts import documents, list_parts, verify
 from tests.corpus import write_jsonl
@@ -55,5 +56,6 @@ def test_kills_of_the_sink_and_of_the_store_lose_nothing(tmp_path: Path, seed: i
             assert len(uids) == len(set(uids))
             account = take_account(river.settings, river.river.topology)
             assert not reconcile(account)
+            assert prove(river.settings, river.river.topology)
             assert set(uids) == {uid for uid, _, _ in account.parts}
             assert account.parts.total() + account.drops.total() == 2000

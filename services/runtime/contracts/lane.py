@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from google.protobuf.message import Message as ProtoMessage
 
-from contracts import Document
+from contracts import Document, PartRecord
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
@@ -60,17 +60,20 @@ class Step:
     consumed: for each input, the offset after the last message that is done with. An input is a topic's name,
         or a `place` where the service gathers.
     dropped: (document, unit-style reason, detail) that leave here; they go to docs.rejected.
-    aside: uids of documents that are done with, in no part and not dropped: they stay where they were read.
-    resumed: of such, those that went on now.
+    records: of the part that is announced in this step; part: its name. Who comes there first has its end.
+    aside: uids of documents that are passed over for now (their offset counts as consumed) and are taken from
+        there later, or dropped; resumed: of those with which that happens now. Untold they are missing.
     committed: called once the transaction is in the log; must be idempotent, a crash may skip it.
     """
 
     outputs: Sequence[Output]
     consumed: Mapping[str, int]
     dropped: Sequence[tuple[Document, str, str]] = ()
+    committed: Callable[[], None] | None = None
+    part: str = ""
+    records: Sequence[PartRecord] = ()
     aside: Sequence[int] = ()
     resumed: Sequence[int] = ()
-    committed: Callable[[], None] | None = None
 
 
 class LaneTask(Protocol):

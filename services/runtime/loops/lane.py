@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from contracts import Document
+from contracts import Document, Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, static_member
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step, place
@@ -27,6 +27,7 @@ from services.runtime.logs import log
 from services.runtime.loops.deadletter import dead_letter
 from services.runtime.loops.history import History
 from services.runtime.loops.offsets import Offsets
+from services.runtime.loops.tally import Told, dead, dropped, put, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, item_of
@@ -203,13 +204,15 @@ class LaneLoop(ConsumerRebalanceListener):
                 steps[number] = step
         if not steps:
             return False
-        outputs = [o for lane, step in steps.items() for o in self._outputs(lane, step)]
+        told: list[Told] = []
+        outputs = [o for lane, step in steps.items() for o in self._outputs(lane, step, told)]
+        parts = [step.part for step in steps.values() if step.part]
         offsets = {
             self._lanes[number].inputs[name]: offset
             for number, step in steps.items()
             for name, offset in step.consumed.items()
         }
-        self._transactions.commit(outputs, offsets, consumer.group_metadata())
+        self._transactions.commit(outputs + tally(told, parts), offsets, consumer.group_metadata())
         for number, step in steps.items():
             self._lanes[number].committed |= step.consumed
             if step.committed is not None:
@@ -217,17 +220,22 @@ class LaneLoop(ConsumerRebalanceListener):
         self._account(outputs, time.monotonic() - start)
         return True
 
-    def _outputs(self, lane: int, step: Step) -> list[Produce]:
+    def _outputs(self, lane: int, step: Step, told: list[Told]) -> list[Produce]:
+        """told: gets what the step is tallied as."""
+        told += [put(record) for record in step.records]
+        told += [Told(Tally.ASIDE, uid) for uid in step.aside]
+        told += [Told(Tally.RESUMED, uid) for uid in step.resumed]
         outputs = [self._produce(lane, output) for output in step.outputs]
         for document, reason, detail in step.dropped:
             if reason not in self._service.drop_reasons:
                 raise ValueError(f"{self._service.name} dropped for {reason!r}, not in its drop_reasons")
+            told.append(dropped(document, self._service.name, reason))
             value = rejection(document, self._service.name, Drop(reason, detail=detail), self._resources)
             outputs.append(Produce(REJECTED, value, spread=document.uid))
             metrics.DOCUMENTS.labels(self._service.name, self._service.name, "drop", reason).inc()
-        return outputs + self._letters(self._lanes[lane], step.consumed)
+        return outputs + self._letters(self._lanes[lane], step.consumed, told)
 
-    def _letters(self, lane: _Lane, passed: Mapping[str, int]) -> list[Produce]:
+    def _letters(self, lane: _Lane, passed: Mapping[str, int], told: list[Told]) -> list[Produce]:
         """Dead letters of what was unreadable before these offsets; none of who only watches."""
         name, ids = self._service.name, self._resources.topic_ids
         places = [self._name(TopicPartition(item.topic, item.partition)) for item, _ in lane.unreadable]
@@ -239,6 +247,7 @@ class LaneLoop(ConsumerRebalanceListener):
             for item, error in gone:
                 log.warning("unreadable, passed over", topic=item.topic, offset=item.offset, error=error)
             return []
+        told += [dead(item.value, name) for item, _ in gone if self._topology.holds(item.topic) is Document]
         return [
             dead_letter(item, Outcome("dead", name, error=error), ids.get(item.topic, ""))
             for item, error in gone
@@ -248,14 +257,15 @@ class LaneLoop(ConsumerRebalanceListener):
         """Commit the position of inputs of which the tasks hold nothing: markers take offsets, too."""
         passed: dict[TopicPartition, int] = {}
         letters: list[Produce] = []
+        told: list[Told] = []
         for lane in self._lanes.values():
             for name in filter(lane.is_done, lane.inputs):
                 tp = lane.inputs[name]
                 if (position := consumer.position(tp)) is not None and position > lane.committed[name]:
                     passed[tp] = position
-                    letters += self._letters(lane, {name: position})
+                    letters += self._letters(lane, {name: position}, told)
         if letters:
-            self._transactions.commit(letters, passed, consumer.group_metadata())
+            self._transactions.commit(letters + tally(told), passed, consumer.group_metadata())
         elif passed:
             try:
                 consumer.commit_offsets(passed)

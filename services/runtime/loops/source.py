@@ -12,7 +12,7 @@ from contextlib import closing
 
 from kafka.errors import KafkaError
 
-from contracts import Document, IngestProgress
+from contracts import Document, IngestProgress, Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker
 from services.runtime.contracts.source import IMPORT, Source
@@ -20,6 +20,7 @@ from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.deadletter import ERROR_HEADER
+from services.runtime.loops.tally import Told, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.reader import SourceReader
@@ -129,6 +130,9 @@ class SourceLoop:
             return
         if not self._said_that_it_began:
             outputs.append(_progress(self._import.SerializeToString()))
+        came = [Told(Tally.CAME, uid) for step in steps for uid, _ in step.documents]
+        unreadable = [Told(Tally.UNREADABLE, 0, self._source.name) for step in steps for _ in step.unreadable]
+        outputs += tally([*came, *unreadable])
         self._transactions.commit(outputs, {}, None)
         self._said_that_it_began = True
         self._process.worked()

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
+from contracts import Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker
 from services.runtime.contracts.unit import Unit
@@ -26,6 +27,7 @@ from services.runtime.loops.backlog import Backlog
 from services.runtime.loops.deadletter import FloodGuard, dead_letter
 from services.runtime.loops.intake import Intake
 from services.runtime.loops.offsets import Offsets, by_topic_id
+from services.runtime.loops.tally import Told, dead, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, Place
@@ -259,6 +261,7 @@ class UnitLoop:
             if (now := self._transactions.partitions(topic)) not in self._spread[topic]:
                 self._spread[topic].append(now)  # the river has got more lanes since
         outputs = produced(done.items, outcomes, topic_id, self._spread)
+        outputs += tally(told(done.items, outcomes))
         member = self._intake.consumer.group_metadata()  # as it is now: who loses partitions later is refused
         ended = self._committer.submit(self._transactions.commit, outputs, offsets, member)
         self._commit = _Commit(done, outcomes, outputs, offsets, ended)
@@ -380,6 +383,15 @@ class UnitLoop:
 def _offsets(items: Sequence[Item]) -> dict[TopicPartition, int]:
     """What is to be committed when these are done."""
     return {TopicPartition(item.topic, item.partition): item.offset + 1 for item in items}
+
+
+def told(items: Sequence[Item], outcomes: Sequence[Outcome]) -> Iterator[Told]:
+    """The documents of a batch that came to an end in it."""
+    for item, outcome in zip(items, outcomes, strict=True):
+        if outcome.outcome == "dead":
+            yield dead(item.value, outcome.unit)
+        elif outcome.outcome == "drop":
+            yield Told(Tally.DROPPED, outcome.uid, outcome.unit, outcome.reason, outcome.kin)
 
 
 def produced(

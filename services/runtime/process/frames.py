@@ -9,10 +9,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from contracts import Document, PartRecord
+
 # Kafka's id of a topic, and the partition: where an offset is of, also outside Kafka.
 Place = tuple[str, int]
 
 REDRIVEN_HEADER = "redriven"
+
+# What a document is counted by: language, category, format, bucket, whether it has a rank; and its tokens.
+Kin = tuple[str, str, str, str, bool, int]
+
+
+def kin_of(document: Document | PartRecord) -> Kin:
+    """What it is counted by."""
+    return (
+        document.language,
+        document.category,
+        document.format,
+        document.bucket,
+        document.HasField("rank"),
+        document.num_tokens,
+    )
 
 
 class Item(NamedTuple):
@@ -70,7 +87,7 @@ class Beside(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one message. outcome: emit, drop or dead."""
+    """What became of one message. outcome: emit, drop or dead. kin: of what was dropped."""
 
     outcome: str
     unit: str = ""
@@ -82,6 +99,7 @@ class Outcome(NamedTuple):
     stack: str = ""
     also: Sequence[Beside] = ()
     observed: Sequence[tuple[str, float]] = ()  # for metrics.OBSERVED
+    kin: Kin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
 from services.runtime.errors import CorpusworksError, DependencyDown
 from services.runtime.logs import configure_logs, log
 from services.runtime.process.collector import settle_collector
-from services.runtime.process.frames import Batch, Beside, Failed, Item, Outcome, Place, first_place
+from services.runtime.process.frames import Batch, Beside, Failed, Item, Outcome, Place, first_place, kin_of
 from services.runtime.resources import Resources
 from services.runtime.settings import load_settings
 from services.runtime.topics import REJECTED
@@ -130,7 +130,8 @@ class Units:
             return Outcome("dead", unit.name, uid=document.uid, error=verdict.error)
         assert isinstance(verdict, Drop)
         value = rejection(document, unit.name, verdict, self._resources)
-        return Outcome("drop", unit.name, verdict.reason, document.uid, REJECTED, value)
+        kin = kin_of(document)
+        return Outcome("drop", unit.name, verdict.reason, document.uid, REJECTED, value, kin=kin)
 
     def _sendable(
         self, alive: list[tuple[int, Document]], outcomes: list[Outcome | None]

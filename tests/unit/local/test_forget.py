@@ -27,6 +27,7 @@ OURS = [
     f"bodies/ab/{'ab' * 16}",
     "vocabularies/0a1b2c3d4e5f6789.json",
     "vocabularies/0a1b2c3d4e5f6789.file",
+    "ledger/tally-0a1b2c3d-000000000000012345.json",
     f"archive/documents/{ARCHIVED}.parquet",
     f"archive/documents/{ARCHIVED.replace('/', '/_')}.json",
 ]
@@ -36,6 +37,7 @@ THEIRS = [
     "bodies/list.txt",
     "catalog/of-books.jsonl",
     "archive/documents/day=2026-11-26/mine.parquet",
+    "ledger/of-debts.json",
     "thesis.txt",
     "other/part.bin",
 ]

@@ -11,7 +11,7 @@ STANDS = {
     "lanes": "2",
     "partitions": "4",
     "buckets": "en,zh",
-    "messages": "2",
+    "messages": "3",
     "vocabulary": "v1",
     "recipe": "r1",
 }
@@ -40,7 +40,7 @@ def test_more_lanes_keep_their_history() -> None:
     [
         ({"lanes": "1"}, Pools(), "lanes is 1 here and 2 in the river"),
         ({"partitions": "8"}, Pools(), "partitions is 8 here and 4 in the river"),
-        ({"messages": "3"}, Pools(), "messages is 3 here"),
+        ({"messages": "4"}, Pools(), "messages is 4 here"),
         ({"vocabulary": "v2"}, Pools(full=frozenset({"zh"})), "vocabulary is v2 here and v1 in the river"),
         ({"buckets": "en"}, Pools(frozenset({"zh"}), frozenset({"zh"})), "documents wait in the pool of zh"),
     ],

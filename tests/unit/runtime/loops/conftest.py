@@ -82,6 +82,6 @@ def settings(clean_environment: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPa
 def broker(settings: Settings) -> MemoryBroker:
     """With the topics of the runtime."""
     made = MemoryBroker(settings)
-    for name in ("river.starts", "river.agreed", "docs.ingested", "docs.rejected"):
+    for name in ("river.starts", "river.agreed", "docs.ingested", "docs.rejected", "river.tally"):
         made.create_topic(name)
     return made
