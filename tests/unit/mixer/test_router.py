@@ -114,4 +114,4 @@ def test_router_and_mixer_must_have_one_recipe(tmp_path):
     ]
     assert [len(values) for values in told] == [1, 1]
     assert told[0] != told[1]
-    assert dict(*told[0]) == {"recipe": Recipe.load().digest}
+    assert dict(*told[0])["recipe"] == Recipe.load().text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.runtime import ConfigurationError
-from services.runtime.agreement import Pools, changes, compare, lanes_ever
+from services.runtime.agreement import changes, compare, lanes_ever
 
 STANDS = {
     "lanes": "2",
@@ -23,53 +23,58 @@ def wanted(**other: str) -> dict[str, str]:
 
 def test_what_is_made_first_is_recorded_whole() -> None:
     """Prevents a value that nobody recorded, so that nothing is ever compared with it."""
-    assert changes({}, STANDS, Pools()) == STANDS
-    assert changes(STANDS, STANDS, Pools()) == {}
+    assert changes({}, STANDS, pooled=False) == STANDS
+    assert changes(STANDS, STANDS, pooled=True) == {}
 
 
 def test_more_lanes_keep_their_history() -> None:
     """Prevents a retraction from going to the lane where the document would lie today."""
-    found = changes(STANDS, wanted(lanes="4"), Pools())
+    found = changes(STANDS, wanted(lanes="4"), pooled=True)
     assert found == {"lanes": "2,4"}
-    found = changes(STANDS | found, wanted(lanes="6"), Pools())
+    found = changes(STANDS | found, wanted(lanes="6"), pooled=True)
     assert lanes_ever(found) == (2, 4, 6)
 
 
 @pytest.mark.parametrize(
-    ("other", "pools", "says"),
+    ("other", "says"),
     [
-        ({"lanes": "1"}, Pools(), "lanes is 1 here and 2 in the river"),
-        ({"partitions": "8"}, Pools(), "partitions is 8 here and 4 in the river"),
-        ({"messages": "4"}, Pools(), "messages is 4 here"),
-        ({"vocabulary": "v2"}, Pools(full=frozenset({"zh"})), "vocabulary is v2 here and v1 in the river"),
-        ({"buckets": "en"}, Pools(frozenset({"zh"}), frozenset({"zh"})), "documents wait in the pool of zh"),
+        ({"lanes": "1"}, "lanes is 1 here and 2 in the river"),
+        ({"partitions": "8"}, "partitions is 8 here and 4 in the river"),
+        ({"messages": "9"}, "messages is 9 here"),
+        ({"vocabulary": "v2"}, "vocabulary is v2 here and v1 in the river"),
     ],
 )
-def test_what_would_strand_or_mix_is_refused(other: dict[str, str], pools: Pools, says: str) -> None:
+def test_what_would_strand_or_mix_is_refused(other: dict[str, str], says: str) -> None:
     """Prevents documents that wait for nobody, and parts of two vocabularies, exit 0."""
     with pytest.raises(ConfigurationError, match=says):
-        changes(STANDS, wanted(**other), pools)
+        changes(STANDS, wanted(**other), pooled=True)
 
 
 @pytest.mark.parametrize(
-    ("other", "pools"),
+    ("other", "pooled"),
     [
-        ({"buckets": "code,en,zh"}, Pools(frozenset({"zh"}), frozenset({"zh"}))),
-        ({"buckets": "en"}, Pools(full=frozenset({"zh"}))),
-        ({"vocabulary": "v2"}, Pools()),
-        ({"recipe": "r2"}, Pools(frozenset({"zh"}), frozenset({"zh"}))),
-        ({"calibration": "c1"}, Pools()),
+        ({"buckets": "code,en,zh"}, True),
+        ({"vocabulary": "v2"}, False),
+        ({"recipe": "r2"}, True),
+        ({"calibration": "c1"}, True),
     ],
 )
-def test_what_can_change_is_taken_over(other: dict[str, str], pools: Pools) -> None:
+def test_what_can_change_is_taken_over(other: dict[str, str], pooled: bool) -> None:
     """Prevents a new bucket or another recipe from asking for a new river."""
-    assert changes(STANDS, wanted(**other), pools) == other
+    assert changes(STANDS, wanted(**other), pooled=pooled) == other
+
+
+def test_a_bucket_that_the_recipe_drops_stays_known() -> None:
+    """Its pool may hold documents, which the mixer sorts anew: a process that does not read it would leave them."""
+    assert changes(STANDS, wanted(buckets="en"), pooled=True) == {}
+    assert changes(STANDS, wanted(buckets="maths"), pooled=True) == {"buckets": "en,maths,zh"}
 
 
 def test_a_process_with_other_values_does_not_run() -> None:
     """Prevents two copies of a service from working by different settings."""
     compare(STANDS | {"lanes": "2,4"}, wanted(lanes="4"))
     compare({}, STANDS)
+    compare(STANDS, wanted(recipe="r2"))  # of a recipe a lane is told in its time
     with pytest.raises(ConfigurationError, match=r"lanes is 2 here and 4 in the river.*corpusworks topics"):
         compare(STANDS | {"lanes": "2,4"}, STANDS)
     with pytest.raises(ConfigurationError, match="partitions is 8 here and 4 in the river: set it as it is"):
