@@ -94,6 +94,7 @@ def _messages(letter: Letter, ids: Mapping[str, str]) -> Iterator[Produce]:
     yield Produce(
         letter.came_from,
         letter.value,
+        key=_key(letter),
         spread=int(said["partition"]),  # of a lane, the same lane
         headers=[(REDRIVEN_HEADER, "/".join(place).encode())],
     )
@@ -101,3 +102,8 @@ def _messages(letter: Letter, ids: Mapping[str, str]) -> Iterator[Produce]:
         topic=letter.topic, partition=letter.partition, offset=letter.offset, at_ms=int(time.time() * 1000)
     )
     yield Produce(REDRIVEN, mark.SerializeToString(), key=letter.id.encode(), partition=0)
+
+
+def _key(letter: Letter) -> bytes:
+    """A pool is compacted, so nothing goes there without a key: the uid, as the message had it before."""
+    return letter.id.encode() if letter.document is None else letter.document.uid.to_bytes(8, "big")

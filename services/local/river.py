@@ -148,7 +148,7 @@ class River:
         self._tell(CONTROL, flush, self._settings.lanes)
 
     def flush_archive(self, run: str) -> None:
-        """Ask for what was dropped up to now to be written; documents are written at the other flush."""
+        """Ask for what came and what was dropped up to now to be written."""
         if ARCHIVE_FLUSH in self.topology.topics():
             self._tell(ARCHIVE_FLUSH, Flush(run=run), self._settings.partitions)
 

@@ -10,7 +10,6 @@ import structlog
 
 from contracts import Control, Document, Flush, MixerState
 from services.mixer.ledger import Ledger
-from services.mixer.provenance import provenance
 from services.mixer.recipe import Recipe, agrees
 from services.mixer.retractions import Retractions
 from services.runtime import LaneService, Message, Output, Resources, Step, topics
@@ -219,10 +218,7 @@ class Mixer:
         document.phase = self._ledger.phase.name
         document.recipe = self._recipe
         document.use = 1
-        kept = provenance(document.metadata)
-        for left_behind in ("text", "body", "features", "metadata"):
-            document.ClearField(left_behind)  # the tokens go on; the rest stays in the pool's log
-        document.metadata.update(kept)
+        document.ClearField("features")  # the tokens go on; what was measured stays in the pool's log
         if self._ledger.add(bucket, document.num_tokens):
             logger.info("phase", lane=self._lane, phase=self._ledger.phase.name)
         draft.outputs.append(Output(topics.MIXED, document))

@@ -29,7 +29,7 @@ from services.runtime.settings import Settings
 from services.runtime.topics import AGREED, POOL
 from services.runtime.topology import Service, Topology
 
-MESSAGES = "2"  # version of the messages on the topics
+MESSAGES = "3"  # version of the messages on the topics
 
 _LANES, _BUCKETS = "lanes", "buckets"
 _FIXED = {  # what to do, where a value cannot be changed
