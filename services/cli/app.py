@@ -20,6 +20,7 @@ from services.cli import (
     parts,
     pool,
     recipe,
+    retention,
     run,
     serve,
     tokenizer,
@@ -44,4 +45,5 @@ app.add_typer(dedup.app, name="dedup")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")
+app.add_typer(retention.app, name="retention")
 app.add_typer(tokenizer.app, name="tokenizer")

@@ -258,7 +258,7 @@ class LaneLoop(ConsumerRebalanceListener):
     def _produce(self, lane: int, output: Output) -> Produce:
         message = output.value
         if isinstance(message, Document):
-            value = encode(message, self._resources.store, self._settings.max_message_bytes)
+            value = encode(message, self._resources.store, self._settings.max_message_bytes, output.topic)
         else:
             value = message.SerializeToString()
         headers = []

@@ -152,7 +152,7 @@ class Units:
         if fault := self._bucket_fault(document):
             raise ValueError(fault)
         topic = self._output.replace(BUCKET, document.bucket)
-        value = encode(document, self._resources.store, self._settings.max_message_bytes)
+        value = encode(document, self._resources.store, self._settings.max_message_bytes, topic)
         if fault := self._size_fault(len(value)):
             raise ValueError(fault)
         return Outcome("emit", self._judges[-1][0].name, "", document.uid, topic, value)
@@ -161,7 +161,7 @@ class Units:
         """What goes with a document, as it goes over the pipe."""
         if isinstance(also.value, Document):
             limit = self._settings.max_message_bytes
-            value: bytes | None = encode(also.value, self._resources.store, limit)
+            value: bytes | None = encode(also.value, self._resources.store, limit, also.topic)
         else:
             value = None if also.value is None else also.value.SerializeToString()
         return Beside(also.topic, value, also.key, also.spread)
@@ -184,7 +184,7 @@ def rejection(document: Document, unit: str, drop: Drop, resources: Resources) -
     """The Rejection of a dropped document, with its text, or with a reference to it when it is large."""
     limit = resources.settings.max_message_bytes
     document.ClearField("token_ids")
-    kept = Document.FromString(encode(document, resources.store, limit))
+    kept = Document.FromString(encode(document, resources.store, limit, REJECTED))
     found = Rejection(
         document=kept, unit=unit, reason=drop.reason, detail=drop.detail, rejected_ms=int(time.time() * 1000)
     )
