@@ -18,6 +18,7 @@ from services.cli import (
     offsets,
     part,
     parts,
+    plan,
     pool,
     recipe,
     retention,
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, ask, doctor):
+for group in (run, serve, ask, plan, doctor):
     app.add_typer(group.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)

@@ -149,6 +149,11 @@ class Topology:
         made.buckets = tuple(buckets)
         return made
 
+    @property
+    def table(self) -> dict[str, Topic]:
+        """The topics as they are written down, pools as one."""
+        return dict(self._topics)
+
     def topics(self) -> dict[str, Topic]:
         """Every topic of the river, dead letters included."""
         found = {
