@@ -101,6 +101,9 @@ class Topology:
         self.buckets = tuple(buckets)
         self._topics = {name: _topic(name, row) for name, row in table["topics"].items()}
         self.services = _services(table["services"])
+        rows = table["services"].values()
+        # Topics of services that are left out: nobody writes there.
+        self.idle = frozenset(row["output"] for row in rows if not row.get("enabled", True))
         groups: list[list[str]] = table.get("processes", [])
         unknown = {name for group in groups for name in group} - set(table["services"])
         if unknown:

@@ -68,8 +68,9 @@ def plan_is_about_right(out: Path, given: Path, report: dict[str, Any], made: di
 def test_a_river_goes_on_whose_logs_begin_later(tmp_path: Path) -> None:
     """Prevents a service that finds its offset lost, and an archive that lacks what was deleted."""
     out = tmp_path / "out"
-    first = write_jsonl(tmp_path / "first.jsonl", 120, seed=5, duplicates=0.2)
-    with first.open("a") as file:
+    first = write_jsonl(tmp_path / "first.jsonl", 900, seed=5, duplicates=0.2)
+    more = write_jsonl(tmp_path / "more.jsonl", 60, seed=6, duplicates=0)
+    with more.open("a") as file:
         file.write(json.dumps({"id": "large", "text": "水潮が " * 9_000}) + "\n")
     made = settings(tmp_path)
     at_once = made | {"CORPUSWORKS_KEEP": AT_ONCE}
@@ -86,7 +87,7 @@ def test_a_river_goes_on_whose_logs_begin_later(tmp_path: Path) -> None:
             assert row["deleted"] > 0 or row["offsets"] == 0, row
     assert ask("offsets", "list", "--out", out, settings=made).code == 0
     assert ask("parts", "verify", out).code == 0
-    again = run(out, first, write_jsonl(tmp_path / "more.jsonl", 60, seed=6, duplicates=0), settings=at_once)
+    again = run(out, first, more, settings=at_once)
     assert again["unaccounted"] == 0
     assert again["kept"] > 40
     assert ask("reconcile", "--out", out, settings=made).code == 0

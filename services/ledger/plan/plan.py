@@ -86,15 +86,15 @@ def plan(
     found: bytes by document that came in, where they were measured on a river (measured.py).
     """
     found = found or {}
-    inner = _inner(topology)
+    unwritten = topology.idle | _inner(topology)
     for name, topic in topology.table.items():
         size = FIGURES.get(name, Size("not measured", each="message"))
         seconds = math.inf if topic.compact else keep.get(name, topic.keep)
         shrinks = (
             "by key" if topic.compact else "never" if math.isinf(seconds) else f"after {seconds / _DAY_S:g} d"
         )
-        if name in inner and name not in found:
-            size, shrinks = Size(size.source, each="nothing: its units run joined"), "-"
+        if name in unwritten and name not in found:
+            size, shrinks = Size(size.source, each="nothing: no unit writes there"), "-"
         documents = min(corpus.documents, corpus.per_day * seconds / _DAY_S)
         each = _each(size, corpus, found.get(name))
         source = "measured here" if name in found else size.source

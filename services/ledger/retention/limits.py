@@ -55,14 +55,12 @@ def limits(
     for topic, seconds in keep.items():
         if math.isinf(seconds) or topic not in there:
             continue
-        old, ends, starts = (
-            log.since([topic], int((now - seconds) * 1000)),
-            log.ends([topic]),
-            log.starts([topic]),
-        )
+        old = log.since([topic], int((now - seconds) * 1000))
+        ends, starts = log.ends([topic]), log.starts([topic])  # of old's partitions, and perhaps of new ones
         own = {name: committed[name] for name in readers.get(topic, ())}
-        for place, start in sorted(starts.items()):
-            bounds = [(old[place], TIME)]
+        for place, young in sorted(old.items()):
+            start = starts[place]
+            bounds = [(young, TIME)]
             bounds += [(offsets.get(place, 0), name) for name, offsets in own.items()]
             bounds += [(offsets[place], name) for name, offsets in said.items() if place in offsets]
             least, held_by = min(bounds, key=lambda bound: bound[0])

@@ -66,6 +66,12 @@ def test_topics_between_joined_units_take_nothing() -> None:
         0,
     ]
     assert found["docs.scored"]["bytes"] > 0
+    table = yaml.safe_load(DEFAULT.read_text())
+    table["services"]["scorer"]["enabled"] = False
+    topology = Topology(table, ["zh"])
+    made = {thing.name: thing for thing in plan(Corpus(1e6, 1e5), topology, kept(topology.topics(), {}))}
+    assert made["docs.scored"].bytes == 0
+    assert made["docs.classified"].bytes > 0
 
 
 def test_work_keeps_up_with_a_day() -> None:
