@@ -19,6 +19,7 @@ from kafka.errors import (
     OffsetOutOfRangeError,
     ProducerFencedError,
 )
+from kafka.structs import OffsetAndTimestamp
 
 from services.runtime.clients.log import Log
 from services.runtime.settings import Settings
@@ -352,6 +353,16 @@ class MemoryConsumer:
     def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         logs = {tp: self._broker.log_of(tp) for tp in partitions}
         return {tp: log.stable_end if self._committed_only else log.end for tp, log in logs.items()}
+
+    def offsets_for_times(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, Any]:
+        found: dict[TopicPartition, Any] = dict.fromkeys(times)
+        for tp, at_ms in times.items():
+            log = self._broker.log_of(tp)
+            records = [record for record, _ in log.entries[log.start :] if record is not None]
+            first = next((record for record in records if record.timestamp >= at_ms), None)
+            if first is not None:
+                found[tp] = OffsetAndTimestamp(first.offset, first.timestamp, -1)
+        return found
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         if partition not in self._positions:

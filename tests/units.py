@@ -194,19 +194,29 @@ def _refuse(config: NoConfig, resources: Resources) -> Positioned:
 
 
 def _gate(word: str) -> Callable[[NoConfig, Resources], Judge]:
-    """Builds a judge that cannot handle texts that end in a word, as long as a file is there."""
+    """Builds a judge that fails at texts (behind dedup: titles) that end in a word, while a file is there."""
 
     def build(config: NoConfig, resources: Resources) -> Judge:
         obstacle = _obstacle(resources)
 
         def judge(documents: Sequence[Document]) -> list[Verdict]:
-            if any(document.text.endswith(word) for document in documents) and obstacle.exists():
+            if (
+                any(
+                    (document.text or document.metadata.get("title", "")).endswith(word)
+                    for document in documents
+                )
+                and obstacle.exists()
+            ):
                 raise ValueError(f"a text cannot be handled: {word}")
             return [Emit(document) for document in documents]
 
         return judge
 
     return build
+
+
+def _twice(documents: Sequence[Document]) -> list[Verdict]:
+    return [Emit(each, (Also("docs.copies", each, b"key", each.uid),)) for each in documents]
 
 
 def _broken(config: NoConfig, resources: Resources) -> Positioned:
@@ -235,6 +245,7 @@ PLACED = Unit(
     lambda config, resources: Placed(_obstacle(resources)),
     positioned=True,
 )
+TWICE = Unit("twice", NoConfig, lambda config, resources: _twice)
 BUCKETED = Unit("bucketed", NoConfig, lambda config, resources: _bucketed)
 REFUSING = Unit("refusing", NoConfig, _refuse)
 GATE = Unit("gate", NoConfig, _gate("thorny"))

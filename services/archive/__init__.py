@@ -1,4 +1,4 @@
-"""The archive: every document that dedup let pass to a pool and every drop, as Parquet in the object store.
+"""The archive: every document that dedup let pass and every drop, as Parquet in the object store.
 
 Readers, without Kafka: `services.archive.query`.
 """

@@ -121,7 +121,7 @@ DOCUMENTS = Table(
     name="documents",
     columns=_OF_A_DOCUMENT | _OF_A_PLACE,
     written=topics.ARCHIVED_DOCUMENTS,
-    flush=topics.CONTROL,
+    flush=topics.ARCHIVE_FLUSH,
     row=_document,
 )
 _OF_A_DROP = {

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from contracts import ArchiveFile, Control, Flush
+from contracts import ArchiveFile, Flush
 from services.archive import tables
 from services.archive.config import ArchiveConfig
 from services.archive.file import LAYOUT, write
@@ -105,7 +105,7 @@ class Archive:
         for message in messages:
             if message.topic == self._table.flush:
                 self._told = message.offset + 1
-                self._flushing = self._flushing or _is_flush(message)
+                self._flushing = self._flushing or isinstance(message.value, Flush)
             elif message.topic in self._inputs:
                 self._inputs[message.topic].waiting.append(message)
         for found in self._inputs.values():
@@ -209,11 +209,6 @@ class Archive:
             max_uid=int(max(uids), 16),
             layout=LAYOUT,
         )
-
-
-def _is_flush(message: Message) -> bool:
-    told = message.value
-    return isinstance(told, Flush) or (isinstance(told, Control) and told.HasField("flush"))
 
 
 def _last(log: Sequence[Message]) -> dict[str, ArchiveFile]:

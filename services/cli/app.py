@@ -18,8 +18,10 @@ from services.cli import (
     offsets,
     part,
     parts,
+    plan,
     pool,
     recipe,
+    retention,
     run,
     serve,
     tokenizer,
@@ -31,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, ask, doctor):
+for group in (run, serve, ask, plan, doctor):
     app.add_typer(group.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
@@ -44,4 +46,5 @@ app.add_typer(dedup.app, name="dedup")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")
+app.add_typer(retention.app, name="retention")
 app.add_typer(tokenizer.app, name="tokenizer")

@@ -14,6 +14,7 @@ from contracts import Control, Retraction
 from services.dedup import log
 from services.dedup.case import Case
 from services.dedup.entry import Entry, Near, compare
+from services.dedup.handed_on import split
 from services.dedup.index import Death
 from services.dedup.page import pack_keys
 from services.runtime import Also, Drop, Emit, Verdict, topics
@@ -72,7 +73,8 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
         case.document.features["dedup_similarity"] = max(near.similarity for near in case.near)
     case.document.cluster = case.cluster
     also, observed = _beside(case, outcome)
-    return Emit(case.document, also, observed)
+    pooled, whole = split(case.document)
+    return Emit(pooled, (*also, whole), observed)
 
 
 def _near_duplicate(case: Case, best: Near, outcome: Outcome) -> Verdict:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from contracts import Redriven
 from services.ledger.account import of_every_recipe
 from services.ledger.letters import Letter, Selection, letters
-from services.runtime import Fenced, Settings
+from services.runtime import Fenced, Resources, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.tally import revived, tally
@@ -23,6 +23,7 @@ from services.runtime.loops.transaction import Produce, Transactions
 from services.runtime.process.frames import REDRIVEN_HEADER
 from services.runtime.topics import REDRIVEN
 from services.runtime.topology import Topology
+from services.runtime.wire import decode, encode
 
 _BATCH, _BATCH_BYTES = 500, 8 << 20  # letters in one transaction
 
@@ -49,7 +50,7 @@ def redrive(settings: Settings, topology: Topology, wanted: Selection, *, again:
         try:
             able = _able(letters(log, topology, wanted), existing, outcome, again=again)
             for batch in _batches(able):
-                outputs = [message for letter in batch for message in _messages(letter, ids)]
+                outputs = [message for letter in batch for message in _messages(letter, ids, settings)]
                 outputs += tally(told for letter in batch for told in revived(letter.document))
                 transactions.commit(outputs, {}, None)
                 outcome.put_back.update(letter.came_from for letter in batch)
@@ -90,12 +91,13 @@ def _batches(found: Iterator[Letter]) -> Iterator[list[Letter]]:
         yield batch
 
 
-def _messages(letter: Letter, ids: Mapping[str, str]) -> Iterator[Produce]:
+def _messages(letter: Letter, ids: Mapping[str, str], settings: Settings) -> Iterator[Produce]:
     said = letter.said
     place = (said.get("topic.id") or ids.get(letter.came_from, ""), said["partition"], said["offset"])
     yield Produce(
         letter.came_from,
-        letter.value,
+        _value(letter, settings),
+        key=_key(letter),
         spread=int(said["partition"]),  # of a lane, the same lane
         headers=[(REDRIVEN_HEADER, "/".join(place).encode())],
     )
@@ -103,3 +105,20 @@ def _messages(letter: Letter, ids: Mapping[str, str]) -> Iterator[Produce]:
         topic=letter.topic, partition=letter.partition, offset=letter.offset, at_ms=int(time.time() * 1000)
     )
     yield Produce(REDRIVEN, mark.SerializeToString(), key=letter.id.encode(), partition=0)
+
+
+def _key(letter: Letter) -> bytes:
+    """A pool is compacted, so nothing goes there without a key: the uid, as the message had it before."""
+    return letter.id.encode() if letter.document is None else letter.document.uid.to_bytes(8, "big")
+
+
+def _value(letter: Letter, settings: Settings) -> bytes:
+    """As it was; large fields are put into the store again, since they go with the day of their message."""
+    if letter.document is None or not letter.document.references:
+        return letter.value
+    store = Resources(settings).store
+    try:
+        whole = decode(letter.value, store)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return letter.value  # its reader says that it is gone
+    return encode(whole, store, settings.max_message_bytes, letter.came_from)

@@ -26,8 +26,9 @@ _OWNER = "parts/river.json"
 _OURS = re.compile(
     rf"{_OWNER}|parts/lane-\d+/(manifest\.jsonl|part-[-\da-f]+\.(bin|idx|jsonl))"
     r"|catalog/\d{12}(-\d{12})?\.jsonl"
-    r"|bodies/[\da-f]{2}/[\da-f]{32}|vocabularies/[\da-f]+\.(json|file)"
+    r"|bodies/[-\w.]+/\d{4}-\d\d-\d\d/[\da-f]{32}|vocabularies/[\da-f]+\.(json|file)"
     r"|ledger/tally-[\da-f]{8}-\d{18}\.json"
+    r"|lanes/lane-\d+/gone-[\da-f]{8}/\d+\.npz"
     r"|archive/\w+/day=[-\d]+/(_[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.json|[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.parquet)"
 )
 

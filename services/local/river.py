@@ -97,6 +97,14 @@ class River:
         """Start reading; the child is done when all is published."""
         return self._start("ingest", ["import", *paths], done=frozenset({0}))
 
+    def retain(self) -> None:
+        """Start to delete what is kept long enough, unless that is still under way."""
+        name = "retention"
+        if all(child.over for child in self._children if child.program.name == name):
+            self._children = [child for child in self._children if child.program.name != name]
+            # What it could not do is done the next time, and no reason to stop the river.
+            self._start(name, ["retention", "apply"], done=frozenset(range(256)))
+
     def marks(self) -> dict[tuple[str, int], int]:
         """The ends of all topics: a moment to count from."""
         return self._log.settled_ends(list(self.topology.topics()))
@@ -148,7 +156,7 @@ class River:
         self._tell(CONTROL, flush, self._settings.lanes)
 
     def flush_archive(self, run: str) -> None:
-        """Ask for what was dropped up to now to be written; documents are written at the other flush."""
+        """Ask for what came and what was dropped up to now to be written."""
         if ARCHIVE_FLUSH in self.topology.topics():
             self._tell(ARCHIVE_FLUSH, Flush(run=run), self._settings.partitions)
 

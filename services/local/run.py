@@ -15,6 +15,7 @@ import redis
 from rich.console import Console
 
 from services.ledger import lost_sources, report, shares, take_account, under_way
+from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local.folder import running
 from services.local.forget import REPORT, finish, refuse_half
@@ -26,10 +27,12 @@ from services.local.store import STATE, check, keep_url, url_of
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.settings import PREFIX
+from services.runtime.topics import RAW
 from services.runtime.topology import Topology
 
 JUDGES = ("classifier", "scorer")
 _TICK_S = 0.5
+_RETAIN_EVERY_S = 3600.0
 # A run has an end: nothing is mixed before it, so that a better duplicate is never too late.
 HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
 
@@ -172,6 +175,8 @@ def run(job: Job, console: Console) -> dict[str, Any]:
         _watch(river, settle(river, reading, str(time.time_ns())), console)
         river.stop()
         account = take_account(settings, job.topology, since=marks, at_rest=True)
+        if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
+            retain(settings, job.topology)
         cpu = river.cpu_seconds()
     lost = lost_sources(account.files, job.paths)
     found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu, lost=lost)
@@ -193,8 +198,12 @@ def up(job: Job, console: Console) -> None:
         console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {where}")
         console.print("Ctrl-C stops it; the same command goes on from there.")
         with Progress(console) as progress:
+            due = 0.0
             while True:
                 river.check()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + _RETAIN_EVERY_S
+                    river.retain()
                 progress.show(_and_troubles(_doing(river), river), list(river.stages()))
                 time.sleep(_TICK_S)
 

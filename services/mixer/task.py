@@ -15,7 +15,6 @@ from services.mixer.gone import Gone, Why
 from services.mixer.ledger import Ledger
 from services.mixer.phase import Terms
 from services.mixer.pool import Pool, Waiting
-from services.mixer.provenance import provenance
 from services.mixer.recipe import Limits, Recipe, agrees
 from services.mixer.snapshots import Snapshots
 from services.mixer.sorting import Sorter
@@ -383,14 +382,11 @@ class Mixer:
         draft.moved(pool, head.one, document.ByteSize())
 
     def _stamp(self, document: Document) -> None:
-        """Say how it was mixed, and leave behind what no part needs."""
+        """Say how it was mixed; what was measured stays in the pool."""
         phase = self._ledger.phase
         document.phase, document.packing = phase.name, phase.packing or ""
         document.recipe = self._recipe.digest
-        kept = provenance(document.metadata)
-        for left_behind in ("text", "body", "features", "metadata"):
-            document.ClearField(left_behind)
-        document.metadata.update(kept)
+        document.ClearField("features")
 
     def _has_room(self, pool: Pool) -> bool:
         limit = self._config

@@ -96,7 +96,8 @@ def _judge(
         for result, verdict in zip(alive, _verdicts(unit, judge, alive), strict=True):
             result.verdict, result.unit = verdict, unit.name
             if isinstance(verdict, Emit):
-                result.document = verdict.document
+                text, result.document = result.document.text, verdict.document
+                result.document.text = result.document.text or text  # for people; no pool has it
             if not isinstance(verdict, Reject):
                 said = (also.value for also in verdict.also)
                 told = [each.retraction for each in said if isinstance(each, Control)]

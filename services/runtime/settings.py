@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     recipe: str | Path | None = None  # a preset of the mixer by its name, or a file
     topology: Path | None = None
     units: dict[str, dict[str, Any]] = {}
+    keep: dict[str, str] = {}  # by topic, over what the topology says: {"docs.raw": "12h"}
 
     instance: str = ""  # names this copy of a service; static group membership when set
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 RAW = "docs.raw"
+UNIQUE = "docs.unique"
 MIXED = "docs.mixed"
 REJECTED = "docs.rejected"
 PROGRESS = "docs.ingested"

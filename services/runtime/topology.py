@@ -20,6 +20,7 @@ from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import ConfigurationError
+from services.runtime.keep import FOREVER, seconds
 from services.runtime.topics import AGREED, DEAD_LETTER_SUFFIX, POOL, STARTS, TALLY
 
 DEFAULT = Path(__file__).parents[1] / "topology.yaml"
@@ -29,12 +30,16 @@ _OWN = {AGREED: contracts.Agreement, STARTS: contracts.FirstStart, TALLY: contra
 
 @dataclass(frozen=True)
 class Topic:
-    """How a topic is laid out. holds: the message class; by: partitions, lanes or one."""
+    """How a topic is laid out. holds: the message class; by: partitions, lanes or one.
+
+    keep: seconds that a message is kept at least; of a compacted topic it says nothing.
+    """
 
     name: str
     holds: type[ProtoMessage]
     by: str
     compact: bool = False
+    keep: float = FOREVER
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,9 @@ class Topology:
         self.buckets = tuple(buckets)
         self._topics = {name: _topic(name, row) for name, row in table["topics"].items()}
         self.services = _services(table["services"])
+        rows = table["services"].values()
+        # Topics of services that are left out: nobody writes there.
+        self.idle = frozenset(row["output"] for row in rows if not row.get("enabled", True))
         groups: list[list[str]] = table.get("processes", [])
         unknown = {name for group in groups for name in group} - set(table["services"])
         if unknown:
@@ -144,6 +152,11 @@ class Topology:
         made.buckets = tuple(buckets)
         return made
 
+    @property
+    def table(self) -> dict[str, Topic]:
+        """The topics as they are written down, pools as one."""
+        return dict(self._topics)
+
     def topics(self) -> dict[str, Topic]:
         """Every topic of the river, dead letters included."""
         found = {
@@ -182,7 +195,10 @@ def message(name: str) -> type[ProtoMessage]:
 def _topic(name: str, row: dict[str, Any]) -> Topic:
     if row["by"] not in ("partitions", "lanes", "one"):
         raise ValueError(f"{name}: by is {row['by']!r}, not partitions, lanes or one")
-    return Topic(name, getattr(contracts, row["holds"]), row["by"], row.get("compact", False))
+    if row.get("compact") and "keep" in row:
+        raise ValueError(f"{name}: it is compacted, so keep says nothing; take one of the two out")
+    keep = seconds(row["keep"]) if "keep" in row else FOREVER
+    return Topic(name, getattr(contracts, row["holds"]), row["by"], row.get("compact", False), keep)
 
 
 def _services(rows: dict[str, dict[str, Any]]) -> dict[str, Service]:

@@ -1,6 +1,16 @@
-"""Documents on the wire: protobuf, with fields too large for a message kept in the object store."""
+"""Documents on the wire: protobuf, with fields too large for a message kept in the object store.
+
+    bodies/docs.parsed/2026-11-26/0a1b2c3d…     topic and day (UTC) of the message, digest of the content
+
+Each message has objects of its own: when the messages of a topic and a day are gone, so are its objects'
+readers (services/ledger/retention/bodies.py). No message is sent on with what it refers to unread, but as a
+dead letter.
+"""
 
 from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
 
 import xxhash
 
@@ -9,13 +19,15 @@ from services.runtime.clients.store import ObjectStore
 
 # Largest first: one of them is what makes a document large.
 _MOVABLE = ("body", "text", "token_ids")
-_KEY_LENGTH = len("bodies/00/") + 32
+BODIES = "bodies"
+_LONGEST_TOPIC = 249  # characters: Kafka's limit
+_KEY_LENGTH = len(f"{BODIES}//2026-11-26/") + _LONGEST_TOPIC + 32  # at most
 
 
-def encode(document: Document, store: ObjectStore | None, limit: int) -> bytes:
-    """Serialise; while the message is over `limit` bytes, its largest field goes to the store.
+def encode(document: Document, store: ObjectStore | None, limit: int, topic: str) -> bytes:
+    """Serialise for a topic; while the message is over `limit` bytes, its largest field goes to the store.
 
-    Keys are made of the content, so writing again changes nothing. Raises DependencyDown.
+    Writing again on the same day changes nothing. Raises DependencyDown.
     """
     document.ClearField("position")
     data = document.SerializeToString()
@@ -28,7 +40,7 @@ def encode(document: Document, store: ObjectStore | None, limit: int) -> bytes:
         content = getattr(kept, field)
         raw = content.encode() if isinstance(content, str) else content
         digest = xxhash.xxh3_128_hexdigest(raw)
-        key = f"bodies/{digest[:2]}/{digest}"  # of _KEY_LENGTH characters
+        key = f"{BODIES}/{topic}/{day_of(time.time())}/{digest}"
         store.put(key, raw)
         kept.ClearField(field)
         kept.references.append(Reference(field=field, key=key, size=size))
@@ -38,8 +50,13 @@ def encode(document: Document, store: ObjectStore | None, limit: int) -> bytes:
     return data
 
 
+def day_of(seconds: float) -> str:
+    """The day of a Unix time, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
 def least(document: Document) -> int:
-    """Bytes of the document's message when all that can be moved to the store is there."""
+    """Bytes of the document's message, at most, when all that can be moved to the store is there."""
     if not any(getattr(document, field) for field in _MOVABLE):
         return document.ByteSize()
     bare = Document()

@@ -85,6 +85,9 @@ _TOKENIZED = _document(_SCORED, token_ids=TOKENS, num_tokens=5, tokenizer="a3f5"
 _ROUTED = _document(_TOKENIZED, bucket="zh")
 _POOLED = _document(_ROUTED, cluster=0xFEDCBA9876543210)
 _MIXED = _document(_POOLED, phase="stable", use=1)
+_SLIM, _UNIQUE = _document(_POOLED), _document(_POOLED)  # from layout 3 of the messages on
+_SLIM.ClearField("text")
+_UNIQUE.ClearField("token_ids")
 _LARGE = _document(
     _RAW,
     references=[Reference(field="body", key="bodies/0a/0a1b2c3d4e5f60718293a4b5c6d7e8f9", size=5_000_000)],
@@ -111,6 +114,8 @@ EXAMPLES: dict[str, Message] = {
     "docs.tokenized.1": _TOKENIZED,
     "docs.routed.1": _ROUTED,
     "pool.bucket.1": _POOLED,
+    "pool.bucket.2": _SLIM,
+    "docs.unique.1": _UNIQUE,
     "docs.mixed.1": _MIXED,
     "docs.mixed.2": _document(_MIXED, recipe="9f86d081884c7d65"),
     "docs.mixed.3": _document(_MIXED, use=2, packing="related"),

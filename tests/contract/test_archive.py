@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import Control, Flush
+from contracts import Flush
 from services.archive.query import Asked, count, rows
 from services.archive.tables import DOCUMENTS
 from services.runtime import ObjectStore
@@ -14,7 +14,7 @@ def test_what_is_archived_is_found(store: ObjectStore) -> None:  # noqa: F811
     """Prevents an archive that can be asked on a folder only, an orphan that counts, and a mark too few."""
     river = lane(store, seed=3, max_chunk=4, seal_rows=6)
     river.put("pool.zh", *[document(number, text="潮" * number * 1000) for number in range(1, 40)])
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run(kill_share=0.3)
     assert river.num_kills
     river.start()

@@ -31,9 +31,9 @@ def table(folder: Path) -> Path:
     left_out = {"classifier", "scorer"}
     services = {name: row for name, row in shipped["services"].items() if name not in left_out}
     services["early"] = {"run": "tests.units:GATE", "input": "docs.clean", "output": "docs.scored"}
-    services["dedup"] = services["dedup"] | {"output": "docs.unique"}
-    services["late"] = {"run": "tests.units:LATE_GATE", "input": "docs.unique", "output": "pool.{bucket}"}
-    topics = shipped["topics"] | {"docs.unique": {"holds": "Document", "by": "partitions"}}
+    services["dedup"] = services["dedup"] | {"output": "docs.judged"}
+    services["late"] = {"run": "tests.units:LATE_GATE", "input": "docs.judged", "output": "pool.{bucket}"}
+    topics = shipped["topics"] | {"docs.judged": {"holds": "Document", "by": "partitions"}}
     processes = [["parse", "rules", "early"], ["tokenizer", "router", "dedup", "late"], ["mixer"], ["sink"]]
     (folder / "topology.yaml").write_text(
         yaml.safe_dump({"services": services, "processes": processes, "topics": topics})
@@ -45,7 +45,8 @@ def sources(folder: Path) -> list[str]:
     """Eight documents, four of them with a thorn, and a line that is none."""
     rows = list(made(8, seed=5, duplicates=0))
     for number in THORNY:
-        rows[number]["text"] += "\n" + ("thorny" if number % 2 else "thorny behind dedup")
+        rows[number]["title"] = "thorny" if number % 2 else "thorny behind dedup"
+        rows[number]["text"] += "\n" + rows[number]["title"]
     path = folder / "made.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "no record\n")
     return [str(path)]

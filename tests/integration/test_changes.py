@@ -36,7 +36,7 @@ def _pooled(uid: int, bucket: str, lanes: int) -> Produce:
     tokens = np.arange(1, 20, dtype="<u4")
     document = Document(id=f"document {uid}", uid=uid, bucket=bucket, language="en", num_tokens=len(tokens))
     document.token_ids = tokens.tobytes()
-    return Produce(f"pool.{bucket}", document.SerializeToString(), partition=uid % lanes)
+    return Produce(f"pool.{bucket}", document.SerializeToString(), uid.to_bytes(8, "big"), uid % lanes)
 
 
 @pytest.mark.soak

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.stack
 SESSION_S = 2.0
 TOPICS = {
     topics.DEDUP_LOG: {"holds": "DedupRecord", "by": "partitions", "compact": True},
+    topics.UNIQUE: {"holds": "Document", "by": "partitions"},
     topics.CONTROL: {"holds": "Control", "by": "partitions"},
     topics.STARTS: {"holds": "FirstStart", "by": "one", "compact": True},
 }

@@ -37,7 +37,9 @@ def river(stack: Stack, folder: Path, name: str, order: Sequence[str]) -> Iterat
     }
     held: dict[str, Any] = {topic: {"holds": "Document", "by": "partitions"} for topic in topics[1:]}
     held["pool.control"] = {"holds": "Control", "by": "lanes"}
-    held |= {log: TABLE["topics"][log] for log in ("dedup.log", "river.agreed", "river.starts")}
+    held |= {
+        log: TABLE["topics"][log] for log in ("dedup.log", "docs.unique", "river.agreed", "river.starts")
+    }
     settings = {
         "CORPUSWORKS_PARTITIONS": "1",
         "CORPUSWORKS_MAX_MESSAGE_BYTES": str(LIMIT),

@@ -24,7 +24,7 @@ def _pooled(uid: int) -> Produce:
     tokens = np.arange(1, 20, dtype="<u4")
     document = Document(id=f"document {uid}", uid=uid, bucket="zh", language="zh", num_tokens=len(tokens))
     document.token_ids = tokens.tobytes()
-    return Produce("pool.zh", document.SerializeToString(), partition=uid % LANES)
+    return Produce("pool.zh", document.SerializeToString(), uid.to_bytes(8, "big"), uid % LANES)
 
 
 def test_quarantined_documents_are_dropped_by_the_mixer(tmp_path: Path) -> None:

@@ -145,4 +145,4 @@ def _pooled(uid: int) -> Produce:
     tokens = np.arange(1, 20 + uid % 50, dtype="<u4")
     document = Document(id=f"document {uid}", uid=uid, bucket=bucket, language="en", num_tokens=len(tokens))
     document.token_ids, document.tokenizer = tokens.tobytes(), CARD.digest
-    return Produce(f"pool.{bucket}", document.SerializeToString(), partition=uid % LANES)
+    return Produce(f"pool.{bucket}", document.SerializeToString(), uid.to_bytes(8, "big"), uid % LANES)

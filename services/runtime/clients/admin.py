@@ -81,6 +81,22 @@ class Admin:
         found = patiently(self._client.describe_topics)
         return {topic["name"]: str(topic["topic_id"]) for topic in found}
 
+    def sizes(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> bytes of its log on one broker's disk; of replicas the largest."""
+        found: dict[tuple[str, int], int] = {}
+        for broker in patiently(self._client.describe_log_dirs):
+            for topic in (topic for folder in broker["log_dirs"] for topic in folder["topics"]):
+                for log in topic["partitions"]:
+                    place = topic["name"], log["partition_index"]
+                    found[place] = max(found.get(place, 0), log["partition_size"])
+        return found
+
+    def delete_records(self, before: Mapping[tuple[str, int], int]) -> None:
+        """Let the log of each (topic, partition) begin at an offset; what lies before it is gone."""
+        marks = {TopicPartition(*tp): offset for tp, offset in before.items()}
+        if marks:
+            patiently(lambda: self._client.delete_records(marks))
+
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the next message the group will read."""
         name = GROUP_PREFIX + group

@@ -61,6 +61,21 @@ class Log:
         found = patiently(lambda: self._consumer.end_offsets(wanted)) if wanted else {}
         return {tuple(tp): end for tp, end in found.items()}
 
+    def since(self, topics: Sequence[str], at_ms: int) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> offset of the first message from this time on (Unix, ms), or its end."""
+        ends = self.ends(topics)
+        wanted = [TopicPartition(*tp) for tp in ends]
+        asked = {tp: max(at_ms, 0) for tp in wanted}
+        found = patiently(lambda: self._consumer.offsets_for_times(dict(asked))) if wanted else {}
+        return {tp: min(mark.offset, end) if (mark := found.get(tp)) else end for tp, end in ends.items()}
+
+    def first(self, topics: Sequence[str]) -> dict[tuple[str, int], Any]:
+        """(topic, partition) -> its oldest committed record; none of those that have none."""
+        starts, ends = self.starts(topics), self.ends(topics)
+        ranges = {tp: (start, ends[tp]) for tp, start in starts.items()}
+        found = {tp: next(self.read({tp: within}), None) for tp, within in ranges.items()}
+        return {tp: record for tp, record in found.items() if record is not None}
+
     def settled_ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """As ends, once every transaction that has written there by now is decided.
 

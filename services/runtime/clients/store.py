@@ -110,6 +110,11 @@ class ObjectStore:
             for entry in page:
                 yield entry["path"]
 
+    def size(self, prefix: str) -> int:
+        """Bytes of all objects under a prefix (a whole path segment)."""
+        with self._errors():
+            return sum(entry["size"] for page in obstore.list(self._store, prefix) for entry in page)
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there are passed over."""
         with self._errors():

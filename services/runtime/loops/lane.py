@@ -278,7 +278,7 @@ class LaneLoop(ConsumerRebalanceListener):
     def _produce(self, lane: int, output: Output) -> Produce:
         message, value = output.value, None
         if isinstance(message, Document):
-            value = encode(message, self._resources.store, self._settings.max_message_bytes)
+            value = encode(message, self._resources.store, self._settings.max_message_bytes, output.topic)
         elif message is not None:
             value = message.SerializeToString()
         headers = []

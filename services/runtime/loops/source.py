@@ -145,7 +145,7 @@ class SourceLoop:
     def _document(self, uid: int, value: bytes) -> Produce:
         limit = self._settings.max_message_bytes
         if len(value) > limit:
-            value = encode(Document.FromString(value), self._resources.store, limit)
+            value = encode(Document.FromString(value), self._resources.store, limit, self._output)
         return Produce(self._output, value, spread=uid)
 
     def _unreadable(self, source: str, head: bytes, error: str) -> Produce:

@@ -410,7 +410,8 @@ def produced(
         if outcome.outcome == "dead":
             outputs.append(dead_letter(item, outcome, topic_id))
         else:
-            outputs.append(Produce(outcome.topic, outcome.value, spread=outcome.uid))
+            key = outcome.uid.to_bytes(8, "big") if outcome.outcome == "emit" else None  # of pools, compacted
+            outputs.append(Produce(outcome.topic, outcome.value, key, spread=outcome.uid))
         for b in outcome.also:
             if (numbers := spread.get(b.topic)) is None:
                 outputs.append(Produce(b.topic, b.value, key=b.key, spread=b.spread))

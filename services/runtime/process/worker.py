@@ -98,7 +98,7 @@ class Units:
             going_on = []
             for (index, document), verdict in zip(alive, verdicts, strict=True):
                 if not isinstance(verdict, Reject) and verdict.also:
-                    also.setdefault(index, []).extend(map(beside, verdict.also))
+                    also.setdefault(index, []).extend(map(self._beside, verdict.also))
                 if not isinstance(verdict, Reject) and verdict.observed:
                     observed.setdefault(index, []).extend(
                         (name, value) for name, values in verdict.observed.items() for value in values
@@ -153,10 +153,19 @@ class Units:
         if fault := self._bucket_fault(document):
             raise ValueError(fault)
         topic = self._output.replace(BUCKET, document.bucket)
-        value = encode(document, self._resources.store, self._settings.max_message_bytes)
+        value = encode(document, self._resources.store, self._settings.max_message_bytes, topic)
         if fault := self._size_fault(len(value)):
             raise ValueError(fault)
         return Outcome("emit", self._judges[-1][0].name, "", document.uid, topic, value)
+
+    def _beside(self, also: Also) -> Beside:
+        """What goes with a document, as it goes over the pipe."""
+        if isinstance(also.value, Document):
+            limit = self._settings.max_message_bytes
+            value: bytes | None = encode(also.value, self._resources.store, limit, also.topic)
+        else:
+            value = None if also.value is None else also.value.SerializeToString()
+        return Beside(also.topic, value, also.key, also.spread)
 
     def _bucket_fault(self, document: Document) -> str:
         if BUCKET not in self._output or document.bucket in self._buckets:
@@ -172,17 +181,11 @@ class Units:
         return f"{size:,} bytes beside body, text and tokens; a message may have {limit:,}"
 
 
-def beside(also: Also) -> Beside:
-    """What goes with a document, as it goes over the pipe."""
-    value = None if also.value is None else also.value.SerializeToString()
-    return Beside(also.topic, value, also.key, also.spread)
-
-
 def rejection(document: Document, unit: str, drop: Drop, resources: Resources) -> bytes:
     """The Rejection of a dropped document, with its text, or with a reference to it when it is large."""
     limit = resources.settings.max_message_bytes
     document.ClearField("token_ids")
-    kept = Document.FromString(encode(document, resources.store, limit))
+    kept = Document.FromString(encode(document, resources.store, limit, REJECTED))
     found = Rejection(
         document=kept, unit=unit, reason=drop.reason, detail=drop.detail, rejected_ms=int(time.time() * 1000)
     )

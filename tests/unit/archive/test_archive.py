@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import ArchiveFile, Control, Document, Flush, Retraction
+from contracts import ArchiveFile, Document, Flush
 from services.archive import ArchiveConfig
 from services.archive.files import counting, file_key, mark_key
 from services.archive.task import DOCUMENTS
@@ -55,7 +55,7 @@ def test_every_field_of_a_document_comes_back(store: FragileStore) -> None:
     river = lane(store)
     judged = document(1, score=-1.5, rank=0.5, cluster=17, format="prose", calibration="6a", tokenizer="a3")
     river.put("pool.zh", judged, Document(uid=2, id="bare"))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     names = ["id", "source", "language", "category", "bucket", "score", "rank", "cluster", "format"]
     names += ["num_tokens", "features", "metadata", "tokenizer", "calibration", "ingested", "partition"]
@@ -102,11 +102,11 @@ def test_every_document_is_archived_once_whatever_is_killed(tmp_path: Path, seed
         store = ObjectStore((tmp_path / str(number)).as_uri())
         river = lane(store, seed=seed, max_chunk=10_000 if number == 0 else 9, seal_rows=13)
         fill(river, range(1, 200), seed)
-        river.put("pool.control", Control(flush=Flush()))
+        river.put("archive.flush", Flush())
         river.now += 2 * DAY_S
         river.run(kill_share=0.0 if number == 0 else 0.3)
         fill(river, range(200, 260), seed)
-        river.put("pool.control", Control(flush=Flush()))
+        river.put("archive.flush", Flush())
         river.run(kill_share=0.0 if number == 0 else 0.3)
         rivers.append(river)
         stores.append(store)
@@ -136,7 +136,7 @@ def test_files_cut_by_age_hold_every_row_once_though_a_replay_cuts_elsewhere(
             river.feed()
             river.step(kill=rng.random() < 0.4)
             river.now += rng.uniform(0, 8)
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     river.start()
     assert river.num_kills > 10
@@ -157,7 +157,7 @@ def test_a_file_that_was_not_announced_is_none_and_goes(store: FragileStore) -> 
     assert uids(store) == []
     other = lane(store, seal_rows=7)
     other.put("pool.zh", *map(document, range(1, 21)))
-    other.put("pool.control", Control(flush=Flush()))
+    other.put("archive.flush", Flush())
     other.run()
     assert orphans(store) == []
     assert uids(store) == list(range(1, 21))
@@ -167,7 +167,7 @@ def test_a_mark_that_a_kill_has_skipped_is_written_at_the_next_start(store: Frag
     """The window between commit and mark."""
     river = lane(store)
     river.put("pool.zh", *map(document, range(1, 6)))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     (file,) = announced(river)
     mark = store.get(mark_key(file.name))
@@ -182,14 +182,14 @@ def test_nothing_that_counts_is_removed_or_repeated_when_the_offset_goes_back(st
     """Prevents rows that are double after `offsets mend`, or a start that deletes what it reads again."""
     river = lane(store, seal_rows=10)
     river.put("pool.zh", *map(document, range(1, 31)))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     before = bytes_of(store)
     assert len(announced(river)) == 3
     river.committed["pool.zh"] = 4
     river.start()
     river.put("pool.zh", *map(document, range(31, 36)))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     assert before.items() <= bytes_of(store).items()
     assert uids(store) == list(range(1, 36))
@@ -201,7 +201,7 @@ def test_a_topic_that_was_made_anew_is_told_from_the_former(store: FragileStore)
     for number, topic_id in ((1, "of the first"), (2, "of the second")):
         river = lane(store, topic_id=topic_id)
         river.put("pool.zh", document(number))
-        river.put("pool.control", Control(flush=Flush()))
+        river.put("archive.flush", Flush())
         if number == 2:
             river.put("archive.documents", *former)
             river.start()
@@ -217,13 +217,13 @@ def test_a_file_ends_with_its_day_which_never_goes_back(store: FragileStore) -> 
     for number, second in enumerate([-50, -1, 1, -1, 2, -1, 3], 1):
         river.now = midnight + second
         river.put("pool.zh", document(number))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     assert [(file.day, file.rows) for file in announced(river)] == [("2025-11-25", 2), ("2025-11-26", 5)]
     assert [row["day"] for row in archived(store)] == ["2025-11-25"] * 2 + ["2025-11-26"] * 5
     river.now = midnight - 1
     river.put("pool.zh", document(8))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.start()  # the day is known from the log
     river.run()
     assert announced(river)[-1].day == "2025-11-26"
@@ -261,14 +261,14 @@ def test_of_all_open_files_the_largest_is_written_when_they_are_too_much(store: 
 def test_a_flush_waits_for_what_was_there_before_it(store: FragileStore) -> None:
     """Prevents a run from ending while a document of it is not archived."""
     river = lane(store, seal_rows=1000, max_chunk=2)
-    river.put("pool.control", Control(flush=Flush(run="a")))
+    river.put("archive.flush", Flush(run="a"))
     fill(river, range(1, 30))
     river.run()
     assert uids(store) == list(range(1, 30))
-    assert river.committed["pool.control"] == 1
-    river.put("pool.control", Control(flush=Flush(run="b")))  # with nothing to write
+    assert river.committed["archive.flush"] == 1
+    river.put("archive.flush", Flush(run="b"))  # with nothing to write
     river.run()
-    assert river.committed["pool.control"] == 2
+    assert river.committed["archive.flush"] == 2
     assert len(announced(river)) == 2
 
 
@@ -340,17 +340,3 @@ def test_a_wrong_setting_is_refused(wrong: dict[str, int]) -> None:
     """Prevents a service that never writes, or writes a file a row."""
     with pytest.raises(ConfigurationError, match="archive_documents"):
         configure(DOCUMENTS.name, DOCUMENTS.config, wrong)
-
-
-def test_what_else_is_told_to_a_lane_is_passed_over_and_flushes_nothing(store: FragileStore) -> None:
-    """A lag that stays over retractions would wake an operator, and a file for each would be a flood."""
-    river = lane(store)
-    river.put(POOLS[0], document(1))
-    river.put("pool.control", Control(retraction=Retraction(uid=1)))
-    river.run()
-    assert river.committed["pool.control"] == 1
-    assert river.values("archive.documents") == []
-    river.put("pool.control", Control(flush=Flush()), Control(retraction=Retraction(uid=2)))
-    river.run()
-    assert river.committed["pool.control"] == 3
-    assert len(river.values("archive.documents")) == 1

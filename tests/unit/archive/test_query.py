@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from contracts import Control, Flush
+from contracts import Flush
 from services.archive.file import write
 from services.archive.files import counting, file_key
 from services.archive.query import Asked, Damaged, count, rows
@@ -45,7 +45,7 @@ def out(tmp_path: Path) -> Path:
     for number in range(1, 31):
         bucket = "zh" if number % 3 else "en"
         documents.put(f"pool.{bucket}", document(number, bucket=bucket, language=bucket))
-    documents.put("pool.control", Control(flush=Flush()))
+    documents.put("archive.flush", Flush())
     documents.run()
     return tmp_path
 

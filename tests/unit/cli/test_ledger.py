@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from contracts import Control, Flush
+from contracts import Flush
 from services.cli.ledger import app
 from services.ledger.uses import summarise
 from services.runtime import ObjectStore
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> ObjectStore:
     pack(made, [[9]], lane=1)
     documents, drops = archive(made), archive(made, "drops")
     documents.put("pool.zh", document(1), document(2))
-    documents.put("pool.control", Control(flush=Flush()))
+    documents.put("archive.flush", Flush())
     drops.put("docs.rejected", rejection(2, "mixer", "superseded"), rejection(3))
     drops.put("archive.flush", Flush())
     documents.run()

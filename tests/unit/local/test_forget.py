@@ -24,7 +24,7 @@ OURS = [
     "parts/lane-017/manifest.jsonl",
     "catalog/000000000000.jsonl",
     "catalog/000000000000-000000000255.jsonl",
-    f"bodies/ab/{'ab' * 16}",
+    f"bodies/docs.raw/2026-11-26/{'ab' * 16}",
     "vocabularies/0a1b2c3d4e5f6789.json",
     "vocabularies/0a1b2c3d4e5f6789.file",
     "ledger/tally-0a1b2c3d-000000000000012345.json",

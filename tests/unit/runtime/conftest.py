@@ -22,6 +22,7 @@ TABLE = {
         "bucketed": {"run": "tests.units:BUCKETED", "input": "docs.tokenized", "output": "pool.{bucket}"},
         "last": {"run": "tests.units:POSITIONED", "input": "docs.sorted", "output": "pool.{bucket}"},
         "refusing": {"run": "tests.units:REFUSING", "input": "docs.raw", "output": "docs.parsed"},
+        "twice": {"run": "tests.units:TWICE", "input": "docs.raw", "output": "docs.parsed"},
         "broken": {"run": "tests.units:BROKEN", "input": "docs.raw", "output": "docs.parsed"},
     },
     "topics": {

@@ -19,6 +19,7 @@ BUCKETS = ["zh", "en"]
 # Topics that no service's `output` names, and who writes them.
 WRITTEN_ON_THE_SIDE = {
     "docs.rejected": "every unit, for a Drop",
+    "docs.unique": "dedup",
     "docs.ingested": "the source loop",
     "pool.control": "units that retract, whoever ends a run, a person",
     "archive.flush": "whoever ends a run",
@@ -191,7 +192,7 @@ class TestShipped:
         river = shipped()
         topics = river.topics()
         for name in ("mixer", "sink", "catalog", "archive_documents", "archive_drops"):
-            by = "partitions" if name == "archive_drops" else "lanes"
+            by = "partitions" if name.startswith("archive") else "lanes"
             service = river.service(name)
             written = () if name == "catalog" else (service.output,)  # it makes one order of all lanes
             for topic in [t for p in (*service.inputs, *written) for t in river.expand(p)]:

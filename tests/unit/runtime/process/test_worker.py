@@ -131,3 +131,15 @@ def test_a_body_that_is_gone_costs_its_document_and_a_store_that_is_down_does_no
     monkeypatch.setattr(resources.store, "get", down)
     with pytest.raises(DependencyDown):
         judge.judge([item])
+
+
+def test_a_large_document_beside_another_is_moved_to_the_store(river: Path) -> None:
+    """Prevents a transaction that can never commit, since what goes beside is as large as the document."""
+    _, resources = units("echo")
+    judge, _ = units("twice")
+    text = "x" * 2_000_000
+    (found,) = judge.judge([Item(Document(uid=1, text=text).SerializeToString(), "docs.in", 0, 0)])
+    (beside,) = found.also
+    assert max(len(found.value), len(beside.value or b"")) < 900_000
+    for value in (found.value, beside.value or b""):
+        assert decode(value, resources.store).text == text

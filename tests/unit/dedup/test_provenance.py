@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from services.mixer.provenance import provenance
+from services.dedup.provenance import provenance
 
 
 @pytest.mark.parametrize(
