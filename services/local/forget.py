@@ -27,7 +27,8 @@ _OURS = re.compile(
     rf"{_OWNER}|parts/lane-\d+/(manifest\.jsonl|part-[-\da-f]+\.(bin|idx|jsonl))"
     r"|catalog/\d{12}(-\d{12})?\.jsonl"
     r"|bodies/[\da-f]{2}/[\da-f]{32}|vocabularies/[\da-f]+\.(json|file)"
-    r"|archive/\w+/day=[-\d]+/(_[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.json|[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.parquet)"
+    r"|archive/\w+/day=[-\d]+/_?([-\w.]+-[\da-f]{8}-\d+-\d+-\d+|merged(-[\da-f]{16}){1,3})"
+    r"\.(parquet|json|ids|new)"
 )
 
 

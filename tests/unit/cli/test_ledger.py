@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from contracts import Control, Flush
 from services.cli.ledger import app
-from services.ledger.uses import summarise
+from services.ledger.uses import recorded, summarise
 from services.runtime import ObjectStore
 from services.sink.parts import list_parts, read_records
 from tests.unit.archive.rows import document, rejection
@@ -103,6 +103,6 @@ def test_a_document_used_twice_is_told_so(tmp_path: Path) -> None:
     """The same part read twice, as if a second pass had taken its documents again."""
     made = ObjectStore(tmp_path.as_uri())
     pack(made, [[5, 6]])
-    found = summarise(made, [*list_parts(made), *list_parts(made)])
+    found = summarise(recorded(made, [*list_parts(made), *list_parts(made)]))
     assert (found.uses, found.unique, found.repeated, found.most) == (4, 2, 2, 2)
     assert (found.tokens, found.unique_tokens) == (22, 11)
