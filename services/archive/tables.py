@@ -118,7 +118,7 @@ def _of_a_use(record: Mapping[str, Any], part: PartSealed) -> Row:
         "id": str(record["id"]),
         "part": part.name,
         "number": None,
-        "sequences": sorted({start // part.sequence_length for start, _ in spans}),
+        "sequences": list(dict.fromkeys(start // part.sequence_length for start, _ in spans)),
         "spans": [{"start": start, "end": end} for start, end in spans],
         "bucket": str(record["bucket"]),
         "phase": str(record["phase"]),
@@ -190,7 +190,7 @@ _OF_A_USE = {
     "id": "string",
     "part": "string",
     "number": "int",  # of the part in the catalog: `archive compact` fills it in
-    "sequences": "ints",  # within the part, those that have tokens of it
+    "sequences": "ints",  # within the part, those that have tokens of it, as the text runs
     "spans": "spans",  # half-open, in tokens of the part, each within one sequence
     "bucket": "string",
     "phase": "string",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from contracts import Control, Document, PartSealed, Rejection
 from services.ledger.account import Marks, of_every_recipe, part_records
 from services.ledger.letters import redriven_at
-from services.runtime import Resources, Settings
+from services.runtime import ObjectStore, Resources, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.deadletter import ERROR_HEADER
@@ -71,18 +71,23 @@ def not_archived(settings: Settings, topology: Topology) -> Marks:
     gone on. Topics that nobody reads (dead letters), or whose archive is left out, are not in it.
     """
     with Admin(settings) as admin, Log(settings) as log:
-        topology = of_every_recipe(topology, log)
-        by_watcher: dict[tuple[str, int], int] = {}
-        by_carrier: dict[tuple[str, int], int] = {}
-        for service in topology.services.values():
-            committed = admin.committed(service.name)
-            found = by_watcher if service.watches else by_carrier
-            for topic in [name for pattern in service.inputs for name in topology.expand(pattern)]:
-                for tp in log.partitions(topic):
-                    place = tuple(tp)
-                    found[place] = min(committed.get(place, 0), found.get(place, 1 << 63))
-    ends = {place: at for place, at in by_carrier.items() if place[0] != SEALED}
-    return ends | by_watcher
+        return places_not_archived(admin.committed, log, topology)
+
+
+def places_not_archived(committed_by: Callable[[str], Marks], log: Log, topology: Topology) -> Marks:
+    """As not_archived, by these clients. committed_by: of a group's name."""
+    topology = of_every_recipe(topology, log)
+    by_watcher: dict[tuple[str, int], int] = {}
+    by_carrier: dict[tuple[str, int], int] = {}
+    for service in topology.services.values():
+        committed = committed_by(service.name)
+        found = by_watcher if service.watches else by_carrier
+        for topic in [name for pattern in service.inputs for name in topology.expand(pattern)]:
+            for tp in log.partitions(topic):
+                at = committed.get((topic, tp.partition), 0)
+                found[topic, tp.partition] = min(at, found.get((topic, tp.partition), at))
+    # The catalog has read a part, and does not hold it: without an archive its records are its uses.
+    return {place: at for place, at in by_carrier.items() if place[0] != SEALED} | by_watcher
 
 
 def trace(
@@ -93,29 +98,41 @@ def trace(
     since: from there on; topics that are not in it, and without it all, are read from their start.
     uids: of documents that are known to have that id. Raises DependencyDown.
     """
+    with Log(settings) as log:
+        return sightings(log, Resources(settings).store, topology, wanted, since=since, uids=uids)
+
+
+def sightings(
+    log: Log,
+    store: ObjectStore,
+    topology: Topology,
+    wanted: str,
+    *,
+    since: Marks | None = None,
+    uids: Iterable[int] = (),
+) -> list[Sighting]:
+    """As trace, by these clients."""
     found: list[Sighting] = []
     uids = {*uids, *([int(wanted, 16)] if _is_uid(wanted) else [])}
     since = since or {}
-    store = Resources(settings).store
-    with Log(settings) as log:
-        topology = of_every_recipe(topology, log)
-        redriven = redriven_at(log)
-        for topic in topology.topics():
-            if topology.holds(topic) not in (Document, Rejection, Control):
-                continue
-            for record in _records(log, topic, since):
-                for what in _seen(record, topic, topology, wanted, uids):
-                    letter = f"{topic}/{record.partition}/{record.offset}"
-                    if letter in redriven:
-                        what["put_back_at_ms"] = redriven[letter]
-                    found.append(Sighting(topic, record.partition, record.offset, record.timestamp, what))
-        for record in _records(log, SEALED, since):
-            part = PartSealed.FromString(record.value)
-            for row in part_records(store, part.name):
-                if row["id"] == wanted or int(row["uid"], 16) in uids:
-                    what = {"part": part.name, "tokens": row["num_tokens"], "phase": row["phase"]}
-                    what |= {"use": row["use"], "spans": row["spans"]}
-                    found.append(Sighting(SEALED, record.partition, record.offset, record.timestamp, what))
+    topology = of_every_recipe(topology, log)
+    redriven = redriven_at(log)
+    for topic in topology.topics():
+        if topology.holds(topic) not in (Document, Rejection, Control):
+            continue
+        for record in _records(log, topic, since):
+            for what in _seen(record, topic, topology, wanted, uids):
+                letter = f"{topic}/{record.partition}/{record.offset}"
+                if letter in redriven:
+                    what["put_back_at_ms"] = redriven[letter]
+                found.append(Sighting(topic, record.partition, record.offset, record.timestamp, what))
+    for record in _records(log, SEALED, since):
+        part = PartSealed.FromString(record.value)
+        for row in part_records(store, part.name):
+            if row["id"] == wanted or int(row["uid"], 16) in uids:
+                what = {"part": part.name, "tokens": row["num_tokens"], "phase": row["phase"]}
+                what |= {"use": row["use"], "spans": row["spans"]}
+                found.append(Sighting(SEALED, record.partition, record.offset, record.timestamp, what))
     return sorted(found, key=lambda sighting: sighting.at_ms)
 
 
