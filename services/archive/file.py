@@ -98,8 +98,8 @@ class Encoder:
         if self._writer is None:
             self._writer = self._open(rows)
         self._writer.write_table(piece, row_group_size=rows)
-        names = piece["id"].to_pylist()
-        self._ids += [names[at : at + rows] for at in range(0, len(names), rows)]
+        ids, uids = piece["id"].to_pylist(), piece["uid"].to_pylist()
+        self._ids += [ids[at : at + rows] + uids[at : at + rows] for at in range(0, len(ids), rows)]
         if self._table.listed:
             self._listed |= set(piece[self._table.listed].unique().to_pylist())
 

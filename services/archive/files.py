@@ -6,7 +6,7 @@
 The name says whose rows it holds: topic, eight digits of its id, partition, first and last offset. A file
 counts once it is announced; the mark beside it, an object that never changes, says so to who has no Kafka:
 one listing gives all that counts, and one more file costs one more mark, however many there are. (Spark,
-Hive and Arrow pass over names that begin with an underscore.) The .ids beside it is its index of ids.
+Hive and Arrow pass over names that begin with an underscore.) The .ids is its index of ids and uids.
 
 Of a day that was compacted (services/archive/compact.py) the names say which uids a file holds:
 

@@ -1,9 +1,10 @@
-"""The index of ids beside a file of the archive: in which of its row groups the documents of an id lie.
+"""The index beside a file of the archive: in which of its row groups the documents of an id or a uid lie.
 
-A file is sorted by uid, of which an id says nothing. So for each row there are 12 bytes, a hash of its id and
-the number of its row group, sorted: hashes are uniform, so the place of one among n is known to within a few
-times the square root of n, and one read of some kilobytes finds it, however large the file is. (A Bloom
-filter on the id is in the file too, for DuckDB, Spark and Trino; pyarrow writes those and does not ask them.)
+A file is sorted by uid, of which an id says nothing; and every small file may hold any uid. So for the id and
+for the uid of each row there are 12 bytes, a hash of it and the number of its row group, sorted: hashes are
+uniform, so the place of one among n is known to within a few times the square root of n, and one read of some
+kilobytes finds it, however large the file is. (Bloom filters are in the file too, for DuckDB, Spark and
+Trino; pyarrow writes those and does not ask them.)
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MARGIN = 4
 
 
 def index(groups: Sequence[Sequence[str]]) -> bytes:
-    """groups: the ids of each row group, in the order of the file."""
+    """groups: the ids and uids of each row group, in the order of the file."""
     counts = [len(names) for names in groups]
     entries = np.empty(sum(counts), _ENTRY)
     hashes = (xxhash.xxh3_64_intdigest(name.encode()) for names in groups for name in names)
@@ -33,7 +34,7 @@ def index(groups: Sequence[Sequence[str]]) -> bytes:
 
 
 def groups_of(file: IO[bytes], name: str) -> list[int]:
-    """The row groups that hold an id, or one of the same hash; ascending. Raises ValueError: no index."""
+    """The row groups of an id or uid, or of one of the same hash; ascending. Raises ValueError: no index."""
     size = file.seek(0, 2)
     if size % _ENTRY.itemsize:
         raise ValueError(f"{size} bytes are no index of ids")

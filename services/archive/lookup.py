@@ -1,9 +1,8 @@
 """What the archive holds of one document, by its id or its uid; no server, and no scan.
 
-Of the files of merged days the name says which uids they hold, of the others the statistics in their footers;
-of an id the index beside each file says in which row groups it lies. So what is read is a row group of the
-few files that have it, and of each other file a footer (by uid, where it is not merged) or some kilobytes of
-its index (by id).
+The index beside each file says in which of its row groups a uid or an id lies, and the name of a merged file
+which uids it can hold at all. So what is read is a row group of the few files that have it, and of the others
+some kilobytes of the index: of all by id, by uid of those alone that are not merged yet.
 """
 
 from __future__ import annotations
@@ -28,32 +27,31 @@ class Place:
 
 
 def find(store: ObjectStore, table: Table, wanted: str, columns: Sequence[str]) -> list[Row]:
-    """The rows of the documents of an id, or of a uid (16 hex digits), with some of their columns.
+    """The rows of a uid (16 hex digits), or else of the documents of an id, with some of their columns.
 
     Raises DependencyDown, Damaged.
     """
     import pyarrow.compute as pc
 
-    found = []
-    needed = list(dict.fromkeys([*columns, "uid", "id"]))
-    for place in places(store, table, wanted):
-        with reading(store, place.name):
-            part = fragment_of(store, place.name).subset(row_group_ids=list(place.groups))
-            rows = part.to_table(
-                columns=needed, filter=(pc.field("uid") == wanted) | (pc.field("id") == wanted)
-            )
-            found += [{name: row[name] for name in columns} for row in rows.to_pylist()]
+    found: list[Row] = []
+    for column in ("uid", "id") if is_uid(wanted) else ("id",):
+        for place in places(store, table, wanted, column):
+            with reading(store, place.name):
+                part = fragment_of(store, place.name).subset(row_group_ids=list(place.groups))
+                found += part.to_table(columns=list(columns), filter=pc.field(column) == wanted).to_pylist()
+        if found:
+            break
     return found
 
 
-def places(store: ObjectStore, table: Table, wanted: str) -> Iterator[Place]:
-    """Where rows of a document can be. Raises DependencyDown, Damaged."""
+def places(store: ObjectStore, table: Table, wanted: str, column: str) -> Iterator[Place]:
+    """Where rows can be that have this uid, or id, as the column says. Raises DependencyDown, Damaged."""
     for name in counting(store, table.name):
-        groups = set(_by_id(store, name, wanted))
-        if is_uid(wanted):
-            groups |= set(_by_uid(store, name, wanted))
-        if groups:
-            yield Place(name, tuple(sorted(groups)))
+        known = uid_range(name) if column == "uid" else None
+        if known is None or known[0] <= wanted <= known[1]:
+            groups = _groups(store, name, wanted)
+            if groups:
+                yield Place(name, tuple(groups))
 
 
 def is_uid(text: str) -> bool:
@@ -61,7 +59,7 @@ def is_uid(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{16}", text) is not None
 
 
-def _by_id(store: ObjectStore, name: str, wanted: str) -> list[int]:
+def _groups(store: ObjectStore, name: str, wanted: str) -> list[int]:
     try:
         with store.open(ids_key(name)) as file:
             return groups_of(file, wanted)
@@ -70,14 +68,3 @@ def _by_id(store: ObjectStore, name: str, wanted: str) -> list[int]:
             return [group.id for group in fragment_of(store, name).row_groups]
     except ValueError as error:
         raise Damaged(f"{ids_key(name)} in {store.url} cannot be read: {error}") from error
-
-
-def _by_uid(store: ObjectStore, name: str, wanted: str) -> list[int]:
-    import pyarrow.compute as pc
-
-    known = uid_range(name)
-    if known is not None and not known[0] <= wanted <= known[1]:
-        return []
-    with reading(store, name):
-        found = fragment_of(store, name).subset(pc.field("uid") == wanted)
-        return [group.id for group in found.row_groups]
