@@ -18,7 +18,7 @@ from tests.unit.archive.made import made_documents, name_of, uid_of
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 NUMBER, DAYS, FILE_ROWS = 5_000_000, 10, 25_000
-LIMIT_S = 2.0  # of `trace`, its start included
+LIMIT_S = 2.0  # of CPU, for `trace`, its start of a second included
 
 
 def test_one_of_five_million_is_found_at_once(tmp_path: Path, seed: int) -> None:
@@ -49,13 +49,18 @@ def test_one_of_five_million_is_found_at_once(tmp_path: Path, seed: int) -> None
 
 
 def _slowest(out: Path, wanted: list[int]) -> float:
-    """Seconds that the command takes, in a process of its own."""
+    """CPU seconds of the command in a process of its own: those on the clock are also other programs'."""
     slowest = 0.0
     for number in wanted:
         for name in (name_of(number), uid_of(number)):
-            begun = time.monotonic()
+            before = _cpu_of_children()
             found = corpusworks("trace", name, "--out", out)
-            slowest = max(slowest, time.monotonic() - begun)
+            slowest = max(slowest, _cpu_of_children() - before)
             assert found.code == 0, found.err
             assert [row["uid"] for row in found.rows] == [uid_of(number)]
     return slowest
+
+
+def _cpu_of_children() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
