@@ -1,9 +1,9 @@
-"""The archive: every document that dedup let pass and every drop, as Parquet in the object store.
+"""The archive: every document that dedup let pass, every drop and every use, as Parquet in the object store.
 
-Readers, without Kafka: `services.archive.query`.
+Readers, without Kafka: `services.archive.query`, and `services.archive.lookup` for the rows of one document.
 """
 
 from services.archive.config import ArchiveConfig
-from services.archive.task import DOCUMENTS, DROPS
+from services.archive.task import DOCUMENTS, DROPS, USES
 
-__all__ = ["DOCUMENTS", "DROPS", "ArchiveConfig"]
+__all__ = ["DOCUMENTS", "DROPS", "USES", "ArchiveConfig"]

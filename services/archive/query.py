@@ -5,20 +5,24 @@ Of a file no more is read than the columns that are asked for, in the row groups
 
 from __future__ import annotations
 
+import json
 import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from services.archive.files import counting, file_key
+from services.archive.file import LISTED
+from services.archive.files import counting, days, file_key
 from services.archive.tables import Row, Table
 from services.runtime import ConfigurationError, CorpusworksError, ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
+    from pyarrow.dataset import ParquetFileFragment
 
 DAY = "day"  # a column of every table, by the path of its files
 _WHOLE = ("text", "body", "detail")  # no groups are made of these
@@ -42,9 +46,9 @@ class Asked:
         """Raises ConfigurationError: the table has no such column."""
         for name in self.equal:
             if name not in table.columns:
-                raise ConfigurationError(
-                    f"{table.name} have no {name}: leave it out, or choose another --table"
-                )
+                raise _no_column(table, name)
+        if self.source and "source" not in table.columns:
+            raise _no_column(table, "source")
 
 
 def count(store: ObjectStore, table: Table, asked: Asked, by: Sequence[str] = ()) -> list[Row]:
@@ -74,22 +78,69 @@ def rows(store: ObjectStore, table: Table, asked: Asked, columns: Sequence[str])
             yield {name: day if name == DAY else row[name] for name in columns}
 
 
-def _scan(
-    store: ObjectStore, table: Table, asked: Asked, columns: Sequence[str]
-) -> Iterator[tuple[str, pa.RecordBatch]]:
+def batches(store: ObjectStore, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """All rows with some of their columns, as Arrow has them. Raises DependencyDown, Damaged."""
+    for _, batch in _scan(store, table, Asked(), columns):
+        yield batch
+
+
+def listed(store: ObjectStore, table: Table) -> set[str]:
+    """Every value of the table's listed column, from the footers alone. Raises DependencyDown, Damaged."""
+    found: set[str] = set()
+    for name in counting(store, table.name):
+        with reading(store, name):
+            said = fragment_of(store, name).metadata.metadata or {}
+            found |= set(json.loads(said.get(LISTED, b"[]")))
+    return found
+
+
+def fragment_of(store: ObjectStore, name: str) -> ParquetFileFragment:
+    """A file of which no more is read than is asked for; to be used within `reading`."""
     import pyarrow as pa
     from pyarrow.dataset import ParquetFileFormat
 
+    return ParquetFileFormat().make_fragment(pa.PythonFile(store.open(file_key(name)), "r"))
+
+
+@contextmanager
+def reading(store: ObjectStore, name: str) -> Iterator[None]:
+    """Raises Damaged for what goes wrong with a file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Damaged(
+            f"{file_key(name)} is not in {store.url} any more: ask again if the archive was just compacted"
+        ) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Damaged(f"{file_key(name)} in {store.url} cannot be read: {error}") from error
+
+
+def _scan(
+    store: ObjectStore, table: Table, asked: Asked, columns: Sequence[str]
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Day by day, each listed when it is its turn: a compaction meanwhile takes no file from under it."""
     asked.check(table)
     condition = _condition(asked)
-    for name in counting(store, table.name):
-        day = name.split("/")[1].removeprefix("day=")
-        try:
-            fragment = ParquetFileFormat().make_fragment(pa.PythonFile(store.open(file_key(name)), "r"))
-            for batch in fragment.to_batches(columns=list(columns), filter=condition):
-                yield day, batch
-        except (pa.ArrowException, OSError) as error:
-            raise Damaged(f"{file_key(name)} in {store.url} cannot be read: {error}") from error
+    for day in days(store, table.name):
+        for name in counting(store, table.name, day):
+            with reading(store, name):
+                found = fragment_of(store, name).to_batches(columns=list(columns), filter=condition)
+            yield from ((day, batch) for batch in _read(store, name, found))
+
+
+def _read(store: ObjectStore, name: str, found: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    while True:
+        with reading(store, name):
+            batch = next(found, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _no_column(table: Table, name: str) -> ConfigurationError:
+    return ConfigurationError(f"{table.name} have no {name}: leave it out, or choose another --table")
 
 
 def _condition(asked: Asked) -> pc.Expression | None:

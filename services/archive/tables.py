@@ -1,4 +1,4 @@
-"""What the tables of the archive hold: their columns, and the row that a message becomes.
+"""What the tables of the archive hold: their columns, and the rows that a message becomes.
 
 uid and cluster are 16 hexadecimal digits as in the records of parts, so that both can be joined. What is not
 known (no language yet, no scorer) is null. `day` is in the path of a file and no column in it.
@@ -6,13 +6,15 @@ known (no language yet, no scorer) is null. `day` is in the path of a file and n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import structlog
 
-from contracts import Document, Rejection
+from contracts import Document, PartSealed, Rejection
 from services.runtime import Message, ObjectStore, fetch, topics
 
 logger = structlog.get_logger(__name__)
@@ -46,26 +48,28 @@ _OF_A_PLACE = {"topic": "string", "partition": "int", "offset": "int", "logged":
 class Table:
     """A table: columns by name with their kind (see file.py); written: the topic of its announcements.
 
-    row: of a message; None for one that is none of the table's. Raises DependencyDown.
+    rows: of a message; none where it is none of the table's. Raises DependencyDown.
     flush: the topic that asks for what has come to be written now.
+    listed: a column of which each file's footer names the values, so that they are known without its rows.
     """
 
     name: str
     columns: Mapping[str, str]
     written: str
     flush: str
-    row: Callable[[Message, ObjectStore], Row | None]
+    rows: Callable[[Message, ObjectStore], Sequence[Row]]
+    listed: str = ""
 
 
-def _document(message: Message, _store: ObjectStore) -> Row | None:
+def _document(message: Message, _store: ObjectStore) -> Sequence[Row]:
     document = message.document
-    return None if document is None else _of_a_document(document) | _of_a_place(message)
+    return [] if document is None else [_of_a_document(document) | _of_a_place(message)]
 
 
-def _drop(message: Message, store: ObjectStore) -> Row | None:
+def _drop(message: Message, store: ObjectStore) -> Sequence[Row]:
     found = message.value
     if not isinstance(found, Rejection):
-        return None
+        return []
     document = found.document
     try:
         fetch(document, store)
@@ -81,7 +85,48 @@ def _drop(message: Message, store: ObjectStore) -> Row | None:
         "rejected": found.rejected_ms,
         "body": document.body or None,
     }
-    return _of_a_document(document) | said | _of_a_place(message)
+    return [_of_a_document(document) | said | _of_a_place(message)]
+
+
+def _uses(message: Message, store: ObjectStore) -> Sequence[Row]:
+    """A row for each record of the part that a message announces."""
+    part = message.value
+    if not isinstance(part, PartSealed) or (part.numbered and part.name in _known_parts(store)):
+        return []
+    place = _of_a_place(message)
+    try:
+        lines = store.get(f"parts/{part.name}.jsonl").splitlines()
+        return [_of_a_use(json.loads(line), part) | place for line in lines]
+    except (FileNotFoundError, LookupError, TypeError, ValueError) as error:
+        # No waiting mends it: the part stands as it was announced, and `parts verify` tells what it lacks.
+        logger.error("the uses of a part cannot be read", part=part.name, error=repr(error))
+        return []
+
+
+@cache
+def _known_parts(store: ObjectStore) -> frozenset[str]:
+    """For parts that were announced anew (`parts adopt`): their uses stay as they were archived before."""
+    from services.archive.query import listed
+
+    return frozenset(listed(store, USES))
+
+
+def _of_a_use(record: Mapping[str, Any], part: PartSealed) -> Row:
+    spans = [(int(start), int(end)) for start, end in record["spans"]]
+    return {
+        "uid": str(record["uid"]),
+        "id": str(record["id"]),
+        "part": part.name,
+        "number": None,
+        "sequences": list(dict.fromkeys(start // part.sequence_length for start, _ in spans)),
+        "spans": [{"start": start, "end": end} for start, end in spans],
+        "bucket": str(record["bucket"]),
+        "phase": str(record["phase"]),
+        "use": int(record["use"]),
+        "recipe": record.get("recipe") or None,
+        "num_tokens": int(record["num_tokens"]),
+        "mixed_offset": int(record["offset"]),
+    }
 
 
 def _of_a_document(document: Document) -> Row:
@@ -122,7 +167,7 @@ DOCUMENTS = Table(
     columns=_OF_A_DOCUMENT | _OF_A_PLACE,
     written=topics.ARCHIVED_DOCUMENTS,
     flush=topics.ARCHIVE_FLUSH,
-    row=_document,
+    rows=_document,
 )
 _OF_A_DROP = {
     "unit": "string",
@@ -138,14 +183,36 @@ DROPS = Table(
     columns=_OF_A_DOCUMENT | _OF_A_DROP | _OF_A_PLACE,
     written=topics.ARCHIVED_DROPS,
     flush=topics.ARCHIVE_FLUSH,
-    row=_drop,
+    rows=_drop,
 )
-TABLES: Mapping[str, Table] = {table.name: table for table in (DOCUMENTS, DROPS)}
+_OF_A_USE = {
+    "uid": "string",
+    "id": "string",
+    "part": "string",
+    "number": "int",  # of the part in the catalog: `archive compact` fills it in
+    "sequences": "ints",  # within the part, those that have tokens of it, as the text runs
+    "spans": "spans",  # half-open, in tokens of the part, each within one sequence
+    "bucket": "string",
+    "phase": "string",
+    "use": "int",  # the n-th: its pass
+    "recipe": "string",
+    "num_tokens": "int",
+    "mixed_offset": "int",  # in docs.mixed of its lane, which is the partition
+}
+USES = Table(
+    name="uses",
+    columns=_OF_A_USE | _OF_A_PLACE,
+    written=topics.ARCHIVED_USES,
+    flush=topics.USES_FLUSH,
+    rows=_uses,
+    listed="part",
+)
+TABLES: Mapping[str, Table] = {table.name: table for table in (DOCUMENTS, DROPS, USES)}
 
 
 def num_bytes(row: Row) -> int:
     """About what a row takes in memory: its text and body, and a little for the rest."""
-    return 512 + len((row["text"] or "").encode()) + len(row.get("body") or b"")
+    return 512 + len((row.get("text") or "").encode()) + len(row.get("body") or b"")
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:

@@ -11,7 +11,7 @@ from contracts import ArchiveFile, Flush
 from services.archive import tables
 from services.archive.config import ArchiveConfig
 from services.archive.file import LAYOUT, write
-from services.archive.files import Files, day_of, file_key, mark
+from services.archive.files import Files, day_of, file_key, ids_key, mark
 from services.archive.tables import Row, Table, num_bytes
 from services.runtime import LaneService, Message, ObjectStore, Output, Resources, Step
 
@@ -140,15 +140,14 @@ class Archive:
             found.next_offset = message.offset + 1
 
     def _put(self, found: _Input, message: Message) -> bool:
-        """Add its row to the open file; False when that ended before it."""
+        """Add its rows to the open file; False when that ended before it."""
         day = found.day_with(message)
         if found.open is not None and (found.open.day != day or self._is_full(found.open)):
             return False
         if not found.begun:
             found.files.remove_orphans(day, message.offset)
             found.begun = True
-        row = self._table.row(message, self._store)
-        if row is not None:
+        for row in self._table.rows(message, self._store):
             found.day = day
             found.open = found.open or _Open(day, message.timestamp_ms / 1000)
             found.open.add(row)
@@ -181,9 +180,10 @@ class Archive:
         assert made is not None
         assert next_offset is not None
         announced = self._announcement(topic, found, made)
-        data = write(made.rows, self._table, {"corpusworks": announced.name})
-        announced.bytes = len(data)
-        self._store.put(file_key(announced.name), data)
+        encoded = write(made.rows, self._table, {"corpusworks": announced.name})
+        announced.bytes = len(encoded.data)
+        self._store.put(ids_key(announced.name), encoded.ids)  # first: who sees the file finds it
+        self._store.put(file_key(announced.name), encoded.data)
         found.open, found.next_offset = None, None
         self._fill(found)
         return Step(
@@ -243,3 +243,4 @@ def _service(name: str, table: Table) -> LaneService:
 
 DOCUMENTS = _service("archive_documents", tables.DOCUMENTS)
 DROPS = _service("archive_drops", tables.DROPS)
+USES = _service("archive_uses", tables.USES)

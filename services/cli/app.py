@@ -7,6 +7,7 @@ import typer
 import services.cli
 from services.cli import (
     adopt,
+    archive,
     ask,
     audit,
     dedup,
@@ -38,6 +39,7 @@ for group in (run, serve, ask, plan, doctor):
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")
+app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")

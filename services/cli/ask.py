@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import Out, topology_of
+from services.runtime import ConfigurationError, ObjectStore, Resources
+
+if TYPE_CHECKING:
+    from services.ledger.trace import Sighting
 
 if TYPE_CHECKING:
     from services.ledger import Discrepancies
@@ -33,19 +38,77 @@ def status(out: Out = None) -> None:
 
 @app.command()
 def trace(
-    document: Annotated[str, typer.Argument(help="Its id, or its uid (16 hex digits).")], out: Out = None
+    document: Annotated[str, typer.Argument(help="Its id, or its uid (16 hex digits).")],
+    out: Out = None,
+    *,
+    all_topics: Annotated[
+        bool,
+        typer.Option(
+            "--all-topics", help="Read every topic from its start: each stage that it went through."
+        ),
+    ] = False,
 ) -> None:
-    """Everything the river knows of one document, a line for each place it was seen."""
-    from services.ledger import trace as trace_document
+    """Everything the river knows of one document, a line for each place it was seen.
+
+    That is what the archive holds of it and what is not archived yet. Of a folder on which nothing runs the
+    archive alone is asked; the servers are started for a document that it does not know, or by --all-topics.
+    """
+    from services.archive.query import Damaged
+    from services.ledger.trace import merged, not_archived
+    from services.ledger.trace import trace as trace_document
     from services.local.run import attached
 
-    with attached(out) as settings:
-        found = trace_document(settings, topology_of(settings), document)
+    found: list[Sighting] = []
+    try:
+        if out is not None and not all_topics and (store := _store_at_rest(out)) is not None:
+            found, _ = _archived(store, document)
+            if found:
+                print(
+                    "from the archive: nothing runs here, and what an interrupted run has left is not asked",
+                    file=sys.stderr,
+                )
+        if not found:
+            with attached(out) as settings:
+                topology = topology_of(settings)
+                since = None if all_topics else not_archived(settings, topology)
+                known, uids = _archived(
+                    Resources(settings).store, document
+                )  # after: what moves is seen twice
+                found = merged(known, trace_document(settings, topology, document, since, uids))
+    except Damaged as error:
+        fail(error, EXIT_WRONG)
     for sighting in found:
         row = {"at_ms": sighting.at_ms, "topic": sighting.topic, "partition": sighting.partition}
         print(json.dumps(row | {"offset": sighting.offset} | sighting.what, ensure_ascii=False))
     if not found:
-        fail(f"no document {document!r} in the topics or the parts", EXIT_WRONG)
+        fail(f"no document {document!r} in the archive, the topics or the parts", EXIT_WRONG)
+
+
+def _store_at_rest(out: Path) -> ObjectStore | None:
+    """The store of a folder with parts, on which no server runs."""
+    from services.local.folder import running
+    from services.local.store import STATE, store_in
+
+    if running(out / STATE) is not None:
+        return None
+    try:
+        return store_in(str(out))
+    except ConfigurationError:
+        return None
+
+
+def _archived(store: ObjectStore, document: str) -> tuple[list[Sighting], set[int]]:
+    """What the archive holds of a document, and the uids that have its id."""
+    from services.archive.lookup import find
+    from services.archive.tables import TABLES
+    from services.ledger.trace import ARCHIVED, PLACE, archived, merged
+
+    rows = [
+        (name, row)
+        for name, columns in ARCHIVED.items()
+        for row in find(store, TABLES[name], document, (*columns, *PLACE))
+    ]
+    return merged([archived(name, row) for name, row in rows], ()), {int(row["uid"], 16) for _, row in rows}
 
 
 @app.command()

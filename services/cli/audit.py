@@ -1,4 +1,4 @@
-"""`audit`: the archive of what went to the pools and of what was dropped; no server is needed."""
+"""`audit`: the archive of what went to the pools, was dropped, and was used; no server is needed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from services.archive.query import Asked
     from services.archive.tables import Table
 
-app = typer.Typer(no_args_is_help=True, help="Ask the archive of documents and drops; no server is needed.")
+app = typer.Typer(
+    no_args_is_help=True, help="Ask the archive of documents, drops and uses; no server is needed."
+)
 
 Folder = Annotated[
     str, typer.Argument(help="Folder given to run or up, or the store's folder or URL (s3://…).")
 ]
-TableName = Annotated[str, typer.Option("--table", help="documents (what went to a pool) or drops.")]
+TableName = Annotated[
+    str, typer.Option("--table", help="documents (what went to a pool), drops, or uses in parts.")
+]
 Unit = Annotated[str, typer.Option(help="Who dropped it.")]
 Reason = Annotated[str, typer.Option(help="Why it was dropped.")]
 Language = Annotated[str, typer.Option(help="zh, en, …")]
@@ -41,6 +45,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="With a line of names first."
 _SHOWN = {  # on a screen; a row a line
     "documents": ("uid", "bucket", "language", "category", "num_tokens", "source"),
     "drops": ("uid", "unit", "reason", "language", "source"),
+    "uses": ("uid", "phase", "use", "bucket", "num_tokens", "part"),
 }
 _TOLD = {  # as JSON or CSV
     "documents": (
@@ -56,6 +61,20 @@ _TOLD = {  # as JSON or CSV
         "day",
     ),
     "drops": ("uid", "id", "unit", "reason", "measured", "threshold", "detail", "language", "source", "day"),
+    "uses": (
+        "uid",
+        "id",
+        "part",
+        "number",
+        "sequences",
+        "spans",
+        "bucket",
+        "phase",
+        "use",
+        "recipe",
+        "num_tokens",
+        "day",
+    ),
 }
 
 
@@ -121,6 +140,8 @@ def audit_list(
         uid=uid.lower(),
     )
     told = _TOLD if as_json or as_csv else _SHOWN
+    if with_text and "text" not in chosen.columns:
+        raise ConfigurationError(f"{table} have no text: leave --with-text out, or choose another --table")
     columns = [*told[table], *(["text"] if with_text else [])]
     try:
         found = islice(rows(store_in(folder), chosen, asked, columns), limit or None)
@@ -145,7 +166,7 @@ def _table(name: str) -> Table:
     from services.archive.tables import TABLES
 
     if name not in TABLES:
-        raise ConfigurationError(f"--table {name}: there are {' and '.join(TABLES)}")
+        raise ConfigurationError(f"--table {name}: there are {', '.join(TABLES)}")
     return TABLES[name]
 
 

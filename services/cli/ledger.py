@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,11 +17,12 @@ from services.local.store import store_in
 from services.runtime import ObjectStore, load_settings
 
 if TYPE_CHECKING:
-    from services.ledger.uses import Summary, Use
+    from contracts import PartSealed
+    from services.ledger.uses import Summary, Use, Uses
 
 app = typer.Typer(no_args_is_help=True, help="How each document was used; no server is needed.")
 
-_DROP = ("id", "uid", "unit", "reason", "detail")
+_ASKED = {"documents": ("id", "uid"), "drops": ("id", "uid", "unit", "reason", "detail")}
 
 
 @app.command("doc")
@@ -31,15 +31,21 @@ def ledger_doc(document: str, out: Out = None) -> None:
 
     outcome: in_parts; dropped, with why under `drops`; or waiting, for one that is in a pool and in no part.
     """
-    from services.ledger.uses import uses_of
+    from services.archive.lookup import find, is_uid
+    from services.archive.tables import TABLES
+    from services.ledger.uses import USE_COLUMNS, archived_use, in_order, uses_of
     from services.sink.parts import list_parts
 
     store = _store(out)
     with _wrong():
-        archived = _archived(store, document)
-        named = {document} if not _is_uid(document) else set()
-        uids = {row["uid"] for rows in archived.values() for row in rows} | ({document} - named)
-        uses = list(uses_of(store, list_parts(store), ids=named, uids=uids))
+        parts = list_parts(store)
+        rest = _not_archived(store, parts)  # first: what is archived meanwhile is found twice and told once
+        archived = {name: find(store, TABLES[name], document, columns) for name, columns in _ASKED.items()}
+        known = [archived_use(row) for row in find(store, TABLES["uses"], document, USE_COLUMNS)]
+        uids = {row["uid"] for rows in archived.values() for row in rows} | {use.uid for use in known}
+        uids |= {document} if is_uid(document) else set()
+        more = uses_of(store, rest, ids={document}, uids=uids)
+        uses = in_order([*known, *more], parts)
     found = _accounts(archived, uses)
     for account in found:
         print(json.dumps(account, ensure_ascii=False))
@@ -55,7 +61,7 @@ def ledger_summary(out: Out = None, as_json: AsJson = False) -> None:
 
     store = _store(out)
     with _wrong():
-        found = summarise(store, list_parts(store))
+        found = summarise(_all_uses(store, list_parts(store)))
     if as_json:
         row = asdict(found) | {"uses": found.uses, "tokens": found.tokens}
         taken = found.taken.items()
@@ -82,20 +88,27 @@ def _store(out: Any) -> ObjectStore:
     return store_in(str(out) if out is not None else load_settings().store_url)
 
 
-def _is_uid(text: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{16}", text) is not None
-
-
-def _archived(store: ObjectStore, document: str) -> dict[str, list[dict[str, Any]]]:
-    """By table, the archive's rows of a document."""
-    from services.archive.query import Asked, rows
+def _not_archived(store: ObjectStore, parts: Sequence[PartSealed]) -> list[PartSealed]:
+    """Parts of which the archive has no uses yet."""
+    from services.archive.query import listed
     from services.archive.tables import TABLES
 
-    asked = Asked(equal={"uid" if _is_uid(document) else "id": document})
-    return {
-        "documents": list(rows(store, TABLES["documents"], asked, ("id", "uid"))),
-        "drops": list(rows(store, TABLES["drops"], asked, _DROP)),
-    }
+    known = listed(store, TABLES["uses"])
+    return [part for part in parts if part.name not in known]
+
+
+def _all_uses(store: ObjectStore, parts: Sequence[PartSealed]) -> Iterator[Uses]:
+    """Those in the archive, and then those of the parts that were not among them."""
+    from services.archive.query import batches
+    from services.archive.tables import TABLES
+    from services.ledger.uses import Uses, recorded
+
+    columns = ("uid", "phase", "bucket", "num_tokens")
+    seen: set[str] = set()
+    for batch in batches(store, TABLES["uses"], (*columns, "part")):
+        seen |= set(batch["part"].unique().to_pylist())
+        yield Uses(*(batch[name].to_pylist() for name in columns))
+    yield from recorded(store, [part for part in parts if part.name not in seen])
 
 
 def _accounts(archived: dict[str, list[dict[str, Any]]], uses: Sequence[Use]) -> list[dict[str, Any]]:

@@ -1,12 +1,15 @@
-"""How each document was used, told by the records of the parts; no server is needed."""
+"""How each document was used, told by the records of the parts and by the archive; no server is needed.
+
+The archive knows most parts, and what it says is found at once; the records of the others are read.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +53,31 @@ def uses_of(
         for row in _rows(store, part, needles):
             if row["uid"] in uids or row["id"] in ids:
                 yield _use(row, part)
+
+
+def archived_use(row: Mapping[str, Any]) -> Use:
+    """A row of the archive's uses."""
+    spans = tuple((int(span["start"]), int(span["end"])) for span in row["spans"])
+    return Use(
+        id=row["id"],
+        uid=row["uid"],
+        part=row["part"],
+        sequence=row["sequences"][0] if row["sequences"] else 0,
+        phase=row["phase"],
+        number=row["use"],
+        recipe=row["recipe"] or "",
+        spans=spans,
+    )
+
+
+USE_COLUMNS = ("id", "uid", "part", "sequences", "phase", "use", "recipe", "spans")  # of archived_use
+
+
+def in_order(uses: Iterable[Use], parts: Iterable[PartSealed]) -> list[Use]:
+    """Each use once, in the order of the parts."""
+    places = {part.name: number for number, part in enumerate(parts)}
+    once = {(use.part, use.uid, use.number): use for use in uses}
+    return sorted(once.values(), key=lambda use: (places.get(use.part, len(places)), use.spans))
 
 
 def _rows(
@@ -114,18 +142,34 @@ class Summary:
         return sum(each.tokens for each in self.taken.values())
 
 
-def summarise(store: ObjectStore, parts: Iterable[PartSealed]) -> Summary:
-    """Over all parts, one at a time; 16 bytes of memory a use. Raises BrokenRecords, DependencyDown."""
-    taken: defaultdict[tuple[str, str], Taken] = defaultdict(Taken)
-    found: list[npt.NDArray[np.uint64]] = []
+class Uses(NamedTuple):
+    """Some uses as columns of one length. uids: 16 hex digits."""
+
+    uids: Sequence[str]
+    phases: Sequence[str]
+    buckets: Sequence[str]
+    tokens: Sequence[int]
+
+
+def recorded(store: ObjectStore, parts: Iterable[PartSealed]) -> Iterator[Uses]:
+    """Those of each part, by its records. Raises BrokenRecords, DependencyDown."""
     for part in parts:
         rows = list(_rows(store, part))
-        for row in rows:
-            each = taken[row["phase"], row["bucket"]]
+        yield Uses(*([row[name] for row in rows] for name in ("uid", "phase", "bucket", "num_tokens")))
+
+
+def summarise(found: Iterable[Uses]) -> Summary:
+    """Over all uses, some at a time; 16 bytes of memory a use."""
+    taken: defaultdict[tuple[str, str], Taken] = defaultdict(Taken)
+    columns: list[npt.NDArray[np.uint64]] = []
+    for some in found:
+        for phase, bucket, tokens in zip(some.phases, some.buckets, some.tokens, strict=True):
+            each = taken[phase, bucket]
             each.uses += 1
-            each.tokens += row["num_tokens"]
-        found.append(np.array([(int(row["uid"], 16), row["num_tokens"]) for row in rows], np.uint64))
-    known = np.concatenate(found) if found else np.empty((0, 2), np.uint64)
+            each.tokens += tokens
+        uids = np.frombuffer(bytes.fromhex("".join(some.uids)), ">u8")
+        columns.append(np.stack([uids.astype(np.uint64), np.array(some.tokens, np.uint64)], axis=1))
+    known = np.concatenate(columns) if columns else np.empty((0, 2), np.uint64)
     _, first, counts = np.unique(known[:, 0], return_index=True, return_counts=True)
     return Summary(
         taken=dict(sorted(taken.items())),

@@ -29,7 +29,8 @@ _OURS = re.compile(
     r"|bodies/[-\w.]+/\d{4}-\d\d-\d\d/[\da-f]{32}|vocabularies/[\da-f]+\.(json|file)"
     r"|ledger/tally-[\da-f]{8}-\d{18}\.json"
     r"|lanes/lane-\d+/gone-[\da-f]{8}/\d+\.npz"
-    r"|archive/\w+/day=[-\d]+/(_[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.json|[-\w.]+-[\da-f]{8}-\d+-\d+-\d+\.parquet)"
+    r"|archive/\w+/day=[-\d]+/_?([-\w.]+-[\da-f]{8}-\d+-\d+-\d+|merged(-[\da-f]{16}){1,3})"
+    r"\.(parquet|json|ids|new)"
 )
 
 

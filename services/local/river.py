@@ -19,7 +19,7 @@ from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, say
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
-from services.runtime.topics import ARCHIVE_FLUSH, CONTROL, POOL
+from services.runtime.topics import ARCHIVE_FLUSH, CONTROL, POOL, USES_FLUSH
 from services.runtime.topology import BUCKET, Service, Topology
 
 # On one machine a fixed port of the user's would be taken by the first process.
@@ -156,9 +156,14 @@ class River:
         self._tell(CONTROL, flush, self._settings.lanes)
 
     def flush_archive(self, run: str) -> None:
-        """Ask for what came and what was dropped up to now to be written."""
-        if ARCHIVE_FLUSH in self.topology.topics():
-            self._tell(ARCHIVE_FLUSH, Flush(run=run), self._settings.partitions)
+        """Ask for all that the archive holds, up to now, to be written."""
+        known = self.topology.topics()
+        for topic, number in (
+            (ARCHIVE_FLUSH, self._settings.partitions),
+            (USES_FLUSH, self._settings.lanes),
+        ):
+            if topic in known:
+                self._tell(topic, Flush(run=run), number)
 
     def troubles(self) -> dict[str, str]:
         """By process: what it waits for (a disk with room, a server), if it has just said so in its log."""

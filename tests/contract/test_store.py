@@ -101,6 +101,17 @@ def test_what_is_created_is_not_created_again(store: ObjectStore) -> None:
     store.check()
 
 
+def test_what_is_moved_is_there_alone(store: ObjectStore) -> None:
+    """Prevents a file of the archive under two names, or under none."""
+    store.put("archive/_a.new", b"a")
+    store.put("archive/a", b"before")
+    store.move("archive/_a.new", "archive/a")
+    assert list(store.list("archive")) == ["archive/a"]
+    assert store.get("archive/a") == b"a"
+    with pytest.raises(FileNotFoundError):
+        store.move("archive/_a.new", "archive/a")
+
+
 def test_a_piece_is_read_from_anywhere(store: ObjectStore) -> None:
     """Prevents a look into a large file from reading it whole, or from another place than was asked."""
     value = os.urandom(3 << 20)

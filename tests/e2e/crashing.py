@@ -11,7 +11,7 @@ from services.runtime.loops import transaction
 from services.runtime.loops.transaction import Produce, Transactions
 
 EXIT_CRASHED = 9
-ANNOUNCEMENTS = {"shards.sealed", "archive.documents", "archive.drops"}
+ANNOUNCEMENTS = {"shards.sealed", "archive.documents", "archive.drops", "archive.uses"}
 _commit = Transactions.commit
 
 

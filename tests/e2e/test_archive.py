@@ -13,9 +13,10 @@ import pytest
 
 from services.archive.files import counting, file_key
 from services.archive.query import Asked, count, rows
-from services.archive.tables import DOCUMENTS, DROPS
+from services.archive.tables import DOCUMENTS, DROPS, USES
 from services.ledger import take_account
 from services.runtime import ObjectStore, Resources
+from services.sink.parts import list_parts, read_records
 from tests.corpus import write_jsonl
 from tests.e2e.commands import SAMPLES, ask, run
 from tests.e2e.crashing import EXIT_CRASHED
@@ -41,6 +42,9 @@ def test_a_run_leaves_all_of_it_in_the_archive(tmp_path: Path) -> None:
     decoded = ask("parts", "decode", out).rows
     assert len(decoded) == report["kept"] > 30
     assert all(texts[row["source"]] == row["text"] for row in decoded)
+    used = [(row["uid"], row["num_tokens"]) for row in rows(store, USES, Asked(), ["uid", "num_tokens"])]
+    records = [record for part in list_parts(store) for record in read_records(store, part)]
+    assert sorted(used) == sorted((f"{record.uid:016x}", record.num_tokens) for record in records)
     assert ask("reconcile", "--out", out).code == 0
 
 

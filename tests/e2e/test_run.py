@@ -177,8 +177,11 @@ def test_status_trace_and_reconcile_on_a_finished_folder(first) -> None:
         assert "sink" in status.out
         assert "documents came" in status.out
         assert "dropped by" in status.out
-        seen = ask("trace", decoded[0]["id"], "--out", out)
+        seen = ask("trace", decoded[0]["id"], "--all-topics", "--out", out)
         assert seen.code == 0, seen.err
+        kept = ask("trace", decoded[0]["id"], "--out", out)
+        assert len(kept.rows) == 2
+        assert all(row in seen.rows for row in kept.rows), "the archive tells what the topics would"
         assert {"docs.raw", "docs.parsed", "docs.clean", "docs.scored", "docs.mixed", "shards.sealed"} <= {
             row["topic"] for row in seen.rows
         }
@@ -187,6 +190,8 @@ def test_status_trace_and_reconcile_on_a_finished_folder(first) -> None:
         unknown = ask("trace", "never-heard-of", "--out", out)
         assert unknown.code == 1
         assert "never-heard-of" in unknown.err
+    at_rest = ask("trace", decoded[0]["id"], "--out", out)
+    assert (at_rest.code, at_rest.rows) == (0, kept.rows), "no server is needed"
     assert report["duplicates"] == 5, "as tests/data/README.md says"
     assert left_running(out) == []
 

@@ -127,6 +127,15 @@ class ObjectStore:
                 except FileNotFoundError:
                     continue
 
+    def move(self, key: str, to: str) -> None:
+        """Give an object another name, in place of what has it. Raises FileNotFoundError.
+
+        In a folder at once; elsewhere it is copied and then removed, and a kill between leaves both.
+        """
+        with self._errors():
+            obstore.rename(self._store, key, to)
+            self._sync(to)
+
     def check(self) -> None:
         """One question, to know early whether the store answers and knows these keys."""
         next(self.list("parts"), None)

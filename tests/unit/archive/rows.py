@@ -8,14 +8,18 @@ from contracts import Document, Rejection
 from services.archive import ArchiveConfig
 from services.archive.query import Asked, rows
 from services.archive.tables import TABLES
-from services.archive.task import DOCUMENTS, DROPS, Archive
+from services.archive.task import DOCUMENTS, DROPS, USES, Archive
 from services.runtime import ObjectStore
 from tests.unit.mixer.lane import Lane
 
 POOLS = ["pool.zh", "pool.en"]  # two topics at a time, as any table of the archive may read
 DAY_S = 86_400
-NAMES = {"documents": [*POOLS, "archive.flush"], "drops": ["docs.rejected", "archive.flush"]}
-LOGS = {"documents": DOCUMENTS.logs, "drops": DROPS.logs}
+NAMES = {
+    "documents": [*POOLS, "archive.flush"],
+    "drops": ["docs.rejected", "archive.flush"],
+    "uses": ["shards.sealed", "archive.uses.flush"],
+}
+LOGS = {"documents": DOCUMENTS.logs, "drops": DROPS.logs, "uses": USES.logs}
 
 
 def lane(

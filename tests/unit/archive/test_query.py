@@ -117,7 +117,7 @@ def test_the_row_groups_of_a_file_part_the_uids_among_them(store: ObjectStore) -
     """Prevents a look-up by uid from having to read a whole file."""
     some = archived(store, "documents", *DOCUMENTS.columns)
     many = [dict(row, text="x" * 1_000_000) for row in some]
-    file = pq.ParquetFile(io.BytesIO(write(many, DOCUMENTS, {})))
+    file = pq.ParquetFile(io.BytesIO(write(many, DOCUMENTS, {}).data))
     assert file.num_row_groups >= 3
     place = file.schema_arrow.names.index("uid")
     ranges = [file.metadata.row_group(n).column(place).statistics for n in range(file.num_row_groups)]
@@ -132,7 +132,11 @@ def test_what_is_not_there_is_refused(store: ObjectStore, tmp_path: Path) -> Non
     for wrong in ("text", "raeson", "score"):
         with pytest.raises(ConfigurationError, match=f"no groups by {wrong}; there are: day, uid"):
             count(store, DROPS, Asked(), [wrong])
-    assert isinstance(ask("count", tmp_path, "--table", "uses").exception, ConfigurationError)
+    assert isinstance(ask("count", tmp_path, "--table", "usage").exception, ConfigurationError)
+    for wrong in (["--source", "x"], ["--with-text"]):
+        refused = ask("list", tmp_path, "--table", "uses", *wrong)
+        assert isinstance(refused.exception, ConfigurationError)
+        assert "uses have no" in str(refused.exception)
     assert isinstance(ask("count", tmp_path / "nowhere").exception, ConfigurationError)
     assert ask("list", tmp_path, "--limit", "-1").exit_code == 2
 

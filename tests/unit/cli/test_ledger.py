@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from contracts import Flush
 from services.cli.ledger import app
-from services.ledger.uses import summarise
+from services.ledger.uses import recorded, summarise
 from services.runtime import ObjectStore
 from services.sink.parts import list_parts, read_records
 from tests.unit.archive.rows import document, rejection
@@ -33,6 +33,15 @@ def store(tmp_path: Path) -> ObjectStore:
     documents.run()
     drops.run()
     return made
+
+
+def archive_uses(store: ObjectStore, lane_0_parts: int) -> None:
+    """The uses of the first parts of lane 0; the others are sealed and not archived yet."""
+    uses = archive(store, "uses")
+    parts = [part for part in list_parts(store) if part.lane == 0]
+    uses.put("shards.sealed", *parts[:lane_0_parts])
+    uses.put("archive.uses.flush", Flush())
+    uses.run()
 
 
 def ask(tmp_path: Path, *arguments: str) -> Result:
@@ -103,6 +112,20 @@ def test_a_document_used_twice_is_told_so(tmp_path: Path) -> None:
     """The same part read twice, as if a second pass had taken its documents again."""
     made = ObjectStore(tmp_path.as_uri())
     pack(made, [[5, 6]])
-    found = summarise(made, [*list_parts(made), *list_parts(made)])
+    found = summarise(recorded(made, [*list_parts(made), *list_parts(made)]))
     assert (found.uses, found.unique, found.repeated, found.most) == (4, 2, 2, 2)
     assert (found.tokens, found.unique_tokens) == (22, 11)
+
+
+@pytest.mark.parametrize("archived", [1, 2])
+def test_uses_are_the_same_wherever_they_are_read(store: ObjectStore, tmp_path: Path, archived: int) -> None:
+    """From the parts, from the archive, and from both: none is told twice, and none is passed over."""
+    names = [f"d{number}" for number in range(1, 6)] + ["d1001"]
+    by_parts = [told(tmp_path, name) for name in names]
+    summary = ask(tmp_path, "summary", "--json").stdout
+    archive_uses(store, archived)
+    for part in [part for part in list_parts(store) if part.lane == 0][:archived]:
+        (tmp_path / "parts" / f"{part.name}.jsonl").unlink()  # what the archive has is not read again
+    assert [told(tmp_path, name) for name in names] == by_parts
+    assert [told(tmp_path, account["uid"]) for account in by_parts] == by_parts
+    assert ask(tmp_path, "summary", "--json").stdout == summary

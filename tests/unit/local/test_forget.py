@@ -17,6 +17,7 @@ from services.runtime.topology import Topology
 TABLE = Topology.load(None, bucket_names(None))
 PART = "lane-000/part-000-0a1b2c3d-000000000000-000000000009"
 ARCHIVED = "day=2026-11-26/pool.math_high-0a1b2c3d-001-000000000100-000000000199"
+MERGED = "day=2026-11-26/merged-0123456789abcdef-00000000000000aa-00000000000000ff"
 OURS = [
     "parts/river.json",
     "parts/lane-000/manifest.jsonl",
@@ -30,6 +31,10 @@ OURS = [
     "ledger/tally-0a1b2c3d-000000000000012345.json",
     f"archive/documents/{ARCHIVED}.parquet",
     f"archive/documents/{ARCHIVED.replace('/', '/_')}.json",
+    f"archive/documents/{ARCHIVED.replace('/', '/_')}.ids",
+    f"archive/uses/{MERGED}.parquet",
+    *(f"archive/uses/{MERGED.replace('/', '/_')}.{suffix}" for suffix in ("json", "ids", "new")),
+    "archive/uses/day=2026-11-26/_merged-0123456789abcdef.json",
 ]
 THEIRS = [
     "parts/notes.txt",
