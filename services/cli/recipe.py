@@ -131,7 +131,9 @@ def apply(
     if as_json:
         print(json.dumps({"recipe": made.digest, "offsets": told}))
         return
-    print(f"recipe {made.digest} holds from offset " + ", ".join(f"{at} in lane {n}" for n, at in told.items()))
+    print(
+        f"recipe {made.digest} holds from offset " + ", ".join(f"{at} in lane {n}" for n, at in told.items())
+    )
 
 
 def _load(recipe: str | None) -> tuple[str, Recipe]:

@@ -65,7 +65,11 @@ class Pool:
     def feed(self, message: Message) -> None:
         """A message of the topic, in the order of offsets."""
         document = message.document
-        if document is not None and message.offset >= self.begin and self.readings[0].is_ahead(message.offset):
+        if (
+            document is not None
+            and message.offset >= self.begin
+            and self.readings[0].is_ahead(message.offset)
+        ):
             self._add(self.new, message.offset, document)
             self.dry_since = None
 

@@ -208,7 +208,12 @@ class Mixer:
         draft.outputs.append(Output(topics.LANE_STATE, state, key=str(self._lane).encode()))
         consumed = places | {topics.CONTROL: self._told}
         return Step(
-            draft.outputs, consumed, draft.dropped, aside=draft.aside, resumed=draft.resumed, committed=committed
+            draft.outputs,
+            consumed,
+            draft.dropped,
+            aside=draft.aside,
+            resumed=draft.resumed,
+            committed=committed,
         )
 
     def _change_recipe(self, draft: Draft) -> None:
@@ -237,7 +242,11 @@ class Mixer:
     @property
     def _abandoned(self) -> list[Pool]:
         """Of buckets that are no more."""
-        return [pool for name, pool in self._pools.items() if name not in self._recipe.buckets and not pool.sorting]
+        return [
+            pool
+            for name, pool in self._pools.items()
+            if name not in self._recipe.buckets and not pool.sorting
+        ]
 
     @property
     def _flushes(self) -> list[Flush]:
@@ -290,7 +299,9 @@ class Mixer:
             heads[bucket] = head
         if not heads:
             return None
-        bucket = self._ledger.due({name: head and head.one.document.num_tokens for name, head in heads.items()})
+        bucket = self._ledger.due(
+            {name: head and head.one.document.num_tokens for name, head in heads.items()}
+        )
         if heads[bucket] is None:
             self._tell_starved(bucket)
         return heads[bucket]

@@ -59,6 +59,11 @@ TOPICS: Mapping[str, Size] = {
     "archive.flush": Size(RIVER, each="run"),
     "archive.documents": Size(RIVER, each="partition"),
     "archive.drops": Size(RIVER, each="partition"),
+    "archive.uses": Size(RIVER, each="lane"),
+    "archive.uses.flush": Size(RIVER, each="run"),
+    "river.tally": Size(
+        RIVER, 24
+    ),  # told twice, when it comes and when it ends: 8 bytes each, and its groups
     "river.agreed": Size(RIVER, each="setting"),
     "river.starts": Size(RIVER, each="partition and reader"),
     "dlq.redriven": Size(RIVER, each="letter put back"),
@@ -67,10 +72,12 @@ TOPICS: Mapping[str, Size] = {
 
 REDIS = "Redis: dedup index"
 ARCHIVE_DOCUMENTS, ARCHIVE_DROPS, PARTS = "archive/documents", "archive/drops", "parts"
+ARCHIVE_USES = "archive/uses"
 OTHERS: Mapping[str, Size] = {
     REDIS: Size(BENCH, 324),  # a page of a crowd takes 1,006 more (SOAK): they are few, and not counted
     ARCHIVE_DOCUMENTS: Size(JUDGED, 250, 0.26, of=KEPT),
     ARCHIVE_DROPS: Size(JUDGED, 250, 0.26, of=DROPPED),
+    ARCHIVE_USES: Size(RIVER, 120, of=KEPT),
     PARTS: Size(RIVER, 320, token=2.9, of=KEPT),
 }
 FIGURES: Mapping[str, Size] = {**TOPICS, **OTHERS}

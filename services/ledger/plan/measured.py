@@ -6,7 +6,7 @@ from collections import Counter
 
 import redis
 
-from services.ledger.plan.figures import ARCHIVE_DOCUMENTS, ARCHIVE_DROPS, PARTS, REDIS
+from services.ledger.plan.figures import ARCHIVE_DOCUMENTS, ARCHIVE_DROPS, ARCHIVE_USES, PARTS, REDIS
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
@@ -42,7 +42,7 @@ def measured(settings: Settings, topology: Topology) -> dict[str, float]:
     if pattern is not None:
         found[pattern] = sum(on_disk[name] for name in pools) / documents
     store = Resources(settings).store
-    for prefix in (ARCHIVE_DOCUMENTS, ARCHIVE_DROPS, PARTS):
+    for prefix in (ARCHIVE_DOCUMENTS, ARCHIVE_DROPS, ARCHIVE_USES, PARTS):
         found[prefix] = store.size(prefix) / documents
     return found | {name: size / documents for name, size in _redis(settings).items()}
 

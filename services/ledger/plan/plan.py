@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from services.ledger.plan.figures import (
     ARCHIVE_DOCUMENTS,
     ARCHIVE_DROPS,
+    ARCHIVE_USES,
     CPU_MS,
     DROPPED,
     FIGURES,
@@ -27,6 +28,7 @@ _WAYS = {
     REDIS: "never: drops go on dropping",
     ARCHIVE_DOCUMENTS: "folders of old days can go",
     ARCHIVE_DROPS: "folders of old days can go",
+    ARCHIVE_USES: "folders of old days can go: the parts say the same",
     PARTS: "never: they are the corpus",
 }
 

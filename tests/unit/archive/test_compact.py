@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from contracts import Control, Flush
+from contracts import Flush
 from services.archive import compact
 from services.archive.compact import Compaction, merge, settle
 from services.archive.files import counting, days, file_key, is_merge_mark, mark_key, uid_range
@@ -72,7 +72,7 @@ def fill(store: ObjectStore, numbers: range, **config: Any) -> Lane:
         drawn = random.Random(number)
         text = drawn.randbytes(600).hex()
         river.put(drawn.choice(["pool.zh", "pool.en"]), document(number, text=text))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     return river
 
@@ -236,7 +236,7 @@ def test_what_comes_later_is_merged_with_what_was(store: MortalStore) -> None:
     river.start()  # its last announcement is marked again, and what it names is gone
     assert uids(store) == globbed(store) == everything
     river.put("pool.zh", document(NUMBER + 21))
-    river.put("pool.control", Control(flush=Flush()))
+    river.put("archive.flush", Flush())
     river.run()
     assert len(uids(store)) == NUMBER + 21
     compacted(store)

@@ -1,4 +1,4 @@
-"""`pool quarantine`: what it refuses, before it asks any server."""
+"""`pool quarantine` and `pool forget`: what they refuse, before it asks any server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from services.runtime import ConfigurationError
 UID = "00f3a1b2c3d4e5f6"
 
 
+@pytest.mark.parametrize("command", ["quarantine", "forget"])
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -20,13 +21,14 @@ UID = "00f3a1b2c3d4e5f6"
         (["-", "--why", "spoils"], "no uid was given"),
     ],
 )
-def test_what_is_no_uid_or_no_reason_is_refused(arguments: list[str], said: str) -> None:
-    found = CliRunner().invoke(app, arguments, input="")
+def test_what_is_no_uid_or_no_reason_is_refused(command: str, arguments: list[str], said: str) -> None:
+    found = CliRunner().invoke(app, [command, *arguments], input="")
     assert isinstance(found.exception, ConfigurationError)
     assert said in str(found.exception)
 
 
-def test_a_folder_that_holds_no_river_is_named(tmp_path: object) -> None:
-    found = CliRunner().invoke(app, [UID.upper(), "--why", "spoils", "--out", str(tmp_path)])
+@pytest.mark.parametrize("command", ["quarantine", "forget"])
+def test_a_folder_that_holds_no_river_is_named(command: str, tmp_path: object) -> None:
+    found = CliRunner().invoke(app, [command, UID.upper(), "--why", "spoils", "--out", str(tmp_path)])
     assert isinstance(found.exception, ConfigurationError)
     assert "holds no river" in str(found.exception)

@@ -9,6 +9,7 @@ import pytest
 from contracts import Document
 from services.ledger.letters import Letter, Selection, document_of
 from services.ledger.redrive import Outcome, _able, _messages
+from services.runtime import Settings
 from services.runtime.process.frames import REDRIVEN_HEADER, first_place
 
 DIED = {"topic": "docs.raw", "topic.id": "abc", "partition": "3", "offset": "17", "stage": "parse",
@@ -64,7 +65,7 @@ def test_what_cannot_go_back_stays_and_says_why(one: Letter, again: bool, why: s
 
 def test_the_message_says_where_it_was_first_read() -> None:
     """Prevents dedup from taking it for a copy of itself; and an answer in another lane."""
-    back, mark = _messages(letter(), {})
+    back, mark = _messages(letter(), {}, Settings())
     assert (back.topic, back.value, back.spread) == ("docs.raw", letter().value, 3)
     assert first_place(dict(back.headers)[REDRIVEN_HEADER].decode()) == ("abc", 3, 17)
     assert (mark.topic, mark.key) == ("dlq.redriven", b"docs.raw.dlq/1/5")

@@ -53,15 +53,28 @@ def documents(river):
 
 
 def test_other_weights_hold_from_their_offset_on_and_the_phase_keeps_its_counts():
-    phases = [{"name": "one", "weights": {"zh": 1, "en": 1}, "tokens": 3000}, {"name": "two", "weights": {"en": 1}}]
+    phases = [
+        {"name": "one", "weights": {"zh": 1, "en": 1}, "tokens": 3000},
+        {"name": "two", "weights": {"en": 1}},
+    ]
     before = recipe(OLD, *phases)
     after = recipe(OLD, phases[0] | {"weights": {"zh": 3, "en": 1}}, phases[1])
     river = lane(before)
-    put(river, before, *(document(n, "zh") for n in range(1, 101)), *(document(1000 + n, "en") for n in range(100)))
+    put(
+        river,
+        before,
+        *(document(n, "zh") for n in range(1, 101)),
+        *(document(1000 + n, "en") for n in range(100)),
+    )
     river.run()
     assert len(documents(river)) == 200
     river.put("pool.control", told(after))
-    put(river, before, *(document(n, "zh") for n in range(101, 401)), *(document(2000 + n, "en") for n in range(300)))
+    put(
+        river,
+        before,
+        *(document(n, "zh") for n in range(101, 401)),
+        *(document(2000 + n, "en") for n in range(300)),
+    )
     river.run()
     since = documents(river)[200:]
     assert {one.recipe for one in documents(river)[:200]} == {before.digest}
@@ -158,7 +171,9 @@ def test_what_was_used_is_sorted_too_where_it_may_be_used_again():
     since = documents(river)[40:]
     assert {one.uid: one.bucket for one in since} == {n: "math" if n % 4 == 0 else "zh" for n in range(1, 21)}
     assert all(one.use == 2 for one in since)
-    assert {key: times for key, times in uses(river).items() if key <= 20} == {n: [1, 2] for n in range(1, 21)}
+    assert {key: times for key, times in uses(river).items() if key <= 20} == {
+        n: [1, 2] for n in range(1, 21)
+    }
 
 
 def test_the_pool_of_a_bucket_that_is_no_more_is_emptied():

@@ -21,7 +21,9 @@ def recipe(*phases, **options):
 
 
 def lane(given, seed=0, max_chunk=50, **config):
-    return Lane(lambda: Mixer(MixerConfig(**config), given, 0, 1), INPUTS, MIXER.logs, seed, max_chunk, MIXER.tails)
+    return Lane(
+        lambda: Mixer(MixerConfig(**config), given, 0, 1), INPUTS, MIXER.logs, seed, max_chunk, MIXER.tails
+    )
 
 
 def document(uid, bucket="zh", tokens=10, rank=0.5, **fields):
@@ -154,7 +156,9 @@ def test_under_kills_no_use_is_lost_or_doubled(seed):
         {"name": "c", "weights": {"zh": 1, "en": 2}, "where": {"en": "rank > 0.6"}, "max_uses": 2},
     ]
     given = recipe(*phases, starvation="relax", relax_after_s=0, spacing=60)
-    river = lane(given, seed=seed, max_chunk=9, step_documents=1 + seed % 8, buffer_documents=12, look_ahead=5)
+    river = lane(
+        given, seed=seed, max_chunk=9, step_documents=1 + seed % 8, buffer_documents=12, look_ahead=5
+    )
     ranks, told = {}, []
     for uid in range(1, 161):
         bucket = rng.choice(["zh", "en"])

@@ -79,7 +79,9 @@ def test_what_is_used_again_and_what_is_passed_over_is_what_the_mixer_does(flush
         {"name": "b", "weights": {"zh": 2, "en": 1}, "where": {"en": "rank > 0.7"}, "max_uses": 3},
     ]
     phases[1]["tokens"] = last
-    given = Recipe.model_validate({"buckets": buckets, "phases": phases, "starvation": "relax", "relax_after_s": 0})
+    given = Recipe.model_validate(
+        {"buckets": buckets, "phases": phases, "starvation": "relax", "relax_after_s": 0}
+    )
     rng = random.Random(5)
     river = Lane(
         lambda: Mixer(MixerConfig(buffer_documents=10_000, hold=flush), given, 0, 1),

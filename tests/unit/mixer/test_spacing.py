@@ -16,7 +16,9 @@ ONE = {"name": "one", "weights": {"zh": 1}}
 
 def document(uid, tokens=10, cluster=0, url="", source="file:///a.jsonl#1"):
     metadata = {"url": url} if url else {}
-    return Document(uid=uid, id=str(uid), num_tokens=tokens, cluster=cluster, source=source, metadata=metadata)
+    return Document(
+        uid=uid, id=str(uid), num_tokens=tokens, cluster=cluster, source=source, metadata=metadata
+    )
 
 
 def distances(documents):
@@ -39,7 +41,9 @@ def mixed(river):
 def test_a_cluster_is_kept_apart_where_the_supply_allows(seed):
     """In a part and in a batch near-duplicates would come together, as they do in a crawl."""
     rng = random.Random(seed)
-    made = [document(uid, rng.randint(1, 60), rng.choice([0] * 20 + [9_001, 9_002])) for uid in range(1, 1001)]
+    made = [
+        document(uid, rng.randint(1, 60), rng.choice([0] * 20 + [9_001, 9_002])) for uid in range(1, 1001)
+    ]
     apart, as_they_come = lane(recipe(ONE, spacing=400), seed=seed), lane(recipe(ONE), seed=seed)
     for river in (apart, as_they_come):
         river.put("pool.zh", *made)
@@ -58,7 +62,9 @@ def test_the_first_of_a_cluster_went_by_before_there_was_one():
 
 def test_where_all_are_near_the_first_goes():
     river = lane(recipe(ONE, spacing=1000), look_ahead=5)
-    river.put("pool.zh", *(document(n, cluster=9) for n in range(1, 11)), *(document(n) for n in range(20, 25)))
+    river.put(
+        "pool.zh", *(document(n, cluster=9) for n in range(1, 11)), *(document(n) for n in range(20, 25))
+    )
     river.run()
     assert order(river) == [1, 2, 3, 4, 5, 6, 20, 21, 22, 23, 24, 7, 8, 9, 10]
 
@@ -67,7 +73,9 @@ def test_it_looks_ahead_as_far_as_it_says_however_documents_arrive():
     """Else the order of a lane would follow the network."""
     for chunk in (1, 3, 100):
         river = lane(recipe(ONE, spacing=1000), look_ahead=4, max_chunk=chunk)
-        river.put("pool.zh", document(1, cluster=9), document(2, cluster=9), *(document(n) for n in range(3, 9)))
+        river.put(
+            "pool.zh", document(1, cluster=9), document(2, cluster=9), *(document(n) for n in range(3, 9))
+        )
         river.run()
         assert order(river)[:3] == [1, 3, 4]
 
@@ -102,7 +110,9 @@ def test_what_is_packed_goes_on_as_it_was():
     apart = Apart(300, Limits(host=0.1, window=500))
     one = Recent(apart)
     for uid in range(1, 500):
-        new = document(uid, rng.randint(1, 40), rng.choice([0, 1, 2, 3]), f"https://h{rng.randint(0, 5)}.org/")
+        new = document(
+            uid, rng.randint(1, 40), rng.choice([0, 1, 2, 3]), f"https://h{rng.randint(0, 5)}.org/"
+        )
         other = Recent(apart)
         other.unpack(one.pack())
         probe = document(10_000, 10, rng.choice([1, 2, 3]), f"https://h{rng.randint(0, 5)}.org/")

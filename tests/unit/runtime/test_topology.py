@@ -26,6 +26,7 @@ WRITTEN_ON_THE_SIDE = {
     "archive.uses.flush": "whoever ends a run",
     "pool.state": "the mixer",
     "dedup.log": "dedup",
+    "river.tally": "every loop, with what it brings in or ends",
     "river.agreed": "whoever makes the topics",
     "river.starts": "groups that begin",
     "dlq.redriven": "who puts a dead letter back",
