@@ -41,7 +41,7 @@ from services.archive.files import (
     read_merge,
     staged_key,
 )
-from services.archive.query import reading
+from services.archive.query import opened, reading
 from services.archive.tables import Table
 from services.runtime import ObjectStore
 
@@ -220,15 +220,13 @@ def _pieces(store: ObjectStore, table: Table, names: Sequence[str]) -> Iterator[
 
 def _bounds(store: ObjectStore, names: Sequence[str]) -> list[str]:
     """The uids with which the second and each further piece begins."""
-    import pyarrow.parquet as pq
-
     sample: list[str] = []
     size = 0
     for name in names:
-        with reading(store, name), pq.ParquetFile(store.open(file_key(name))) as file:
+        with reading(store, name), opened(store, name) as file:
             groups = (file.metadata.row_group(n) for n in range(file.num_row_groups))
             size += sum(group.total_byte_size for group in groups)
-            sample += file.read(columns=["uid"])["uid"].to_pylist()[::_SAMPLE]
+            sample += file.read(columns=["uid"], use_threads=False)["uid"].to_pylist()[::_SAMPLE]
     sample.sort()
     number = -(-size // PIECE_BYTES)
     return sorted({sample[len(sample) * at // number] for at in range(1, number)} - {sample[0]})
@@ -237,10 +235,9 @@ def _bounds(store: ObjectStore, names: Sequence[str]) -> list[str]:
 def _spill(store: ObjectStore, table: Table, name: str, bounds: Sequence[str], path: Path) -> None:
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    with pq.ParquetFile(store.open(file_key(name))) as file:
-        rows = file.read(columns=list(table.columns))
+    with opened(store, name) as file:
+        rows = file.read(columns=list(table.columns), use_threads=False)
     cuts = [0, *np.searchsorted(np.array(rows["uid"].to_pylist()), np.array(bounds, str)), rows.num_rows]
     (whole,) = rows.cast(schema(table)).combine_chunks().to_batches()
     options = pa.ipc.IpcWriteOptions(compression="zstd")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from services.archive.files import counting, ids_key, uid_range
 from services.archive.ids import groups_of
-from services.archive.query import Damaged, fragment_of, reading
+from services.archive.query import Damaged, opened, reading
 from services.archive.tables import Row, Table
 from services.runtime import ObjectStore
 
@@ -37,8 +37,10 @@ def find(store: ObjectStore, table: Table, wanted: str, columns: Sequence[str]) 
     for column in ("uid", "id") if is_uid(wanted) else ("id",):
         for place in places(store, table, wanted, column):
             with reading(store, place.name):
-                part = fragment_of(store, place.name).subset(row_group_ids=list(place.groups))
-                found += part.to_table(columns=list(columns), filter=pc.field(column) == wanted).to_pylist()
+                needed = list(dict.fromkeys([*columns, column]))
+                read = opened(store, place.name).read_row_groups(place.groups, needed, use_threads=False)
+                rows = read.filter(pc.field(column) == wanted).to_pylist()
+            found += [{name: row[name] for name in columns} for row in rows]
         if found:
             break
     return found
@@ -65,6 +67,6 @@ def _groups(store: ObjectStore, name: str, wanted: str) -> list[int]:
             return groups_of(file, wanted)
     except FileNotFoundError:  # of before there were indexes: whatever row group
         with reading(store, name):
-            return [group.id for group in fragment_of(store, name).row_groups]
+            return list(range(opened(store, name).num_row_groups))
     except ValueError as error:
         raise Damaged(f"{ids_key(name)} in {store.url} cannot be read: {error}") from error

@@ -22,7 +22,7 @@ from services.runtime import ConfigurationError, CorpusworksError, ObjectStore
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
-    from pyarrow.dataset import ParquetFileFragment
+    import pyarrow.parquet as pq
 
 DAY = "day"  # a column of every table, by the path of its files
 _WHOLE = ("text", "body", "detail")  # no groups are made of these
@@ -78,7 +78,7 @@ def rows(store: ObjectStore, table: Table, asked: Asked, columns: Sequence[str])
             yield {name: day if name == DAY else row[name] for name in columns}
 
 
-def batches(store: ObjectStore, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def batches(store: ObjectStore, table: Table, columns: Sequence[str]) -> Iterator[pa.Table]:
     """All rows with some of their columns, as Arrow has them. Raises DependencyDown, Damaged."""
     for _, batch in _scan(store, table, Asked(), columns):
         yield batch
@@ -89,17 +89,20 @@ def listed(store: ObjectStore, table: Table) -> set[str]:
     found: set[str] = set()
     for name in counting(store, table.name):
         with reading(store, name):
-            said = fragment_of(store, name).metadata.metadata or {}
+            said = opened(store, name).metadata.metadata or {}
             found |= set(json.loads(said.get(LISTED, b"[]")))
     return found
 
 
-def fragment_of(store: ObjectStore, name: str) -> ParquetFileFragment:
-    """A file of which no more is read than is asked for; to be used within `reading`."""
-    import pyarrow as pa
-    from pyarrow.dataset import ParquetFileFormat
+def opened(store: ObjectStore, name: str) -> pq.ParquetFile:
+    """A file of which no more is read than is asked for; to be used within `reading`.
 
-    return ParquetFileFormat().make_fragment(pa.PythonFile(store.open(file_key(name)), "r"))
+    Read it without threads: one of Arrow's that still lets go of a file of ours, while the interpreter ends,
+    takes the process down with it (SIGABRT).
+    """
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(store.open(file_key(name)), pre_buffer=False)
 
 
 @contextmanager
@@ -119,24 +122,38 @@ def reading(store: ObjectStore, name: str) -> Iterator[None]:
 
 def _scan(
     store: ObjectStore, table: Table, asked: Asked, columns: Sequence[str]
-) -> Iterator[tuple[str, pa.RecordBatch]]:
+) -> Iterator[tuple[str, pa.Table]]:
     """Day by day, each listed when it is its turn: a compaction meanwhile takes no file from under it."""
     asked.check(table)
-    condition = _condition(asked)
     for day in days(store, table.name):
         for name in counting(store, table.name, day):
-            with reading(store, name):
-                found = fragment_of(store, name).to_batches(columns=list(columns), filter=condition)
-            yield from ((day, batch) for batch in _read(store, name, found))
+            yield from ((day, found) for found in _read(store, name, asked, columns))
 
 
-def _read(store: ObjectStore, name: str, found: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    while True:
+def _read(store: ObjectStore, name: str, asked: Asked, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows of one file, a row group at a time, with these columns and maybe others."""
+    condition = _condition(asked)
+    needed = [*columns, *asked.equal, *(["source"] if asked.source else [])] or ["uid"]
+    with reading(store, name):
+        file = opened(store, name)
+    for number in range(file.num_row_groups):
         with reading(store, name):
-            batch = next(found, None)
-        if batch is None:
-            return
-        yield batch
+            if not _may_hold(file.metadata.row_group(number), asked):
+                continue
+            found = file.read_row_group(number, list(dict.fromkeys(needed)), use_threads=False)
+            found = found if condition is None else found.filter(condition)
+        yield found
+
+
+def _may_hold(group: pq.RowGroupMetaData, asked: Asked) -> bool:
+    """Whether the statistics of a row group leave it a row that is asked for."""
+    for at in range(group.num_columns):
+        column = group.column(at)
+        wanted, known = asked.equal.get(column.path_in_schema), column.statistics
+        ranged = wanted is not None and known is not None and known.has_min_max
+        if ranged and not known.min <= wanted <= known.max:
+            return False
+    return True
 
 
 def _no_column(table: Table, name: str) -> ConfigurationError:
@@ -163,12 +180,10 @@ def _like(glob: str) -> str:
     return glob.replace("*", "%").replace("?", "_")
 
 
-def _counted(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
-    import pyarrow as pa
-
+def _counted(batch: pa.Table, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
     if not columns:
         yield (), batch.num_rows
         return
-    found = pa.Table.from_batches([batch]).group_by(list(columns)).aggregate([([], "count_all")])
+    found = batch.group_by(list(columns)).aggregate([([], "count_all")])
     for row in found.to_pylist():
         yield tuple(row[name] for name in columns), row["count_all"]

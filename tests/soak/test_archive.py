@@ -18,7 +18,7 @@ from tests.unit.archive.made import made_documents, name_of, uid_of
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 NUMBER, DAYS, FILE_ROWS = 5_000_000, 10, 25_000
-LIMIT_S = 2.0  # of CPU, for `trace`, its start of a second included
+LIMIT_S = 0.5  # of CPU, for `trace`: with the start of Python, a second or more, less than two
 
 
 def test_one_of_five_million_is_found_at_once(tmp_path: Path, seed: int) -> None:
@@ -49,18 +49,13 @@ def test_one_of_five_million_is_found_at_once(tmp_path: Path, seed: int) -> None
 
 
 def _slowest(out: Path, wanted: list[int]) -> float:
-    """CPU seconds of the command in a process of its own: those on the clock are also other programs'."""
+    """CPU seconds of the command in this process: those on the clock are also other programs'."""
     slowest = 0.0
     for number in wanted:
         for name in (name_of(number), uid_of(number)):
-            before = _cpu_of_children()
-            found = corpusworks("trace", name, "--out", out)
-            slowest = max(slowest, _cpu_of_children() - before)
+            begun = time.process_time()
+            found = ask("trace", name, "--out", out)
+            slowest = max(slowest, time.process_time() - begun)
             assert found.code == 0, found.err
             assert [row["uid"] for row in found.rows] == [uid_of(number)]
     return slowest
-
-
-def _cpu_of_children() -> float:
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
