@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -98,6 +98,7 @@ class Mixer:
         self._caught_up = False
         self._pending: deque[tuple[int, Flush | Recipe]] = deque()  # with their offsets
         self._starved: str | None = None
+        self._missing: Set[str] = set()  # buckets of the next recipe whose pools are not read
         self._near = 0
         self._consumed: dict[str, int] = {}  # by input, ever
         self._ledger = Ledger(recipe, lane, lanes)
@@ -222,7 +223,7 @@ class Mixer:
             if any(pool.sorting for pool in self._pools.values()):
                 return
             if missing := recipe.buckets.keys() - self._pools.keys():
-                logger.info("another recipe waits for a start that reads its pools", missing=sorted(missing))
+                self._tell_missing(missing)
                 return
             self._pending.popleft()
             draft.changed = True
@@ -402,6 +403,11 @@ class Mixer:
     def _has_room(self, pool: Pool) -> bool:
         limit = self._config
         return len(pool.new) < limit.buffer_documents and pool.num_bytes < limit.buffer_bytes
+
+    def _tell_missing(self, buckets: Set[str]) -> None:
+        if self._missing != buckets:
+            self._missing = buckets
+            logger.info("another recipe waits for a start that reads its pools", missing=sorted(buckets))
 
     def _tell_starved(self, bucket: str) -> None:
         others = sum(len(pool.new) for pool in self._pools.values())

@@ -36,6 +36,7 @@ from services.runtime.topology import Service, Topology
 MESSAGES = "3"  # version of the messages on the topics
 
 _LANES, _BUCKETS, _RECIPE, _ROUTING = "lanes", "buckets", "recipe", "routing"
+_BY_RECIPE = {_RECIPE, _BUCKETS}  # who follows one adopts it, and a lane is told of another in its time
 _FIXED = {  # what to do, where a value cannot be changed
     "partitions": "set CORPUSWORKS_PARTITIONS to what it was, or begin a new river",
     "messages": "this version cannot read those messages: use the one that wrote them, or begin a new river",
@@ -112,7 +113,7 @@ def compare(stands: Mapping[str, str], mine: Mapping[str, str]) -> None:
     """At the start of a process. Raises ConfigurationError naming the first value that differs."""
     for name, value in mine.items():
         former = stands.get(name)
-        if former is None or name == _RECIPE:  # of the recipe a lane is told in its time
+        if former is None or name in _BY_RECIPE:
             continue
         if name == _LANES:
             former = former.rpartition(",")[2]

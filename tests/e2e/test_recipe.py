@@ -26,6 +26,7 @@ def test_the_pools_of_a_river_that_runs_are_read_where_they_are(tmp_path: Path) 
                 Document(
                     uid=100 * number + n, id=f"{bucket}{n}", bucket=bucket, num_tokens=length
                 ).SerializeToString(),
+                key=bytes([number, n]),
                 partition=n % 2,
             )
             for number, (bucket, length) in enumerate(LENGTHS.items(), 1)

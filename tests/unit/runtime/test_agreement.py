@@ -74,7 +74,7 @@ def test_a_process_with_other_values_does_not_run() -> None:
     """Prevents two copies of a service from working by different settings."""
     compare(STANDS | {"lanes": "2,4"}, wanted(lanes="4"))
     compare({}, STANDS)
-    compare(STANDS, wanted(recipe="r2"))  # of a recipe a lane is told in its time
+    compare(STANDS, wanted(recipe="r2", buckets="fr"))  # of a recipe a lane is told in its time
     with pytest.raises(ConfigurationError, match=r"lanes is 2 here and 4 in the river.*corpusworks topics"):
         compare(STANDS | {"lanes": "2,4"}, STANDS)
     with pytest.raises(ConfigurationError, match="partitions is 8 here and 4 in the river: set it as it is"):
