@@ -10,9 +10,9 @@ from services.mixer.gone import Gone
 from services.runtime import ConfigurationError, ObjectStore
 
 # A snapshot is written once so much has come since the last: a lane then reads at most so much at its start,
-# and of a set of n entries about 8·n are written in all its life.
+# and of a set of n entries about 16·n are written in all its life.
 _LEAST = 50_000
-_SHARE = 8
+_SHARE = 16
 
 
 class Snapshots:

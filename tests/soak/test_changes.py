@@ -63,7 +63,7 @@ def recipes(folder: Path) -> list[Path]:
 
 
 class Killer:
-    """Kills one of the victims that has lived for some seconds, so that each gets to its work now and then."""
+    """Kills a victim that has lived for some seconds, so that each gets to its work now and then."""
 
     def __init__(self, river: Home, rng: random.Random) -> None:
         self._river = river
