@@ -75,6 +75,9 @@ def test_a_process_with_other_values_does_not_run() -> None:
     compare(STANDS | {"lanes": "2,4"}, wanted(lanes="4"))
     compare({}, STANDS)
     compare(STANDS, wanted(recipe="r2"))  # of a recipe a lane is told in its time
+    compare(STANDS, wanted(buckets="zh"))  # `en` was dropped by a recipe that was applied
+    with pytest.raises(ConfigurationError, match="buckets is code,en here and en,zh in the river"):
+        compare(STANDS, wanted(buckets="code,en"))
     with pytest.raises(ConfigurationError, match=r"lanes is 2 here and 4 in the river.*corpusworks topics"):
         compare(STANDS | {"lanes": "2,4"}, STANDS)
     with pytest.raises(ConfigurationError, match="partitions is 8 here and 4 in the river: set it as it is"):
