@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,11 @@ Given = Annotated[
 ]
 Amounts = Annotated[
     str,
-    typer.Option("--supply", help="Tokens by bucket: zh=1.2e9,en=3e9,code=4e8.", metavar="BUCKET=TOKENS,…"),
+    typer.Option(
+        "--supply",
+        help="Tokens by bucket: zh=1.2e9,en=3e9,code=4e8; all of them taken to meet every `where`.",
+        metavar="BUCKET=TOKENS,…",
+    ),
 ]
 Place = Annotated[
     str,
@@ -67,8 +72,12 @@ def check(recipe: Given = None) -> None:
     for phase in found.phases:
         end = "without end" if phase.tokens is None else f"{phase.tokens:,} tokens"
         print(f"    {phase.name}, {end}: {_weights(phase)}")
-    wait = found.starvation == "wait"
-    print(f"a dry bucket: {'wait for it' if wait else f'go on without it after {found.relax_after_s:g} s'}")
+        for line in _terms(found, phase):
+            print(f"        {line}")
+    dry = {"wait": "wait for it", "relax": "go on without it", "reuse": "read it again"}[found.starvation]
+    print(f"a dry bucket: {dry}{'' if found.starvation == 'wait' else f' after {found.relax_after_s:g} s'}")
+    for line in _apart(found):
+        print(line)
     for doubt in review(found):
         print(f"warning: {doubt}")
 
@@ -157,6 +166,26 @@ def _simulated(
 
 def _weights(phase: Phase) -> str:
     return ", ".join(f"{bucket} {share:.1%}" for bucket, share in phase.shares.items())
+
+
+def _terms(recipe: Recipe, phase: Phase) -> Iterator[str]:
+    """What a phase takes of its buckets, where that is not everything once; and how it is packed."""
+    for bucket in phase.shares:
+        where, uses = recipe.terms(phase, bucket)
+        said = [f"where {' '.join(where.split())}"] if where else []
+        said += [f"up to {uses} uses"] if uses > 1 else []
+        if said:
+            yield f"{bucket}: {', '.join(said)}"
+    if phase.packing:
+        yield f"packing: {phase.packing}"
+
+
+def _apart(recipe: Recipe) -> Iterator[str]:
+    if recipe.spacing:
+        yield f"documents that are nearly alike: {recipe.spacing:,} tokens apart"
+    for of, share in (("host", recipe.limits.host), ("source", recipe.limits.source)):
+        if share is not None:
+            yield f"of one {of}: at most {share:.1%} of any {recipe.limits.window:,} tokens"
 
 
 def _show(found: Simulation) -> None:

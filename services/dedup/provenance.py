@@ -1,6 +1,7 @@
 """Of what the input said of a document, the part that goes on with its tokens to the sink.
 
-url, licence and title get into the records of a part; thread, what documents belong together by, does not.
+url, licence and title get into the records of a part. Others do not: thread, what documents belong together
+by, and template, by which a recipe knows the text of a conversation.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ _MEANT = {
     "title": ("title",),
     # the narrowest first: a customer has many conversations
     "thread": ("thread", "conversation", "conversation_id", "session", "customer", "customer_id"),
+    "template": ("template",),
 }
 _WITHIN = ("", "meta.", "metadata.")  # ingest names the field of an object inside object.field
 _FIELDS = {
@@ -21,7 +23,7 @@ _FIELDS = {
 
 
 def provenance(metadata: Mapping[str, str]) -> dict[str, str]:
-    """url, licence, title and thread under these names, as far as the metadata says something there.
+    """url, licence, title, thread and template by these names, as far as the metadata says something there.
 
     Of fields that mean the same the record's own counts before one inside `meta` or `metadata`. Capitals do
     not matter. The same for any order of the metadata, which a message does not keep.

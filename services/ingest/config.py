@@ -27,6 +27,7 @@ class IngestConfig:
     paths: files and folders of this machine.
     text_fields: of a JSON or Parquet record, the first that is there and not empty is the text. The
         defaults are the names in C4, FineWeb, SkyPile (text), WuDao (content), RedPajama 2 (raw_content).
+        A record that has none of them may be a conversation: see conversation.py.
     id_fields: likewise for the id; a record without one gets a digest of file and content.
     max_document_bytes: of one file or one line; above it the piece is a dead letter. The runtime holds
         a document several times over while it is sent, so that 64 MiB fits a 1 GiB container.

@@ -10,6 +10,7 @@ from typing import Any
 import xxhash
 
 from contracts import Document
+from services.ingest import conversation
 from services.ingest.config import IngestConfig
 from services.ingest.kinds import HTML, TEXT
 
@@ -37,8 +38,10 @@ class Maker:
     ingested_ms: int
 
     def has_text(self, record: object) -> bool:
-        """Whether a field that may hold the text is there at all."""
-        return isinstance(record, dict) and any(name in record for name in (*self.config.text_fields, "html"))
+        """Whether a field that may hold the text is there at all, or a conversation that has one."""
+        fields = (*self.config.text_fields, "html")
+        named = isinstance(record, dict) and any(name in record for name in fields)
+        return named or conversation.is_in(record)
 
     def of_file(self, uri: str, body: bytes, media_type: str) -> Document:
         """One document of a whole file. Raises NotADocument when it is too large."""
@@ -48,21 +51,37 @@ class Maker:
         """One document of a record (an object of JSON, a row of Parquet), the number-th of its file.
 
         The text goes to `body`, since parse is who decodes; scalar fields beside it, those of nested
-        objects one level down included, go to `metadata`. Raises NotADocument.
+        objects one level down included, go to `metadata`. A record without a text that is a conversation
+        (see conversation.py) becomes a plain one, and `metadata` says by which `template`, and the `thread`
+        that it belongs to if it names one. Raises NotADocument.
         """
         if not isinstance(record, dict):
             raise NotADocument(f"a record must be an object with a text, this is a {type(record).__name__}")
+        if (written := self._conversation(record)) is not None:
+            return self._of_conversation(uri, number, record, written)
         field, body = self._text(record)
         media_type = record.get("media_type")
         if field == "html":
             media_type = HTML
         elif not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
             media_type = TEXT
-        id_field = next((name for name in self.config.id_fields if _is_id(record.get(name))), "")
-        identifier = _valid(str(record[id_field])[:MAX_ID_CHARS]) if id_field else ""
+        id_field, identifier = self._id(record)
         said = _metadata(record, leave_out={field, id_field, "html", "media_type"})
         source = f"{uri}#{number}"
         return self._make(identifier, uri, body, source=source, media_type=media_type, metadata=said)
+
+    def _of_conversation(
+        self, uri: str, number: int, record: dict[str, Any], written: conversation.Written
+    ) -> Document:
+        id_field, identifier = self._id(record)
+        said = _metadata(
+            record, leave_out={*written.fields, id_field, "media_type"}, most=MAX_METADATA_FIELDS - 2
+        )
+        if thread := conversation.thread_of(said):
+            said["thread"] = thread
+        said["template"] = written.template
+        source = f"{uri}#{number}"
+        return self._make(identifier, uri, _utf8(written.text), source=source, media_type=TEXT, metadata=said)
 
     def of_page(
         self, source: tuple[str, int], body: bytes, media_type: str, identifier: str, said: dict[str, str]
@@ -77,6 +96,20 @@ class Maker:
             media_type=media_type,
             metadata=_metadata(said, leave_out=set()),
         )
+
+    def _id(self, record: dict[str, Any]) -> tuple[str, str]:
+        """The field that names it, and its name; both may be ""."""
+        field = next((name for name in self.config.id_fields if _is_id(record.get(name))), "")
+        return field, _valid(str(record[field])[:MAX_ID_CHARS]) if field else ""
+
+    def _conversation(self, record: dict[str, Any]) -> conversation.Written | None:
+        """None where the record has a text of its own, or is no conversation."""
+        if any(record.get(name) for name in (*self.config.text_fields, "html")):
+            return None
+        try:
+            return conversation.write(record)
+        except conversation.NoConversation as error:
+            raise NotADocument(str(error)) from error
 
     def _text(self, record: dict[str, Any]) -> tuple[str, bytes]:
         empty = ""
@@ -129,13 +162,13 @@ def too_large(size: int, limit: int) -> str:
     )
 
 
-def _metadata(record: dict[str, Any], leave_out: set[str]) -> dict[str, str]:
+def _metadata(record: dict[str, Any], leave_out: set[str], most: int = MAX_METADATA_FIELDS) -> dict[str, str]:
     said: dict[str, str] = {}
     for name, value in _fields(record, leave_out):
         text = _scalar(value)
         if text is not None:
             said[_valid(name[:MAX_METADATA_CHARS])] = _valid(text[:MAX_METADATA_CHARS])
-            if len(said) == MAX_METADATA_FIELDS:
+            if len(said) == most:
                 break
     return said
 

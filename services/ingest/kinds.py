@@ -6,7 +6,9 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from services.ingest import conversation
 
 JSON_LINES = "application/x-ndjson"
 JSON = "application/json"  # one array of records, or one record
@@ -160,23 +162,29 @@ def _start(head: bytes) -> bytes:
 
 
 def _records(head: bytes, text_fields: Sequence[str]) -> str | None:
-    """JSON_LINES or JSON when the file begins with a record that has a text field, else None."""
+    """JSON_LINES or JSON when it begins with a record that has a text field or may be a conversation."""
     start = _start(head)
-    fields = "|".join(map(re.escape, (*text_fields, "html"))).encode()
-    if not start.startswith((b"{", b"[")) or not re.search(rb'"(?:%s)"\s*:' % fields, start):
+    if not start.startswith((b"{", b"[")) or not _names(start, (*text_fields, "html", *conversation.FIELDS)):
         return None
     if start.startswith(b"["):
         return JSON
     line, newline, _ = start.partition(b"\n")
-    return JSON_LINES if not newline or _is_json(line) else JSON
+    first = _json(line)
+    if first is not None and not _names(start, (*text_fields, "html")) and not conversation.is_in(first):
+        return None  # settings and translations have such names, too
+    return JSON_LINES if not newline or first is not None else JSON
 
 
-def _is_json(line: bytes) -> bool:
+def _names(start: bytes, fields: Iterable[str]) -> bool:
+    return re.search(rb'"(?:%s)"\s*:' % "|".join(map(re.escape, sorted(fields))).encode(), start) is not None
+
+
+def _json(line: bytes) -> object:
+    """What a line holds, or None."""
     try:
-        json.loads(line)
+        return json.loads(line)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return None
 
 
 def _is_text(head: bytes) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from contracts import Document
+from services.ingest import conversation
 from services.ingest.document import SET_TEXT_FIELD, Maker, NotADocument
 from services.ingest.records import Piece, piece_of, said
 from services.ingest.walk import Found
@@ -170,10 +171,14 @@ def _columns(schema: Any, maker: Maker) -> _Columns:
 
     config = maker.config
     texts = {*config.text_fields, "html"}
-    usable = list(dict.fromkeys(field.name for field in schema if _is_usable(field.type)))
-    if not any(field.name in texts and not pa.types.is_nested(field.type) for field in schema):
+    usable = list(
+        dict.fromkeys(f.name for f in schema if _is_usable(f.type) or f.name in conversation.FIELDS)
+    )
+    has_text = any(field.name in texts and not pa.types.is_nested(field.type) for field in schema)
+    if not has_text and conversation.kind_of(dict.fromkeys(schema.names)) is None:
         shown = ", ".join(schema.names)[:1000]
         raise NotADocument(f"no text column among {shown}; {SET_TEXT_FIELD}")
+    texts |= set() if has_text else conversation.FIELDS
     needed = texts | {*config.id_fields, "media_type"}
     return _Columns(usable, [name for name in usable if name in needed])
 

@@ -39,7 +39,8 @@ def report(
             duplicates[reason] += number
         else:
             dropped.setdefault(unit, {})[reason] = number
-    kept = sum(account.parts.values())
+    # What is used again was kept when it was used first.
+    kept = sum(times for (_, _, use), times in account.parts.items() if use <= 1)
     waiting = Counter(account.waiting.values())
     if account.in_flight:
         waiting["(in flight)"] = account.in_flight.total()

@@ -1,4 +1,4 @@
-"""A simulated mix as a picture: stacked shares over tokens, the targets, and where a bucket was dry."""
+"""A simulated mix as a picture: shares over tokens, the targets, where a bucket was dry, and its epochs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.mixer.simulate import PhaseMix, Simulation
 
 _WIDTH, _HEIGHT = 960, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 700, 76, 400  # of the plot itself
-_LEGEND = _RIGHT + 28
+_LEGEND, _EDGE = _RIGHT + 28, _WIDTH - 16
 _LETTER = 6.6  # a letter of 12 units is about so wide
 # Told apart by people who see few colours, too: Okabe and Ito, Color Universal Design (2008).
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#8C8C8C")
@@ -130,9 +130,12 @@ def _dry(found: Simulation) -> list[tuple[str, str, int]]:
 
 def _legend(found: Simulation) -> Iterator[Shape]:
     y = _TOP + 6.0
+    yield Text((_EDGE, y - 20), "epochs" if len(_reached(found)) < 2 else "epochs by phase", "end")
     for bucket in reversed(list(found.supply)):  # as they lie on each other
         yield block(_LEGEND, y - 10, 14, 12, _colour(found, bucket))
-        yield Text((_LEGEND + 22, y), _cut(bucket, 28))
+        epochs = _epochs(found, bucket)
+        yield Text((_EDGE, y), epochs, "end")
+        yield Text((_LEGEND + 22, y), _cut(bucket, 28 - len(epochs)))
         y += 20
     yield from _dashed((_LEGEND, y - 4), (_LEGEND + 14, y - 4))
     yield Text((_LEGEND + 22, y), "target")
@@ -148,6 +151,19 @@ def _legend(found: Simulation) -> Iterator[Shape]:
         where = f" ({_cut(phase, 10)})" if len(found.phases) > 1 else ""
         yield Text((_LEGEND + 22, y), f"{_cut(bucket, 12)} dry at {short(at)}{where}")
         y += 20
+
+
+def _reached(found: Simulation) -> list[PhaseMix]:
+    return [phase for phase, _, _ in _spans(found)]
+
+
+def _epochs(found: Simulation, bucket: str) -> str:
+    """How often the phases used what there is of a bucket, and together: 0.9 + 0.3 = 1.2."""
+    by_phase = [phase.buckets[bucket].epochs for phase in _reached(found)]
+    whole = f"{sum(by_phase):.2g}"
+    if len(by_phase) < 2 or len(by_phase) > 3:  # more than there is room for
+        return whole
+    return f"{' + '.join(f'{epochs:.2g}' for epochs in by_phase)} = {whole}"
 
 
 def _cut(text: str, letters: int) -> str:

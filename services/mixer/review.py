@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from contracts import Document
 from services.mixer.condition import Condition
+from services.mixer.phase import EVERY, Phase
 from services.mixer.recipe import Recipe
 from services.mixer.supply import MEAN_LENGTH
+from services.mixer.task import MixerConfig
 
 _MAX_TRIALS = 5000
 _MOST = (1 << 32) - 1  # that num_tokens can hold
@@ -21,10 +23,23 @@ _KEY = re.compile(r"""\b(features|metadata)(?:\.(\w+)|\[\s*["']([^"']+)["']\s*\]
 _STRINGS = ("language", "format", "category", "source", "media_type")
 _NUMBERS = ("score", "rank", "language_confidence", "num_tokens")
 
+# What a pool holds of the metadata of a document, as dedup hands it on; a test holds the two together.
+POOLED = frozenset({"url", "licence", "title", "thread", "template"})
+_LOOK_AHEAD = MixerConfig.look_ahead
+_LEAST_ALIKE = 0.05  # own: a recipe must bear that so many documents of a bucket are like one that passed
+_LEAST_TRIALS = 100  # of a bucket, where they are a sample, before anything is told of them
+
 
 def review(recipe: Recipe) -> list[str]:
     """A line for each doubt. That none is told of a hidden bucket is no proof that there is none."""
-    return [*_unweighed(recipe), *_short_phases(recipe), *_hidden(recipe)]
+    return [
+        *_unweighed(recipe),
+        *_unmet(recipe),
+        *_idle(recipe),
+        *_short_phases(recipe),
+        *_crowded(recipe),
+        *_hidden(recipe),
+    ]
 
 
 def _unweighed(recipe: Recipe) -> Iterator[str]:
@@ -33,6 +48,89 @@ def _unweighed(recipe: Recipe) -> Iterator[str]:
         if not any(given):
             why = "has the weight 0 wherever it is named" if given else "has no weight in any phase"
             yield f"bucket {name} {why}: its documents wait in their pool and are never fed"
+
+
+def _unmet(recipe: Recipe) -> Iterator[str]:
+    """A `where` that no document of its bucket meets, as far as trial documents show."""
+    for phase in recipe.phases:
+        for bucket in phase.shares:
+            where = phase.condition(bucket)
+            asked = {
+                key
+                for kind, dot, quoted in _KEY.findall(where)
+                if kind == "metadata"
+                for key in (dot or quoted,)
+            }
+            if lost := sorted(asked - POOLED):
+                yield (
+                    f"phase {phase.name} asks of {bucket} `{where}`: a pool holds no metadata.{lost[0]} "
+                    f"(only {', '.join(sorted(POOLED))}); a bucket's test may ask for it"
+                )
+            elif where and not _is_met(recipe, bucket, where):
+                yield (
+                    f"phase {phase.name} asks of {bucket} `{where}`, and no trial document that goes to "
+                    f"{bucket} meets it: nothing of it is fed there"
+                )
+
+
+def _is_met(recipe: Recipe, bucket: str, where: str) -> bool:
+    """Or nothing can be told."""
+    names = list(recipe.buckets)
+    earlier = [Condition(recipe.buckets[name]) for name in names[: names.index(bucket)]]
+    own, asked = Condition(recipe.buckets[bucket]), Condition(where)
+    trials = list(_trials([*recipe.buckets.values(), where]))
+    tried = 0
+    for document in trials:
+        if _holds(own, document) and not any(_holds(condition, document) for condition in earlier):
+            if _holds(asked, document):
+                return True
+            tried += 1
+    return tried < (_LEAST_TRIALS if len(trials) == _MAX_TRIALS else 1)
+
+
+def _idle(recipe: Recipe) -> Iterator[str]:
+    """What a phase says of a bucket that it does not take from."""
+    for phase in recipe.phases:
+        for key, told in (("where", phase.where), ("max_uses", phase.max_uses)):
+            if idle := [name for name in told if name != EVERY and name not in phase.shares]:
+                yield (
+                    f"phase {phase.name} says {key} of {', '.join(idle)} and gives no weight: nothing of it "
+                    "is fed there"
+                )
+        yield from _uses_that_end(recipe, phase)
+
+
+def _uses_that_end(recipe: Recipe, phase: Phase) -> Iterator[str]:
+    """Fewer uses than a phase before allowed."""
+    before = recipe.phases[: recipe.phases.index(phase)]
+    for bucket in phase.shares:
+        most = max((recipe.terms(p, bucket).max_uses for p in before if bucket in p.shares), default=0)
+        now = recipe.terms(phase, bucket).max_uses
+        if now < most:
+            yield (
+                f"phase {phase.name} allows {now} uses of {bucket} and one before it {most}: uses count over "
+                "all phases, so what was used so often is not taken again"
+            )
+
+
+def _crowded(recipe: Recipe) -> Iterator[str]:
+    """Spacing and limits that cannot be kept by looking so few documents ahead."""
+    shares = [(share, name) for phase in recipe.phases for name, share in phase.shares.items()]
+    share, bucket = max(shares)
+    passing = recipe.spacing * share / MEAN_LENGTH
+    if passing * _LEAST_ALIKE > _LOOK_AHEAD:
+        yield (
+            f"spacing {recipe.spacing:,} is some {passing:,.0f} documents of {bucket}, and the mixer looks "
+            f"{_LOOK_AHEAD} ahead: where more than {_LOOK_AHEAD / passing:.1%} of them are like one that "
+            "passed, some come nearer"
+        )
+    limits = recipe.limits
+    for key, of in (("host", limits.host), ("source", limits.source)):
+        if of is not None and of * limits.window < MEAN_LENGTH:
+            yield (
+                f"limits.{key} {of:g} of a window of {limits.window:,} tokens is less than one document has "
+                f"(about {MEAN_LENGTH}): of each {key} one document at a time is let through"
+            )
 
 
 def _short_phases(recipe: Recipe) -> Iterator[str]:

@@ -20,13 +20,14 @@ from services.sink.manifest import Manifest, part_key
 from services.sink.parts import repack
 from tests.e2e.commands import ask
 
-SUPPLY = "zh=4e6,en=4_000_000,code=1e6"
+SUPPLY = "zh=4e6,en=4_000_000,code=1e6,sft=0"
 LENGTHS = {"zh": [30, 20, 10, 40], "en": [50, 25, 25], "code": [10] * 5, "fr": [7, 7]}
 
 
 def buckets(out: str) -> dict[str, Any]:
-    [phase] = json.loads(out)["phases"]
-    return dict(phase["buckets"])
+    """Of the first phase, without those that have nothing to do there."""
+    found = json.loads(out)["phases"][0]["buckets"]
+    return {name: use for name, use in found.items() if use["target"]}
 
 
 @pytest.fixture
@@ -68,7 +69,8 @@ def folder(tmp_path: Path) -> Path:
 def test_list_has_the_presets_with_their_shares_and_what_they_are_for() -> None:
     done = ask("recipe", "list")
     assert done.code == 0
-    assert "zh-en-code-442 (default): zh 40.0%, en 40.0%, code 20.0%" in done.out
+    assert "zh-en-code-442 (default): zh 40.0%, en 40.0%, code 20.0%; zh 30.0%" in done.out
+    assert "domain-continued: domain 45.0%, service 30.0%" in done.out
     assert "en-heavy: en 70.0%, zh 10.0%, code 20.0%" in done.out
     assert "English, Chinese and code in 7 : 1 : 2" in done.out
 
@@ -78,7 +80,9 @@ def test_check_shows_what_a_recipe_says() -> None:
     assert (done.code, done.err) == (0, "")
     assert f"recipe zh-en-code-442, digest {Recipe.load().digest}" in done.out
     assert 'code  format == "code"' in done.out
-    assert "stable, without end: zh 40.0%, en 40.0%, code 20.0%" in done.out
+    assert "stable, 900,000,000,000 tokens: zh 40.0%, en 40.0%, code 20.0%" in done.out
+    assert "code: where rank >= 0.5, up to 2 uses" in done.out
+    assert "sft: up to 4 uses" in done.out
     assert "wait for it" in done.out
     assert "warning" not in done.out
     set_ = ask("recipe", "check", settings={"CORPUSWORKS_RECIPE": "en-heavy"})
@@ -121,7 +125,7 @@ def test_check_tells_every_fault_and_exits_2(tmp_path: Path) -> None:
 def test_a_wrong_preset_is_told_with_the_nearest(command: list[str]) -> None:
     done = ask(*command)
     assert done.code == 2
-    assert "did you mean en-heavy? (presets: zh-en-code-442, en-heavy)" in done.err
+    assert "did you mean en-heavy? (presets: zh-en-code-442, domain-continued, en-heavy)" in done.err
 
 
 def test_simulate_says_what_is_dry_first_and_what_is_left() -> None:
@@ -138,9 +142,48 @@ def test_simulate_says_what_is_dry_first_and_what_is_left() -> None:
     assert {name: use["tokens"] for name, use in flushed.items()} == {"zh": 4e6, "en": 4e6, "code": 1e6}
 
 
+def test_check_tells_what_a_phase_takes_and_what_is_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        """buckets: {zh: 'language == "zh"'}
+phases: [{name: a, weights: {zh: 1}, where: rank > 0.5, max_uses: 3, packing: related}]
+starvation: reuse
+spacing: 65536
+limits: {host: 0.05}
+"""
+    )
+    done = ask("recipe", "check", path)
+    assert done.code == 0, done.err
+    for told in (
+        "zh: where rank > 0.5, up to 3 uses",
+        "packing: related",
+        "a dry bucket: read it again after 60 s",
+        "documents that are nearly alike: 65,536 tokens apart",
+        "of one host: at most 5.0% of any 1,048,576 tokens",
+    ):
+        assert told in done.out
+    assert "warning" not in done.out
+
+
+def test_each_preset_is_simulated_to_its_end_and_ends_dry_where_it_should() -> None:
+    given = "zh=4e11,en=7e11,code=2e11,sft=5e9"
+    for name in ("zh-en-code-442", "en-heavy"):
+        done = ask("recipe", "simulate", name, "--supply", given, "--json")
+        phases = json.loads(done.out)["phases"]
+        assert [phase["tokens"] for phase in phases] == [900e9, 100e9]
+        assert phases[1]["buckets"]["sft"]["epochs"] == pytest.approx(3, rel=0.01)
+        assert not [
+            use for phase in phases for use in phase["buckets"].values() if use["starved"] is not None
+        ]
+    domain = "domain=2e6,service=1e6,zh=1e7,en=1e7"
+    found = buckets(ask("recipe", "simulate", "domain-continued", "--supply", domain, "--json").out)
+    assert found["service"]["epochs"] == pytest.approx(4)
+    assert found["service"]["starved"] == pytest.approx(4e6 / 0.3, rel=0.01)
+
+
 def test_simulate_takes_a_recipe_by_name() -> None:
     found = buckets(
-        ask("recipe", "simulate", "en-heavy", "--supply", "zh=1e9,en=1e10,code=1e9", "--json").out
+        ask("recipe", "simulate", "en-heavy", "--supply", "zh=1e9,en=1e10,code=1e9,sft=0", "--json").out
     )
     assert {name: use["target"] for name, use in found.items()} == {"code": 0.2, "zh": 0.1, "en": 0.7}
     assert found["code"]["starved"] == pytest.approx(5e9, rel=0.001)
@@ -166,11 +209,11 @@ def test_a_folder_that_is_finished_is_read_without_a_server(folder: Path) -> Non
     [
         ([], "say what there is"),
         (["--supply", SUPPLY, "--from", "x"], "one of them"),
-        (["--supply", "zh=1e9,en=1e9"], "says nothing of code; write code=0"),
+        (["--supply", "zh=1e9,en=1e9"], "says nothing of sft, code; write sft=0"),
         (["--supply", SUPPLY + ",cod=1"], "no bucket cod; did you mean code?"),
         (["--supply", SUPPLY + ",zh=1"], "zh is there twice"),
         (["--supply", "zh"], "'zh' is not BUCKET=TOKENS"),
-        (["--supply", "zh=many,en=1,code=1"], "'many' is no number of tokens"),
+        (["--supply", "zh=many,en=1,code=1,sft=1"], "'many' is no number of tokens"),
         (["--supply", "zh=-1,en=1,code=1"], "'-1' is no number of tokens"),
         (["--supply", "zh=nan,en=1,code=1"], "'nan' is no number of tokens"),
         (["--supply", "zh=inf,en=1,code=1"], "'inf' is no number of tokens"),

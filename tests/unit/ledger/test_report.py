@@ -57,6 +57,14 @@ def test_the_sums_agree() -> None:
     assert ends == found["documents_in"]
 
 
+def test_a_document_that_is_used_again_is_kept_once() -> None:
+    """Prevents a run that reuses its documents from reporting more of them than came in."""
+    account = full()
+    account.parts.update({(8, "anneal", 2): 1, (8, "anneal", 3): 1, (77, "anneal", 2): 1})
+    found = made(account)
+    assert (found["kept"], found["unaccounted"]) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("change", "unaccounted"),
     [

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from services.mixer.plot import _BOTTOM, _COLOURS, _LEFT, _RIGHT, _TOP, plot, short
+from services.mixer.recipe import Recipe
 from services.mixer.simulate import simulate
 from services.mixer.supply import Even
 from services.runtime import ConfigurationError
@@ -53,6 +54,18 @@ def test_it_has_axes_units_a_legend_the_phases_and_where_a_bucket_was_dry(pictur
         said.startswith("code dry at 773 k") or said.startswith("code dry at 774 k") for said in told
     ), told
     assert "The mix by recipe mine & <others>" in told
+
+
+def test_it_tells_how_often_each_bucket_was_used_by_phase(picture):
+    told = [text.text for text in ET.fromstring(picture.svg()).iter(f"{SVG}text")]
+    assert "epochs by phase" in told
+    assert "0.48 + 0.52 = 1" in told  # code: 120 of 250 thousand, and the rest
+    assert "0.6 + 0 = 0.6" in told  # en
+    phase = {"name": "only", "weights": {"zh": 1}, "tokens": 900_000, "max_uses": 4}
+    again = Recipe.model_validate({"buckets": {"zh": "true"}, "phases": [phase]})
+    svg = plot(simulate(again, {"zh": Even(300_000, 500)}), "x").svg()
+    assert ">epochs<" in svg
+    assert ">3<" in svg
 
 
 def test_it_is_whole_by_itself_and_of_the_readers_theme(picture):

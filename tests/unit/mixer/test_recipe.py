@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from services.mixer import presets
+from contracts import Document
+from services.dedup.handed_on import split
+from services.mixer import presets, router
+from services.mixer.phase import Terms
+from services.mixer.readings import meets
 from services.mixer.recipe import Recipe, agrees, bucket_names
 from services.runtime import ConfigurationError, Settings, load_settings
 
@@ -28,10 +32,55 @@ def load(tmp_path, text):
 
 def test_the_default_recipe_is_zh_en_code_in_4_4_2():
     recipe = Recipe.load()
-    assert list(recipe.buckets) == ["code", "zh", "en"]
-    assert [phase.weights for phase in recipe.phases] == [{"zh": 4, "en": 4, "code": 2}]
+    assert recipe.phases[0].shares == {"zh": 0.4, "en": 0.4, "code": 0.2}
     assert recipe.starvation == "wait"
-    assert bucket_names() == ("code", "zh", "en")
+    assert bucket_names() == tuple(recipe.buckets) == ("sft", "code", "zh", "en")
+
+
+@pytest.mark.parametrize("name", ["zh-en-code-442", "en-heavy"])
+def test_a_preset_of_two_phases_anneals_over_a_tenth_with_more_code_and_what_was_used_before(name):
+    recipe = Recipe.load(name)
+    stable, anneal = recipe.phases
+    assert anneal.tokens == (stable.tokens + anneal.tokens) / 10
+    assert anneal.shares["code"] > stable.shares["code"]
+    assert (recipe.terms(stable, "zh"), recipe.terms(anneal, "code").max_uses) == (Terms("", 1), 2)
+
+
+CHAT = {"template": "chat.3", "thread": "7"}
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "bucket"),
+    [
+        ("zh-en-code-442", Document(language="zh", category="math"), "zh"),
+        ("zh-en-code-442", Document(language="en", format="code"), "code"),
+        ("zh-en-code-442", Document(language="en", format="code", metadata=CHAT), "sft"),
+        ("zh-en-code-442", Document(language="en", metadata={"template": "landing page"}), "en"),
+        ("zh-en-code-442", Document(language="en", metadata={"thread": "7"}), "en"),
+        ("domain-continued", Document(language="zh", metadata=CHAT), "service"),
+        ("domain-continued", Document(language="zh", metadata={"customer_id": "7"}), "service"),
+        ("domain-continued", Document(language="zh", source="file:///a/domain/manual.pdf"), "domain"),
+        ("domain-continued", Document(language="zh", source="file:///a/web.jsonl#3"), "zh"),
+        ("domain-continued", Document(language="fr"), ""),
+    ],
+)
+def test_presets_put_documents_where_they_belong_and_pools_are_sorted_alike(name, document, bucket):
+    """Prevents a re-sorted pool, which knows less of its documents, from moving them elsewhere."""
+    document.id = document.text = "x"
+    router.choose(document, router.tests(Recipe.load(name)))
+    assert document.bucket == bucket
+    pooled, _ = split(document)
+    router.choose(pooled, router.tests(Recipe.load(name)))
+    assert pooled.bucket == bucket
+
+
+def test_the_anneal_takes_the_better_documents_and_most_of_mathematics():
+    recipe = Recipe.load()
+    where = recipe.terms(recipe.phases[1], "en").where
+    taken = [(0.9, "news"), (0.3, "math")]
+    left = [(0.7, "news"), (0.1, "math"), (None, "math")]
+    assert all(meets(where, Document(rank=rank, category=category)) for rank, category in taken)
+    assert not any(meets(where, Document(rank=rank, category=category)) for rank, category in left)
 
 
 def test_bucket_names_of_a_file_are_those_of_its_recipe(tmp_path):
@@ -211,7 +260,7 @@ def test_the_digest_follows_the_mix_and_nothing_else(tmp_path):
 
 
 def test_presets_are_found_by_name_and_the_first_is_the_default(tmp_path, monkeypatch):
-    assert presets.names() == ["zh-en-code-442", "en-heavy"]
+    assert presets.names() == ["zh-en-code-442", "domain-continued", "en-heavy"]
     assert Recipe.load("zh-en-code-442") == Recipe.load()
     assert Recipe.load("en-heavy").phases[0].shares == {"en": 0.7, "zh": 0.1, "code": 0.2}
     assert "7 : 1 : 2" in presets.purpose("en-heavy")
@@ -235,7 +284,7 @@ def test_the_digest_does_not_depend_on_where_the_file_lies(tmp_path):
 def test_a_wrong_name_lists_the_presets_and_the_nearest(given, near):
     with pytest.raises(ConfigurationError) as error:
         Recipe.load(given)
-    told = f"nor is it a preset; did you mean {near}? (presets: zh-en-code-442, en-heavy)"
+    told = f"nor is it a preset; did you mean {near}? (presets: zh-en-code-442, domain-continued, en-heavy)"
     assert told in str(error.value)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from services.dedup.provenance import provenance
 from services.mixer import presets
 from services.mixer.recipe import Recipe
-from services.mixer.review import review
+from services.mixer.review import POOLED, review
 
 CODE, ZH, EN = 'format == "code"', 'language == "zh"', 'language == "en"'
 
@@ -19,6 +20,70 @@ def doubts(buckets, weights=None, tokens=None):
 @pytest.mark.parametrize("name", presets.names())
 def test_the_presets_raise_no_doubt(name):
     assert review(Recipe.load(name)) == []
+
+
+def doubts_of_phases(*phases, **more):
+    named = [{"name": f"p{n}", "weights": {"zh": 1, "code": 1}} | phase for n, phase in enumerate(phases)]
+    for phase in named[:-1]:
+        phase.setdefault("tokens", 10_000)
+    return review(Recipe.model_validate({"buckets": {"code": CODE, "zh": ZH}, "phases": named} | more))
+
+
+@pytest.mark.parametrize(
+    ("where", "met"),
+    [
+        (EN, False),
+        ('format == "code"', False),
+        ('language == "zh" && rank > 1.0 && rank < 0.5', False),
+        ("rank >= 0.5", True),
+        ("rank >= 2.0", True),  # that a rank ends at 1 is not known here
+        ('category == "math" || rank > 0.9', True),
+        ('metadata.thread == "7"', True),
+        ("features.fertility > 2.0", True),
+        ('source.startsWith("s3://")', True),
+    ],
+)
+def test_a_where_that_no_document_of_its_bucket_meets(where, met):
+    told = doubts_of_phases({"where": {"zh": where}})
+    assert (told == []) is met or "no trial document that goes to zh" in told[0]
+    assert len(told) == (0 if met else 1)
+
+
+def test_a_where_for_metadata_that_pools_do_not_hold():
+    [told] = doubts_of_phases({"where": {"zh": 'metadata["licence"] == "CC0" && metadata.shelf == "3"'}})
+    assert "a pool holds no metadata.shelf (only licence, template, thread, title, url)" in told
+    named = dict.fromkeys((*POOLED, "license", "customer", "shelf", "text"), "x")
+    assert set(provenance(named)) == POOLED
+
+
+def test_what_is_said_of_a_bucket_that_is_not_taken_from():
+    [told] = doubts_of_phases({"weights": {"zh": 1}, "max_uses": {"code": 4}}, {})
+    assert told.startswith("phase p0 says max_uses of code and gives no weight")
+    [told] = doubts_of_phases({"weights": {"zh": 1, "code": 0}, "where": {"code": "rank > 0.5"}}, {})
+    assert told.startswith("phase p0 says where of code and gives no weight")
+    assert (
+        doubts_of_phases({"weights": {"zh": 1}, "max_uses": 4, "where": "rank > 0.5"}, {"max_uses": 4}) == []
+    )
+
+
+def test_fewer_uses_than_before():
+    [told] = doubts_of_phases({"max_uses": {"zh": 2}}, {})
+    assert told.startswith("phase p1 allows 1 uses of zh and one before it 2")
+    assert doubts_of_phases({}, {"max_uses": 2}) == []
+    assert doubts_of_phases({"max_uses": 4}, {"max_uses": 4}) == []
+
+
+def test_spacing_that_cannot_be_kept_by_looking_so_few_documents_ahead():
+    [told] = doubts_of_phases({}, spacing=1 << 24)
+    assert "spacing 16,777,216 is some 8,389 documents of" in told
+    assert "where more than 3.1% of them" in told
+    assert doubts_of_phases({}, spacing=1 << 20) == []
+
+
+def test_a_limit_below_one_document():
+    [told] = doubts_of_phases({}, limits={"host": 0.0005})
+    assert told.startswith("limits.host 0.0005 of a window of 1,048,576 tokens is less than one document")
+    assert doubts_of_phases({}, limits={"host": 0.01, "source": 0.5}) == []
 
 
 def test_buckets_that_are_never_fed():
