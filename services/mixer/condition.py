@@ -22,6 +22,7 @@ FIELDS: dict[str, Callable[[Document], Any]] = {
     "score": lambda d: d.score if d.HasField("score") else None,
     "rank": lambda d: d.rank if d.HasField("rank") else None,
     "num_tokens": lambda d: d.num_tokens,
+    "luck": lambda d: (d.uid >> 11) * 2.0**-53,  # of the uid, which is a hash, 53 bits: [0, 1)
     "features": lambda d: dict(d.features),
     "metadata": lambda d: dict(d.metadata),
 }
