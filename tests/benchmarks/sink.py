@@ -51,16 +51,17 @@ def mixing(recipe: Recipe) -> float:
             f"pool.{bucket}": messages(f"pool.{bucket}", np.full(count, 900), bucket=bucket)
             for bucket, count in zip(BUCKETS, (10_000, 10_000, 5_000), strict=True)
         }
-        best = min(best, cpu_seconds(lambda pools=pools: counts.append(mix(pools, recipe)), repeat=1))
+        best = min(best, cpu_seconds(lambda pools=pools: counts.append(len(mix(pools, recipe))), repeat=1))
     if min(counts) < 24_990:
         raise RuntimeError(f"of 25,000 documents {min(counts)} were mixed")
     return counts[0] / best
 
 
-def mix(pools: dict[str, list[Message]], recipe: Recipe) -> int:
-    """Feed and step as the runtime does; the number of documents that were mixed."""
+def mix(pools: dict[str, list[Message]], recipe: Recipe) -> list[Document]:
+    """Feed and step as the runtime does; the documents in the order in which they were mixed."""
     mixer = Mixer(MixerConfig(), recipe, 0, 1)
-    mixed, at = 0, dict.fromkeys(pools, 0)
+    mixed: list[Document] = []
+    at = dict.fromkeys(pools, 0)
     while True:
         fed = False
         for topic in mixer.wants() & set(pools):
@@ -69,7 +70,7 @@ def mix(pools: dict[str, list[Message]], recipe: Recipe) -> int:
             at[topic] += len(chunk)
             fed = fed or bool(chunk)
         while (step := mixer.step(0.0, {topics.CONTROL})) is not None:
-            mixed += len(step.outputs) - 1
+            mixed += [output.value for output in step.outputs if isinstance(output.value, Document)]
         if not fed:
             return mixed
 
