@@ -216,7 +216,7 @@ class Redriven(_message.Message):
     def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class DedupRecord(_message.Message):
-    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted", "cluster")
+    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted", "cluster", "number")
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
@@ -227,6 +227,7 @@ class DedupRecord(_message.Message):
     KILLER_FIELD_NUMBER: _ClassVar[int]
     RETRACTED_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
     layout: int
     uid: int
     entry: bytes
@@ -237,4 +238,5 @@ class DedupRecord(_message.Message):
     killer: int
     retracted: bool
     cluster: int
-    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ..., cluster: _Optional[int] = ...) -> None: ...
+    number: int
+    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ..., cluster: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...

@@ -71,7 +71,8 @@ def found(recipe: Recipe, place: str) -> dict[str, Supply]:
 def _documents(place: str) -> Iterator[Document]:
     """Each once, whatever its uses: those that wait, then those in parts.
 
-    Of one in a part no more is known than its record says: a `where` that asks for features passes it over.
+    Of one in a part no more is known than its record says, and no feature: a `where` that asks for one passes
+    it over, and `!has(features.cluster_size) || …` takes it, as the phase that mixed it did.
     """
     from services.local.folder import running
     from services.local.store import STATE, store_in

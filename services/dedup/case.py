@@ -18,7 +18,8 @@ class Case:
 
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text;
     beaten: it is another one.
-    cluster: to which it belongs, 0 for none; see clusters.py.
+    cluster: to which it belongs, 0 for none; size: how many of it have stayed, this one included, 0 where it
+        drops or is the first; see clusters.py.
     met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
     """
 
@@ -34,6 +35,7 @@ class Case:
     beaten: bool = False
     linked: bool = False
     cluster: int = 0
+    size: int = 0
     met: Met = field(default_factory=Met)
     near: Sequence[Near] = ()
     page: Page | None = None

@@ -16,6 +16,7 @@ local LOAD, FEWEST = 44, 256
 -- A band's field holds the uids of its members, 8 bytes each, and these are the FOUNDERS that never leave
 -- it. Later ones are kept beside it, with their order: the best BEST of them.
 local FOUNDERS, BEST = 7 * 8, 9 * 16
+local NEXT = 4294967295
 
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then
   return redis.error_reply('GENERATION the index is another one, or gone')
@@ -155,6 +156,30 @@ function operations.join(records)
       cluster = redis.call('HGET', key, field)
     end
     answer[#answer + 1] = cluster
+  end
+  return table.concat(answer)
+end
+
+-- uid 8, cluster 8, number u32 -> number u32 that stands, for each; NEXT: the one after the last of its cluster.
+-- The keys are the uid and an "n", and the cluster and a "c": decimals, which a listpack holds in 2 to 5 bytes.
+function operations.number(records)
+  local answer = {}
+  for i = 1, #records, 20 do
+    local member, cluster = sub(records, i, i + 7) .. 'n', sub(records, i + 8, i + 15) .. 'c'
+    local key, field = place(member, 1, 9)
+    local number = tonumber(redis.call('HGET', key, field))
+    if not number then
+      local counter, name = place(cluster, 1, 9)
+      local last = tonumber(redis.call('HGET', counter, name) or 1)
+      number = read('<I4', records, i + 16)
+      if number == NEXT then number = last + 1 end
+      -- the count first: were the script cut short, a number would be passed over, and none given twice
+      if redis.call('HSET', counter, name, math.max(number, last)) == 1 then grew() end
+      key, field = place(member, 1, 9) -- which may have moved
+      redis.call('HSET', key, field, number)
+      grew()
+    end
+    answer[#answer + 1] = write('<I4', number)
   end
   return table.concat(answer)
 end

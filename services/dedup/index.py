@@ -23,6 +23,16 @@ class Death(NamedTuple):
     went_on: bool
 
 
+class Seat(NamedTuple):
+    """A document's place in a cluster. number: the how-manieth it is, 2 or more; 0 of one that drops."""
+
+    cluster: int
+    number: int
+
+
+NEXT = (1 << 32) - 1  # in place of a number: that after the last one of the cluster
+
+
 class Index(Protocol):
     """Each step is atomic for each document and may be repeated: a second call changes nothing.
 
@@ -55,8 +65,12 @@ class Index(Protocol):
     def deaths(self, uids: Collection[int]) -> dict[int, Death]:
         """The deaths of these documents, as far as they are buried."""
 
-    def join(self, members: Sequence[tuple[int, int]]) -> list[int]:
-        """Put each uid into a cluster that is not 0. The first stands, and is returned."""
+    def join(self, members: Sequence[tuple[int, Seat]]) -> list[Seat]:
+        """Put each uid into a cluster that is not 0, and number it there. The first stands, and is returned.
+
+        A number that is given is for a rebuild; NEXT goes on from the greatest of the cluster. The founder
+        has 1, which is stored nowhere.
+        """
 
     def clusters(self, uids: Collection[int]) -> dict[int, int]:
         """The clusters of these documents, as far as they are in one."""
@@ -93,6 +107,8 @@ class MemoryIndex:
         self._pages: dict[int, Page] = {}
         self._deaths: dict[int, Death] = {}
         self._clusters: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
+        self._last: dict[int, int] = {}  # by cluster, its greatest number
 
     def put(self, entries: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
@@ -148,9 +164,20 @@ class MemoryIndex:
         """As Index."""
         return {uid: self._deaths[uid] for uid in uids if uid in self._deaths}
 
-    def join(self, members: Sequence[tuple[int, int]]) -> list[int]:
+    def join(self, members: Sequence[tuple[int, Seat]]) -> list[Seat]:
         """As Index."""
-        return [self._clusters.setdefault(uid, cluster) for uid, cluster in members]
+        standing = []
+        for uid, (given, number) in members:
+            cluster = self._clusters.setdefault(uid, given)
+            standing.append(Seat(cluster, self._number(uid, cluster, number) if number else 0))
+        return standing
+
+    def _number(self, uid: int, cluster: int, number: int) -> int:
+        if uid not in self._numbers:
+            last = self._last.get(cluster, 1)
+            self._numbers[uid] = last + 1 if number == NEXT else number
+            self._last[cluster] = max(last, self._numbers[uid])
+        return self._numbers[uid]
 
     def clusters(self, uids: Collection[int]) -> dict[int, int]:
         """As Index."""

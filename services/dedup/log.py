@@ -21,6 +21,7 @@ def sighting(
     rare: bytes = b"",
     sketch: bytes = b"",
     cluster: int = 0,
+    number: int = 0,
 ) -> Also:
     """A document was entered: what the index stores of it, packed as there.
 
@@ -35,6 +36,7 @@ def sighting(
         rare=rare,
         sketch=sketch,
         cluster=cluster,
+        number=number,
     )
     return Also(topics.DEDUP_LOG, record, uid.to_bytes(8, "big"), uid)
 

@@ -31,8 +31,8 @@ Place = tuple[str, int]  # Kafka's id of a topic, partition
 REBUILDING = b"rebuilding"  # stands where the generation will, until a rebuild has come to its end
 
 # Of all that lies in the index, and of dedup.log; raised when an older index says less than is asked of it.
-# 2 knew of no clusters.
-LAYOUT = 3
+# 2 knew of no clusters, 3 of no numbers in them.
+LAYOUT = 4
 _REBUILD = (
     "stop dedup and run `corpusworks dedup rebuild` (with the --out of the run, if it has one): it makes "
     "the index again from the dedup.log of this Kafka"

@@ -54,7 +54,8 @@ class Met:
         times = Counter(chain.from_iterable(each.kept for each in self.keys))
         often = [uid for uid, number in times.items() if number > 1 and uid not in besides]
         found = sorted(often, key=lambda uid: (-times[uid], uid))
-        for kept in sorted((each.kept for each in self.keys), key=len):
+        # Of equals in one order, whatever the order in which shards answer.
+        for kept in sorted((sorted(each.kept) for each in self.keys), key=lambda kept: (len(kept), kept)):
             if len(found) >= most or len(kept) >= FOUNDERS:
                 break
             found += [uid for uid in kept if times[uid] == 1 and uid not in besides]

@@ -19,7 +19,7 @@ import numpy as np
 from contracts import DedupRecord
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry
-from services.dedup.index import Death, Index
+from services.dedup.index import Death, Index, Seat
 from services.dedup.marks import (
     LAYOUT,
     REBUILDING,
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     import redis
 
 _BATCH = 2000  # records
-_READABLE = frozenset({2, LAYOUT})  # layouts; of 2 all that is known is right, and no document has a cluster
+# Layouts; of the former ones all that is known is right: in 2 no document has a cluster, in 3 none a number.
+_READABLE = frozenset({2, 3, LAYOUT})
 _KEYS = 2000  # removed at a time
 _LEASE_S = 60  # a rebuild that was killed keeps others out no longer
 
@@ -144,7 +145,7 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
             if record.sketch
         }
     )
-    index.join([(record.uid, record.cluster) for record in records if record.cluster])
+    index.join([(each.uid, Seat(each.cluster, each.number)) for each in records if each.cluster])
     rare = [record for record in records if record.rare]
     if rare:
         keys = np.zeros((len(rare), RARE), np.uint64)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from services.dedup import entry as entries
 from services.dedup import page as pages
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Order
-from services.dedup.index import Death, Table
+from services.dedup.index import Death, Seat, Table
 from services.dedup.marks import gone
 from services.dedup.met import FOUNDERS, Met, Others
 from services.dedup.odd_sketch import OddSketch
@@ -41,8 +41,18 @@ _NUMBER = struct.Struct("<I")
 _UID = struct.Struct("<Q")
 _DEATH = struct.Struct("<Q?")
 _MEMBER = struct.Struct("<QQ")  # uid, cluster
+_COUNTED = struct.Struct("<QQI")  # uid, cluster, number
 _FOUND = struct.Struct("<III")  # number, how many came later, length
 _LINK = np.dtype([("number", "<u4"), ("order", f"V{_ORDER.size}"), ("key", "u1", pages.KEY_BYTES)])
+
+
+class _Call(NamedTuple):
+    """One call of the script. records: packed; numbers: which of those that were given."""
+
+    shard: int
+    operation: str
+    records: bytes
+    numbers: Sequence[int] = ()
 
 
 class RedisIndex:
@@ -93,12 +103,12 @@ class RedisIndex:
         flat = _links(orders, keys)
         shard = (_high_bits(flat["key"]) * np.uint64(self._config.shards)) >> np.uint64(32)
         calls = [
-            (index, part[at : at + _CHUNK].tobytes())
+            _Call(index, "link", part[at : at + _CHUNK].tobytes())
             for index in range(self._config.shards)
             for part in [flat[shard == index]]
             for at in range(0, len(part), _CHUNK)
         ]
-        for answer in self._run("link", table, calls):
+        for answer in self._run(table, calls):
             at = 0
             while at < len(answer):
                 number, later, length = _FOUND.unpack_from(answer, at)
@@ -157,16 +167,31 @@ class RedisIndex:
             self._deaths.put(uid, found[uid])
         return found
 
-    def join(self, members: Sequence[tuple[int, int]]) -> list[int]:
-        """As Index."""
-        standing = [cluster for _, cluster in members]
+    def join(self, members: Sequence[tuple[int, Seat]]) -> list[Seat]:
+        """As Index. A member lies in the shard of its uid, its number in that of its cluster.
+
+        Both are asked for at once. Whom another replica put into another cluster meanwhile is asked for
+        again there; the one that it was not put into may pass over a number.
+        """
         uids = [uid for uid, _ in members]
-        records = [_MEMBER.pack(*member) for member in members]
-        for numbers, answer in self._call("join", "clusters", uids, records):
-            for number, (cluster,) in zip(numbers, _UID.iter_unpack(answer), strict=True):
-                standing[number] = cluster
-                self._clusters.put(uids[number], cluster)
-        return standing
+        clusters, numbers = [seat.cluster for _, seat in members], [0] * len(members)
+        joins = self._calls("join", uids, [_MEMBER.pack(uid, seat.cluster) for uid, seat in members])
+        counted = [at for at, (_, seat) in enumerate(members) if seat.number]
+        records = [_COUNTED.pack(uids[at], *members[at][1]) for at in counted]
+        counts = self._calls("number", [clusters[at] for at in counted], records)
+        answers = iter(self._run("clusters", [*joins, *counts]))
+        for call, answer in zip(joins, answers, strict=False):
+            for at, (cluster,) in zip(call.numbers, _UID.iter_unpack(answer), strict=True):
+                clusters[at] = cluster
+                self._clusters.put(uids[at], cluster)
+        for call, answer in zip(counts, answers, strict=True):
+            for at, (number,) in zip(call.numbers, _NUMBER.iter_unpack(answer), strict=True):
+                numbers[counted[at]] = number
+        astray = [at for at in counted if clusters[at] != members[at][1].cluster]
+        again = [(uids[at], Seat(clusters[at], members[at][1].number)) for at in astray]
+        for at, seat in zip(astray, self.join(again) if again else (), strict=True):
+            numbers[at] = seat.number
+        return [Seat(*seat) for seat in zip(clusters, numbers, strict=True)]
 
     def clusters(self, uids: Collection[int]) -> dict[int, int]:
         """As Index."""
@@ -192,46 +217,48 @@ class RedisIndex:
         self, operation: str, table: str, keys: Sequence[int], records: Sequence[bytes], head: bytes = b""
     ) -> Iterator[tuple[Sequence[int], bytes]]:
         """Run an operation over records, each in the shard of its key; (their numbers, the answer)."""
+        calls = self._calls(operation, keys, records, head)
+        return zip([call.numbers for call in calls], self._run(table, calls), strict=True)
+
+    def _calls(
+        self, operation: str, keys: Sequence[int], records: Sequence[bytes], head: bytes = b""
+    ) -> list[_Call]:
         shards: list[list[int]] = [[] for _ in range(self._config.shards)]
         for number, word in enumerate(keys):
             # by the high bits, since the low ones choose the hash within a table
             shards[(word >> 32) * self._config.shards >> 32].append(number)
-        chunks = [
-            (index, numbers[at : at + _CHUNK])
+        return [
+            _Call(index, operation, head + b"".join(records[number] for number in chunk), chunk)
             for index, numbers in enumerate(shards)
             for at in range(0, len(numbers), _CHUNK)
+            for chunk in [numbers[at : at + _CHUNK]]
         ]
-        calls = [(index, head + b"".join(records[number] for number in numbers)) for index, numbers in chunks]
-        answers = self._run(operation, table, calls)
-        return zip([numbers for _, numbers in chunks], answers, strict=True)
 
-    def _run(self, operation: str, table: str, calls: Sequence[tuple[int, bytes]]) -> list[bytes]:
-        """The answers to calls, by (shard, records). A server that lost its scripts gets them again."""
+    def _run(self, table: str, calls: Sequence[_Call]) -> list[bytes]:
+        """The answers to calls. A server that lost its scripts gets them again."""
         import redis
 
         if not calls:
             return []
         with self._server.connected() as shards:
             try:
-                return self._pipelines(shards, operation, table, calls)
+                return self._pipelines(shards, table, calls)
             except redis.exceptions.NoScriptError:
                 self._load(shards)
-                return self._pipelines(shards, operation, table, calls)
+                return self._pipelines(shards, table, calls)
             except redis.exceptions.ResponseError as error:
                 if "GENERATION" in str(error):
                     raise gone(self._config) from error
                 raise
 
-    def _pipelines(
-        self, shards: Sequence[redis.Redis], operation: str, table: str, calls: Sequence[tuple[int, bytes]]
-    ) -> list[bytes]:
+    def _pipelines(self, shards: Sequence[redis.Redis], table: str, calls: Sequence[_Call]) -> list[bytes]:
         """One for each server."""
         answers: dict[int, bytes] = {}
         for connection in _servers(shards):
-            numbers = [number for number, (shard, _) in enumerate(calls) if shards[shard] is connection]
+            numbers = [number for number, call in enumerate(calls) if shards[call.shard] is connection]
             pipeline = connection.pipeline(transaction=False)
             for number in numbers:
-                shard, records = calls[number]
+                shard, operation, records, _ = calls[number]
                 names = [key(self._config, shard, table), key(self._config, shard, "generation")]
                 pipeline.evalsha(self._sha, 2, *names, operation, records, self._generation())
             answers |= zip(numbers, pipeline.execute(), strict=True)

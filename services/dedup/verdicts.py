@@ -22,6 +22,8 @@ from services.runtime import Also, Drop, Emit, Verdict, topics
 # Metrics of the runtime; see services/runtime/metrics.py.
 LIKENESS, MISSED, SPARED = "dedup_living_likeness", "dedup_crowd_missed", "dedup_crowd_spared"
 
+CLUSTER_SIZE = "cluster_size"  # the feature, of those that came later in a cluster; see clusters.py
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -72,6 +74,9 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
     if case.near:
         case.document.features["dedup_similarity"] = max(near.similarity for near in case.near)
     case.document.cluster = case.cluster
+    case.document.features.pop(CLUSTER_SIZE, None)  # of another index, in a message that was put back
+    if case.size:
+        case.document.features[CLUSTER_SIZE] = case.size
     also, observed = _beside(case, outcome)
     pooled, whole = split(case.document)
     return Emit(pooled, (*also, whole), observed)
@@ -129,6 +134,7 @@ def _sighting(case: Case) -> Also:
         rare=pack_keys(page.rare) if page else b"",
         sketch=page.sketch.pack() if page else b"",
         cluster=case.cluster,
+        number=case.size,
     )
 
 

@@ -22,9 +22,13 @@ FIELDS: dict[str, Callable[[Document], Any]] = {
     "score": lambda d: d.score if d.HasField("score") else None,
     "rank": lambda d: d.rank if d.HasField("rank") else None,
     "num_tokens": lambda d: d.num_tokens,
+    "luck": lambda d: (d.uid >> 11) * 2.0**-53,  # of the uid, which is a hash, 53 bits: [0, 1)
     "features": lambda d: dict(d.features),
     "metadata": lambda d: dict(d.metadata),
 }
+
+# Fields that are asked by name: features.x, has(features.x), features["x"]; of these no other key is read.
+_KEY = r"""\b{}(?:\.(\w+)\b(?!\s*\()|\[\s*["']([^"'\\]+)["']\s*\])"""
 
 # Names that a macro binds: metadata.exists(key, key == "url").
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*(\w+)\s*,")
@@ -64,7 +68,7 @@ class Condition:
                 f"`{expression}` names {', '.join(unknown)}{near} (a document has: {', '.join(FIELDS)})"
             )
         self.names = frozenset(names)
-        self._readers = {name: FIELDS[name] for name in names}
+        self._readers = {name: _keyed(name, expression) or FIELDS[name] for name in names}
         for document in _TRIALS:
             self._try(document)
 
@@ -95,6 +99,25 @@ class Condition:
             return  # a feature that this document lacks
         if not isinstance(answer, bool):
             raise ValueError(f"`{self.expression}` is {answer!r} for a document; it must be true or false")
+
+
+def _keyed(name: str, expression: str) -> Callable[[Document], Any] | None:
+    """Reads the keys alone that the expression names, where it asks nothing else of this map.
+
+    The engine copies what it is given; a whole map of 15 features takes it some 70 µs.
+    """
+    if name not in ("features", "metadata"):
+        return None
+    found = re.findall(_KEY.format(name), expression)
+    if len(found) != len(re.findall(rf"\b{name}\b", expression)):
+        return None
+    keys = {bare or quoted for bare, quoted in found}
+
+    def read(document: Document) -> dict[str, Any]:
+        held = getattr(document, name)
+        return {key: held[key] for key in keys if key in held}
+
+    return read
 
 
 def _no_cel(expression: str, said: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from contracts import Document, PoolState
@@ -26,6 +27,40 @@ class Waiting(NamedTuple):
     num_bytes: int
 
 
+@dataclass
+class Front:
+    """The beginning of a buffer, so that what waits there is not looked at anew for each document.
+
+    held: so many are kept back by what was mixed, until the lane has come to the token `until`; wanted: so
+    many are known to be; put_off: so many the reading knows to be put off.
+    """
+
+    held: int = 0
+    until: int = 0
+    wanted: int = 0
+    put_off: int = 0
+    _under: tuple[object, ...] = ()
+
+    def look(self, end: int, *under: object) -> None:
+        """Let go of what may be free at this token. under: on what it depends who is wanted, and held."""
+        if under != self._under:
+            self.held, self.until, self.wanted, self._under = 0, 0, 0, under
+        if end >= self.until:
+            self.held, self.until = 0, 1 << 64
+
+    def hold(self, until: int) -> None:
+        """One more, that is wanted."""
+        self.held += 1
+        self.until = min(self.until, until)
+        self.wanted = max(self.wanted, self.held)
+
+    def taken(self, index: int) -> None:
+        """The document there has left the buffer, those before it are put off."""
+        self.held -= index < self.held
+        self.wanted -= index < self.wanted
+        self.put_off = self.put_off - 1 if index < self.put_off else index
+
+
 class Pool:
     """The buffers of one bucket's topic, and its readings.
 
@@ -43,6 +78,7 @@ class Pool:
         self.readings = [Reading()]
         self.new: deque[Waiting] = deque()
         self.again: deque[Waiting] = deque()
+        self._fronts = Front(), Front()  # of new and of again
         self.number = 1  # index into readings of the one that `again` belongs to
         self.num_bytes = 0
         self.dry_since: float | None = None
@@ -84,15 +120,25 @@ class Pool:
 
     def take_out(self, number: int, index: int, terms: Terms) -> Waiting:
         """Take a document out of a buffer; those before it there are put off."""
-        waiting, reading = self.again if number else self.new, self.readings[number]
-        for one in itertools.islice(waiting, index):
-            reading.put_off(one.offset, terms)
+        waiting, reading, front = (
+            self.again if number else self.new,
+            self.readings[number],
+            self.front(number),
+        )
+        if front.put_off < index:
+            for one in itertools.islice(waiting, front.put_off, index):
+                reading.put_off(one.offset, terms)
         found = waiting[index]
         del waiting[index]
+        front.taken(index)
         self._wanted.discard(found.offset)
         self.num_bytes -= found.num_bytes
         reading.settle(found.offset, terms)
         return found
+
+    def front(self, number: int) -> Front:
+        """Of the buffer of the reading of this number."""
+        return self._fronts[number > 0]
 
     def is_wanted(self, terms: Terms, number: int, one: Waiting) -> bool:
         """Whether these terms take it. Asked again and again of those that wait, so it is remembered."""
@@ -140,6 +186,7 @@ class Pool:
     def sort(self, *, read: bool) -> None:
         """Begin to sort it anew. read: also what was read, since it may be used again."""
         self.again.clear()
+        self._fronts = self._fronts[0], Front()
         self.sorting = READ if read and self.begin < self.readings[0].offset else COMING
         if self.sorting == READ:
             self.readings.append(Reading(self.begin))
@@ -151,6 +198,7 @@ class Pool:
         self.sorting = NOT
         self.readings = [Reading(self.begin)]
         self.again.clear()
+        self._fronts = Front(), Front()
         self.number = 1
 
     def _choose(self, number: int) -> bool:

@@ -21,7 +21,9 @@ _STRING = re.compile(r"""(["'])(.*?)\1""")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _KEY = re.compile(r"""\b(features|metadata)(?:\.(\w+)|\[\s*["']([^"']+)["']\s*\])""")
 _STRINGS = ("language", "format", "category", "source", "media_type")
-_NUMBERS = ("score", "rank", "language_confidence", "num_tokens")
+_NUMBERS = ("score", "rank", "language_confidence", "num_tokens", "luck")
+# What dedup measures, behind the router: has(…) of it is false in every test of a bucket.
+_LATER = ("cluster_size", "dedup_similarity")
 
 # What a pool holds of the metadata of a document, as dedup hands it on; a test holds the two together.
 POOLED = frozenset({"url", "licence", "title", "thread", "template"})
@@ -38,6 +40,7 @@ def review(recipe: Recipe) -> list[str]:
         *_idle(recipe),
         *_short_phases(recipe),
         *_crowded(recipe),
+        *_too_early(recipe),
         *_hidden(recipe),
     ]
 
@@ -142,6 +145,16 @@ def _short_phases(recipe: Recipe) -> Iterator[str]:
             )
 
 
+def _too_early(recipe: Recipe) -> Iterator[str]:
+    for name, expression in recipe.buckets.items():
+        asked = {dot or quoted for kind, dot, quoted in _KEY.findall(expression) if kind == "features"}
+        for feature in sorted(asked & {*_LATER}):
+            yield (
+                f"bucket {name} asks for features.{feature}, which is known only after a document has its "
+                "bucket: ask for it in a phase's `where`"
+            )
+
+
 def _hidden(recipe: Recipe) -> Iterator[str]:
     """Buckets whose documents all go to earlier ones, as far as trial documents show."""
     conditions = {name: Condition(text) for name, text in recipe.buckets.items()}
@@ -185,11 +198,22 @@ def _trials(expressions: Sequence[str]) -> Iterator[Document]:
     for values in _mixes(axes):
         document = Document(id="1", text="x", score=0.5, rank=0.5, num_tokens=1)
         for name, value in zip(named, values, strict=False):
-            setattr(document, name, min(int(value or 0), _MOST) if name == "num_tokens" else value)
+            _set(document, name, value)
         for (kind, key), value in zip(keys, values[len(named) :], strict=True):
             if value is not None:
                 getattr(document, kind)[key] = value
         yield document
+
+
+def _set(document: Document, name: str, value: str | float | None) -> None:
+    number = value if isinstance(value, float) else 0.0
+    match name:
+        case "num_tokens":
+            document.num_tokens = min(int(number), _MOST)
+        case "luck":
+            document.uid = min(int(max(number, 0.0) * 2.0**64), (1 << 64) - 1)
+        case _:
+            setattr(document, name, value)
 
 
 def _near(number: float) -> tuple[float, float, float]:

@@ -46,6 +46,7 @@ class Recent:
 
     def __init__(self, apart: Apart) -> None:
         self._apart = apart
+        self._reach, self._limited = apart.reach, apart.limited
         self._mixed: deque[_Mixed] = deque()
         self._end = self._begin = 0  # tokens of the lane, after the last and before the first
         self._ends: dict[int, int] = {}  # key -> where its last document ended
@@ -54,24 +55,41 @@ class Recent:
         self._hosts: Counter[int] = Counter()
         self._sources: Counter[int] = Counter()
 
+    @property
+    def end(self) -> int:
+        """Tokens since it was begun."""
+        return self._end
+
     def allows(self, document: Document) -> bool:
         """Whether it may come next: nothing like it is near, and no limit would be passed."""
-        apart = self._apart
-        if apart.spacing:
+        return self.free_at(document) <= self._end
+
+    def free_at(self, document: Document) -> int:
+        """The `end` from which it may be allowed; not before, whatever is mixed until then."""
+        spacing = self._apart.spacing
+        if spacing:
             ended = self._ends.get(_key(document))
-            if ended is not None and self._end - ended < apart.spacing:
-                return False
-        limits, tokens = apart.limits, document.num_tokens
-        if limits.host is not None and (host := _host(document)):
-            if self._over(self._hosts[host], tokens, limits.host):
-                return False
-        return limits.source is None or not self._over(
+            if ended is not None and self._end - ended < spacing:
+                return ended + spacing
+        if self._limited and self._passes_a_limit(document):
+            return self._end + 1
+        return self._end
+
+    def _passes_a_limit(self, document: Document) -> bool:
+        limits, tokens = self._apart.limits, document.num_tokens
+        if (
+            limits.host is not None
+            and (host := _host(document))
+            and self._over(self._hosts[host], tokens, limits.host)
+        ):
+            return True
+        return limits.source is not None and self._over(
             self._sources[_source(document)], tokens, limits.source
         )
 
     def add(self, document: Document) -> None:
         """It was mixed."""
-        if not self._apart.reach:
+        if not self._reach:
             return
         limits = self._apart.limits
         host = _host(document) if limits.host is not None else 0
@@ -96,12 +114,12 @@ class Recent:
         self._mixed.append(one)
         self._end += one.tokens
         self._ends[one.key] = self._end
-        while self._mixed and self._end - self._begin - self._mixed[0].tokens >= self._apart.reach:
+        while self._mixed and self._end - self._begin - self._mixed[0].tokens >= self._reach:
             old = self._mixed.popleft()
             self._begin += old.tokens
             if self._ends.get(old.key) == self._begin:
                 del self._ends[old.key]
-        if self._apart.limited:
+        if self._limited:
             self._count(one)
 
     def _count(self, one: _Mixed) -> None:
@@ -125,7 +143,7 @@ def _key(document: Document) -> int:
 
 def _host(document: Document) -> int:
     """Of its URL, or of its source where it has none; 0 for a file."""
-    url = document.metadata["url"] if "url" in document.metadata else document.source
+    url = document.metadata.get("url", document.source)
     try:
         host = urlsplit(url).hostname
     except ValueError:

@@ -313,17 +313,17 @@ class Mixer:
         ends: nothing comes after what is in the buffer. Where all that are looked at are too near, the first
         of them goes; that is known once as many are there as are looked at.
         """
-        waiting = pool.again if number else pool.new
-        index = 0
-        while index < len(waiting) and index < self._config.look_ahead:
-            one = waiting[index]
-            if not self._is_wanted(pool, terms, number, one):
-                self._leave(pool, number, pool.take_out(number, index, terms), draft)
-            elif self._recent.allows(one.document):
-                return _Head(pool, terms, number, index, one, near=False)
+        waiting, recent, front = pool.again if number else pool.new, self._recent, pool.front(number)
+        front.look(recent.end, recent, number, terms)
+        while front.held < len(waiting) and front.held < self._config.look_ahead:
+            one = waiting[front.held]
+            if front.held >= front.wanted and not self._is_wanted(pool, terms, number, one):
+                self._leave(pool, number, pool.take_out(number, front.held, terms), draft)
+            elif (free := recent.free_at(one.document)) <= recent.end:
+                return _Head(pool, terms, number, front.held, one, near=False)
             else:
-                index += 1
-        if waiting and (ends or index == self._config.look_ahead or not self._has_room(pool)):
+                front.hold(free)
+        if waiting and (ends or front.held == self._config.look_ahead or not self._has_room(pool)):
             return _Head(pool, terms, number, 0, waiting[0], near=True)
         return None
 

@@ -252,6 +252,7 @@ EXAMPLES: dict[str, Message] = {
     ),
     "dedup.log.2": DedupRecord(layout=2, uid=0x0123456789ABCDEF, killer=17, retracted=True),
     "dedup.log.3": DedupRecord(layout=3, uid=0x0123456789ABCDEF, cluster=0xFEDCBA9876543210),
+    "dedup.log.4": DedupRecord(layout=4, uid=0x0123456789ABCDEF, cluster=0xFEDCBA9876543210, number=300),
     "archive.documents.1": ArchiveFile(
         table="documents",
         day="2026-11-26",

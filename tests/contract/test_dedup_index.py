@@ -15,7 +15,7 @@ import pytest
 from contracts import Document
 from services.dedup import DedupConfig, Deduplicator
 from services.dedup.entry import Entry, Order
-from services.dedup.index import Death, Index, MemoryIndex
+from services.dedup.index import NEXT, Death, Index, MemoryIndex, Seat
 from services.dedup.marks import MemoryMarks, RedisMarks
 from services.dedup.met import BEST, FOUNDERS, Met
 from services.dedup.odd_sketch import Shingles
@@ -150,11 +150,38 @@ class TestContract:
     def test_the_first_cluster_stands(self, index: Index) -> None:
         """A document that is judged again must be given the same, whatever has come meanwhile."""
         big = 2**64 - 1
-        assert index.join([(1, 7), (big, 2**63), (1, 8)]) == [7, 2**63, 7]
-        assert index.join([(1, 9), (3, big)]) == [7, big]
+        given = [(1, Seat(7, 0)), (big, Seat(2**63, 0)), (1, Seat(8, 0))]
+        assert index.join(given) == [(7, 0), (2**63, 0), (7, 0)]
+        assert index.join([(1, Seat(9, 0)), (3, Seat(big, 0))]) == [(7, 0), (big, 0)]
         assert index.clusters({1, 2, 3, big}) == {1: 7, 3: big, big: 2**63}
         assert index.fetch({1}) == {}  # it is no entry, and no death
         assert index.deaths({1}) == {}
+
+    def test_members_are_numbered_in_their_order(self, index: Index) -> None:
+        """Each once, whatever it is asked again; the founder is 1 without being told."""
+        big = 2**64 - 1
+        asked = [(1, Seat(7, NEXT)), (2, Seat(7, NEXT)), (big, Seat(big - 1, NEXT)), (1, Seat(7, NEXT))]
+        assert index.join(asked) == [(7, 2), (7, 3), (big - 1, 2), (7, 2)]
+        assert index.join([(4, Seat(7, 0)), (5, Seat(7, NEXT))]) == [(7, 0), (7, 4)], (
+            "who drops is not counted"
+        )
+        assert index.join([(2, Seat(7, NEXT)), (4, Seat(7, NEXT))]) == [(7, 3), (7, 5)]
+        assert index.clusters({1, 2, 7}) == {1: 7, 2: 7}, "a count is no member"
+
+    def test_who_was_put_elsewhere_is_numbered_there(self, index: Index) -> None:
+        """Of two replicas that judge one document, the later is told the place that the first gave it."""
+        for uid in some_uids(20):
+            elsewhere = uid ^ 1 << 63
+            assert index.join([(uid, Seat(uid ^ 2, NEXT))]) == [(uid ^ 2, 2)]
+            assert index.join([(uid, Seat(elsewhere, NEXT))]) == [(uid ^ 2, 2)]
+            assert index.join([(uid ^ 4, Seat(uid ^ 2, NEXT))]) == [(uid ^ 2, 3)]
+
+    def test_a_number_that_is_given_stands_and_is_gone_on_from(self, index: Index) -> None:
+        """A log is read in any order."""
+        given = [(1, Seat(7, 300)), (2, Seat(7, 70_000)), (3, Seat(7, 2)), (4, Seat(8, 2))]
+        assert index.join(given) == [(7, 300), (7, 70_000), (7, 2), (8, 2)]
+        assert index.join([(5, Seat(7, NEXT)), (6, Seat(8, NEXT))]) == [(7, 70_001), (8, 3)]
+        assert index.join([(1, Seat(7, NEXT)), (3, Seat(7, 9))]) == [(7, 300), (7, 2)]
 
     def test_the_first_page_stands(self, index: Index) -> None:
         """Else a document that is judged again would say other rare keys than those that it is under."""
@@ -213,8 +240,12 @@ class TestContract:
             index.hold(uids[part], [order(uid) for uid in uids[part]])
             index.link([order(uid) for uid in uids[part]], bands[part])
         index.bury([(uid, Death(99, True)) for uid in uids[::3]])
-        index.join([(uid, uid ^ 1) for uid in uids])
-        assert index.join([(uid, 5) for uid in uids]) == [uid ^ 1 for uid in uids]
+        seats = [Seat(uid ^ at % 5, 0 if at % 2 else NEXT) for at, uid in enumerate(uids)]
+        once = index.join(list(zip(uids, seats, strict=True)))
+        assert once == [(seat.cluster, 2 if seat.number else 0) for seat in seats]
+        assert (
+            index.join([(uid, Seat(5, seat.number)) for uid, seat in zip(uids, seats, strict=True)]) == once
+        )
         assert index.put([entry(uid, 0.9) for uid in uids]) == [entry(uid) for uid in uids]
         assert index.hold(uids, [(0.0, 7, 1)] * len(uids)) == [order(uid) for uid in uids]
         assert [met.uids for met in index.link([order(5)] * len(uids), bands)] == [{uid} for uid in uids]
@@ -304,6 +335,41 @@ def test_the_race_test_can_fail(empty_server: RedisServer, monkeypatch: pytest.M
     judge = redis_judge(empty_server.client())
     outcomes = work(judge, shuffled_copy(documents, 0), 0, 0.0)
     assert standing(outcomes) != survivors(documents, DedupConfig())
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_racing_replicas_give_each_member_one_number(empty_server: RedisServer, shards: int) -> None:
+    """Prevents two that are both the 17th, or a member that is another one when it comes again."""
+    config = DedupConfig(shards=shards)
+    members = [(uid, Seat(7 + number % 3 << 60, NEXT)) for number, uid in enumerate(some_uids(900))]
+
+    def join(seed: int) -> dict[int, Seat]:
+        index, asked = redis_index(empty_server, config), random.Random(seed).sample(members, len(members))
+        found: dict[int, Seat] = {}
+        for at in range(0, len(asked), 7):
+            part = asked[at : at + 7]
+            found |= zip((uid for uid, _ in part), index.join(part), strict=True)
+        index.close()
+        return found
+
+    redis_index(empty_server, config).close()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        first, *others = pool.map(join, range(WORKERS))
+    assert all(other == first for other in others)
+    for cluster in {seat.cluster for _, seat in members}:
+        assert sorted(n for c, n in first.values() if c == cluster) == list(range(2, 302))
+
+
+def test_a_number_costs_a_few_bytes(empty_server: RedisServer) -> None:
+    """Of a member once more the uid, in a listpack, and two or three of the number."""
+    client, index, uids = empty_server.client(), redis_index(empty_server), some_uids(30_000)
+    used = []
+    for number in (0, NEXT):
+        for start in range(0, len(uids), 1000):
+            index.join([(uid, Seat(uid % 600 + 1, number)) for uid in uids[start : start + 1000]])
+        used.append(sum(client.memory_usage(name, samples=0) or 0 for name in client.scan_iter()) / len(uids))
+    assert 15 < used[0] < 25
+    assert 5 < used[1] - used[0] < 20
 
 
 def test_the_index_stays_packed(empty_server: RedisServer) -> None:

@@ -87,6 +87,10 @@ def clusters(verdicts: Sequence[Verdict]) -> list[int | None]:
     return [verdict.document.cluster if isinstance(verdict, Emit) else None for verdict in verdicts]
 
 
+def sizes(verdicts: Sequence[Verdict]) -> list[float]:
+    return [v.document.features.get("cluster_size", 0) if isinstance(v, Emit) else 0 for v in verdicts]
+
+
 @pytest.mark.parametrize("shards", [1, 3])
 def test_clusters_go_on(resources: Resources, shards: int) -> None:
     """Prevents a rebuilt index under which a newcomer has another key than its neighbours."""
@@ -100,9 +104,28 @@ def test_clusters_go_on(resources: Resources, shards: int) -> None:
     rebuild(kafka.records, {PLACE: kafka.offset}, resources, new)
     again = build(new, resources)
     again.begin({PLACE: kafka.offset})
-    expected = clusters(Kafka().judge(judge, after))
+    told = Kafka().judge(judge, after)
+    expected = clusters(told)
     assert len({*expected} & {*first, *(each.uid for each in before)} - {None, 0}) > 20
-    assert clusters(Kafka().judge(again, after)) == expected
+    assert {2, 3} <= {*sizes(told)}
+    told_again = Kafka().judge(again, after)
+    assert clusters(told_again) == expected
+    assert sizes(told_again) == sizes(told), "they are counted on from where the log ends"
+
+
+def test_a_log_of_before_members_were_numbered_is_read(resources: Resources) -> None:
+    """Its clusters stand, and are counted from their next member."""
+    kafka, judge = Kafka(), build(DedupConfig(prefix="old"), resources)
+    judge.begin({})
+    pages = placed(crowd(2, 60, 0.72).pages)
+    kafka.judge(judge, pages[:40])
+    for record in kafka.log.values():
+        record.layout, record.number = 3, 0
+    rebuild(kafka.records, {PLACE: kafka.offset}, resources, DedupConfig())
+    again = build(DedupConfig(), resources)
+    again.begin({PLACE: kafka.offset})
+    found = Kafka().judge(again, pages[40:], 7)
+    assert [size for size in sizes(found) if size][:5] == [2, 3, 4, 5, 6]
 
 
 def test_a_log_of_before_there_were_clusters_is_read(resources: Resources) -> None:

@@ -25,11 +25,29 @@ def clusters(verdicts: Sequence[Verdict]) -> list[int]:
     return [verdict.document.cluster for verdict in verdicts if isinstance(verdict, Emit)]
 
 
+def sizes(verdicts: Sequence[Verdict]) -> list[float | None]:
+    """Of those that went on, what the pool and the archive are told; None: nothing."""
+    found = []
+    for verdict in verdicts:
+        if isinstance(verdict, Emit):
+            (whole,) = [a.value for a in verdict.also if a.topic == topics.UNIQUE]
+            assert isinstance(whole, Document)
+            size = verdict.document.features.get("cluster_size")
+            assert whole.features.get("cluster_size") == size
+            found.append(size)
+    return found
+
+
 def logged(verdict: Verdict) -> int:
     """The cluster that dedup.log is told."""
+    return record(verdict).cluster
+
+
+def record(verdict: Verdict) -> DedupRecord:
+    """What dedup.log is told of a first sight."""
     assert isinstance(verdict, Emit | Drop)
     (found,) = [
-        also.value.cluster
+        also.value
         for also in verdict.also
         if also.topic == topics.DEDUP_LOG and isinstance(also.value, DedupRecord) and also.value.entry
     ]
@@ -52,6 +70,8 @@ def test_those_that_come_later_take_the_key_of_the_first(size: int) -> None:
     found = [v for at in range(0, len(batch), size) for v in judge(batch[at : at + size])]
     assert clusters(found) == [0, 7, 7, 7, 0], "of the first its uid is the key"
     assert [logged(verdict) for verdict in found] == [0, 7, 7, 7, 0]
+    assert sizes(found) == [None, 2, 3, 4, None], "how many of it there were when it came"
+    assert [record(verdict).number for verdict in found] == [0, 2, 3, 4, 0]
 
 
 def test_a_document_that_is_judged_again_is_given_the_same() -> None:
@@ -63,6 +83,7 @@ def test_a_document_that_is_judged_again_is_given_the_same() -> None:
     for size in (1, 4):
         again = [v for at in range(0, 4, size) for v in judge(batch[at : at + size])]
         assert clusters(again) == [*first, *rest] == [0, 7, 7, 7]
+        assert sizes(again) == [None, 2, 3, 4]
 
 
 def changed(text: str, seed: int, number: int) -> str:
@@ -94,8 +115,9 @@ def test_a_document_that_dropped_stands_for_the_one_it_dropped_for() -> None:
     kept, dropped = judge([document(1, text, 0.9), document(2, copy, 0.5)])
     assert isinstance(kept, Emit)
     assert isinstance(dropped, Drop)
-    assert logged(dropped) == 1
-    assert clusters(judge([document(3, newcomer, 0.4)])) == [1]
+    assert (logged(dropped), record(dropped).number) == (1, 0)
+    found = judge([document(3, newcomer, 0.4)])
+    assert (clusters(found), sizes(found)) == ([1], [2]), "who drops is not counted"
     assert clusters(memory_judge()([document(1, text), document(3, newcomer)])) == [0, 0], "by the copy alone"
 
 
@@ -105,14 +127,15 @@ def test_a_successor_takes_the_key_of_the_one_that_it_retracts() -> None:
     judge([document(7, ALIKE[0], 0.1), document(8, ALIKE[1], 0.2)])
     (verdict,) = judge([document(9, ALIKE[1] + " !", 0.9)])
     assert [each.uid for each in retractions(verdict)] == [8]
-    assert clusters([verdict]) == [7]
+    assert (clusters([verdict]), sizes([verdict])) == ([7], [3]), "who is taken back was there when it came"
 
 
 def test_what_a_message_says_of_a_cluster_does_not_count() -> None:
     """Prevents an id from another index, in a message that was put back, from lasting."""
     one = document(7, ALIKE[0])
-    one.cluster = 12345
-    assert clusters(memory_judge()([one])) == [0]
+    one.cluster, one.features["cluster_size"] = 12345, 99
+    found = memory_judge()([one])
+    assert (clusters(found), sizes(found)) == ([0], [None])
 
 
 def test_pages_of_one_template_are_one_cluster() -> None:
@@ -121,7 +144,10 @@ def test_pages_of_one_template_are_one_cluster() -> None:
     made = crowd(3, 400, 0.7)
     found = [v for at in range(0, 400, 40) for v in judge(made.pages[at : at + 40])]
     keys = Counter(v.document.cluster or v.document.uid for v in found if isinstance(v, Emit))
-    assert keys.most_common(1)[0][1] > 0.95 * keys.total() > 360
+    ((largest, size),) = keys.most_common(1)
+    assert size > 0.95 * keys.total() > 360
+    of_it = [v for v in found if isinstance(v, Emit) and v.document.cluster == largest]
+    assert sizes(of_it) == list(range(2, size + (largest not in {v.document.uid for v in of_it})))
 
 
 def test_the_threshold_of_clusters_is_a_setting() -> None:

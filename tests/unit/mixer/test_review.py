@@ -109,6 +109,7 @@ def test_a_phase_that_a_document_fills():
         ({"long": "num_tokens > 10", "longer": "num_tokens > 100"}, "longer", "long"),
         ({"zh": ZH, "en": EN, "both": f"{ZH} || {EN}"}, "both", "en, zh"),
         ({"math": "features.math > 0.5", "maths": "features['math'] > 0.8"}, "maths", "math"),
+        ({"most": "luck < 0.6", "few": "luck < 0.4"}, "few", "most"),
         ({"any": 'metadata.exists(k, k == "url")', "x": 'metadata.url == "x"'}, "x", "any"),
     ],
 )
@@ -125,11 +126,20 @@ def test_a_bucket_behind_one_that_takes_all_of_it(buckets, hidden, by):
         {"code": CODE, "zh": ZH, "en": EN},
         {"best": "rank > 0.9", "good": "rank > 0.5", "rest": "true"},
         {"zh": ZH, "unknown": 'text.contains("never") && language == "zh"'},
+        {"tenth": "luck < 0.1", "rest": "luck >= 0.1"},
         {"web": 'source.startsWith("https")', "maths": 'category == "math"'},
     ],
 )
 def test_no_doubt_where_a_bucket_has_documents_of_its_own_or_nothing_can_be_told(buckets):
     assert doubts(buckets) == []
+
+
+@pytest.mark.parametrize("feature", ["features.cluster_size", "features['dedup_similarity']"])
+def test_a_bucket_that_asks_for_what_is_not_known_yet(feature):
+    """Its documents would all go to the next bucket, without a word."""
+    [told] = doubts({"small": f"has(features.x) && {feature} < 4.0", "rest": "true"})
+    assert told.startswith("bucket small asks for features.")
+    assert told.endswith("ask for it in a phase's `where`")
 
 
 def test_many_values_are_sampled():

@@ -72,6 +72,25 @@ def test_every_field_that_the_error_message_offers_can_be_read(field):
     assert Condition(f"{field} == {field}").holds(Document(score=1.0, rank=1.0))
 
 
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ('has(features.x) && features["x"] == 2.0', True),
+        ("has(features.y) || features.x > 3.0", False),
+        ('features["a.b"] + features.x == 3.0', True),
+        ("size(features) == 2 && features.x == 2.0", True),
+        ('features.exists(k, k == "a.b")', True),
+        ('"x" in features && !("y" in features)', True),
+        ('features["a." + "b"] == 1.0', True),
+        ('metadata.url == "features.x" && has(metadata.url)', True),
+    ],
+)
+def test_a_map_is_read_as_far_as_it_is_asked(expression, holds):
+    """Only the keys that are named, and all of it where that is not all that is asked."""
+    document = Document(features={"x": 2.0, "a.b": 1.0}, metadata={"url": "features.x"})
+    assert Condition(expression).holds(document) is holds
+
+
 def tokens(*ids):
     return b"".join(index.to_bytes(4, "little") for index in ids)
 
