@@ -39,7 +39,7 @@ def report(
             duplicates[reason] += number
         else:
             dropped.setdefault(unit, {})[reason] = number
-    kept = sum(account.parts.values())
+    kept = sum(number for (_, _, use), number in account.parts.items() if use <= 1)  # each once
     waiting = Counter(account.waiting.values())
     if account.in_flight:
         waiting["(in flight)"] = account.in_flight.total()
