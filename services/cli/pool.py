@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from services.cli.options import Out
+from services.cli.exits import EXIT_WRONG, fail
+from services.cli.options import AsJson, Out, topology_of
 from services.runtime import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Documents that wait to be mixed.")
@@ -51,6 +54,34 @@ def pool_forget(
     with attached(out) as settings:
         forget(settings, wanted, told)
     print(f"{len(wanted)} documents are forgotten by the pools; parts, archive and index still have them")
+
+
+@app.command("retokenize")
+def pool_retokenize(out: Out = None, as_json: AsJson = False) -> None:
+    """Give what waits, and what may be used again, the ids of the settings' vocabulary; on a river at rest.
+
+    Interrupted, it is called again and goes on; until it is done nothing of the river starts.
+    """
+    from services.cli.retokenize import Textless, retokenize
+    from services.local.run import attached
+    from services.runtime.logs import quiet
+
+    quiet()
+    with attached(out) as settings:
+        try:
+            found = retokenize(settings, topology_of(settings), lambda said: print(said, file=sys.stderr))
+        except Textless as error:
+            print(*error.uids, sep="\n")
+            fail(error, EXIT_WRONG)
+    if as_json:
+        print(json.dumps(asdict(found)))
+    elif found.documents:
+        print(
+            f"{found.documents:,} documents have the ids of vocabulary {found.vocabulary}: "
+            f"{found.tokens_before:,} tokens before, {found.tokens_after:,} now"
+        )
+    else:
+        print(f"nothing in the pools needs the ids of vocabulary {found.vocabulary}")
 
 
 def _asked(uids: list[str], why: str) -> tuple[list[int], str]:

@@ -129,7 +129,7 @@ def count_under_way(admin: Admin, log: Log, topology: Topology) -> int:
         1
         for service in topology.carriers
         for record in waiting_records(service, topology, log, admin.committed(service.name))
-        for _ in documents_of(iter([record]))
+        for _ in without_end(record)
     )
 
 
@@ -147,6 +147,15 @@ def documents_of(records: Iterator[Any]) -> Iterator[Document]:
             document = Document.FromString(record.value or b"")
             if document.uid:
                 yield document
+
+
+def without_end(record: Any) -> Iterator[Document]:
+    """The document of a message under way, if it has no end yet. A further use has: it is in a part.
+
+    In a pool `use` says how often it was used by then, behind the mixer which use it is.
+    """
+    first = 0 if record.topic.startswith(POOL) else 1
+    yield from (document for document in documents_of(iter([record])) if document.use <= first)
 
 
 def of_every_recipe(topology: Topology, log: Log) -> Topology:
@@ -193,7 +202,8 @@ class _Book:
         """Documents that the service has not done yet."""
         lane = isinstance(service.definition, LaneService)
         for record in waiting_records(service, topology, self._log, committed):
-            for document in self._documents(iter([record])):
+            for document in without_end(record):
+                self._note(document)
                 if lane:
                     self._account.waiting[document.uid] = document.bucket
                     self._waits_at[document.uid] = (record.topic, record.partition, record.offset)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from contracts import Document, Tally
-from services.ledger.account import documents_of
+from services.ledger.account import documents_of, without_end
 from services.ledger.sums import NO_UIDS, Uids, uids_of
 from services.ledger.tallied import Ends, told_uids
 from services.runtime import LaneService
@@ -105,7 +105,7 @@ def _between(before: Moment, after: Moment) -> Iterator[Stretches]:
 
 def _without_end(records: Iterator[Any]) -> Uids:
     """A further use is under way to no end: the document has one."""
-    return uids_of(document.uid for document in documents_of(records) if document.use <= 1)
+    return uids_of(document.uid for record in records for document in without_end(record))
 
 
 def _joined(found: list[Uids]) -> Uids:

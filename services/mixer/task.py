@@ -186,6 +186,9 @@ class Mixer:
             self._change_recipe(draft)
             if self._sort(draft, drained):
                 self._mix(draft, now, drained)
+        return self._ended(draft)
+
+    def _ended(self, draft: Draft) -> Step | None:
         done = self._pending[0][0] if self._pending else self._heard
         if done > self._told:
             self._told, draft.changed = done, True
@@ -380,7 +383,7 @@ class Mixer:
             draft.resumed.append(document.uid)
         if (why := self._gone.find(document.uid)) is not None:
             if not uses:
-                draft.dropped.append((_shown(document, why), *why))
+                draft.dropped.append((shown(document, why), *why))
             draft.erase(pool, document.uid)
             draft.moved(pool, head.one)
             return
@@ -416,7 +419,7 @@ class Mixer:
             logger.warning("starved: the mix waits", lane=self._lane, bucket=bucket, others_waiting=others)
 
 
-def _shown(document: Document, why: Why) -> Document:
+def shown(document: Document, why: Why) -> Document:
     """As it goes to the drops: of one that is to be forgotten nothing but its names."""
     if why.reason != "forgotten":
         return document

@@ -8,7 +8,8 @@ changes that are supported; every other process compares its own at start, and d
                    uid % n for the n of its time, and a retraction must reach it there
     buckets        all that there ever were: the pool of one that the recipe drops is sorted anew
     recipe         another: recorded with its text, and told to every lane at an offset of pool.control
-    vocabulary     another: only while no pool holds anything, since a part never mixes two
+    vocabulary     another: only while no pool holds anything, since a part never mixes two; else the pools
+                   are retokenized first (`corpusworks pool retokenize`), and until that is done nothing runs
     partitions, messages, dedup layout     refused
     anything else (calibration)            taken over
 
@@ -37,12 +38,17 @@ MESSAGES = "3"  # version of the messages on the topics
 
 _LANES, _BUCKETS, _RECIPE, _ROUTING = "lanes", "buckets", "recipe", "routing"
 _BY_RECIPE = {_RECIPE, _BUCKETS}  # who follows one adopts it, and a lane is told of another in its time
+_VOCABULARY = "vocabulary"
+_UNDER_WAY = "retokenizing"  # the vocabulary that the pools are being given, or nothing
 _FIXED = {  # what to do, where a value cannot be changed
     "partitions": "set CORPUSWORKS_PARTITIONS to what it was, or begin a new river",
     "messages": "this version cannot read those messages: use the one that wrote them, or begin a new river",
     "dedup layout": "set the dedup unit as it was, or make its index anew: `corpusworks dedup rebuild`",
 }
-_SEVERAL = "set the vocabulary as it was, or begin a new river: the pools hold documents tokenised with it"
+_SEVERAL = (
+    "the pools hold documents tokenised with it. Give them the ids of the other one with `corpusworks pool "
+    "retokenize`, or set the vocabulary as it was"
+)
 
 
 def values(services: Collection[Service], settings: Settings, topology: Topology) -> dict[str, str]:
@@ -104,7 +110,7 @@ def _joined(*buckets: str) -> str:
 
 
 def _refusal(name: str, *, pooled: bool) -> str:
-    if name == "vocabulary":
+    if name == _VOCABULARY:
         return _SEVERAL if pooled else ""
     return _FIXED.get(name, "")
 
@@ -127,11 +133,13 @@ def compare(stands: Mapping[str, str], mine: Mapping[str, str]) -> None:
 
 
 def check_again(names: Sequence[str], settings: Settings, topology: Topology) -> None:
-    """While a process runs. Raises Outdated: it routes by buckets that hold no more."""
+    """While a process runs. Raises Outdated: it routes by buckets that hold no more; ConfigurationError."""
     services = [topology.service(name) for name in names]
     mine = values(services, settings, topology).get(_ROUTING)
     with Log(settings) as log:
-        former = read(log).get(_ROUTING)
+        stands = read(log)
+    refuse_unfinished(stands)
+    former = stands.get(_ROUTING)
     if mine is not None and former is not None and mine != former:
         raise Outdated("the river has another recipe now: starting again with it")
 
@@ -144,6 +152,7 @@ def make(settings: Settings, topology: Topology) -> tuple[Settings, Topology]:
     """
     with Admin(settings) as admin, Log(settings) as log:
         stands = read(log)
+        refuse_unfinished(stands)
         if settings.recipe is None:
             settings = _by_recipe_of(stands, settings)
         topology = _with_buckets_of(stands, topology)
@@ -205,8 +214,33 @@ def check(names: Sequence[str], settings: Settings, topology: Topology) -> tuple
     """
     with Log(settings) as log:
         stands = read(log)
+    refuse_unfinished(stands)
     compare(stands, values([topology.service(name) for name in names], settings, topology))
     return lanes_ever(stands) or (settings.lanes,)
+
+
+def refuse_unfinished(stands: Mapping[str, str]) -> None:
+    """Raises ConfigurationError: a part of what is in the pools is of one vocabulary, a part of another."""
+    if target := stands.get(_UNDER_WAY):
+        raise ConfigurationError(
+            "the pools are between two vocabularies: `corpusworks pool retokenize` was interrupted on its "
+            f"way to {target}. Run it again with that vocabulary; it goes on from there"
+        )
+
+
+def vocabularies(stands: Mapping[str, str]) -> tuple[str, str]:
+    """Digests: of the one agreed on, and of that which the pools are being given; or empty."""
+    return stands.get(_VOCABULARY, ""), stands.get(_UNDER_WAY, "")
+
+
+def begin_vocabulary(settings: Settings, digest: str) -> None:
+    """From now on no service of the river starts, and one that runs ends. Raises DependencyDown."""
+    _record(settings, {_UNDER_WAY: digest}, [])
+
+
+def finish_vocabulary(settings: Settings, digest: str) -> None:
+    """All that the pools hold is of this vocabulary. Raises DependencyDown."""
+    _record(settings, {_VOCABULARY: digest, _UNDER_WAY: ""}, [])
 
 
 def _any_pooled(log: Log, buckets: str) -> bool:

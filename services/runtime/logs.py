@@ -30,3 +30,11 @@ def configure_logs(service: str) -> None:
 
 
 log = structlog.get_logger()
+
+
+def quiet() -> None:
+    """Of a command in which loops run: what is wrong alone, beside what the command says itself."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

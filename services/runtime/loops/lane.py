@@ -19,6 +19,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from contracts import Document, Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, static_member
+from services.runtime.clients.kafka import PATIENCE_S
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step, place
 from services.runtime.contracts.unit import configure
 from services.runtime.contracts.verdict import Drop
@@ -78,11 +79,14 @@ class LaneLoop(ConsumerRebalanceListener):
         agreed: Callable[[], object] = tuple,
         watch: Watch | None = None,
         broker: Broker | None = None,
+        definition: LaneService | None = None,
     ) -> None:
-        assert isinstance(service.definition, LaneService)
+        """definition: of who does the work of the service for once, in its group and in its stead."""
+        found = definition or service.definition
+        assert isinstance(found, LaneService)
         self._settings = settings
         self._topology = topology
-        self._service = service.definition
+        self._service = found
         self._inputs = [name for topic in service.inputs for name in topology.expand(topic)]
         self._watches = service.watches
         self._config = configure(
@@ -117,11 +121,34 @@ class LaneLoop(ConsumerRebalanceListener):
                     self._process.failed(error)
                     self._start_over()
         finally:
-            self._transactions.reset()
-            self._history.close()
-            if self._consumer is not None:
-                self._consumer.close(autocommit=False, timeout_ms=3000)
-            self._resources.close()
+            self._end()
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """Until `done` says so, in a command: signals are the caller's, and nothing is listened on.
+
+        Raises DependencyDown after PATIENCE_S without a round that went through; else as `run`.
+        """
+        worked = time.monotonic()
+        try:
+            while not done():
+                try:
+                    self._once()
+                    self._process.worked()
+                    worked = time.monotonic()
+                except (Aborted, DependencyDown, KafkaError) as error:
+                    if time.monotonic() - worked > PATIENCE_S:
+                        raise DependencyDown("Kafka", error) from error
+                    self._process.failed(error)
+                    self._start_over()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._transactions.reset()
+        self._history.close()
+        if self._consumer is not None:
+            self._consumer.close(autocommit=False, timeout_ms=3000)
+        self._resources.close()
 
     def _once(self) -> None:
         consumer = self._consumer or self._open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.runtime import ConfigurationError
-from services.runtime.agreement import changes, compare, lanes_ever
+from services.runtime.agreement import changes, compare, lanes_ever, refuse_unfinished, vocabularies
 
 STANDS = {
     "lanes": "2",
@@ -79,3 +79,16 @@ def test_a_process_with_other_values_does_not_run() -> None:
         compare(STANDS | {"lanes": "2,4"}, STANDS)
     with pytest.raises(ConfigurationError, match="partitions is 8 here and 4 in the river: set it as it is"):
         compare(STANDS, wanted(partitions="8"))
+
+
+def test_another_vocabulary_names_the_way_and_half_of_it_lets_nothing_start() -> None:
+    """Prevents: a river that goes on with the ids of two vocabularies after a retokenize that was killed."""
+    with pytest.raises(ConfigurationError, match="corpusworks pool retokenize"):
+        changes(STANDS, wanted(vocabulary="v2"), pooled=True)
+    refuse_unfinished(STANDS)
+    refuse_unfinished(STANDS | {"retokenizing": ""})
+    half = STANDS | {"retokenizing": "v2"}
+    assert vocabularies(half) == ("v1", "v2")
+    assert vocabularies({}) == ("", "")
+    with pytest.raises(ConfigurationError, match="interrupted on its way to v2"):
+        refuse_unfinished(half)
