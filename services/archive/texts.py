@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from services.archive.files import counting, days, uid_range
-from services.archive.query import fragment_of, reading
+from services.archive.query import opened, reading
 from services.archive.tables import DOCUMENTS
 from services.runtime import ObjectStore
 
 if TYPE_CHECKING:
-    from pyarrow.dataset import ParquetFileFragment
+    import pyarrow.parquet as pq
 
 
 def texts(store: ObjectStore, wanted: npt.NDArray[np.uint64]) -> Iterator[tuple[int, str]]:
@@ -35,21 +35,19 @@ def texts(store: ObjectStore, wanted: npt.NDArray[np.uint64]) -> Iterator[tuple[
 
 
 def _of_file(store: ObjectStore, name: str, wanted: npt.NDArray[np.uint64]) -> Iterator[tuple[int, str]]:
-    with reading(store, name):
-        fragment = fragment_of(store, name)
-        groups = [group.id for group in fragment.row_groups]
-    for group in groups:
-        with reading(store, name):
-            found = _of_group(fragment.subset(row_group_ids=[group]), wanted)
-        yield from found
+    with reading(store, name), opened(store, name) as file:
+        for group in range(file.num_row_groups):
+            yield from _of_group(file, group, wanted)
 
 
-def _of_group(part: ParquetFileFragment, wanted: npt.NDArray[np.uint64]) -> list[tuple[int, str]]:
-    uids = np.array([int(uid, 16) for uid in part.to_table(columns=["uid"])["uid"].to_pylist()], np.uint64)
+def _of_group(file: pq.ParquetFile, group: int, wanted: npt.NDArray[np.uint64]) -> list[tuple[int, str]]:
+    told = file.read_row_group(group, columns=["uid"], use_threads=False)["uid"].to_pylist()
+    uids = np.array([int(uid, 16) for uid in told], np.uint64)
     rows = np.flatnonzero(np.isin(uids, wanted))
     if not len(rows):
         return []
-    chosen = part.to_table(columns=["text"])["text"].take(rows).to_pylist()
+    held = file.read_row_group(group, columns=["text"], use_threads=False)["text"]
+    chosen = held.take(rows).to_pylist()
     return [(int(uids[row]), text or "") for row, text in zip(rows, chosen, strict=True)]
 
 
