@@ -46,7 +46,7 @@ def pool_forget(
     why: Annotated[str, typer.Option("--why", help="Stands beside each document that is dropped for it.")],
     out: Out = None,
 ) -> None:
-    """As quarantine, and what the pools hold of them is erased; of what is dropped only the names are kept."""
+    """As quarantine, and what the pools hold of them is erased; of a drop only names are kept."""
     from services.ledger.quarantine import forget
     from services.local.run import attached
 

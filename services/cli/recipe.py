@@ -124,7 +124,7 @@ def apply(
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mix by another recipe from here on; on a river that runs or not. Says at which offset of pool.control."""
+    """Mix by another recipe from here on; on a river that runs or not. Says from which offset."""
     from services.cli.options import topology_of
     from services.local.run import attached
     from services.mixer import change
@@ -134,8 +134,8 @@ def apply(
     with attached(out) as settings:
         if (text := agreement.recipe_in_force(settings)) is not None:
             change.check(Recipe.load(text), made)
-        settings = settings.model_copy(update={"recipe": made.text})
-        agreement.make(settings, topology_of(settings))
+        changed = settings.model_copy(update={"recipe": made.text})
+        agreement.make(changed, topology_of(changed))
         told = agreement.told_at(settings, made.text)
     if as_json:
         print(json.dumps({"recipe": made.digest, "offsets": told}))

@@ -1,4 +1,4 @@
-"""Tells every lane that documents must not be mixed any more; those to be forgotten are erased from the pools."""
+"""Tells every lane that documents must not be mixed any more; pools are made to forget some wholly."""
 
 from __future__ import annotations
 

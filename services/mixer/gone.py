@@ -1,4 +1,4 @@
-"""The documents that must not be mixed: superseded, quarantined or forgotten; and their snapshot in the store."""
+"""The documents that must not be mixed: superseded, quarantined or forgotten."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Gone:
     """A map from uid to Why. Retractions take 20 bytes each: sorted arrays and a small dict of late-comers.
 
     An entry is never removed: its document may still be on its way, and one that was mixed long ago cannot be
-    told from it. Ten million retractions take 200 MB; a dict of messages would take 2.5 GB. Of a uid the first
-    retraction stands, and the first reason of those that a person gave, which come before it.
+    told from it. Ten million retractions take 200 MB; a dict of messages would take 2.5 GB. Of a uid the
+    first retraction stands, and the first reason of those that a person gave, which come before it.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Gone:
         return len(self._uids) + len(self._recent) + len(self._told)
 
     def add(self, told: Control) -> None:
-        """O(1), and a merge of the arrays every 50,000 entries. What says nothing of a document is passed by."""
+        """O(1), and a merge of the arrays every 50,000 entries. What names no document is passed by."""
         match told.WhichOneof("told"):
             case "retraction":
                 self._retract(told.retraction)

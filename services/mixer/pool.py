@@ -64,8 +64,8 @@ class Front:
 class Pool:
     """The buffers of one bucket's topic, and its readings.
 
-    new: what the first reading has before it; again: the same of `self.number`, the reading that goes on where
-    nothing is new. begin: what lies before it is dead. sorting: see services.mixer.sorting.
+    new: what the first reading has before it; again: the same of `self.number`, the reading that goes on
+    where nothing is new. begin: what lies before it is dead. sorting: see services.mixer.sorting.
     dry_since: when there was first nothing new left to read; None once more came. That a later step does not
     list the topic as drained means only that other topics keep the reader busy.
     """

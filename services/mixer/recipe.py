@@ -45,8 +45,8 @@ class Limits(BaseModel):
 class Recipe(BaseModel):
     """Buckets in the order in which they are tried, phases in the order in which they are run.
 
-    starvation: what is done when the bucket that is due has nothing new: wait for it; relax: go on without it;
-        reuse: read its pool again, up to WORTHWHILE_USES where the phase does not say how often.
+    starvation: what is done when the bucket that is due has nothing new: wait for it; relax: go on without
+        it; reuse: read its pool again, up to WORTHWHILE_USES where the phase does not say how often.
     relax_after_s: so long it is waited for before relax or reuse.
     spacing: documents that are nearly alike are kept so many tokens apart in a lane, as far as the documents
         that the mixer looks ahead allow; 0: as they come.
@@ -76,7 +76,7 @@ class Recipe(BaseModel):
         return _digest([list(self.buckets.items()), told])
 
     def routing(self, bucket: str) -> str:
-        """16 hex digits over the buckets up to this one: while they stand, its documents are its documents."""
+        """16 hex digits over the buckets up to this one: while they stand, its documents are its own."""
         return self._routings[bucket]
 
     @cached_property
@@ -186,9 +186,8 @@ def _disagreements(tree: Mapping[str, Any]) -> Iterator[_Wrong]:
                 if isinstance(buckets, Mapping) and bucket not in buckets and bucket != EVERY:
                     near, known = meant(bucket, buckets), ", ".join(map(str, buckets))
                     yield (*here, key, bucket), f"no such bucket{near} (there are: {known})"
-        if isinstance(weights := phase.get("weights"), Mapping):
-            if not any(weights.values()):
-                yield (*here, "weights"), "every bucket has the weight 0; one must be above"
+        if isinstance(weights := phase.get("weights"), Mapping) and not any(weights.values()):
+            yield (*here, "weights"), "every bucket has the weight 0; one must be above"
         if phase.get("tokens") is None and index + 1 < len(phases):
             yield (*here, "tokens"), "only the last phase may do without: this one would never end"
 

@@ -1,4 +1,4 @@
-"""The set of who is gone, as it lies in the store: so that a lane starts without reading all it was ever told."""
+"""Who is gone, as it lies in the store, so that a lane starts without reading all that it was told."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHARE = 16
 
 
 class Snapshots:
-    """Those of one lane. A snapshot is named by the offset in pool.control below which it tells everything."""
+    """Those of one lane. A snapshot is named by the offset in pool.control below which it tells all."""
 
     def __init__(self, store: ObjectStore, lane: int, topic_id: str) -> None:
         """topic_id: Kafka's, of pool.control; it tells this river's snapshots from another's."""
@@ -30,9 +30,9 @@ class Snapshots:
             return Gone.restored(self._store.get(key))
         except (FileNotFoundError, ValueError) as error:
             raise ConfigurationError(
-                f"{key} is not in {self._store.url} or cannot be read ({error}): it says which documents must "
-                "not be mixed any more. Bring the store back as it was; without it superseded and quarantined "
-                "documents would go into parts"
+                f"{key} is not in {self._store.url} or cannot be read ({error}): it says which documents "
+                "must not be mixed any more. Bring the store back as it was; without it superseded and "
+                "quarantined documents would go into parts"
             ) from error
 
     def kept(self, gone: Gone, upto: int, heard: int) -> tuple[int, Callable[[], None] | None]:

@@ -15,7 +15,7 @@ from contracts import Document
 from services.mixer.draft import Draft, key
 from services.mixer.gone import Gone
 from services.mixer.phase import Terms
-from services.mixer.pool import COMING, NOT, READ, Pool, Waiting
+from services.mixer.pool import COMING, READ, Pool, Waiting
 from services.mixer.recipe import Recipe
 from services.mixer.router import choose, tests
 from services.runtime import Output, topics

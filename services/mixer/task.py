@@ -86,7 +86,7 @@ class Mixer:
         buckets: Collection[str] = (),
         snapshots: Snapshots | None = None,
     ) -> None:
-        """buckets: whose pools it reads beside those of the recipe. recipe: where the lane has no state yet."""
+        """buckets: whose pools it reads beside the recipe's. recipe: where the lane has no state yet."""
         self._config = config
         self._lane = lane
         self._snapshots = snapshots
@@ -241,7 +241,8 @@ class Mixer:
         for pool in self._abandoned:
             self._sorter.sort_strays(pool, draft)
         todo = [pool for pool in self._pools.values() if pool.sorting]
-        return all([self._sorter.sort(pool, drained, draft) for pool in todo])
+        done = [self._sorter.sort(pool, drained, draft) for pool in todo]
+        return all(done)
 
     @property
     def _abandoned(self) -> list[Pool]:

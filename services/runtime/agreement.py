@@ -13,8 +13,8 @@ changes that are supported; every other process compares its own at start, and d
     partitions, messages, dedup layout     refused
     anything else (calibration)            taken over
 
-The recipe is read from here and not from the settings once it stands: settings say which one is begun with, or
-applied by who makes the topics.
+The recipe is read from here and not from the settings once it stands: settings say which one is begun with,
+or applied by who makes the topics.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def recipe_in_force(settings: Settings) -> str | None:
 
 
 def told_at(settings: Settings, recipe: str) -> dict[int, int]:
-    """By lane, the offset in pool.control at which it was told this recipe last; none where it began by it."""
+    """By lane, the offset in pool.control at which it was told this recipe; none where it began by it."""
     found: dict[int, int] = {}
     with Log(settings) as log:
         for record in log.read_all(CONTROL):

@@ -92,7 +92,10 @@ def test_five_million_documents(tmp_path: Path, seed: int) -> None:
         rng = random.Random(seed)
         waiting = [Document(id=f"w{n}", uid=rng.getrandbits(64) | 1, bucket="en") for n in range(BACKLOG)]
         came = tally(Told(Tally.CAME, document.uid) for document in waiting)
-        pooled = [Produce("pool.en", d.SerializeToString(), key=d.uid.to_bytes(8, "big"), spread=d.uid) for d in waiting]
+        pooled = [
+            Produce("pool.en", d.SerializeToString(), key=d.uid.to_bytes(8, "big"), spread=d.uid)
+            for d in waiting
+        ]
         transactions.commit([*came, *pooled], {}, None)
         first, second = reconcile(), reconcile()
         lost = Document(id="the lost one", uid=rng.getrandbits(64) | 1)

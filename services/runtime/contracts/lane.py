@@ -118,7 +118,7 @@ class LaneService:
     logs: topics read from their beginning when a lane is taken up (compacted or small).
         For a topic that is also an input the log ends at the committed offset.
     tails: topics of which the last message alone is read then, before the logs, however long they are.
-    since: by topic of the logs, the offset from which it is needed, told from the tails; the rest is elsewhere.
+    since: by topic of the logs, the offset from which it is needed, told from the tails.
     gathers: one task for all partitions of the inputs, held by one process; further ones wait. Where its logs
         and tails are empty it begins at the beginning of its inputs, whatever its offsets say.
     drop_reasons: as in Unit.

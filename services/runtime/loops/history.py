@@ -13,7 +13,7 @@ _SIGN_OF_LIFE = 5000  # messages
 
 
 class History:
-    """Of one lane service. read: makes a message of a record. moved: called now and then, while it is read."""
+    """Of one lane service. read: makes a message of a record. moved: called now and then meanwhile."""
 
     def __init__(
         self,

@@ -170,7 +170,8 @@ class LaneLoop(ConsumerRebalanceListener):
         drained = self._read_out(consumer) if due else {}
         while self._step(consumer, drained) and not self._process.stopping:
             self._process.health.moved()
-        self._rereads = any([self._history.again(number, lane.task) for number, lane in self._lanes.items()])
+        read = [self._history.again(number, lane.task) for number, lane in self._lanes.items()]
+        self._rereads = any(read)
         if due:
             self._pass(consumer)
         starved = sum(getattr(lane.task, "starved", False) for lane in self._lanes.values())

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from contracts import Control, Document, Flush, MixerState, RecipeChange
-from services.mixer.recipe import Recipe
 from services.mixer import router
+from services.mixer.recipe import Recipe
 from services.mixer.task import MIXER, Mixer, MixerConfig
 from tests.unit.mixer.lane import Lane
 from tests.unit.mixer.test_reuse import order, uses

@@ -399,7 +399,7 @@ def test_a_flush_leaves_a_bucket_without_weight_alone():
 
 
 def test_a_lane_goes_on_by_the_recipe_of_its_state_whatever_its_settings_say():
-    """Another recipe is told in pool.control, at an offset; a process with other settings must not mix by them."""
+    """Another recipe is told in pool.control; a process with other settings must not mix by them."""
     river = lane()
     fill(river, {"zh": 50, "en": 50, "code": 50})
     river.run()

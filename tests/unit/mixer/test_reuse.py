@@ -148,7 +148,7 @@ def test_a_bucket_that_is_used_again_keeps_its_share():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_under_kills_no_use_is_lost_or_doubled(seed):
-    """By an independent count: what each phase wanted of what had so many uses, over everything that was mixed."""
+    """Each document has its uses in order, or is dropped once, or aside."""
     rng = random.Random(seed)
     phases = [
         {"name": "a", "weights": {"zh": 2, "en": 1}, "tokens": 1500, "where": "rank > 0.3"},

@@ -65,7 +65,7 @@ def test_what_can_change_is_taken_over(other: dict[str, str], pooled: bool) -> N
 
 
 def test_a_bucket_that_the_recipe_drops_stays_known() -> None:
-    """Its pool may hold documents, which the mixer sorts anew: a process that does not read it would leave them."""
+    """Its pool may hold documents, which the mixer sorts anew: it must be read."""
     assert changes(STANDS, wanted(buckets="en"), pooled=True) == {}
     assert changes(STANDS, wanted(buckets="maths"), pooled=True) == {"buckets": "en,maths,zh"}
 
