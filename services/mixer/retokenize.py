@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from contracts import Document, MixerState
+from services.mixer.choice import has_room
+from services.mixer.config import MixerConfig
 from services.mixer.draft import Draft, key
 from services.mixer.gone import Gone
 from services.mixer.pool import READ, Pool, Waiting
@@ -21,7 +23,7 @@ from services.mixer.readings import uses
 from services.mixer.recipe import Recipe
 from services.mixer.snapshots import Snapshots
 from services.mixer.sorting import Sorter
-from services.mixer.task import MIXER, Mixer, MixerConfig, shown
+from services.mixer.task import MIXER, Mixer, shown
 from services.runtime import LaneService, Output, Resources, Step, topics
 
 # Puts the new ids into a document; False where its text has none by the new vocabulary.
@@ -163,7 +165,7 @@ class Retokenizer(Mixer):
 
     def wants(self) -> Collection[str]:
         """What it is told, and the pools that are being done and have room."""
-        pools = (pool for pool in self._pools.values() if pool.sorting and self._has_room(pool))
+        pools = (pool for pool in self._pools.values() if pool.sorting and has_room(pool, self._config))
         return {topics.CONTROL, *(pool.topic for pool in pools)}
 
     def step(self, now: float, drained: Collection[str]) -> Step | None:

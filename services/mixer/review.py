@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from contracts import Document
 from services.mixer.condition import Condition
+from services.mixer.config import MixerConfig
 from services.mixer.phase import EVERY, Phase
 from services.mixer.recipe import Recipe
 from services.mixer.supply import MEAN_LENGTH
-from services.mixer.task import MixerConfig
 
 _MAX_TRIALS = 5000
 _MOST = (1 << 32) - 1  # that num_tokens can hold

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import structlog
 
 from contracts import Control, Document, Flush, MixerState
+from services.mixer.choice import Choice, Head, Moment, has_room
+from services.mixer.config import MixerConfig
 from services.mixer.draft import Draft
 from services.mixer.gone import Gone, Why
 from services.mixer.ledger import Ledger
-from services.mixer.phase import Terms
-from services.mixer.pool import Pool, Waiting
+from services.mixer.pool import Pool
 from services.mixer.recipe import Limits, Recipe, agrees
 from services.mixer.snapshots import Snapshots
 from services.mixer.sorting import Sorter
@@ -24,42 +23,6 @@ from services.runtime import LaneService, Message, Output, Resources, Step, topi
 _LAYOUT = 4  # of MixerState
 
 logger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class MixerConfig:
-    """How much is held and moved at a time; what is mixed is the recipe's business.
-
-    buffer_*: per bucket; past either the pool is paused and waits in Kafka.
-    step_*: bounds of one transaction, about what a batch of the other services holds.
-    look_ahead: documents of a bucket among which one is sought that spacing and limits allow; where all of
-        them are too near the first one goes.
-    hold: mix at a Flush alone. For a run with an end: no document is mixed before every better duplicate
-        of it has come in, and the mix is made of all there is.
-    """
-
-    buffer_documents: int = 1000
-    buffer_bytes: int = 16 << 20
-    step_documents: int = 1000
-    step_bytes: int = 8 << 20
-    look_ahead: int = 256
-    hold: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("buffer_documents", "buffer_bytes", "step_documents", "step_bytes", "look_ahead"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-
-
-class _Head(NamedTuple):
-    """The next document of a bucket. number: of the reading that came to it; place: in that one's buffer."""
-
-    pool: Pool
-    terms: Terms
-    number: int
-    place: int
-    one: Waiting
-    near: bool  # spacing or a limit does not allow it
 
 
 class Mixer:
@@ -111,6 +74,7 @@ class Mixer:
         kept = self._recent.pack()
         self._recent = Recent(Apart(recipe.spacing, recipe.limits))
         self._recent.unpack(kept)
+        self._choice = Choice(self._config, recipe, self._pools, self._ledger, self._recent, self._sorter)
 
     @property
     def starved(self) -> bool:
@@ -146,7 +110,7 @@ class Mixer:
         """What it is told always; the pools of this phase, and those that are sorted, that have room."""
         pools = [self._pools[name] for name in self._ledger.active] + self._abandoned
         pools += [pool for pool in self._pools.values() if pool.sorting]
-        return {topics.CONTROL, *(pool.topic for pool in pools if self._has_room(pool))}
+        return {topics.CONTROL, *(pool.topic for pool in pools if has_room(pool, self._config))}
 
     def feed(self, messages: Sequence[Message]) -> None:
         """Buffer documents, remember what is told."""
@@ -267,13 +231,16 @@ class Mixer:
         flushing = bool(self._flushes)
         if self._config.hold and not flushing:
             return
+        moment, self._choice.waits_for = Moment(draft, now, drained, flushing), None
         while draft.has_room:
-            head = None if flushing and self._is_flushed(draft, drained) else self._next(draft, now, drained)
+            head = None if flushing and self._is_flushed(draft, drained) else self._choice.next(moment)
             if head is None:
                 break
             self._take(head, draft)
         else:
             return
+        if (bucket := self._choice.waits_for) is not None:
+            self._tell_starved(bucket)
         if flushing and self._is_dry(draft, drained):
             for flush in self._flushes:
                 self._pending.popleft()
@@ -291,91 +258,7 @@ class Mixer:
         filled = self._ledger.left is None
         return filled or not any(pool.again or pool.wanted_again(1) is not None for pool in pools)
 
-    def _next(self, draft: Draft, now: float, drained: Collection[str]) -> _Head | None:
-        """The document to take, or None when there is none or one has to be waited for."""
-        heads: dict[str, _Head | None] = {}
-        for bucket in self._ledger.active:
-            pool, terms = self._pools[bucket], self._recipe.terms(self._ledger.phase, bucket)
-            head = self._head(pool, terms, 0, draft, ends=pool.topic in drained)
-            if head is None and not pool.new:
-                head = self._used(pool, terms, draft, now, drained)
-                if head is None and self._passed_over(pool, now, drained):
-                    continue
-            heads[bucket] = head
-        if not heads:
-            return None
-        bucket = self._ledger.due(
-            {name: head and head.one.document.num_tokens for name, head in heads.items()}
-        )
-        if heads[bucket] is None:
-            self._tell_starved(bucket)
-        return heads[bucket]
-
-    def _head(self, pool: Pool, terms: Terms, number: int, draft: Draft, *, ends: bool) -> _Head | None:
-        """The first document of a buffer that is wanted and allowed; what is not wanted is passed over.
-
-        ends: nothing comes after what is in the buffer. Where all that are looked at are too near, the first
-        of them goes; that is known once as many are there as are looked at.
-        """
-        waiting, recent, front = pool.again if number else pool.new, self._recent, pool.front(number)
-        front.look(recent.end, recent, number, terms)
-        while front.held < len(waiting) and front.held < self._config.look_ahead:
-            one = waiting[front.held]
-            if front.held >= front.wanted and not self._is_wanted(pool, terms, number, one):
-                self._leave(pool, number, pool.take_out(number, front.held, terms), draft)
-            elif (free := recent.free_at(one.document)) <= recent.end:
-                return _Head(pool, terms, number, front.held, one, near=False)
-            else:
-                front.hold(free)
-        if waiting and (ends or front.held == self._config.look_ahead or not self._has_room(pool)):
-            return _Head(pool, terms, number, 0, waiting[0], near=True)
-        return None
-
-    def _is_wanted(self, pool: Pool, terms: Terms, number: int, one: Waiting) -> bool:
-        return pool.is_wanted(terms, number, one) and (number > 0 or self._sorter.belongs(pool, one.document))
-
-    def _leave(self, pool: Pool, number: int, one: Waiting, draft: Draft) -> None:
-        """Pass over a document that this phase does not want, or that lies in the wrong pool."""
-        if number == 0 and not self._sorter.belongs(pool, one.document):
-            self._sorter.move(pool, number, one, draft)
-            return
-        if number == 0 and not one.document.use:
-            draft.aside.append(one.document.uid)
-        draft.moved(pool, one, 0)
-
-    def _used(
-        self, pool: Pool, terms: Terms, draft: Draft, now: float, drained: Collection[str]
-    ) -> _Head | None:
-        """The next document that may be used again, where the bucket has nothing new."""
-        if pool.topic in drained and pool.dry_since is None:
-            pool.dry_since = now
-        if pool.dry_since is None or not self._may_reuse(pool, now):
-            return None
-        while pool.go_again(terms):
-            ends = pool.wanted_again(1 << 60) is None
-            head = self._head(pool, terms, pool.number, draft, ends=ends)
-            if head is not None or not ends:
-                return head
-        return None
-
-    def _may_reuse(self, pool: Pool, now: float) -> bool:
-        """A phase that says how often means it; else it is what `starvation` does, in its time."""
-        if self._recipe.starvation != "reuse" or self._ledger.phase.told_uses(pool.bucket) is not None:
-            return True
-        since = pool.dry_since or now
-        return bool(self._flushes) or now - since >= self._recipe.relax_after_s
-
-    def _passed_over(self, pool: Pool, now: float, drained: Collection[str]) -> bool:
-        """Whether the others go on without it."""
-        if pool.wanted_again(1 << 60) is not None:
-            return False  # it is being read
-        if self._flushes and pool.topic in drained:
-            return True
-        if self._recipe.starvation != "relax" or pool.dry_since is None:
-            return False
-        return now - pool.dry_since >= self._recipe.relax_after_s
-
-    def _take(self, head: _Head, draft: Draft) -> None:
+    def _take(self, head: Head, draft: Draft) -> None:
         pool, number, document = head.pool, head.number, head.one.document
         uses = pool.uses(number, head.one)
         pool.take_out(head.number, head.place, head.terms)
@@ -403,10 +286,6 @@ class Mixer:
         document.phase, document.packing = phase.name, phase.packing or ""
         document.recipe = self._recipe.digest
         document.ClearField("features")
-
-    def _has_room(self, pool: Pool) -> bool:
-        limit = self._config
-        return len(pool.new) < limit.buffer_documents and pool.num_bytes < limit.buffer_bytes
 
     def _tell_missing(self, buckets: Set[str]) -> None:
         if self._missing != buckets:

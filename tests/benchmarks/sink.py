@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from contracts import Document
+from services.mixer.config import MixerConfig
 from services.mixer.recipe import Recipe
-from services.mixer.task import Mixer, MixerConfig
+from services.mixer.task import Mixer
 from services.runtime import Message, ObjectStore, VocabularyCard, topics
 from services.sink import SinkConfig
 from services.sink.packing import best_fit, concat

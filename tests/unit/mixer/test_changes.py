@@ -9,8 +9,9 @@ import pytest
 
 from contracts import Control, Document, Flush, MixerState, RecipeChange
 from services.mixer import router
+from services.mixer.config import MixerConfig
 from services.mixer.recipe import Recipe
-from services.mixer.task import MIXER, Mixer, MixerConfig
+from services.mixer.task import MIXER, Mixer
 from tests.unit.mixer.lane import Lane
 from tests.unit.mixer.test_reuse import order, uses
 

@@ -7,9 +7,10 @@ import random
 import pytest
 
 from contracts import Control, Flush, Forget, MixerState, Quarantine, Retraction
+from services.mixer.config import MixerConfig
 from services.mixer.gone import Gone, Why
 from services.mixer.snapshots import Snapshots
-from services.mixer.task import MIXER, Mixer, MixerConfig
+from services.mixer.task import MIXER, Mixer
 from services.runtime import ConfigurationError, ObjectStore
 from tests.unit.mixer.lane import Lane
 from tests.unit.mixer.test_mixer import INPUTS, document, mixed, recipe

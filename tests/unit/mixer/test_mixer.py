@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 
 from contracts import Control, Document, Flush, MixerState, Quarantine, Retraction
+from services.mixer.config import MixerConfig
 from services.mixer.recipe import Recipe
-from services.mixer.task import MIXER, Mixer, MixerConfig
+from services.mixer.task import MIXER, Mixer
 from tests.unit.mixer.lane import Lane
 
 INPUTS = ["pool.code", "pool.zh", "pool.en", "pool.control"]

@@ -8,10 +8,11 @@ from collections import Counter
 import pytest
 
 from contracts import Control, Document, Flush, Forget, MixerState, Quarantine
+from services.mixer.config import MixerConfig
 from services.mixer.gone import Gone
 from services.mixer.pool import NOT
 from services.mixer.retokenize import Retokenizer, Survey, Target, most_uses
-from services.mixer.task import MIXER, Mixer, MixerConfig
+from services.mixer.task import MIXER, Mixer
 from services.runtime import Message
 from tests.unit.mixer.lane import Lane
 from tests.unit.mixer.test_reuse import INPUTS, document, lane, order, recipe, uses

@@ -9,10 +9,11 @@ from collections import Counter
 import pytest
 
 from contracts import Control, Document, Flush
+from services.mixer.config import MixerConfig
 from services.mixer.recipe import Recipe
 from services.mixer.simulate import simulate
 from services.mixer.supply import Even, Listed
-from services.mixer.task import MIXER, Mixer, MixerConfig
+from services.mixer.task import MIXER, Mixer
 from tests.unit.mixer.lane import Lane
 from tests.unit.mixer.test_mixer import document, lane, mixed, recipe
 
