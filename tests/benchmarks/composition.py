@@ -14,7 +14,8 @@ import yaml
 from services.runtime.topology import DEFAULT
 
 JUDGES = ("classifier", "scorer")
-PROCESSES = [["parse"], ["rules", "tokenizer", "router", "dedup"], ["mixer"], ["sink"]]
+BEHIND = [["catalog"], ["archive_documents"], ["archive_drops"], ["archive_uses"]]
+PROCESSES = [["parse"], ["rules", "tokenizer", "router", "dedup"], ["mixer"], ["sink"], *BEHIND]
 
 
 def without_judges(folder: Path) -> Mapping[str, str]:

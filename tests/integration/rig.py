@@ -18,6 +18,7 @@ import yaml
 from contracts import Document
 from services.local.run import applied
 from services.local.stack import Stack
+from services.mixer.recipe import bucket_names
 from services.runtime import ObjectStore, Settings, VocabularyCard
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
@@ -159,7 +160,7 @@ def rig(
         **settings,
     }
     with applied(environment) as found:
-        topology = Topology.load(found.topology, ("zh", "en", "code"))
+        topology = Topology.load(found.topology, bucket_names(found.recipe))
         with Admin(found) as admin:
             admin.create_topics(topology.topics().values())
         made = Rig(name, folder, found, topology, environment)

@@ -307,13 +307,27 @@ def test_a_taken_port_is_named(tmp_path: Path, server: type[KafkaServer] | type[
             server(tmp_path, port).start()
 
 
-def test_without_java_nothing_is_left_running(tmp_path: Path, monkeypatch):
+def test_without_java_nothing_is_begun(tmp_path: Path, monkeypatch):
     """Prevents a Redis that stays behind when Kafka cannot start."""
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
     stack = Stack(tmp_path / "state")
     with pytest.raises(ConfigurationError, match="JAVA_HOME"), stack:
         pass
-    assert stack.supervisor.children["redis"].over
+    assert all(child.over for child in stack.supervisor.children.values())
+    assert running(tmp_path / "state") is None
+
+
+def test_without_redis_nothing_is_left_running(tmp_path: Path, monkeypatch):
+    """Prevents a Kafka that stays behind when Redis cannot start."""
+
+    def missing(_: RedisServer) -> None:
+        raise ConfigurationError("no Redis here")
+
+    monkeypatch.setattr(RedisServer, "launch", missing)
+    stack = Stack(tmp_path / "state")
+    with pytest.raises(ConfigurationError, match="no Redis here"), stack:
+        pass
+    assert stack.supervisor.children["kafka"].over
     assert running(tmp_path / "state") is None
 
 
