@@ -16,13 +16,13 @@ import yaml
 
 from contracts import Control, Document, Retraction
 from services.local.stack import Stack
-from services.runtime.loops.transaction import Produce
+from services.runtime.loops.transaction import Produce, Transactions
 from services.runtime.topology import DEFAULT
 from tests.integration.rig import Rig, rig
 
 pytestmark = [pytest.mark.soak, pytest.mark.stack]
 
-RETRACTIONS, BATCH, LIMIT_S = 3_000_000, 20_000, 10.0
+RETRACTIONS, BATCH, LIMIT_S = 3_000_000, 5_000, 10.0
 SETTINGS = {"CORPUSWORKS_LANES": "1", "CORPUSWORKS_KAFKA__SESSION_TIMEOUT_S": "6"}
 
 
@@ -61,8 +61,10 @@ def test_a_lane_of_three_million_retractions_is_taken_up_in_seconds(tmp_path: Pa
     ):
         mixer = river.serve("mixer")
         made = retractions(seed)
+        transactions = Transactions(river.settings, "made", "made")
         while batch := list(itertools.islice(made, BATCH)):
-            river.produce(batch)
+            transactions.commit(batch, {}, None)
+        transactions.reset()
         river.wait_until(lambda: river.committed("mixer").get(("pool.control", 0), 0) >= RETRACTIONS, 900)
         river.kill(mixer)
         (tmp_path / "mixer-0.log").unlink()
