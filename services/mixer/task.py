@@ -62,7 +62,7 @@ class Mixer:
         self._pending: deque[tuple[int, Flush | Recipe]] = deque()  # with their offsets
         self._starved: str | None = None
         self._missing: Set[str] = set()  # buckets of the next recipe whose pools are not read
-        self._near = 0
+        self._near = 0  # documents of this phase that went though spacing or a limit did not allow it
         self._consumed: dict[str, int] = {}  # by input, ever
         self._ledger = Ledger(recipe, lane, lanes)
         self._recent = Recent(Apart(0, Limits()))
@@ -276,7 +276,8 @@ class Mixer:
         self._stamp(document)
         self._recent.add(document)
         if self._ledger.add(pool.bucket, document.num_tokens):
-            logger.info("phase", lane=self._lane, phase=self._ledger.phase.name)
+            logger.info("phase", lane=self._lane, phase=self._ledger.phase.name, too_near=self._near)
+            self._near = 0
         draft.outputs.append(Output(topics.MIXED, document))
         draft.moved(pool, head.one, document.ByteSize())
 
