@@ -88,6 +88,16 @@ class Killer:
                 self.kills[name] += 1
 
 
+def rest(river: Home, quiet_s: float = 6, timeout_s: float = 300) -> None:
+    """Until nothing more is mixed: what is used again after a Flush would wait for its part to grow old."""
+    deadline, moved, number = time.monotonic() + timeout_s, time.monotonic(), -1
+    while _since(moved) < quiet_s or not river.river.upstream_is_dry():
+        assert time.monotonic() < deadline
+        if (now := sum(map(len, mixed(river).values()))) != number:
+            moved, number = time.monotonic(), now
+        time.sleep(0.5)
+
+
 def _since(moment: float) -> float:
     return time.monotonic() - moment
 
@@ -138,7 +148,8 @@ def test_the_mix_changes_under_kills_and_every_use_is_told(tmp_path: Path, seed:
                 uids = [f"{uid:016x}" for uid in rng.sample(known, 2 * MARKED)]
                 told("pool", "quarantine", *uids[:MARKED], "--why", "spoils the loss", "--out", out)
                 told("pool", "forget", *uids[MARKED:], "--why", "asked for", "--out", out)
-        river.settle(reading, timeout_s=900)
+        rest(river)
+        river.settle(reading, timeout_s=300)
         river.river.stop()
         print(f"kills: {dict(killer.kills)}; recipes at {offsets}")
         lanes = mixed(river)
