@@ -14,10 +14,8 @@ from services.cli.options import Out, topology_of
 from services.runtime import ConfigurationError, ObjectStore, Resources
 
 if TYPE_CHECKING:
-    from services.ledger.trace import Sighting
-
-if TYPE_CHECKING:
     from services.ledger import Discrepancies
+    from services.ledger.trace import Sighting
     from services.runtime import Settings
 
 app = typer.Typer()
@@ -71,9 +69,8 @@ def trace(
             with attached(out) as settings:
                 topology = topology_of(settings)
                 since = None if all_topics else not_archived(settings, topology)
-                known, uids = _archived(
-                    Resources(settings).store, document
-                )  # after: what moves is seen twice
+                # After the offsets: what moves into the archive meanwhile is seen twice, and not missed.
+                known, uids = _archived(Resources(settings).store, document)
                 found = merged(known, trace_document(settings, topology, document, since, uids))
     except Damaged as error:
         fail(error, EXIT_WRONG)

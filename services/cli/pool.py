@@ -17,16 +17,15 @@ from services.runtime import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Documents that wait to be mixed.")
 
+Uids = Annotated[
+    list[str],
+    typer.Argument(metavar="UID…", help="16 hex digits each, as `trace` and the parts name them; or -."),
+]
+Why = Annotated[str, typer.Option("--why", help="Stands beside each document that is dropped for it.")]
+
 
 @app.command("quarantine")
-def pool_quarantine(
-    uids: Annotated[
-        list[str],
-        typer.Argument(metavar="UID…", help="16 hex digits each, as `trace` and the parts name them; or -."),
-    ],
-    why: Annotated[str, typer.Option("--why", help="Stands beside each document that is dropped for it.")],
-    out: Out = None,
-) -> None:
+def pool_quarantine(uids: Uids, why: Why, out: Out = None) -> None:
     """Keep documents out of every part that is still to come; - reads their uids from standard input."""
     from services.ledger.quarantine import quarantine
     from services.local.run import attached
@@ -38,14 +37,7 @@ def pool_quarantine(
 
 
 @app.command("forget")
-def pool_forget(
-    uids: Annotated[
-        list[str],
-        typer.Argument(metavar="UID…", help="16 hex digits each, as `trace` and the parts name them; or -."),
-    ],
-    why: Annotated[str, typer.Option("--why", help="Stands beside each document that is dropped for it.")],
-    out: Out = None,
-) -> None:
+def pool_forget(uids: Uids, why: Why, out: Out = None) -> None:
     """As quarantine, and what the pools hold of them is erased; of a drop only names are kept."""
     from services.ledger.quarantine import forget
     from services.local.run import attached

@@ -92,8 +92,11 @@ def running(folder: Path) -> dict[str, str] | None:
     except OSError:
         return None
     try:
-        environment = _read(fd).get("environment")
+        owner = _read(fd)
+        environment = owner.get("environment")
         if not isinstance(environment, dict) or not environment or _lock(fd, fcntl.LOCK_SH):
+            return None
+        if not _alive(owner):  # it was killed, and its servers, which have the lock as well, end
             return None
         return {str(key): str(value) for key, value in environment.items()}
     finally:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from services.mixer.condition import Condition
-from services.mixer.recipe import GONE_FROM_POOLS, Recipe
+from services.mixer.pooled import missing
+from services.mixer.recipe import Recipe
 from services.runtime import ConfigurationError
 
 
 def check(former: Recipe, recipe: Recipe) -> None:
     """Raises ConfigurationError: documents that wait could not be sorted by its tests."""
     moved = [b for b in former.buckets if b not in recipe.buckets or recipe.routing(b) != former.routing(b)]
-    asking = [b for b, when in recipe.buckets.items() if Condition(when).names & GONE_FROM_POOLS]
+    asking = {
+        bucket: gone
+        for bucket, when in recipe.buckets.items()
+        if (gone := missing(when, Condition(when).names))
+    }
     if moved and asking:
+        bucket, gone = next(iter(asking.items()))
         raise ConfigurationError(
             f"documents that wait in {', '.join(moved)} would have to be sorted anew, and the test of "
-            f"{', '.join(asking)} asks for their text, which the pools do not hold: put that bucket behind "
-            "the others, or ask for a feature, language, category or format instead"
+            f"{bucket} asks for {', '.join(gone)}, which the pools do not hold: put that bucket behind the others, or "
+            "ask for a feature, language, category or format instead"
         )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from contracts import Control, Retraction
+from contracts import Control, Document, Retraction
 
 _MERGE_AT = 50_000
 
@@ -111,3 +111,10 @@ class Gone:
 
 def _superseded(by: int, similarity: float) -> Why:
     return Why("superseded", f"superseded by {by:016x}, similarity {similarity:.2f}")
+
+
+def shown(document: Document, why: Why) -> Document:
+    """As it goes to the drops: of one that is to be forgotten nothing but its names."""
+    if why.reason != "forgotten":
+        return document
+    return Document(id=document.id, uid=document.uid, source=document.source)

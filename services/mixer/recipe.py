@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.mixer import presets
+from services.mixer import pooled, presets
 from services.mixer.condition import Condition
 from services.mixer.faults import Fault, Place, dotted, meant, refusal
 from services.mixer.marked import Marked, parse
@@ -22,9 +22,6 @@ from services.runtime import ConfigurationError, Settings
 # What is wrong, and where in the tree.
 _Wrong = tuple[Place, str]
 
-
-# What the pools no longer hold of a document.
-GONE_FROM_POOLS = frozenset({"text"})
 
 Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
 
@@ -199,8 +196,12 @@ def _unusable(tree: Mapping[str, Any]) -> Iterator[_Wrong]:
         except ValueError as error:
             yield place, str(error)
         else:
-            if place[0] == "phases" and (gone := asked.names & GONE_FROM_POOLS):
-                yield place, f"`{expression}` asks for {', '.join(gone)}, which the pools do not hold"
+            if place[0] == "phases" and (gone := pooled.missing(expression, asked.names)):
+                yield (
+                    place,
+                    f"`{expression}` asks for {', '.join(gone)}, which the pools do not hold (of metadata: "
+                    f"{', '.join(sorted(pooled.METADATA))}); a bucket's test may ask for it",
+                )
 
 
 def _expressions(tree: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

@@ -12,19 +12,20 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, MutableMapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from contracts import Document, MixerState
 from services.mixer.choice import has_room
 from services.mixer.config import MixerConfig
 from services.mixer.draft import Draft, key
-from services.mixer.gone import Gone
+from services.mixer.gone import Gone, shown
 from services.mixer.pool import READ, Pool, Waiting
 from services.mixer.readings import uses
 from services.mixer.recipe import Recipe
-from services.mixer.snapshots import Snapshots
 from services.mixer.sorting import Sorter
-from services.mixer.task import MIXER, Mixer, shown
-from services.runtime import LaneService, Output, Resources, Step, topics
+from services.mixer.task import MIXER, Mixer, lane_of
+from services.runtime import LaneService, Output, Step, topics
 
 # Puts the new ids into a document; False where its text has none by the new vocabulary.
 Encode = Callable[[Document], bool]
@@ -142,21 +143,11 @@ class Mover(Sorter):
 class Retokenizer(Mixer):
     """The fold of one lane; it mixes nothing, and what the lane is told waits, but for who is gone."""
 
-    def __init__(
-        self,
-        config: MixerConfig,
-        recipe: Recipe,
-        lane: int,
-        lanes: int,
-        target: Target,
-        *,
-        buckets: Collection[str] = (),
-        snapshots: Snapshots | None = None,
-    ) -> None:
-        """As Mixer."""
+    def __init__(self, target: Target, config: MixerConfig, recipe: Recipe, *lane: int, **more: Any) -> None:
+        """Behind its target as Mixer."""
         self._agreed = recipe
         self._target = target
-        super().__init__(config, recipe, lane, lanes, buckets=buckets, snapshots=snapshots)
+        super().__init__(config, recipe, *lane, **more)
 
     def _use(self, recipe: Recipe) -> None:
         super()._use(recipe)
@@ -198,18 +189,5 @@ class Retokenizer(Mixer):
 
 def service(target: Target) -> LaneService:
     """In the mixer's stead."""
-
-    def build(config: MixerConfig, resources: Resources, lane: int) -> Retokenizer:
-        settings = resources.settings
-        pools = (t for t in resources.inputs if t.startswith(topics.POOL) and t != topics.CONTROL)
-        return Retokenizer(
-            config,
-            Recipe.load(settings.recipe),
-            lane,
-            settings.lanes,
-            target,
-            buckets=[topic.removeprefix(topics.POOL) for topic in pools],
-            snapshots=Snapshots(resources.store, lane, resources.topic_ids.get(topics.CONTROL, "")),
-        )
-
+    build = partial(lane_of, partial(Retokenizer, target))
     return replace(MIXER, build=build, drop_reasons=MIXER.drop_reasons | {"empty"})

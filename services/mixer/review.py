@@ -12,6 +12,7 @@ from contracts import Document
 from services.mixer.condition import Condition
 from services.mixer.config import MixerConfig
 from services.mixer.phase import EVERY, Phase
+from services.mixer.pooled import KEY
 from services.mixer.recipe import Recipe
 from services.mixer.supply import MEAN_LENGTH
 
@@ -19,14 +20,11 @@ _MAX_TRIALS = 5000
 _MOST = (1 << 32) - 1  # that num_tokens can hold
 _STRING = re.compile(r"""(["'])(.*?)\1""")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
-_KEY = re.compile(r"""\b(features|metadata)(?:\.(\w+)|\[\s*["']([^"']+)["']\s*\])""")
 _STRINGS = ("language", "format", "category", "source", "media_type")
 _NUMBERS = ("score", "rank", "language_confidence", "num_tokens", "luck")
 # What dedup measures, behind the router: has(…) of it is false in every test of a bucket.
 _LATER = ("cluster_size", "dedup_similarity")
 
-# What a pool holds of the metadata of a document, as dedup hands it on; a test holds the two together.
-POOLED = frozenset({"url", "licence", "title", "thread", "template"})
 _LOOK_AHEAD = MixerConfig.look_ahead
 _LEAST_ALIKE = 0.05  # own: a recipe must bear that so many documents of a bucket are like one that passed
 _LEAST_TRIALS = 100  # of a bucket, where they are a sample, before anything is told of them
@@ -58,18 +56,7 @@ def _unmet(recipe: Recipe) -> Iterator[str]:
     for phase in recipe.phases:
         for bucket in phase.shares:
             where = phase.condition(bucket)
-            asked = {
-                key
-                for kind, dot, quoted in _KEY.findall(where)
-                if kind == "metadata"
-                for key in (dot or quoted,)
-            }
-            if lost := sorted(asked - POOLED):
-                yield (
-                    f"phase {phase.name} asks of {bucket} `{where}`: a pool holds no metadata.{lost[0]} "
-                    f"(only {', '.join(sorted(POOLED))}); a bucket's test may ask for it"
-                )
-            elif where and not _is_met(recipe, bucket, where):
+            if where and not _is_met(recipe, bucket, where):
                 yield (
                     f"phase {phase.name} asks of {bucket} `{where}`, and no trial document that goes to "
                     f"{bucket} meets it: nothing of it is fed there"
@@ -147,7 +134,7 @@ def _short_phases(recipe: Recipe) -> Iterator[str]:
 
 def _too_early(recipe: Recipe) -> Iterator[str]:
     for name, expression in recipe.buckets.items():
-        asked = {dot or quoted for kind, dot, quoted in _KEY.findall(expression) if kind == "features"}
+        asked = {dot or quoted for kind, dot, quoted in KEY.findall(expression) if kind == "features"}
         for feature in sorted(asked & {*_LATER}):
             yield (
                 f"bucket {name} asks for features.{feature}, which is known only after a document has its "
@@ -190,7 +177,7 @@ def _trials(expressions: Sequence[str]) -> Iterator[Document]:
     bare = _STRING.sub("", text)
     numbers = sorted({near for n in map(float, _NUMBER.findall(bare)) for near in _near(n)} | {0.0})
     named = [name for name in (*_STRINGS, *_NUMBERS) if re.search(rf"\b{name}\b", bare)]
-    keys = sorted({(kind, dot or quoted) for kind, dot, quoted in _KEY.findall(text)})
+    keys = sorted({(kind, dot or quoted) for kind, dot, quoted in KEY.findall(text)})
     axes: list[Sequence[str | float | None]] = [
         *(strings if name in _STRINGS else numbers for name in named),
         *([None, *numbers] if kind == "features" else [None, *strings] for kind, _ in keys),

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 
 from contracts import Document
 from services.mixer.draft import Draft, key
-from services.mixer.gone import Gone
+from services.mixer.gone import Gone, shown
 from services.mixer.phase import Terms
 from services.mixer.pool import COMING, READ, Pool, Waiting
 from services.mixer.recipe import Recipe
@@ -98,6 +98,6 @@ class Sorter:
             elif not uses:
                 draft.dropped.append((document, "no_bucket", "; ".join(unanswered)))
         elif not uses:
-            draft.dropped.append((document, *why))
+            draft.dropped.append((shown(document, why), *why))
         if why is not None or document.bucket != pool.bucket:
             draft.erase(pool, document.uid)

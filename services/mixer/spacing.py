@@ -60,12 +60,11 @@ class Recent:
         """Tokens since it was begun."""
         return self._end
 
-    def allows(self, document: Document) -> bool:
-        """Whether it may come next: nothing like it is near, and no limit would be passed."""
-        return self.free_at(document) <= self._end
-
     def free_at(self, document: Document) -> int:
-        """The `end` from which it may be allowed; not before, whatever is mixed until then."""
+        """The `end` from which it may come; not before, whatever is mixed until then.
+
+        It may come next where that is `end` now: nothing like it is near, and no limit would be passed.
+        """
         spacing = self._apart.spacing
         if spacing:
             ended = self._ends.get(_key(document))

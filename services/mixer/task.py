@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -11,7 +13,7 @@ from contracts import Control, Document, Flush, MixerState
 from services.mixer.choice import Choice, Head, Moment, has_room
 from services.mixer.config import MixerConfig
 from services.mixer.draft import Draft
-from services.mixer.gone import Gone, Why
+from services.mixer.gone import Gone, shown
 from services.mixer.ledger import Ledger
 from services.mixer.pool import Pool
 from services.mixer.recipe import Limits, Recipe, agrees
@@ -300,17 +302,14 @@ class Mixer:
             logger.warning("starved: the mix waits", lane=self._lane, bucket=bucket, others_waiting=others)
 
 
-def shown(document: Document, why: Why) -> Document:
-    """As it goes to the drops: of one that is to be forgotten nothing but its names."""
-    if why.reason != "forgotten":
-        return document
-    return Document(id=document.id, uid=document.uid, source=document.source)
+_Made = TypeVar("_Made", bound=Mixer)
 
 
-def _build(config: MixerConfig, resources: Resources, lane: int) -> Mixer:
+def lane_of(made: Callable[..., _Made], config: MixerConfig, resources: Resources, lane: int) -> _Made:
+    """A mixer of one lane, or what is made as one is."""
     settings = resources.settings
     pools = (t for t in resources.inputs if t.startswith(topics.POOL) and t != topics.CONTROL)
-    return Mixer(
+    return made(
         config,
         Recipe.load(settings.recipe),
         lane,
@@ -335,7 +334,7 @@ def _since(tails: Sequence[Message]) -> Mapping[str, int]:
 MIXER = LaneService(
     name="mixer",
     config=MixerConfig,
-    build=_build,
+    build=partial(lane_of, Mixer),
     logs=(topics.CONTROL,),
     tails=(topics.LANE_STATE,),
     since=_since,

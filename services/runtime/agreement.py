@@ -154,8 +154,8 @@ def make(settings: Settings, topology: Topology) -> tuple[Settings, Topology]:
         stands = read(log)
         refuse_unfinished(stands)
         if settings.recipe is None:
-            settings = _by_recipe_of(stands, settings)
-        topology = _with_buckets_of(stands, topology)
+            settings, topology = _as_it_stands(stands, settings, topology)
+        topology = topology.with_buckets(dict.fromkeys([*topology.buckets, *_ever(stands)]))
         wanted = values([s for s in topology.services.values() if s.run], settings, topology)
         found = changes(stands, wanted, pooled=_any_pooled(log, stands.get(_BUCKETS, "")))
         admin.create_topics(topology.topics().values())
@@ -177,7 +177,7 @@ def adopt(names: Sequence[str], settings: Settings, topology: Topology) -> tuple
         stands = read(log)
     if (text := stands.get(_RECIPE)) is not None:
         os.environ[f"{PREFIX}RECIPE"] = text
-    return _by_recipe_of(stands, settings), _with_buckets_of(stands, topology)
+    return _as_it_stands(stands, settings, topology)
 
 
 def recipe_in_force(settings: Settings) -> str | None:
@@ -197,14 +197,18 @@ def told_at(settings: Settings, recipe: str) -> dict[int, int]:
     return found
 
 
-def _by_recipe_of(stands: Mapping[str, str], settings: Settings) -> Settings:
-    text = stands.get(_RECIPE)
-    return settings if text is None else settings.model_copy(update={"recipe": text})
+def _as_it_stands(
+    stands: Mapping[str, str], settings: Settings, topology: Topology
+) -> tuple[Settings, Topology]:
+    """By the recipe and the buckets of the river, and by no others: a lane would wait for their pools."""
+    if (text := stands.get(_RECIPE)) is None:
+        return settings, topology
+    return settings.model_copy(update={"recipe": text}), topology.with_buckets(_ever(stands))
 
 
-def _with_buckets_of(stands: Mapping[str, str], topology: Topology) -> Topology:
-    ever = [name for name in stands.get(_BUCKETS, "").split(",") if name]
-    return topology.with_buckets(dict.fromkeys([*topology.buckets, *ever]))
+def _ever(stands: Mapping[str, str]) -> list[str]:
+    """All buckets that there ever were."""
+    return [name for name in stands.get(_BUCKETS, "").split(",") if name]
 
 
 def check(names: Sequence[str], settings: Settings, topology: Topology) -> tuple[int, ...]:

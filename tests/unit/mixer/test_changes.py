@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from contracts import Control, Document, Flush, MixerState, RecipeChange
+from contracts import Control, Document, Flush, Forget, MixerState, RecipeChange
 from services.mixer import router
 from services.mixer.config import MixerConfig
 from services.mixer.recipe import Recipe
@@ -236,3 +236,15 @@ def test_under_kills_and_changes_each_use_is_there_once(seed):
     assert state.recipe == recipes[3].digest
     for one in documents(river):
         assert one.bucket in recipes[[r.digest for r in recipes].index(one.recipe)].buckets
+
+
+def test_what_is_to_be_forgotten_leaves_its_names_alone_when_it_is_sorted():
+    """The drops are archived: its text and tokens would stay there."""
+    before, after = recipe(), recipe(NEW)
+    river = lane(before, hold=True)
+    one = document(5, "zh")
+    one.token_ids, one.text = b"12345678", "text"
+    put(river, before, one)
+    river.put("pool.control", told(after), Control(forget=Forget(uid=5, why="asked for")))
+    river.run()
+    assert river.dropped == [(Document(id="5", uid=5), "forgotten", "asked for")]

@@ -67,7 +67,7 @@ class Command:
         self.found = self.survey()
         self.todo = {0: self.found.todo}
         target = Target(NEW, self.encode, self.todo)
-        return Retokenizer(MixerConfig(**self.config), self.given, 0, 1, target)
+        return Retokenizer(target, MixerConfig(**self.config), self.given, 0, 1)
 
     def encode(self, one: Document) -> bool:
         assert one.uid in self.found.wanted, "its text was looked for"

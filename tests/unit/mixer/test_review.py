@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from services.dedup.provenance import provenance
 from services.mixer import presets
+from services.mixer.change import check
+from services.mixer.pooled import METADATA
 from services.mixer.recipe import Recipe
-from services.mixer.review import POOLED, review
+from services.mixer.review import review
+from services.runtime import ConfigurationError
 
 CODE, ZH, EN = 'format == "code"', 'language == "zh"', 'language == "en"'
 
@@ -50,10 +55,29 @@ def test_a_where_that_no_document_of_its_bucket_meets(where, met):
 
 
 def test_a_where_for_metadata_that_pools_do_not_hold():
-    [told] = doubts_of_phases({"where": {"zh": 'metadata["licence"] == "CC0" && metadata.shelf == "3"'}})
-    assert "a pool holds no metadata.shelf (only licence, template, thread, title, url)" in told
-    named = dict.fromkeys((*POOLED, "license", "customer", "shelf", "text"), "x")
-    assert set(provenance(named)) == POOLED
+    """It would be true of nothing, and nobody would be told."""
+    asked = 'metadata["licence"] == "CC0" && metadata.shelf == "3"'
+    recipe = {"buckets": {"zh": "true"}, "phases": [{"name": "p", "weights": {"zh": 1}, "where": asked}]}
+    with pytest.raises(ConfigurationError, match=r"asks for metadata\.shelf, which the pools do not hold"):
+        Recipe.load(json.dumps(recipe))
+    recipe["buckets"], recipe["phases"][0]["where"] = {"zh": asked}, 'metadata.title == "x"'
+    assert Recipe.load(json.dumps(recipe)).phases, "the router has all of a document"
+    named = dict.fromkeys((*METADATA, "license", "customer", "shelf", "text"), "x")
+    assert set(provenance(named)) == METADATA
+
+
+@pytest.mark.parametrize("asked", ["size(text) > 9", 'metadata["shelf"] == "3"'])
+def test_a_change_by_what_pools_do_not_hold_is_refused_unless_it_stands_behind(asked):
+    """Sorted anew, all that waits would go where it does not belong."""
+
+    def made(**buckets):
+        return Recipe.model_validate({"buckets": buckets, "phases": [{"name": "p", "weights": {"zh": 1}}]})
+
+    former = made(zh="true")
+    check(former, made(zh="true", new=asked))
+    check(former, made(new='language == "fr"', zh="true"))
+    with pytest.raises(ConfigurationError, match="documents that wait in zh would have to be sorted anew"):
+        check(former, made(new=asked, zh="true"))
 
 
 def test_what_is_said_of_a_bucket_that_is_not_taken_from():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
+
 import pytest
 
-from services.runtime import ConfigurationError
+from services.mixer.recipe import Recipe
+from services.runtime import ConfigurationError, Settings, agreement
 from services.runtime.agreement import changes, compare, lanes_ever, refuse_unfinished, vocabularies
+from services.runtime.topology import Topology
 
 STANDS = {
     "lanes": "2",
@@ -92,3 +97,17 @@ def test_another_vocabulary_names_the_way_and_half_of_it_lets_nothing_start() ->
     assert vocabularies({}) == ("", "")
     with pytest.raises(ConfigurationError, match="interrupted on its way to v2"):
         refuse_unfinished(half)
+
+
+def test_a_process_reads_the_pools_of_the_river_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a mixer that waits for ever for the pool of a bucket that its own settings name alone."""
+    stands = {"recipe": Recipe.load("en-heavy").text, "buckets": "code,en,old,zh"}
+    monkeypatch.setattr(agreement, "Log", lambda _: nullcontext())
+    monkeypatch.setattr(agreement, "read", lambda _: stands)
+    monkeypatch.setenv("CORPUSWORKS_RECIPE", "")
+    topology = Topology.load(None, ["mine", "zh"])
+    settings, adopted = agreement.adopt(["mixer"], Settings(recipe=None), topology)
+    assert adopted.expand("pool.{bucket}") == ["pool.code", "pool.en", "pool.old", "pool.zh"]
+    assert settings.recipe == os.environ["CORPUSWORKS_RECIPE"] == stands["recipe"]
+    as_they_are = agreement.adopt(["sink"], Settings(recipe=None), topology)
+    assert as_they_are[1].buckets == ("mine", "zh"), "it follows no recipe"
