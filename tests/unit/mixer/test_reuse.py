@@ -99,6 +99,20 @@ def test_what_a_phase_passes_over_waits_for_one_that_wants_it():
     assert [uid for step in river.steps for uid in step.resumed] == [3, 6]
 
 
+def test_a_reading_that_passed_over_what_had_its_uses_counts_as_none():
+    """A document that was spared for its uses would be taken for used once more, and never come again."""
+    phases = [
+        {"name": "good", "weights": {"zh": 1}, "tokens": 30, "where": "rank > 0.5"},
+        {"name": "rest", "weights": {"zh": 1}, "tokens": 30},
+        {"name": "all", "weights": {"zh": 1}, "max_uses": 2},
+    ]
+    river = lane(recipe(*phases))
+    river.put("pool.zh", *(document(uid, rank=uid % 2) for uid in range(1, 7)))
+    river.run()
+    assert order(river)[:6] == [1, 3, 5, 2, 4, 6]
+    assert {uid: found for uid, found in uses(river).items()} == dict.fromkeys(range(1, 7), [1, 2])
+
+
 def test_a_document_that_cannot_answer_is_passed_over():
     river = lane(recipe({"name": "one", "weights": {"zh": 1}, "where": "features.math > 0.5"}))
     river.put("pool.zh", document(1), document(2, features={"math": 0.9}))

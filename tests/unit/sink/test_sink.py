@@ -302,6 +302,17 @@ def test_a_part_has_one_phase(store):
     assert [(p.phase, p.sealed_by, p.num_documents) for p in sealed(river)] == [("stable", "phase", 3)]
 
 
+def test_a_part_is_packed_as_its_phase_says(store):
+    """Conversations of an anneal phase would be packed as the sink was set for all."""
+    river = lane(store)
+    fill(river, 3)
+    fill(river, 3, start=100, phase="anneal", packing="concat")
+    river.put("docs.mixed", Flush())
+    river.run()
+    assert [(p.phase, p.packing) for p in sealed(river)] == [("stable", "best_fit"), ("anneal", "concat")]
+    assert parts.verify(store) == []
+
+
 @pytest.mark.parametrize("max_chunk", [1, 3, 100])
 def test_a_part_has_one_recipe(store, max_chunk):
     """Who asks of which mix a part is needs one answer; documents of before say none."""
