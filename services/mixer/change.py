@@ -20,6 +20,6 @@ def check(former: Recipe, recipe: Recipe) -> None:
         bucket, gone = next(iter(asking.items()))
         raise ConfigurationError(
             f"documents that wait in {', '.join(moved)} would have to be sorted anew, and the test of "
-            f"{bucket} asks for {', '.join(gone)}, which the pools do not hold: put that bucket behind the others, or "
-            "ask for a feature, language, category or format instead"
+            f"{bucket} asks for {', '.join(gone)}, which the pools do not hold: put that bucket behind the "
+            "others, or ask for a feature, language, category or format instead"
         )
