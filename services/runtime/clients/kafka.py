@@ -26,7 +26,8 @@ MAX_REQUEST_BYTES = 1 << 20
 _WAKE_S = 0.01  # a full batch waits no longer
 _ANSWER_MS = 10_000  # a broker that says nothing for so long is away
 _METADATA_MS = 30_000  # new partitions and topics are known so soon
-_BRIEF_MS, _PATIENT_MS = 100, 500  # a fetch that finds nothing waits so long at the broker
+# A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it.
+_FLOWING_MS, _BRIEF_MS, _PATIENT_MS = 20, 100, 500
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
 
@@ -44,6 +45,8 @@ class GroupConsumer(KafkaConsumer):
     resumed, only if no other fetch has been read out since: else never, and fetches nothing either.
     """
 
+    _flows = False  # the last poll found something
+
     def poll(self, *arguments: Any, **options: Any) -> dict[TopicPartition, list[Any]]:
         """See KafkaConsumer."""
         if self._coordinator.rejoining:
@@ -51,11 +54,21 @@ class GroupConsumer(KafkaConsumer):
         fetcher = self._fetcher
         if not fetcher._next_partition_records:  # none, or one that has been read out
             fetcher._next_partition_records = None
-        # A partition that is resumed waits for the fetch under way; only lanes and logs pause any.
-        brief = self.config["group_id"] is None or self.paused()
-        fetcher.config["fetch_max_wait_ms"] = _BRIEF_MS if brief else _PATIENT_MS
+        fetcher.config["fetch_max_wait_ms"] = self._patience_ms()
         found: dict[TopicPartition, list[Any]] = super().poll(*arguments, **options)
+        self._flows = bool(found)
         return found
+
+    def _patience_ms(self) -> int:
+        """How long a fetch may wait for something.
+
+        While some partitions flow, what they are still to give lies here, and the fetch is for those that
+        have nothing: the next of the others, and each question for an end, would wait behind it.
+        """
+        if self._flows:
+            return _FLOWING_MS
+        # A partition that is resumed waits for the fetch under way; only lanes and logs pause any.
+        return _BRIEF_MS if self.config["group_id"] is None or self.paused() else _PATIENT_MS
 
     def topic_id(self, topic: str) -> str:
         """Kafka's id of a topic as this consumer reads it; empty while that is not known."""
