@@ -1,0 +1,55 @@
+"""How long a consumer's fetch waits at the broker for what has nothing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from services.runtime.clients.kafka import GroupConsumer
+
+FLOWING = TopicPartition("pool.control", 0)
+
+
+class Polled(GroupConsumer):
+    """Without a broker. found: what the next polls give. waits: milliseconds of each one's fetch."""
+
+    def __init__(self, found: list[dict[TopicPartition, list[Any]]], paused: set[TopicPartition]) -> None:
+        self.config = {"group_id": "a group"}
+        self._coordinator = SimpleNamespace(rejoining=False)
+        self._fetcher = SimpleNamespace(_next_partition_records=None, config={})
+        self._found, self._paused, self.waits = found, paused, list[int]()
+
+    def paused(self) -> set[TopicPartition]:
+        return self._paused
+
+
+def waits(
+    monkeypatch: pytest.MonkeyPatch, found: list[dict[TopicPartition, list[Any]]], paused: bool = False
+) -> list[int]:
+    def poll(self: Polled) -> dict[TopicPartition, list[Any]]:
+        self.waits.append(self._fetcher.config["fetch_max_wait_ms"])
+        return self._found.pop(0)
+
+    monkeypatch.setattr(KafkaConsumer, "poll", poll)
+    consumer = Polled(list(found), {FLOWING} if paused else set())
+    for _ in found:
+        consumer.poll()
+    return consumer.waits
+
+
+def test_what_flows_does_not_wait_for_what_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a lane with a dry pool that reads a thousand messages each half second, since every question
+    for an end stands behind a fetch that finds nothing; and a river at rest that asks fifty times a second."""
+    some = {FLOWING: [object()]}
+    at_rest, flowing, last, rests = waits(monkeypatch, [some, some, {}, {}])
+    assert at_rest == rests == 500
+    assert flowing == last <= 20
+
+
+def test_what_is_resumed_waits_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a bucket that is taken up again half a second late."""
+    (wait,) = waits(monkeypatch, [{}], paused=True)
+    assert wait == 100
