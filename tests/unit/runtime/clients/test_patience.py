@@ -42,7 +42,7 @@ def waits(
 
 def test_what_flows_does_not_wait_for_what_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: a lane with a dry pool that reads a thousand messages each half second, since every question
-    for an end stands behind a fetch that finds nothing; and a river at rest that asks fifty times a second."""
+    for an end stands behind a fetch that finds nothing; a river at rest that asks fifty times a second."""
     some = {FLOWING: [object()]}
     at_rest, flowing, last, rests = waits(monkeypatch, [some, some, {}, {}])
     assert at_rest == rests == 500
