@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 IGNORED = -100  # the target of a token that has none
-CHUNK = 1 << 24  # logits that are there at a time: 64 MB in float32
+# Logits that are there at a time: on the CPU what a cache may hold, elsewhere what fills the device.
+CHUNK = {"cpu": 1 << 23}
+CHUNK_OF_DEVICE = 1 << 27
 
 
 def head_losses(
@@ -44,7 +46,7 @@ class _HeadLosses(torch.autograd.Function):
         losses = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         hidden_grad = torch.empty_like(hidden) if wanted else None
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if wanted else None
-        size = max(1, CHUNK // len(weight))
+        size = max(1, CHUNK.get(hidden.device.type, CHUNK_OF_DEVICE) // len(weight))
         for start in range(0, len(hidden), size):
             part = slice(start, start + size)
             logits = (hidden[part] @ weight.T).float()
@@ -70,14 +72,15 @@ class _HeadLosses(torch.autograd.Function):
 
 
 def _to_gradient(logits: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
-    """The losses, (n,). Logits, (n, V) float32, become their gradient in place: scale * (softmax - one hot)."""
+    """The losses, (n,). Logits, (n, V) float32, become their gradient: scale * (softmax - one hot)."""
     there = targets != IGNORED
     index = targets.where(there, 0)[:, None]
-    total = logits.logsumexp(dim=1, keepdim=True)
-    losses = (total - logits.gather(1, index)).squeeze(1).where(there, 0.0)
-    logits.sub_(total).exp_()
-    logits.scatter_add_(1, index, logits.new_full((), -1.0).expand(index.shape))
-    logits.mul_((there * scale)[:, None])
+    wanted = logits.gather(1, index)
+    highest = logits.amax(dim=1, keepdim=True)
+    total = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
+    losses = (total.log() + highest - wanted).squeeze(1).where(there, 0.0)
+    counts = (there * scale)[:, None]
+    logits.mul_(counts / total).scatter_add_(1, index, -counts)
     return losses
 
 

@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainer import attention
 from trainer.config import ModelConfig
@@ -42,7 +42,8 @@ class Attention(nn.Module):
         query = rotate(self.query(x).view(heads), cos, sin)
         key = rotate(self.key(x).view(heads), cos, sin)
         seen = attention.attend(query, key, self.value(x).view(heads), cuts)
-        return self.output(seen.flatten(2))
+        out: Tensor = self.output(seen.flatten(2))
+        return out
 
 
 class FeedForward(nn.Module):
@@ -56,7 +57,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, L, dim) → the same."""
-        return self.output(F.silu(self.gate(x)) * self.up(x))
+        out: Tensor = self.output(functional.silu(self.gate(x)) * self.up(x))
+        return out
 
 
 class Layer(nn.Module):
@@ -72,7 +74,8 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cuts: Tensor | None) -> Tensor:
         """x: (B, L, dim) → the same."""
         x = x + self.attention(self.attention_norm(x), cos, sin, cuts)
-        return x + self.feed_forward(self.feed_forward_norm(x))
+        out: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
+        return out
 
 
 class Decoder(nn.Module):
@@ -151,14 +154,14 @@ class Decoder(nn.Module):
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross entropy of each token, (B, L) float32; 0 where the target is -100. For logits that are there."""
-    flat = F.cross_entropy(
+    flat = functional.cross_entropy(
         logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
     )
     return flat.view(targets.shape)
 
 
 def rotations(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """cos and sin of position / theta^(2i / head_dim), (B, L, 1, head_dim / 2) float32."""
+    """The cos and sin of position / theta^(2i / head_dim), (B, L, 1, head_dim / 2) float32."""
     steps = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32)
     angles = positions[..., None, None].float() * theta ** (-steps / head_dim)
     return angles.cos(), angles.sin()
