@@ -10,11 +10,12 @@ that hf.py only renames.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from trainer import attention
 from trainer.config import ModelConfig
@@ -81,8 +82,13 @@ class Layer(nn.Module):
 class Decoder(nn.Module):
     """Tokens to logits, or, where targets are given, to losses. Parameters are float32 and initialised.
 
+    autocast: type that matrices are multiplied in. recompute: backward computes each layer's activations
+    again instead of keeping them. parallel.prepare sets both.
     Raises ConfigError where config.vocab_size is not known yet.
     """
+
+    autocast: torch.dtype | None = None
+    recompute: bool = False
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -113,15 +119,27 @@ class Decoder(nn.Module):
         of losses, what backward() starts from; losses, (B, L) float32, are 0 where there is no target and
         have no gradient. Logits are made and dropped by chunks, see loss.py.
         """
+        with self._precision(tokens.device):
+            x = self._hidden(tokens, positions, documents)
+            if targets is None:
+                logits: Tensor = self.head(x)
+                return logits
+            return head_losses(x, self.head.weight, targets, scale)
+
+    def _hidden(self, tokens: Tensor, positions: Tensor, documents: Tensor | None) -> Tensor:
         cuts = None if documents is None else attention.bounds(documents)
         cos, sin = rotations(positions, self.config.head_dim, self.config.rope_theta)
-        x = self.embedding(tokens)
+        x: Tensor = self.embedding(tokens)
         for layer in self.layers:
-            x = layer(x, cos, sin, cuts)
-        x = self.norm(x)
-        if targets is None:
-            return self.head(x)  # type: ignore[no-any-return]
-        return head_losses(x, self.head.weight, targets, scale)
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(layer, x, cos, sin, cuts, use_reentrant=False)
+            else:
+                x = layer(x, cos, sin, cuts)
+        normed: Tensor = self.norm(x)
+        return normed
+
+    def _precision(self, device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(device.type, self.autocast) if self.autocast else nullcontext()
 
     @torch.no_grad()
     def initialise(self) -> None:
@@ -172,9 +190,3 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
-
-
-def parameters_by_name(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Each once, under the name that it has without wrappers (of compile and activation checkpointing)."""
-    for name, parameter in model.named_parameters():
-        yield name.replace("_orig_mod.", "").replace("_checkpoint_wrapped_module.", ""), parameter

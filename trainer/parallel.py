@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import distributed
-from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
+from torch import distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.nn.parallel import DistributedDataParallel
 
 from trainer.config import TrainConfig
 from trainer.errors import ConfigError
@@ -59,24 +59,25 @@ def process_group(config: TrainConfig) -> Iterator[Place]:
         distributed.destroy_process_group()
 
 
-def prepare(model: Decoder, config: TrainConfig, place: Place) -> Decoder:
-    """The model as it is trained: the same object, its layers wrapped as the configuration says.
+def prepare(model: Decoder, config: TrainConfig, place: Place) -> nn.Module:
+    """The model as it is trained, on its device. Parameters stay float32 and keep their names.
 
-    Wraps from inside out: checkpointed activations, compile, shards (torchtitan's order). Parameters and
-    gradients stay float32. Names of parameters gain the wrappers' parts; model.clean_name takes them off.
+    Several processes: FSDP2 shards parameters layer by layer; with fsdp: false each has all of them (DDP).
+    Both make gradients the mean over processes.
     """
     model.to(place.device)
-    for index, layer in enumerate(model.layers):
-        if config.activation_checkpointing:
-            layer = checkpoint_wrapper(layer)
-        if config.compile:
-            layer.compile(dynamic=False)
-        model.layers[index] = layer
+    model.recompute = config.activation_checkpointing
+    if config.compile:
+        for layer in model.layers:
+            layer.compile()  # layer by layer: one is compiled, the others are alike
     if place.world_size > 1 and config.fsdp:
         _shard(model, config, place)
-    elif config.precision == "bfloat16":
-        model.forward = torch.autocast(place.device.type, torch.bfloat16)(model.forward)  # type: ignore[method-assign]
-    return model
+        return model
+    if config.precision == "bfloat16":
+        model.autocast = torch.bfloat16
+    if place.world_size == 1:
+        return model
+    return DistributedDataParallel(model, device_ids=[place.device] if place.device.type == "cuda" else None)
 
 
 def _shard(model: Decoder, config: TrainConfig, place: Place) -> None:
