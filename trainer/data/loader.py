@@ -18,7 +18,7 @@ from trainer.data.order import Sample
 from trainer.data.samples import Samples
 from trainer.data.state import DataState
 from trainer.data.store import Store
-from trainer.errors import ConfigError, StoreDown
+from trainer.errors import ConfigError, DataError, StoreDown
 
 T = TypeVar("T")
 
@@ -112,7 +112,9 @@ class Loader:
         self.state = state.skipping(self.state.skipped)
 
     def batches_of(self, indices: Sequence[int]) -> list[Batch]:
-        """Any samples that have been there, by index, in micro-batches. Raises IndexError, DataError."""
+        """Any samples by index, in micro-batches. Raises DataError, also for one that is not there yet."""
+        if not self._samples.reach(max(indices, default=-1) + 1):
+            raise DataError(f"sample {max(indices)} is not in the store: its catalog ends before")
         size = self._config.micro_batch_size
         return [self._batch(indices[at : at + size]) for at in range(0, len(indices), size)]
 
@@ -121,6 +123,7 @@ class Loader:
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
+            self._samples.close()
 
     def _batch(self, indices: Sequence[int], places: Sequence[Sample] | None = None) -> Batch:
         made = self._samples.batch(indices, places or self._samples.places(indices))
@@ -148,6 +151,7 @@ class Loader:
             self._batch(indices[at : at + size], samples[at : at + size])
             for at in range(begin, begin + self._share, size)
         ]
+        self._samples.fetch_ahead(indices[-1])
         places = [(sample.part.name, sample.sequence) for sample in samples]
         after = replace(
             state,
