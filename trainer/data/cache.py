@@ -12,8 +12,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 GIGABYTE = 10**9
 _ABANDONED_S = 3600.0  # no file takes so long without a byte
@@ -34,7 +34,7 @@ class Cache:
         path = Path(folder).expanduser() if folder else home / "corpusworks" / "parts"
         return cls(path, int(gigabytes * GIGABYTE))
 
-    def open(self, name: str, fetch: Callable[[], Iterable[bytes]], sha256: str = "") -> BinaryIO:
+    def open(self, name: str, fetch: Callable[[], Iterable[bytes]], sha256: str = "") -> BufferedReader:
         """The file of this name, fetched if it is not there. Raises what fetch does; ValueError by sha256."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / name

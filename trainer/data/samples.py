@@ -28,6 +28,7 @@ class Samples:
         self.vocabulary = vocabulary
         self.buckets: list[str] = []
         self._store, self._config = store, config
+        self._start = start
         self._catalog = Catalog(store, start.number)
         self._order = self._new_order(start)
         self._before: Order | None = None
@@ -56,6 +57,7 @@ class Samples:
             while self._order.end < end:
                 new = self._catalog.poll()
                 if not new:
+                    self._check_start()
                     return False
                 self._order.add(new)
             return True
@@ -107,6 +109,14 @@ class Samples:
         with self._lock:
             self.vocabulary = (
                 self.vocabulary or self._part(self._order.block(index).parts[0]).documents.vocabulary
+            )
+
+    def _check_start(self) -> None:
+        if self._start.name and not self.begun:
+            raise DataError(
+                f"{self._store.url} has no part under the number {self._start.number}, and this run has read "
+                f"{self._start.name} there: it is another store, or its catalog has been emptied. Set "
+                "data.store to the one that this run began with, or begin another run"
             )
 
     def _new_order(self, start: Start) -> Order:
