@@ -41,12 +41,13 @@ class Cache:
         slot = hashlib.sha256(name.encode()).hexdigest()[:2]
         with (self._folder / f".lock-{slot}").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of two ranks that want it one fetches it
-            if not path.exists():
+            if new := not path.exists():
                 self._fetch(path, fetch, sha256)
             file = path.open("rb")
             fcntl.flock(file, fcntl.LOCK_SH)
         os.utime(file.fileno())
-        self._shrink()
+        if new:
+            self._shrink()
         return file
 
     def _fetch(self, path: Path, fetch: Callable[[], Iterable[bytes]], sha256: str) -> None:

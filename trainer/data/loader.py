@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -22,7 +23,8 @@ from trainer.errors import ConfigError, DataError, StoreDown
 
 T = TypeVar("T")
 
-_LONGEST_S = 1.0  # between two looks at the catalog
+_SHORTEST_S, _LONGEST_S = 0.05, 1.0  # between two looks at the catalog
+_SAY_S = 60.0  # between two lines of the log about waiting
 _LOOK_S = 0.2  # between two looks at whether a wait is to end
 _log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class Loader:
         self._samples = Samples(store, config, self.state.block, vocabulary)
         self._ahead: _Ahead | None = None
         self.waited_s = 0.0
+        self._url, self._said = store.url, -math.inf
 
     @property
     def buckets(self) -> list[str]:
@@ -179,8 +182,8 @@ class Loader:
 
         Raises StoreDown when the store was away all that time.
         """
-        begun, pause = time.monotonic(), 0.05
-        said = False
+        began = since = time.monotonic()
+        known, pause = self._samples.known, _SHORTEST_S
         while not stopped.is_set():
             try:
                 if (made := make()) is not None:
@@ -188,14 +191,17 @@ class Loader:
                 why, away = self._why(), None
             except StoreDown as error:
                 why, away = str(error), error
-            left = begun + self._config.wait_s - time.monotonic()
+            now = time.monotonic()
+            if self._samples.known > known:
+                since, known, pause = now, self._samples.known, _SHORTEST_S
+            left = since + self._config.wait_s - now
             if left <= 0:
                 if away:
                     raise away
                 return None
-            if not said:
-                _log.info("waiting for parts: %s", why)
-                said = True
+            if now > max(began + _LONGEST_S, self._said + _SAY_S):
+                _log.warning("waiting for parts in %s: %s", self._url, why)
+                self._said = now
             stopped.wait(min(pause, left))
             pause = min(2 * pause, _LONGEST_S)
         return None
@@ -204,7 +210,8 @@ class Loader:
         if not self._samples.begun:
             return "there is no catalog yet"
         if self._samples.waiting:
-            return f"{self._samples.waiting} of data.shuffle_parts {self._config.shuffle_parts} are there"
+            shuffled = self._config.shuffle_parts
+            return f"{self._samples.waiting} more are there, data.shuffle_parts {shuffled} make a block"
         return "all that are in the catalog have been read"
 
 
@@ -248,9 +255,9 @@ class _Ahead:
         return None
 
     def close(self) -> None:
-        """End the thread: after the file that it is reading at the latest."""
+        """End the thread, or leave it to itself where it reads a large file; it gives nothing more."""
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(1.0)
 
     def _run(self) -> None:
         last: BaseException | None = None

@@ -16,7 +16,8 @@ def order(phases: str, *, seed: int = 3, parts: int = 2, size: int = 5, start: S
     """A letter is a part of that phase."""
     made = Order(lambda _: size, seed=seed, parts=parts, start=start)
     first = start.number if start else 0
-    made.add(entry(number, phase) for number, phase in enumerate(phases) if number >= first)
+    made.add([entry(number, phase) for number, phase in enumerate(phases) if number >= first])
+    made.reach(1000)
     return made
 
 
@@ -57,6 +58,15 @@ def test_a_block_is_not_left_open_for_what_may_come() -> None:
         assert places(short, *range(short.end)) == places(whole, *range(short.end))
 
 
+def test_no_more_parts_are_counted_than_are_needed() -> None:
+    """Prevents a restart on S3 that reads the index of each part that is in the catalog."""
+    counted = []
+    made = Order(lambda one: counted.append(one.number) or 5, seed=1, parts=2)
+    made.add([entry(number) for number in range(100)])
+    assert made.reach(15)
+    assert counted == [0, 1, 2, 3]
+
+
 def test_a_phase_ends_before_the_next_begins() -> None:
     made = order("sssaabs", parts=4)
     phases = [sample.part.phase for sample in made.samples(range(made.end))]
@@ -81,6 +91,8 @@ def test_a_sample_that_is_not_there_is_no_other(index) -> None:
 def test_an_empty_part_is_passed_over() -> None:
     sizes = {0: 0, 1: 3, 2: 0}
     made = Order(lambda one: sizes[one.number], seed=1, parts=1)
-    made.add(entry(number) for number in range(3))
+    made.add([entry(number) for number in range(3)])
+    assert made.reach(3)
+    assert not made.reach(4)
     assert sorted(places(made, 0, 1, 2)) == [(1, 0), (1, 1), (1, 2)]
     assert made.end == 3
