@@ -38,16 +38,19 @@ class PlainLayer(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         batch, length, dim = x.shape
-        half = dim // self.heads // 2
-        made = self.inward(self.norms[0](x)).view(batch, length, 3, self.heads, -1).transpose(1, 3).unbind(2)
-        query, key = (
-            torch.cat((-one[..., 1::2], one[..., ::2]), -1) * sin + one * cos for one in (query, key)
-        )
-        seen = functional.scaled_dot_product_attention(query, key, made[2], is_causal=True)
+        made = self.inward(self.norms[0](x)).view(batch, length, 3, self.heads, -1)
+        query, key, value = made.transpose(1, 3).unbind(2)
+        query, key = query * cos + _turned(query) * sin, key * cos + _turned(key) * sin
+        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.outward(seen.transpose(1, 2).reshape(batch, length, dim))
         y = self.norms[1](x)
         out: Tensor = x + self.down(functional.silu(self.gate(y)) * self.up(y))
         return out
+
+
+def _turned(x: Tensor) -> Tensor:
+    first, second = x.chunk(2, -1)
+    return torch.cat((-second, first), -1)
 
 
 class Plain(nn.Module):
