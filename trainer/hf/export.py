@@ -26,9 +26,13 @@ FIXED = {
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """What goes beside the weights. content: of a tokenizer.json; end: the id and name of the end token."""
+    """What goes beside the weights. content: of a tokenizer.json. size: its highest id plus one.
+
+    end, end_token: id and name of the token that ends a document.
+    """
 
     content: bytes
+    size: int
     end: int
     end_token: str
 
@@ -46,7 +50,7 @@ class Tokenizer:
             ) from error
         if end_token not in ids:
             raise ConfigError(f"{source} has no token {end_token}; name its end of document by --end-token")
-        return cls(content, ids[end_token], end_token)
+        return cls(content, max(ids.values()) + 1, ids[end_token], end_token)
 
 
 def export(
@@ -60,15 +64,15 @@ def export(
 
     context: tokens that the model was trained on at a time.
     Raises ConfigError: the folder has something in it, or cannot be written; CheckpointError: the state is
-    not that of such a model, or has too few rows for the tokenizer's end token.
+    not that of such a model, or has too few rows for the tokenizer.
     """
     from safetensors.torch import save_file
 
     check_shapes(state, config, "the checkpoint")
-    if tokenizer and tokenizer.end >= config.vocab_size:
+    if tokenizer and tokenizer.size > config.vocab_size:
         raise CheckpointError(
-            f"the tokenizer's {tokenizer.end_token} is id {tokenizer.end}, and the model has "
-            f"{config.vocab_size} rows: give the tokenizer that it was trained with"
+            f"the tokenizer has {tokenizer.size} ids, and the model {config.vocab_size} rows: give the one "
+            "that it was trained with"
         )
     skipped = {"head.weight"} if config.tied else set()
     renamed = {theirs(name): one.float().contiguous() for name, one in state.items() if name not in skipped}

@@ -46,8 +46,8 @@ def start(model: Decoder, config: TrainConfig) -> None:
     has, wants = asdict(_resolved(found.config)), asdict(_resolved(model.config))
     if other := [f"{name} {has[name]} (model: {wants[name]})" for name in wants if has[name] != wants[name]]:
         raise ConfigError(
-            f"start.folder: {config.start.folder} has {', '.join(other)}; `python -m trainer.hf import FOLDER` "
-            "prints the model section that fits"
+            f"start.folder: {config.start.folder} has {', '.join(other)}; `python -m trainer.hf import "
+            f"{config.start.folder}` prints the model section that fits"
         )
     if found.vocabulary and config.data.vocabulary not in ("", found.vocabulary):
         raise ConfigError(f"start.pieces: is of vocabulary {found.vocabulary}, not data.vocabulary")
