@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 DONE := build/done
 CORPUS := build/demo-corpus
+MORE := build/more-corpus
 PROTOS := $(wildcard proto/*.proto)
 
 export UV_PYTHON_DOWNLOADS := never
@@ -82,6 +83,11 @@ $(DONE)/judge: $(DONE)/venv
 	$(call install,dev$(comma)judge)
 	@touch $@
 
+# And what trains the model.
+$(DONE)/trainer: $(DONE)/venv
+	$(call install,dev$(comma)trainer)
+	@touch $@
+
 $(DONE)/bench: $(DONE)/venv
 	$(call install,dev$(comma)bench)
 	@touch $@
@@ -95,8 +101,12 @@ $(DONE)/s3: tests/s3proxy.lock.toml services/local/packages/jars.py $(DONE)/venv
 	$(BIN)/python -m tests.s3_server
 	@touch $@
 
-$(DONE)/corpus: services/local/packages/corpus.py $(DONE)/venv
+$(DONE)/corpus: $(addprefix services/local/packages/,corpus.py corpus.toml) $(DONE)/venv
 	$(BIN)/python -m services.local.packages.corpus $(CORPUS)
+	@touch $@
+
+$(DONE)/more: services/local/packages/corpus.py services/local/packages/more.toml $(DONE)/venv
+	$(BIN)/python -m services.local.packages.corpus $(MORE) services/local/packages/more.toml
 	@touch $@
 
 comma := ,

