@@ -17,20 +17,22 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
 from trainer import shards
+from trainer.agreement import Agreement
 from trainer.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from trainer.config import CheckpointConfig, ModelConfig
+    from trainer.config import CheckpointConfig, ModelConfig, TrainConfig
     from trainer.data.store import Store
+    from trainer.parallel import Place
 
 LAYOUT = 1
 MOST_FAILURES = 3  # in a row: a disk that was full for so long will not empty itself
@@ -85,17 +87,34 @@ def find(store: Store, run: str, step: int) -> Checkpoint:
     return Checkpoint(step, about)
 
 
-def check(found: Checkpoint, run: str, model: ModelConfig, vocabulary: str) -> None:
-    """Raises CheckpointError where a checkpoint is of another shape or vocabulary than the config."""
-    has, wants = found.about["model"], asdict(model)
-    other = [f"{name} {has.get(name)} (config: {value})" for name, value in wants.items() if has.get(name) != value]
-    if found.about["vocabulary"] != vocabulary:
-        other.append(f"vocabulary {found.about['vocabulary']} (data: {vocabulary})")
+def identity(config: TrainConfig) -> dict[str, Any]:
+    """What a run cannot change: its model, its vocabulary, the order of its samples; sizes are resolved."""
+    model = {f"model.{name}": value for name, value in asdict(config.model).items()}
+    data = {f"data.{name}": getattr(config.data, name) for name in ("seed", "shuffle_parts", "vocabulary")}
+    return model | data
+
+
+def check(found: Checkpoint, config: TrainConfig) -> None:
+    """Raises CheckpointError where a checkpoint is of another shape, vocabulary or order than the config."""
+    has, wants = found.about["identity"], identity(config)
+    other = [
+        f"{name} {has.get(name)} (the config says {value})"
+        for name, value in wants.items()
+        if has.get(name) != value
+    ]
     if other:
         raise CheckpointError(
-            f"the checkpoint of step {found.step} of run {run} has {', '.join(other)}: set these back, or give "
-            "this training another run name"
+            f"the checkpoint of step {found.step} of run {config.run} has {', '.join(other)}: set it back, or "
+            "give this training another run name"
         )
+
+
+def model_config(found: Checkpoint) -> ModelConfig:
+    """Of the model that a checkpoint is of."""
+    from trainer.config import ModelConfig
+
+    values = {name: value for name, value in found.about["identity"].items() if name.startswith("model.")}
+    return ModelConfig(**{name.removeprefix("model."): value for name, value in values.items()})
 
 
 def load_model(store: Store, run: str, step: int | None = None) -> tuple[dict[str, torch.Tensor], Checkpoint]:
@@ -103,7 +122,6 @@ def load_model(store: Store, run: str, step: int | None = None) -> tuple[dict[st
 
     In one process, whatever wrote it. Raises CheckpointError.
     """
-    from trainer.config import ModelConfig
     from trainer.model import Decoder
 
     steps = complete(store, run)
@@ -111,7 +129,7 @@ def load_model(store: Store, run: str, step: int | None = None) -> tuple[dict[st
         raise CheckpointError(f"run {run} has no complete checkpoint in {store.url}")
     found = find(store, run, steps[-1] if step is None else step)
     with torch.device("meta"):
-        shapes = Decoder(ModelConfig(**found.about["model"])).state_dict()
+        shapes = Decoder(model_config(found)).state_dict()
     state = {"model": {name: torch.empty(each.shape, dtype=each.dtype) for name, each in shapes.items()}}
     shards.read(state, store, key_of(run, found.step), found.about["files"], None)
     return state["model"], found
@@ -120,8 +138,8 @@ def load_model(store: Store, run: str, step: int | None = None) -> tuple[dict[st
 class Checkpoints:
     """Those of one run, to write and to read; on every rank alike.
 
-    group: a process group with a CPU backend that nobody else uses, None for one process. say: where one line
-    goes when a checkpoint could not be written.
+    place: this process. say: where one line goes when a checkpoint could not be written, or is passed over.
+    written: told the step of each that is complete, on the writing thread. Both on rank 0 only.
     """
 
     def __init__(
@@ -130,35 +148,35 @@ class Checkpoints:
         run: str,
         config: CheckpointConfig,
         *,
-        group: dist.ProcessGroup | None = None,
+        place: Place,
         say: Callable[[str], None] = print,
+        written: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._store = store
         self._run = run
         self._config = config
-        self._group = group
-        self._rank = dist.get_rank(group) if group else 0
-        self._say = say
+        self._agreement = Agreement(place)  # used on the thread, so nobody else may
+        self._group = self._agreement.group
+        self._rank, self._world_size = place.rank, place.world_size
+        self._say, self._written = say, written
         self._thread: threading.Thread | None = None
         self._failures = 0
         self._why = ""
 
     def newest(self, before: int | None = None) -> Checkpoint | None:
         """The newest that is complete and whole, of a step < `before` if given; the same on every rank."""
-        found: list[Checkpoint | None] = [None]
-        if self._rank == 0:
-            found = [self._newest(before)]
-        if self._group:
-            dist.broadcast_object_list(found, group_src=0, group=self._group)
-        return found[0]
+        self.wait()
+        found: Checkpoint | None = self._agreement.first(self._newest(before) if self._rank == 0 else None)
+        return found
 
     def load(self, found: Checkpoint, learned: Learned) -> None:
         """Into what there is, on any number of ranks. Raises CheckpointError."""
         self.wait()
         model, optimizer = get_state_dict(learned.model, learned.optimizer, options=_OPTIONS)
-        state = {"model": model, "optimizer": optimizer, "detector": learned.detector.state_dict()}
-        same = found.about["world_size"] == (dist.get_world_size(self._group) if self._group else 1)
-        if same:
+        state: dict[str, Any] = {"model": model, "optimizer": optimizer}
+        if same_window := found.about["detector"] == _shapes(learned.detector):
+            state["detector"] = learned.detector.state_dict()
+        if same_ranks := found.about["world_size"] == self._world_size:
             state["rng"] = {str(self._rank): _random_state()}
         shards.read(state, self._store, key_of(self._run, found.step), found.about["files"], self._group)
         set_state_dict(
@@ -168,8 +186,9 @@ class Checkpoints:
             optim_state_dict=state["optimizer"],
             options=_OPTIONS,
         )
-        learned.detector.load_state_dict(state["detector"])
-        if same:
+        if same_window:
+            learned.detector.load_state_dict(state["detector"])
+        if same_ranks:
             _set_random_state(state["rng"][str(self._rank)])
 
     def save(self, step: int, learned: Learned, about: Mapping[str, Any]) -> None:
@@ -191,8 +210,8 @@ class Checkpoints:
             "detector": learned.detector.state_dict(),
             "rng": {str(self._rank): _random_state()},
         }
-        world_size = dist.get_world_size(self._group) if self._group else 1
-        full = {"layout": LAYOUT, "step": step, "world_size": world_size, **about}
+        own = {"layout": LAYOUT, "step": step, "world_size": self._world_size}
+        full = own | {"detector": _shapes(learned.detector), **about}
         writing = shards.write(state, self._store, key_of(self._run, step), self._group, self._config.folder)
         self._thread = threading.Thread(target=self._finish, args=(writing, step, full), name="checkpoint")
         self._thread.start()
@@ -221,8 +240,7 @@ class Checkpoints:
                 if step > found.step:
                     self._remove(step)
             self._store.put(f"{key_of(self._run, found.step)}/{_COMPLETE}", _json(about))
-        if self._group:
-            dist.barrier(self._group)
+        self._agreement.everywhere(True)
         return Checkpoint(found.step, about)
 
     def _newest(self, before: int | None) -> Checkpoint | None:
@@ -253,28 +271,25 @@ class Checkpoints:
             files = writing.send(self._store, key_of(self._run, step), self._rank)
         except BaseException as error:  # noqa: BLE001 - whatever it was, training goes on
             why = shards.reason(error)
-        ends = self._gather((why, files))
+        ends = self._agreement.gather((why, files))
         whys = [each for each, _ in ends if each]
         if self._rank == 0 and not whys:
             try:
                 about["files"] = {name: size for _, sent in ends for name, size in sent.items()}
                 self._store.put(f"{key_of(self._run, step)}/{_COMPLETE}", _json(about))
-                self._tidy()
             except Exception as error:  # noqa: BLE001
                 whys = [shards.reason(error)]
-        whys = next(each for each in self._gather(whys) if each is not None)
+        whys = self._agreement.first(whys)
         self._failures = self._failures + 1 if whys else 0
         self._why = whys[0] if whys else ""
-        if whys and self._rank == 0:
+        if self._rank > 0:
+            return
+        if whys:
             self._say(f"no checkpoint of step {step}: {self._why}; training goes on, the next one is tried")
-            self._try_to_remove(step)
-
-    def _gather(self, mine: Any) -> list[Any]:
-        if not self._group:
-            return [mine]
-        found: list[Any] = [None] * dist.get_world_size(self._group)
-        dist.all_gather_object(found, mine, group=self._group)
-        return found
+        else:
+            self._written(step)
+        with suppress(Exception):  # what stays is tried again by the next one
+            self._remove(step) if whys else self._tidy()
 
     def _tidy(self) -> None:
         """Remove what is too old, and what a kill left behind."""
@@ -283,12 +298,6 @@ class Checkpoints:
         kept = {step for step in whole if self._config.keep_every and step % self._config.keep_every == 0}
         for step in found.keys() - kept - set(whole[-self._config.keep_last :]):
             self._remove(step)
-
-    def _try_to_remove(self, step: int) -> None:
-        try:
-            self._remove(step)
-        except Exception:  # noqa: BLE001 - the next one removes it
-            return
 
     def _remove(self, step: int) -> None:
         """complete.json first, so that what is left after a kill is none."""
@@ -308,6 +317,11 @@ def _found(store: Store, run: str) -> dict[int, set[str]]:
         if key.startswith(prefix) and step.isdigit():
             found.setdefault(int(step), set()).add(name)
     return found
+
+
+def _shapes(detector: Any) -> dict[str, list[int]]:
+    """A detector with another window begins anew."""
+    return {name: list(each.shape) for name, each in detector.state_dict().items()}
 
 
 def _random_state() -> dict[str, torch.Tensor]:

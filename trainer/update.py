@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.nn.parallel import DistributedDataParallel
 
+from trainer.agreement import Agreement
 from trainer.optimizer import clip
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ class Update:
     optimizer: Optimizer
     limit: float
     device: torch.device
+    agreement: Agreement
     by_document: bool = True
     world_size: int = 1
 
@@ -55,7 +59,7 @@ class Update:
 
         A gradient that is no number is never applied.
         """
-        num_targets = self._total(sum(int((batch.targets >= 0).sum()) for batch in batches))
+        num_targets = self.agreement.total(sum(int((batch.targets >= 0).sum()) for batch in batches))
         # FSDP and DDP average over ranks; what is wanted is the sum.
         scale = self.world_size / max(1, num_targets)
         loss = torch.zeros((), device=self.device)
@@ -84,12 +88,7 @@ class Update:
 
     def _synchronise(self, last: bool) -> None:
         """Gradients are summed over ranks once a step, with its last micro-batch."""
-        if hasattr(self.model, "set_requires_gradient_sync"):  # FSDP2
+        if isinstance(self.model, FSDPModule):
             self.model.set_requires_gradient_sync(last)
-
-    def _total(self, count: int) -> int:
-        if self.world_size == 1:
-            return count
-        total = torch.tensor(count)
-        dist.all_reduce(total)  # by gloo: the count is known before the device has begun
-        return int(total)
+        elif isinstance(self.model, DistributedDataParallel):
+            self.model.require_backward_grad_sync = last

@@ -13,12 +13,17 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trainer.data.loader import Loader
+from trainer.errors import ConfigError, DataError
+
 if TYPE_CHECKING:
+    from trainer.config import TrainConfig
     from trainer.data.store import Store
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -30,6 +35,42 @@ def vocabulary_size(store: Store, digest: str) -> int:
         return int(json.loads(store.get(f"vocabularies/{digest}.json"))["size"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return 0
+
+
+def resolved(
+    config: TrainConfig, store: Store, vocabulary: str, interrupted: Callable[[], bool] = lambda: False
+) -> TrainConfig:
+    """The same with the vocabulary and its size: the config's, else the run's, else the first part's.
+
+    vocabulary: the run's digest, empty for a run that begins; then the first part is waited for. Raises
+    DataError where none comes, ConfigError where nobody says how many ids there are.
+    """
+    digest = config.data.vocabulary or vocabulary or _first(config, store, interrupted)
+    size = config.data.vocabulary_size or vocabulary_size(store, digest)
+    if not size and not config.model.vocab_size:
+        raise ConfigError(
+            f"model.vocab_size: {store.url} does not say how many ids the vocabulary {digest or 'of its parts'} "
+            "has; set data.vocabulary_size"
+        )
+    if 0 < config.model.vocab_size < size:
+        raise ConfigError(f"model.vocab_size: {config.model.vocab_size} rows are too few for {size} ids")
+    data = replace(config.data, vocabulary=digest, vocabulary_size=size or config.model.vocab_size)
+    return replace(config, data=data, model=replace(config.model, vocab_size=config.model.vocab_size or size))
+
+
+def _first(config: TrainConfig, store: Store, interrupted: Callable[[], bool]) -> str:
+    """Of the first global batch that there is."""
+    loader = Loader(store, config.data, interrupted=interrupted)
+    try:
+        step = next(loader, None)
+    finally:
+        loader.close()
+    if step is None:
+        raise DataError(
+            f"{store.url} has no parts for one global batch of {config.data.batch_size} sequences yet: is "
+            "data.store the one of a river that seals parts?"
+        )
+    return step.state.vocabulary
 
 
 def token_bytes(store: Store, digest: str, size: int) -> torch.Tensor | None:
