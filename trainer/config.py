@@ -207,6 +207,21 @@ class MixingConfig(_Closed):
 
 
 @dataclass(frozen=True)
+class StartConfig(_Closed):
+    """Weights to begin with, where there is no checkpoint yet: those of a folder of Hugging Face's Llama.
+
+    folder: empty: random ones. pieces: pieces.json of an extended vocabulary, see trainer.hf.pieces.
+    """
+
+    folder: Annotated[str, _Strict] = ""
+    pieces: Annotated[str, _Strict] = ""
+
+    def _disagreements(self) -> Iterator[tuple[str, str]]:
+        if self.pieces and not self.folder:
+            yield "pieces", "needs start.folder, the model whose vocabulary was extended"
+
+
+@dataclass(frozen=True)
 class TrainConfig(_Closed):
     """A run. Its name is the folder of its checkpoints and logs, and with them it resumes.
 
@@ -223,6 +238,7 @@ class TrainConfig(_Closed):
     steps: Count
     stability: StabilityConfig = field(default_factory=StabilityConfig)
     mixing: MixingConfig = field(default_factory=MixingConfig)
+    start: StartConfig = field(default_factory=StartConfig)
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: Flag = False
     activation_checkpointing: Flag = False

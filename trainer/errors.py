@@ -5,7 +5,7 @@ TrainerError
 ├── DataError          what is in the store cannot be used: a part that is missing,         exit 1
 │   │                  cut or of another vocabulary, no catalog yet
 │   ├── CheckpointError    a checkpoint that is not there, not whole or of another shape
-│   └── StoreError         the store cannot be read or written: away, full, not allowed
+│   └── StoreDown          the store cannot be read or written: away, full, not allowed
 └── Unstable               the loss spiked too often; the run was stopped, what it made stands   exit 1
 """
 
@@ -37,7 +37,7 @@ class CheckpointError(DataError):
     """A checkpoint that is not there, not whole or of another shape."""
 
 
-class StoreError(DataError):
+class StoreDown(DataError):
     """The store cannot be read or written."""
 
 
