@@ -63,14 +63,14 @@ def make_part(store: Path, number: int, sequences: int = 16, phase: str = "stabl
 
 
 def tree(store: Path, **over: Any) -> dict[str, Any]:
-    """A run of 30 steps of 8 sequences, on one core."""
+    """A run of 16 steps of 8 sequences, on one core."""
     config: dict[str, Any] = {
         "run": "tiny",
-        "steps": 30,
+        "steps": 16,
         "model": {"dim": 32, "num_layers": 2, "num_heads": 2, "vocab_size": VOCABULARY_SIZE},
         "data": {"store": str(store), "batch_size": 8, "micro_batch_size": 2, "wait_s": 0.0},
         "optimizer": {"learning_rate": 0.003},
-        "schedule": {"warmup_steps": 3, "decay_steps": 10, "decay_at": 25},
+        "schedule": {"warmup_steps": 3, "decay_steps": 5, "decay_at": 12},
         "checkpoint": {"every": 5},
         "log_every": 1,
         "device": "cpu",
