@@ -23,6 +23,7 @@ from trainer.errors import ConfigError, StoreDown
 T = TypeVar("T")
 
 _LONGEST_S = 1.0  # between two looks at the catalog
+_LOOK_S = 0.2  # between two looks at whether a wait is to end
 _log = logging.getLogger(__name__)
 
 
@@ -66,14 +67,15 @@ class Loader:
         rank: int = 0,
         world_size: int = 1,
         pin: bool = False,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """pin: tensors in pinned memory, for a GPU."""
+        """pin: tensors in pinned memory, for a GPU. interrupted: asked during a wait, which then ends."""
         if config.batch_size % (world_size * config.micro_batch_size):
             raise ConfigError(
                 f"data.batch_size {config.batch_size} is no multiple of {world_size} ranks times "
                 f"data.micro_batch_size {config.micro_batch_size}"
             )
-        self._config, self._pin = config, pin
+        self._config, self._pin, self._interrupted = config, pin, interrupted
         self._share = config.batch_size // world_size
         self._rank = rank
         self.state = state or DataState()
@@ -94,7 +96,7 @@ class Loader:
         if self._ahead is None:
             self._ahead = _Ahead(self._steps, self.state, self._config.prefetch)
         begun = time.monotonic()
-        step = self._ahead.next()
+        step = self._ahead.next(self._interrupted)
         self.waited_s += time.monotonic() - begun
         if step is None:
             raise StopIteration
@@ -113,6 +115,7 @@ class Loader:
 
     def batches_of(self, indices: Sequence[int]) -> list[Batch]:
         """Any samples that have been there, by index, in micro-batches. Raises IndexError, DataError."""
+        self._samples.reach(max(indices) + 1)
         size = self._config.micro_batch_size
         return [self._batch(indices[at : at + size]) for at in range(0, len(indices), size)]
 
@@ -225,10 +228,15 @@ class _Ahead:
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
 
-    def next(self) -> Step | None:
-        """The next step; None at the end, and from then on."""
-        if not self._ended:
-            item = self._queue.get()
+    def next(self, interrupted: Callable[[], bool]) -> Step | None:
+        """The next step; None at the end, and from then on; None also when it is interrupted."""
+        while not self._ended:
+            try:
+                item = self._queue.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if interrupted():
+                    return None
+                continue
             if isinstance(item, Step):
                 return item
             self._ended, self._last = True, item
