@@ -18,12 +18,11 @@ from trainer.data.order import Sample
 from trainer.data.samples import Samples
 from trainer.data.state import DataState
 from trainer.data.store import Store
-from trainer.errors import ConfigError, StoreDown
+from trainer.errors import ConfigError, DataError, StoreDown
 
 T = TypeVar("T")
 
 _LONGEST_S = 1.0  # between two looks at the catalog
-_LOOK_S = 0.2  # between two looks at whether a wait is to end
 _log = logging.getLogger(__name__)
 
 
@@ -67,15 +66,14 @@ class Loader:
         rank: int = 0,
         world_size: int = 1,
         pin: bool = False,
-        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """pin: tensors in pinned memory, for a GPU. interrupted: asked during a wait, which then ends."""
+        """pin: tensors in pinned memory, for a GPU."""
         if config.batch_size % (world_size * config.micro_batch_size):
             raise ConfigError(
                 f"data.batch_size {config.batch_size} is no multiple of {world_size} ranks times "
                 f"data.micro_batch_size {config.micro_batch_size}"
             )
-        self._config, self._pin, self._interrupted = config, pin, interrupted
+        self._config, self._pin = config, pin
         self._share = config.batch_size // world_size
         self._rank = rank
         self.state = state or DataState()
@@ -96,7 +94,7 @@ class Loader:
         if self._ahead is None:
             self._ahead = _Ahead(self._steps, self.state, self._config.prefetch)
         begun = time.monotonic()
-        step = self._ahead.next(self._interrupted)
+        step = self._ahead.next()
         self.waited_s += time.monotonic() - begun
         if step is None:
             raise StopIteration
@@ -114,8 +112,9 @@ class Loader:
         self.state = state.skipping(self.state.skipped)
 
     def batches_of(self, indices: Sequence[int]) -> list[Batch]:
-        """Any samples that have been there, by index, in micro-batches. Raises IndexError, DataError."""
-        self._samples.reach(max(indices) + 1)
+        """Any samples by index, in micro-batches. Raises DataError, also for one that is not there yet."""
+        if not self._samples.reach(max(indices, default=-1) + 1):
+            raise DataError(f"sample {max(indices)} is not in the store: its catalog ends before")
         size = self._config.micro_batch_size
         return [self._batch(indices[at : at + size]) for at in range(0, len(indices), size)]
 
@@ -124,6 +123,7 @@ class Loader:
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
+            self._samples.close()
 
     def _batch(self, indices: Sequence[int], places: Sequence[Sample] | None = None) -> Batch:
         made = self._samples.batch(indices, places or self._samples.places(indices))
@@ -151,6 +151,7 @@ class Loader:
             self._batch(indices[at : at + size], samples[at : at + size])
             for at in range(begin, begin + self._share, size)
         ]
+        self._samples.fetch_ahead(indices[-1])
         places = [(sample.part.name, sample.sequence) for sample in samples]
         after = replace(
             state,
@@ -228,15 +229,10 @@ class _Ahead:
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
 
-    def next(self, interrupted: Callable[[], bool]) -> Step | None:
-        """The next step; None at the end, and from then on; None also when it is interrupted."""
-        while not self._ended:
-            try:
-                item = self._queue.get(timeout=_LOOK_S)
-            except queue.Empty:
-                if interrupted():
-                    return None
-                continue
+    def next(self) -> Step | None:
+        """The next step; None at the end, and from then on."""
+        if not self._ended:
+            item = self._queue.get()
             if isinstance(item, Step):
                 return item
             self._ended, self._last = True, item

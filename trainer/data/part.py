@@ -10,6 +10,7 @@ own: nothing is seen across the cut, and positions begin at 0 again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import struct
@@ -58,8 +59,11 @@ class Part:
     missing, cut, or do not belong together; StoreDown.
     """
 
-    def __init__(self, store: Store, entry: Entry) -> None:
+    def __init__(self, store: Store, entry: Entry, *, verify: bool = False) -> None:
+        """verify: that the files have the catalog's sha256; what comes from S3 is always checked."""
         self.entry = entry
+        if verify:
+            _verify(store, entry)
         with _opened(store, entry, "idx") as index:
             self.shape = _shape(index.read(), entry)
         with _opened(store, entry, "bin") as tokens:
@@ -71,6 +75,12 @@ class Part:
     def spans(self, sequence: int) -> slice:
         """Which of the documents' spans lie in a sequence."""
         return slice(int(self._first[sequence]), int(self._first[sequence + 1]))
+
+
+def fetch(store: Store, entry: Entry) -> None:
+    """Have the files of a part on this machine. Raises as Part does."""
+    for suffix in ("idx", "bin", "jsonl"):
+        _opened(store, entry, suffix).close()
 
 
 def num_sequences(store: Store, entry: Entry) -> int:
@@ -88,6 +98,13 @@ def fault(entry: Entry, suffix: str, what: object) -> DataError:
         f"part {entry.name} (number {entry.number} of the catalog): its .{suffix} cannot be used: {what}; "
         + _MEND
     )
+
+
+def _verify(store: Store, entry: Entry) -> None:
+    for suffix, wanted in entry.sha256.items():
+        with _opened(store, entry, suffix) as file:
+            if (found := hashlib.file_digest(file, "sha256").hexdigest()) != wanted:
+                raise fault(entry, suffix, f"its sha256 is {found}, the catalog says {wanted}")
 
 
 def _missing(store: Store, entry: Entry, suffix: str) -> DataError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from trainer.config import DataConfig
 from trainer.data.batch import Batch, collate
 from trainer.data.catalog import Catalog, Entry
 from trainer.data.order import FIRST, Order, Sample, Start
-from trainer.data.part import Part, num_sequences
+from trainer.data.part import Part, fetch, num_sequences
 from trainer.data.store import Store
 from trainer.errors import DataError
+
+_FETCHERS = 2
 
 
 class Samples:
@@ -30,6 +33,8 @@ class Samples:
         self._before: Order | None = None
         self._parts: OrderedDict[int, Part] = OrderedDict()
         self._bucket_numbers: dict[str, int] = {}
+        self._fetchers = ThreadPoolExecutor(_FETCHERS, "fetch")
+        self._fetched = -1
         self._lock = threading.RLock()
 
     @property
@@ -54,6 +59,22 @@ class Samples:
                     return False
                 self._order.add(new)
             return True
+
+    def fetch_ahead(self, index: int) -> None:
+        """Bring the parts of the block after a sample's to this machine, in the background."""
+        if self._store.folder is not None or (after := self._order.block(index).end) >= self._order.end:
+            return
+        block = self._order.block(after)
+        if self._fetched < block.start.number:
+            self._fetched = block.start.number
+            for entry in block.parts:
+                self._fetchers.submit(fetch, self._store, entry)
+
+    def close(self) -> None:
+        """Fetch nothing ahead any more."""
+        self._fetchers.shutdown(wait=False, cancel_futures=True)
+        self._fetchers = ThreadPoolExecutor(_FETCHERS, "fetch")
+        self._fetched = -1
 
     def block(self, index: int) -> Start:
         """Where the block of a known sample begins."""
@@ -108,7 +129,7 @@ class Samples:
     def _part(self, entry: Entry) -> Part:
         part = self._parts.get(entry.number)
         if part is None:
-            part = Part(self._store, entry)
+            part = Part(self._store, entry, verify=self._config.verify)
             self._check(part)
             self._parts[entry.number] = part
             while len(self._parts) > self._config.shuffle_parts + 4:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
+from trainer.config import DataConfig
 from trainer.data.cache import Cache
 from trainer.errors import ConfigError, StoreDown
 
@@ -45,7 +46,7 @@ class Store:
             self._folder = Path(path).expanduser().absolute()
         # Without a password or a query that may be in it.
         self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-        self._cache = cache or Cache.default()
+        self._cache = cache or Cache.of()
         try:
             self._store: obstore.store.ObjectStore
             if self._folder is not None:
@@ -55,6 +56,11 @@ class Store:
                 self._store = _remote(url, timeout_s, retry_s)
         except (OSError, ValueError, BaseError) as error:
             raise ConfigError(f"data.store {self.url} cannot be opened: {_first_line(error)}") from None
+
+    @classmethod
+    def of(cls, config: DataConfig) -> Self:
+        """The store of a run, with its cache."""
+        return cls(config.store, cache=Cache.of(config.cache, config.cache_gb))
 
     @property
     def folder(self) -> Path | None:
