@@ -28,7 +28,10 @@ class Recorder:
 
     def rows(self, step: Step, outcome: Outcome, learning_rate: float) -> list[Row]:
         """Collective; the rows of all ranks on rank 0, none elsewhere."""
-        mine = [_by_sequence(losses, batch.targets) for losses, batch in zip(outcome.losses, step.batches, strict=True)]
+        mine = [
+            _by_sequence(losses, batch.targets)
+            for losses, batch in zip(outcome.losses, step.batches, strict=True)
+        ]
         losses, tokens = (torch.cat(each) for each in zip(*mine, strict=True))
         shares = self.agreement.gather((losses.tolist(), tokens.tolist()))
         if not self.place.leads:

@@ -19,7 +19,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from trainer import checkpoint
@@ -33,7 +33,6 @@ from trainer.errors import CheckpointError, DataError, errors
 from trainer.model import Decoder
 from trainer.optimizer import Optimizer
 from trainer.parallel import Place, prepare, process_group
-from trainer.spikes import Detector
 from trainer.steplog import Row, code_digest, read
 from trainer.update import Update
 
@@ -100,7 +99,7 @@ class Replayer:
         return done
 
     def batches(self, step: Taken) -> list[Batch]:
-        """This rank's micro-batches of a step."""
+        """Those micro-batches of a step that are this rank's."""
         share = len(step.indices) // self.place.world_size
         begin = self.place.rank * share
         return self.loader.batches_of(list(step.indices[begin : begin + share]))
@@ -221,31 +220,41 @@ def _check(rows: Sequence[Row], found: Checkpoint, first: int, last: int, place:
         raise DataError(f"the log has no step {missing[0]} of those from {first + 1} to {last}")
     if codes := {row.code for row in rows} - {code_digest()}:
         raise DataError(
-            f"the run was trained by code {', '.join(sorted(codes))}, this is {code_digest()}: replay with the "
-            "version of the trainer and of torch that trained it"
+            f"the run was trained by code {', '.join(sorted(codes))}, this is {code_digest()}: replay with "
+            "the version of the trainer and of torch that trained it"
         )
     if sizes := {row.world_size for row in rows} - {place.world_size}:
         raise DataError(
-            f"the steps were done by {', '.join(map(str, sorted(sizes)))} ranks, these are {place.world_size}: "
-            f"sums come out otherwise; start it with torchrun --nproc-per-node {max(sizes)}"
+            f"the steps were done by {', '.join(map(str, sorted(sizes)))} ranks, these are "
+            f"{place.world_size}: sums come out otherwise; start it with torchrun --nproc-per-node {max(sizes)}"
         )
     if not all(row.deterministic for row in rows):
-        raise DataError("the steps were done on a GPU, whose sums are not the same each time: nothing to compare")
+        raise DataError(
+            "the steps were done on a GPU, whose sums are not the same each time: nothing to compare"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser("trainer.replay", description="Train once more, from a checkpoint and the log.")
+    parser = argparse.ArgumentParser(
+        "trainer.replay", description="Train once more, from a checkpoint and the log."
+    )
     parser.add_argument("--store", required=True, help="folder or URL that the run is in")
     parser.add_argument("--run", required=True)
-    parser.add_argument("--from", dest="first", type=int, required=True, help="step of the checkpoint to begin at")
+    parser.add_argument(
+        "--from", dest="first", type=int, required=True, help="step of the checkpoint to begin at"
+    )
     parser.add_argument("--to", dest="last", type=int, required=True, help="the last step to do")
     given = parser.parse_args(arguments)
     with errors("trainer.replay"):
         if given.last <= given.first:
             raise CheckpointError(f"--to {given.last}: there is no step after --from {given.first}")
         again = replay(given.store, given.run, given.first, given.last)
-    told = {None: "no checkpoint of it to compare with", True: "the same", False: "NOT what the checkpoint has"}
+    told = {
+        None: "no checkpoint of it to compare with",
+        True: "the same",
+        False: "NOT what the checkpoint has",
+    }
     print(f"step {again.step}: weights {again.digest}, {told[again.same]}")
     sys.exit(1 if again.same is False else 0)
 

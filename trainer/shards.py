@@ -48,7 +48,9 @@ class Writing(NamedTuple):
         """
         try:
             self.done.result()
-            mine = {each.name: each.stat().st_size for each in self.folder.iterdir() if _is_of(each.name, rank)}
+            mine = {
+                each.name: each.stat().st_size for each in self.folder.iterdir() if _is_of(each.name, rank)
+            }
             if self.temporary:
                 for name in mine:
                     store.put(f"{key}/{name}", self.folder / name)

@@ -4,8 +4,8 @@
     torchrun --nproc-per-node 8 -m trainer.train --config train.yaml
 
 `train` sets up and loops; what a step computes is update.py, what is written of it record.py, what becomes of
-a spike spikes.py and suspects.py. All ranks run the same lines; where one of them knows more (a signal, the end
-of the data, a part that cannot be read), they agree before they go on.
+a spike spikes.py and suspects.py. All ranks run the same lines; where one of them knows more (a signal, the
+end of the data, a part that cannot be read), they agree before they go on.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ class Run:
         if self.place.leads and config.metrics_port:
             metrics.serve(config.metrics_port)
         self.say(
-            f"{self.num_parameters:,} parameters on {self.place.world_size} × {self.place.device}, vocabulary "
-            f"{config.data.vocabulary or 'unnamed'} of {config.model.vocab_size:,}"
+            f"{self.num_parameters:,} parameters on {self.place.world_size} × {self.place.device}, "
+            f"vocabulary {config.data.vocabulary[:16] or 'unnamed'} of {config.model.vocab_size:,}"
         )
         self.events.say("start", self.step, checkpoint=max(self.saved, 0))
         if self.saved < 0:
@@ -202,7 +202,9 @@ class Run:
         skipped = bool(outcome.skip)
         if skipped:
             metrics.SKIPS.inc()
-            self.say(f"step {step.number} is skipped: loss {outcome.loss:.4f}, norm {outcome.gradient_norm:.2f}")
+            self.say(
+                f"step {step.number} is skipped: loss {outcome.loss:.4f}, norm {outcome.gradient_norm:.2f}"
+            )
             self._say_step("skip", step.number, outcome, parts=sorted({name for name, _ in step.places}))
         if step.number % self.config.log_every == 0 or step.number == self.schedule.last:
             self.last = told = meter.read(step.number, outcome, rate, self.loader.waited_s)
@@ -236,7 +238,14 @@ class Run:
         replayer = Replayer(self.checkpoints, found, self.learned, self.update, self.loader, self.place)
         taken = [each for each in self.taken if each.number > found.step]
         passed_over = suspects.explain(
-            verdict, taken, replayer, self.config, self.agreement, store=self.store, events=self.events, say=self.say
+            verdict,
+            taken,
+            replayer,
+            self.config,
+            self.agreement,
+            store=self.store,
+            events=self.events,
+            say=self.say,
         )
         self.loader.rewind(state)
         self.loader.skip(passed_over)
@@ -280,7 +289,11 @@ class Run:
         faults = [each for each in self.agreement.gather(self.fault) if each is not None]
         if faults:
             raise faults[0]
-        told = {"done": "all its steps are done", "starved": "no more parts came", "stopped": "it was told to"}
+        told = {
+            "done": "all its steps are done",
+            "starved": "no more parts came",
+            "stopped": "it was told to",
+        }
         self.say(f"run {self.config.run} ends at step {self.step}: {told[why]}")
         self.events.say("end", self.step, detail=why)
         return self._ended(why)
@@ -315,9 +328,13 @@ class Run:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser("trainer.train", description="Train; go on from the run's newest checkpoint.")
+    parser = argparse.ArgumentParser(
+        "trainer.train", description="Train; go on from the run's newest checkpoint."
+    )
     parser.add_argument("--config", required=True, help="a YAML file, or a name in trainer/configs")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as data.batch_size=8")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="as data.batch_size=8"
+    )
     given = parser.parse_args(arguments)
     with errors("trainer.train"):
         train(load(given.config, given.set), say=_print)

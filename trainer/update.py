@@ -27,8 +27,8 @@ class Outcome(NamedTuple):
     """What a step measured, on the device; nothing has waited for it.
 
     loss: (), mean over the targets of the global batch. gradient_norm: (), before clipping. skip: (), 1 where
-    no weight was changed. losses: of the tokens of each micro-batch of this rank, (B, L) float32, 0 where there
-    is no target. num_targets: of the global batch.
+    no weight was changed. losses: of the tokens of each micro-batch of this rank, (B, L) float32, 0 where
+    there is no target. num_targets: of the global batch.
     """
 
     loss: Tensor

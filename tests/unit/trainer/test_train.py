@@ -106,10 +106,14 @@ def test_it_goes_on_where_it_ended_and_a_run_that_is_done_says_so(store: Path, t
     assert len(_rows(store)) == rows
 
 
-def test_the_decay_begins_with_the_first_sample_of_its_phase_and_goes_on_after_a_resume(tmp_path: Path) -> None:
+def test_the_decay_begins_with_the_first_sample_of_its_phase_and_goes_on_after_a_resume(
+    tmp_path: Path,
+) -> None:
     store = tmp_path / "store"
     for number in range(4):
-        make_part(store, number, sequences=13 if number == 1 else 16, phase="stable" if number < 2 else "anneal")
+        make_part(
+            store, number, sequences=13 if number == 1 else 16, phase="stable" if number < 2 else "anneal"
+        )
     # 29 sequences of the stable phase: the fourth global batch of eight has five of them and three others.
     over = {"schedule__decay_at": 0, "schedule__decay_steps": 4, "checkpoint__every": 1}
     train.train(_config(store, steps=5, **over), lambda line: None)
