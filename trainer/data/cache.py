@@ -12,8 +12,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 GIGABYTE = 10**9
 _ABANDONED_S = 3600.0  # no file takes so long without a byte
@@ -34,19 +34,20 @@ class Cache:
         path = Path(folder).expanduser() if folder else home / "corpusworks" / "parts"
         return cls(path, int(gigabytes * GIGABYTE))
 
-    def open(self, name: str, fetch: Callable[[], Iterable[bytes]], sha256: str = "") -> BinaryIO:
+    def open(self, name: str, fetch: Callable[[], Iterable[bytes]], sha256: str = "") -> BufferedReader:
         """The file of this name, fetched if it is not there. Raises what fetch does; ValueError by sha256."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / name
         slot = hashlib.sha256(name.encode()).hexdigest()[:2]
         with (self._folder / f".lock-{slot}").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of two ranks that want it one fetches it
-            if not path.exists():
+            if new := not path.exists():
                 self._fetch(path, fetch, sha256)
             file = path.open("rb")
             fcntl.flock(file, fcntl.LOCK_SH)
         os.utime(file.fileno())
-        self._shrink()
+        if new:
+            self._shrink()
         return file
 
     def _fetch(self, path: Path, fetch: Callable[[], Iterable[bytes]], sha256: str) -> None:

@@ -15,7 +15,8 @@ import json
 import mmap
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from io import BufferedReader
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ def _missing(store: Store, entry: Entry, suffix: str) -> DataError:
     )
 
 
-def _opened(store: Store, entry: Entry, suffix: str) -> BinaryIO:
+def _opened(store: Store, entry: Entry, suffix: str) -> BufferedReader:
     try:
         return store.open(f"parts/{entry.name}.{suffix}", entry.sha256.get(suffix, ""))
     except FileNotFoundError:
@@ -148,7 +149,7 @@ def _shape(data: bytes, entry: Entry) -> Shape:
     return Shape(token_type, count, length)
 
 
-def _mapped(file: BinaryIO, shape: Shape, entry: Entry) -> NDArray[Any]:
+def _mapped(file: BufferedReader, shape: Shape, entry: Entry) -> NDArray[Any]:
     # The map has the file open on its own, and with it the lock of the cache.
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, 2) else b""
     expected = shape.num_sequences * shape.sequence_length * shape.token_type.itemsize
@@ -157,7 +158,7 @@ def _mapped(file: BinaryIO, shape: Shape, entry: Entry) -> NDArray[Any]:
     return np.frombuffer(mapped, shape.token_type).reshape(shape.num_sequences, shape.sequence_length)
 
 
-def _documents(records: BinaryIO, entry: Entry) -> Documents:
+def _documents(records: BufferedReader, entry: Entry) -> Documents:
     buckets: dict[str, int] = {}
     vocabularies: set[str] = set()
     try:

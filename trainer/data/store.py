@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -84,12 +85,22 @@ class Store:
             self._sync(key)
 
     def create(self, key: str, value: bytes) -> bool:
-        """Write a small object if there is none of that name; whether it did. Of two at once one does."""
+        """Write a small object if there is none of that name; whether it did. Of two at once one does.
+
+        (Where the server knows conditional writes: a store that does not is asked first.)
+        """
+        with self._errors(), suppress(FileNotFoundError):
+            obstore.head(self._store, key)
+            return False
         with self._errors():
             try:
                 obstore.put(self._store, key, value, mode="create")
             except AlreadyExistsError:
                 return False
+            except BaseError as error:
+                if "status code: 501" not in str(error):
+                    raise
+                obstore.put(self._store, key, value)
             self._sync(key)
         return True
 
@@ -117,7 +128,7 @@ class Store:
                 except FileNotFoundError:
                     continue
 
-    def open(self, key: str, sha256: str = "") -> BinaryIO:
+    def open(self, key: str, sha256: str = "") -> BufferedReader:
         """An object as a file of this machine, to read or to map; close it when it is no longer needed.
 
         sha256: what it must have when it is fetched from S3; without, its tag tells it from a later one of

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from contracts import Document
+from contracts import Document, PartSealed
 from services.catalog.entry import Entry, entry_of
 from services.catalog.segments import BLOCK, Segments
 from services.runtime import Message, ObjectStore, VocabularyCard
@@ -77,6 +78,22 @@ class River:
         self.parts += parts
         if announce:
             self.number(begin)
+
+    def copy(self, part: Part, times: int) -> None:
+        """The same part under so many names, in a folder."""
+        folder = Path(unquote(urlsplit(self.store.url).path)) / "parts"
+        for number in range(times):
+            announced = PartSealed.FromString(part.announcement.SerializeToString())
+            announced.name = f"lane-000/part-000-0a1b2c3d-{number:012d}-{number:012d}"
+            self.parts.append(Part(announced, part.files))
+            for suffix, data in part.files.items():
+                first = folder / f"{self.parts[0].announcement.name}.{suffix}"
+                if number:
+                    (folder / f"{announced.name}.{suffix}").hardlink_to(first)
+                else:
+                    first.parent.mkdir(parents=True, exist_ok=True)
+                    first.write_bytes(data)
+        self.number(0)
 
     def number(self, begin: int) -> None:
         """Announce the parts from this number on."""

@@ -44,8 +44,9 @@ def test_entries_are_those_that_the_catalog_wrote(url, opened) -> None:
 
 def test_who_catches_up_reads_blocks_and_who_follows_asks_once(river, opened, monkeypatch) -> None:
     assert TRAINERS_BLOCK == BLOCK
-    for _ in range(BLOCK + 3):
-        river.add(made(0, 1, limit=10))
+    river.copy(made(0, 1, limit=10), BLOCK)
+    for number in range(3):
+        river.add(made(number, 1, limit=10))
     store = opened(river.store.url)
     asked = []
     get = store.get
