@@ -14,7 +14,7 @@ import hashlib
 import sys
 from collections.abc import Container, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -25,14 +25,13 @@ from torch.distributed.tensor import DTensor
 from trainer import checkpoint
 from trainer.agreement import Agreement
 from trainer.checkpoint import Checkpoint, Checkpoints, Learned
-from trainer.config import TrainConfig, load
 from trainer.data.batch import IGNORED, Batch
 from trainer.data.loader import Loader
 from trainer.data.store import Store
 from trainer.errors import CheckpointError, DataError, errors
 from trainer.model import Decoder
-from trainer.optimizer import Optimizer
 from trainer.parallel import Place, prepare, process_group
+from trainer.record import kept
 from trainer.steplog import Row, code_digest, read
 from trainer.update import Update
 
@@ -131,25 +130,17 @@ def replay(store_url: str, run: str, first: int, last: int) -> Again:
     Raises CheckpointError, DataError where it cannot come out the same, saying why.
     """
     store = Store(store_url)
-    config = _config_of(store, run, store_url)
+    config = kept(store, run, store_url)
     with ExitStack() as stack:
         place = stack.enter_context(process_group(config))
         found = checkpoint.find(store, run, first)
         rows = list(read(store, run, first + 1, last))
         _check(rows, found, first, last, place)
         model = prepare(Decoder(checkpoint.model_config(found)), config, place)
-        learned = Learned(model, Optimizer(model, config.optimizer), _Decided())
+        update = Update.of(model, config, place, Agreement(place))
+        learned = Learned(model, update.optimizer, _Decided())
         Checkpoints(store, run, config.checkpoint, place=place).load(found, learned)
-        learned.optimizer.apply(config.optimizer)
-        update = Update(
-            model,
-            learned.optimizer,
-            config.optimizer.clip,
-            place.device,
-            Agreement(place),
-            by_document=config.data.mask == "document",
-            world_size=place.world_size,
-        )
+        update.optimizer.apply(config.optimizer)
         loader = Loader(store, config.data, rank=place.rank, world_size=place.world_size)
         stack.callback(loader.close)
         for number, of_step in groupby(rows, key=lambda row: row.step):
@@ -198,21 +189,6 @@ def _step(number: int, rows: Sequence[Row], update: Update, loader: Loader) -> N
         raise DataError(f"step {number}: the loss is {float(outcome.loss)!r} and was {rows[0].loss!r}")
 
 
-def _config_of(store: Store, run: str, store_url: str) -> TrainConfig:
-    import tempfile
-    from pathlib import Path
-
-    try:
-        text = store.get(f"train/{run}/config.yaml")
-    except FileNotFoundError:
-        raise DataError(f"{store.url} has no run {run} (train/{run}/config.yaml)") from None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "config.yaml")
-        path.write_bytes(text)
-        config = load(path)
-    return replace(config, data=replace(config.data, store=store_url))
-
-
 def _check(rows: Sequence[Row], found: Checkpoint, first: int, last: int, place: Place) -> None:
     """What would make other weights of the same samples. Raises DataError."""
     there = {row.step for row in rows}
@@ -225,8 +201,8 @@ def _check(rows: Sequence[Row], found: Checkpoint, first: int, last: int, place:
         )
     if sizes := {row.world_size for row in rows} - {place.world_size}:
         raise DataError(
-            f"the steps were done by {', '.join(map(str, sorted(sizes)))} ranks, these are "
-            f"{place.world_size}: sums come out otherwise; start it with torchrun --nproc-per-node {max(sizes)}"
+            f"the steps were done by {', '.join(map(str, sorted(sizes)))} ranks, these "
+            f"are {place.world_size}: sums come out otherwise; use torchrun --nproc-per-node {max(sizes)}"
         )
     if not all(row.deterministic for row in rows):
         raise DataError(
