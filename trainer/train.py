@@ -216,6 +216,7 @@ class Run:
                 tokens_per_second=told.tokens_per_second,
                 recipe=step.recipe,
                 phase=step.phase,
+                parts=sorted({name for name, _ in step.places}),
                 bucket_loss=told.bucket_loss,
                 bucket_bits_per_byte=told.bucket_bits,
                 bucket_tokens=dict(meter.tokens),

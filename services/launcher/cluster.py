@@ -77,20 +77,26 @@ class Cluster(Protocol):
         """A Kubernetes event."""
 
 
-class Kubernetes:
-    """The real one, by the pod's ServiceAccount or else a kubeconfig."""
+def connect() -> None:
+    """By a kubeconfig, or else by the pod's ServiceAccount. Raises ConfigurationError without either."""
+    from kubernetes import config
 
-    def __init__(self, namespace: str) -> None:
-        """Raises ConfigurationError where neither is there."""
-        from kubernetes import client, config
+    try:
+        config.load_config()
+    except (config.ConfigException, OSError) as error:
+        raise ConfigurationError(f"no cluster to launch in ({error}): set KUBECONFIG") from error
+
+
+class Kubernetes:
+    """The real one."""
+
+    def __init__(self, namespace: str, client: Any = None) -> None:
+        """client: kubernetes.client.ApiClient; None: as `connect` has set it up."""
+        from kubernetes.client import CoreV1Api, CustomObjectsApi
 
         self.namespace = namespace
-        try:
-            config.load_config()
-        except config.ConfigException as error:
-            raise ConfigurationError(f"no cluster to launch in: {error}; set KUBECONFIG") from error
-        self._custom = client.CustomObjectsApi()
-        self._core = client.CoreV1Api()
+        self._custom = CustomObjectsApi(client)
+        self._core = CoreV1Api(client)
 
     def serves(self, kind: Kind) -> bool:
         """See Cluster."""
@@ -191,7 +197,9 @@ def meaning(status: int, body: object) -> CorpusworksError:
         held = [c for c in causes if c.get("reason") == "FieldManagerConflict"]
         return Held(str(held[0].get("message", ""))) if held else Conflict(told)
     if status in (401, 403):
-        return ConfigurationError(f"Kubernetes refuses: {told}; the rules it takes: services/launcher/rbac.yaml")
+        return ConfigurationError(
+            f"Kubernetes refuses: {told}; the rules it takes: services/launcher/rbac.yaml"
+        )
     if status in (400, 404, 405, 415, 422):
         return ConfigurationError(f"Kubernetes does not take it: {told}")
     return DependencyDown("Kubernetes", f"{status}: {told}")

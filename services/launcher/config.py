@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
 
 from services.launcher.policy import PolicyConfig
 
@@ -18,6 +20,8 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
 @dataclass(frozen=True)
 class PhaseConfig:
     """What is otherwise in a phase than in the launcher's own settings; None and empty: the same."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # it is within another
 
     workers: int | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +55,7 @@ class LauncherConfig:
     resources: Mapping[str, str] = field(default_factory=lambda: {"cpu": "4", "memory": "16Gi"})
     queue: str = ""
     phases: Mapping[str, PhaseConfig] = field(default_factory=dict)
-    policy: PolicyConfig = PolicyConfig()
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     namespace: str = "default"
     runtime: str = "torch-distributed"
     command: tuple[str, ...] = ("python", "-m", "torch.distributed.run", "-m", "trainer.train")

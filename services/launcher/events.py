@@ -13,7 +13,10 @@ from google.protobuf.json_format import Parse, ParseError
 from contracts import TrainEvent
 from services.runtime import CorpusworksError, ObjectStore
 
-GOES_ON = ("starved", "stopped")  # an `end` for which the run is not over: it waits for parts, or was suspended
+GOES_ON = (
+    "starved",
+    "stopped",
+)  # an `end` for which the run is not over: it waits for parts, or was suspended
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ class Forward:
         with Admin(settings) as admin:
             self.topic = admin.topic_ids().get(TRAIN_EVENTS, "")
         if not self.topic:
-            raise ConfigurationError(f"there is no topic {TRAIN_EVENTS}: make the river's with `corpusworks topics`")
+            raise ConfigurationError(
+                f"there is no topic {TRAIN_EVENTS}: make the river's with `corpusworks topics`"
+            )
 
     def __call__(self, events: Iterable[TrainEvent]) -> None:
         """Hand these on, in their order. Raises DependencyDown, Fenced, ConfigurationError."""

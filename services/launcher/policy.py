@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
+
+from pydantic import ConfigDict
+
+_CHANGED = "another phase or other settings ask for another job"
 
 
 class State(StrEnum):
@@ -61,9 +65,11 @@ class PolicyConfig:
         at the latest (services/sink), so ten without any mean that none is on its way.
     retries: of a job that fails without coming further, retry_after_s (doubled each time, an hour at most)
         after its failure.
-    keep_s: a job whose run has ended is kept so long to be looked at. It is the launcher's own, since with
-        ttlSecondsAfterFinished the operator of PyTorchJobs has deleted suspended ones (kubeflow/trainer#2243).
+    keep_s: a job whose run has ended is kept so long to be looked at. It is the launcher's own, since a
+        PyTorchJob with ttlSecondsAfterFinished could not be suspended until kubeflow/trainer#2243.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # it is within another
 
     start_tokens: int = 100_000_000
     resume_tokens: int = 20_000_000
@@ -102,7 +108,8 @@ class Seen:
     """All that a decision follows from.
 
     ready: tokens in the parts of the catalog; consumed: those trained on. quiet_s: since either changed.
-    ended: the run has said so. planned: digest of the plan that holds now.
+    ended: the run has said so. planned: digest of the plan that holds now. remake: the job that is absent was
+    removed to be made anew, so what it had to go on with is enough.
     """
 
     ready: int
@@ -111,6 +118,7 @@ class Seen:
     ended: bool
     planned: str
     job: Job
+    remake: bool = False
 
     @property
     def waiting(self) -> int:
@@ -129,7 +137,7 @@ class Decision(NamedTuple):
 def decide(seen: Seen, config: PolicyConfig) -> Decision:
     """The whole policy."""
     if seen.job.state is State.LEAVING:
-        return Decision(Wanted.AS_IS, Reason.LEAVING, "the former job is ending; its pods may write a checkpoint")
+        return Decision(Wanted.AS_IS, Reason.LEAVING, "the former job ends; its pods may write a checkpoint")
     if seen.ended:
         return _ended(seen, config)
     match seen.job.state:
@@ -159,6 +167,8 @@ def _ended(seen: Seen, config: PolicyConfig) -> Decision:
 
 
 def _absent(seen: Seen, config: PolicyConfig) -> Decision:
+    if seen.remake:
+        return Decision(Wanted.RUNNING, Reason.CHANGED, "the former job is gone")
     least = config.resume_tokens if seen.consumed else config.start_tokens
     if seen.waiting >= least:
         return Decision(Wanted.RUNNING, Reason.ENOUGH, _amount(seen, least))
@@ -167,7 +177,7 @@ def _absent(seen: Seen, config: PolicyConfig) -> Decision:
 
 def _running(seen: Seen, config: PolicyConfig) -> Decision:
     if seen.job.made != seen.planned:
-        return Decision(Wanted.REPLACED, Reason.CHANGED, "another phase or other settings ask for another job")
+        return Decision(Wanted.REPLACED, Reason.CHANGED, _CHANGED)
     if seen.waiting >= config.resume_tokens or seen.quiet_s < config.starve_after_s:
         return Decision(Wanted.RUNNING, Reason.TRAINING, f"{seen.consumed:,} of {seen.ready:,} tokens")
     why = f"nothing came or moved for {seen.quiet_s:.0f} s, and {_amount(seen, config.resume_tokens)}"
@@ -180,7 +190,7 @@ def _suspended(seen: Seen, config: PolicyConfig) -> Decision:
     if seen.waiting < config.resume_tokens:
         return Decision(Wanted.SUSPENDED, Reason.STARVED, _amount(seen, config.resume_tokens))
     if seen.job.made != seen.planned:
-        return Decision(Wanted.REPLACED, Reason.CHANGED, "another phase or other settings ask for another job")
+        return Decision(Wanted.REPLACED, Reason.CHANGED, _CHANGED)
     return Decision(Wanted.RUNNING, Reason.ENOUGH, _amount(seen, config.resume_tokens))
 
 
@@ -188,7 +198,9 @@ def _failed(seen: Seen, config: PolicyConfig) -> Decision:
     attempt = seen.job.attempt if seen.consumed <= seen.job.began else 0  # one that came further counts anew
     if attempt >= config.retries:
         why = f"{attempt + 1} jobs failed one after another and none came further: {seen.job.why}"
-        return Decision(Wanted.AS_IS, Reason.GAVE_UP, f"{why}; mend it and delete the job, or change a setting")
+        return Decision(
+            Wanted.AS_IS, Reason.GAVE_UP, f"{why}; mend it and delete the job, or change a setting"
+        )
     pause = retry_after_s(attempt, config)
     if seen.job.made == seen.planned and seen.job.over_s < pause:
         return Decision(Wanted.AS_IS, Reason.FAILED, f"{seen.job.why}; tried again {pause:.0f} s after that")

@@ -55,8 +55,8 @@ class CustomJob(ABC):
         about = found["metadata"]
         if about.get("labels", {}).get(manifest.MANAGED_BY) != manifest.OURS:
             raise ConfigurationError(
-                f"{self.kind.name} {self._run} in {self._cluster.namespace} was not made by a launcher: remove "
-                "it, or give this run another name"
+                f"{self.kind.name} {self._run} in {self._cluster.namespace} was not made by a launcher: "
+                "remove it, or give this run another name"
             )
         notes = about.get("annotations", {})
         state, word = self._state(found)

@@ -19,10 +19,13 @@ def served(cluster: Cluster, run: str) -> CustomJob:
     offered = [kind for kind in KINDS if cluster.serves(kind.kind)]
     if not offered:
         names = " nor ".join(f"{kind.kind.plural}.{kind.kind.group}" for kind in KINDS)
-        raise ConfigurationError(f"the cluster serves neither {names}: install Kubeflow's trainer or operator")
+        raise ConfigurationError(
+            f"the cluster serves neither {names}: install Kubeflow's trainer or operator"
+        )
     there = [kind for kind in offered if cluster.get(kind.kind, run) is not None]
     if len(there) > 1:
         raise ConfigurationError(
-            f"the run {run} has a PyTorchJob and a TrainJob, which would write the same checkpoints: remove one"
+            f"the run {run} has a PyTorchJob and a TrainJob, which would write the same checkpoints: "
+            "remove one of them"
         )
     return (there or offered)[0](cluster, run)

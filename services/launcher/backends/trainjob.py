@@ -26,7 +26,9 @@ class TrainJob(CustomJob):
         """See CustomJob."""
         config = plan.config
         node = manifest.container(config, _NODE)
-        pod = manifest.pod(config) | {"containers": [{name: value for name, value in node.items() if name != "env"}]}
+        pod = manifest.pod(config) | {
+            "containers": [{name: value for name, value in node.items() if name != "env"}]
+        }
         template = {"metadata": {"labels": manifest.labels(config)}, "spec": pod}
         patched = {"name": _NODE, "template": {"spec": {"template": template}}}
         return {
