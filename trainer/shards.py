@@ -28,6 +28,9 @@ from trainer.errors import CheckpointError
 if TYPE_CHECKING:
     from trainer.data.store import Store
 
+# One process alone is no mistake; DCP says it on its own thread, so no block of ours can be round it.
+warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+
 _READ_AHEAD = 8 << 20  # bytes: tensors are read in order, and a request takes about as long as 8 MB
 
 
@@ -65,9 +68,7 @@ def write(
     folder = Path(temporary or tempfile.gettempdir()) / f"corpusworks-{uuid.uuid4().hex}"
     if store.folder:
         folder = store.folder / key
-    with _one_process_is_no_mistake():
-        writer = dcp.FileSystemWriter(folder)
-        done = dcp.async_save(dict(state), storage_writer=writer, process_group=group)
+    done = dcp.async_save(dict(state), storage_writer=dcp.FileSystemWriter(folder), process_group=group)
     return Writing(folder, store.folder is None, cast("Future[Any]", done))
 
 
@@ -80,8 +81,7 @@ def read(
         reader.fs = _Objects(store, {f"{key}/{name}": size for name, size in sizes.items()})
         reader.path = key
     try:
-        with _one_process_is_no_mistake():
-            dcp.load(state, storage_reader=reader, process_group=group, no_dist=group is None)
+        dcp.load(state, storage_reader=reader, process_group=group, no_dist=group is None)
     except Exception as error:
         raise CheckpointError(f"{key} in {store.url} cannot be read: {reason(error)}") from error
 
@@ -173,11 +173,3 @@ class _Object(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
-
-
-@contextmanager
-def _one_process_is_no_mistake() -> Generator[None, None, None]:
-    """DCP warns of every save and load without a process group."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -70,7 +70,13 @@ def _first(config: TrainConfig, store: Store, interrupted: Callable[[], bool]) -
             f"{store.url} has no parts for one global batch of {config.data.batch_size} sequences yet: is "
             "data.store the one of a river that seals parts?"
         )
-    return step.state.vocabulary
+    return step.state.vocabulary or _only(store)
+
+
+def _only(store: Store) -> str:
+    """For parts of a sink that did not write it yet: the only one in the store; empty where there are more."""
+    cards = [key for key in store.list("vocabularies") if key.endswith(".json")]
+    return cards[0].removeprefix("vocabularies/").removesuffix(".json") if len(cards) == 1 else ""
 
 
 def token_bytes(store: Store, digest: str, size: int) -> torch.Tensor | None:
