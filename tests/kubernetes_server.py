@@ -20,9 +20,7 @@ import pytest
 import yaml
 
 _BESIDE = Path(__file__).parents[1].parent / "shared"
-SCRIPT = Path(
-    os.environ.get("CORPUSWORKS_KUBERNETES") or _BESIDE / "servers/kubernetes/local-kubernetes"
-)
+SCRIPT = Path(os.environ.get("CORPUSWORKS_KUBERNETES") or _BESIDE / "servers/kubernetes/local-kubernetes")
 CRDS = SCRIPT.parents[2] / "crds"
 PYTORCH_CRD = "kubeflow.org_pytorchjobs.yaml"
 TRAIN_CRD = "trainer.kubeflow.org_trainjobs.yaml"
@@ -106,7 +104,9 @@ def kubernetes_server(folder: Path, mode: str = "api") -> Iterator[KubernetesSer
 def _script(*arguments: str) -> str:
     found = subprocess.run([str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
     if found.returncode:
-        raise RuntimeError(f"{SCRIPT.name} {' '.join(arguments)}: {found.stderr[-2000:]}{found.stdout[-500:]}")
+        raise RuntimeError(
+            f"{SCRIPT.name} {' '.join(arguments)}: {found.stderr[-2000:]}{found.stdout[-500:]}"
+        )
     return found.stdout
 
 

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ def make_part(store: Path, number: int, sequences: int = 16, phase: str = "stabl
     tokens, records, boundaries = [], [], [0]
     for sequence in range(sequences):
         cuts = [0, *sorted(draw.choice(np.arange(8, LENGTH - 8), draw.randint(1, 3), replace=False)), LENGTH]
-        for at, (start, end) in enumerate(zip(cuts, cuts[1:])):
+        for at, (start, end) in enumerate(pairwise(cuts)):
             first, pace = draw.randint(VOCABULARY_SIZE), draw.randint(1, 4)
             tokens.append((first + pace * np.arange(end - start)) % VOCABULARY_SIZE)
             span = [sequence * LENGTH + int(start), sequence * LENGTH + int(end)]
             uid = f"{number:08x}{sequence:04x}{at:04x}"
             bucket = ("en", "zh")[pace % 2]
-            records.append({"id": uid, "uid": uid, "bucket": bucket, "spans": [span], "tokenizer": VOCABULARY})
+            records.append(
+                {"id": uid, "uid": uid, "bucket": bucket, "spans": [span], "tokenizer": VOCABULARY}
+            )
             boundaries.append(len(records))
     name = f"lane-000/part-000-0a1b2c3d-{number:012d}-{number:012d}"
     files = {

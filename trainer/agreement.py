@@ -19,7 +19,11 @@ class Agreement:
 
     def __init__(self, place: Place) -> None:
         self._size = place.world_size
-        self.group = dist.new_group(backend="gloo", timeout=_PATIENCE) if place.world_size > 1 else None
+        self.group: dist.ProcessGroup | None = None
+        if place.world_size > 1:
+            made = dist.new_group(backend="gloo", timeout=_PATIENCE)
+            assert isinstance(made, dist.ProcessGroup)  # an integer only for ranks that are not in it
+            self.group = made
 
     def total(self, count: int) -> int:
         """The sum."""

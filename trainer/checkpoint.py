@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 LAYOUT = 1
 MOST_FAILURES = 3  # in a row: a disk that was full for so long will not empty itself
 _COMPLETE = "complete.json"
-_OPTIONS = StateDictOptions(flatten_optimizer_state_dict=True)  # named by parameter, so that it can be resharded
+_OPTIONS = StateDictOptions(
+    flatten_optimizer_state_dict=True
+)  # named by parameter, so that it can be resharded
 
 
 class Checkpoint(NamedTuple):
@@ -104,8 +106,8 @@ def check(found: Checkpoint, config: TrainConfig) -> None:
     ]
     if other:
         raise CheckpointError(
-            f"the checkpoint of step {found.step} of run {config.run} has {', '.join(other)}: set it back, or "
-            "give this training another run name"
+            f"the checkpoint of step {found.step} of run {config.run} has {', '.join(other)}: set it back, "
+            "or give this training another run name"
         )
 
 
@@ -118,7 +120,7 @@ def model_config(found: Checkpoint) -> ModelConfig:
 
 
 def load_model(store: Store, run: str, step: int | None = None) -> tuple[dict[str, torch.Tensor], Checkpoint]:
-    """Weights of a run (the newest, or those of a step) as whole tensors in memory, and what is known of them.
+    """Weights of a run (the newest, or those of a step) as whole tensors, and what is known of them.
 
     In one process, whatever wrote it. Raises CheckpointError.
     """

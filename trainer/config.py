@@ -108,6 +108,9 @@ class DataConfig(_Closed):
     vocabulary: digest of the one that parts must have; empty: that of the first part.
     wait_s: so long new parts are waited for, then the run ends; inf: for ever.
     prefetch: steps that are read ahead.
+    cache: folder for parts of a store on the network; empty: corpusworks/parts in the user's cache folder.
+    verify: the sha256 of a folder's parts is checked too, and not only of what comes over the network.
+    cache_gb: how much of them is kept, in 10^9 bytes; those in use stay in any case.
     """
 
     store: Annotated[str, Field(strict=True, min_length=1)]
@@ -120,6 +123,9 @@ class DataConfig(_Closed):
     vocabulary_size: Natural = 0
     wait_s: Seconds = math.inf
     prefetch: Count = 2
+    cache: Annotated[str, _Strict] = ""
+    cache_gb: Positive = 64.0
+    verify: Flag = False
 
     def _disagreements(self) -> Iterator[tuple[str, str]]:
         if self.batch_size % self.micro_batch_size:

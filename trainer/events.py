@@ -3,9 +3,9 @@
     train/RUN/events/000000000000.jsonl     from event 0 on; its lines say how many
     train/RUN/events/000000000003.jsonl     the next one begins where the one before ends
 
-A line is a TrainEvent (proto/train.proto) by its fields' names, with its number; numbers of a run have no gap.
-Segments are created and never written again, as those of the catalog are. Who follows asks for the segment
-that begins with the next number.
+A line is a TrainEvent (proto/train.proto) by its fields' names, with its number; the numbers of a run have no
+gap. Segments are created and never written again, as those of the catalog are. Who follows asks for the
+segment that begins with the next number.
 
 Kinds, and the fields that they have beside run, number, step, at_ms and kind:
 
@@ -18,7 +18,7 @@ Kinds, and the fields that they have beside run, number, step, at_ms and kind:
     quarantine  documents (uids) that were proven: parts, report, detail (why)
     checkpoint  complete: checkpoint
     phase       another phase begins: phase
-    mix         new weights are proposed (trainer/mixing.py): weights, bucket_loss, detail
+    mix         new weights are proposed (trainer/mixing.py): phase, weights, bucket_loss, detail
     end         the run is over: detail (why)
 """
 
@@ -35,9 +35,7 @@ from contracts import TrainEvent
 from trainer.outbox import Outbox, logger
 from trainer.steplog import Objects
 
-Kind = Literal[
-    "start", "step", "skip", "rewind", "spike", "quarantine", "checkpoint", "phase", "mix", "end"
-]
+Kind = Literal["start", "step", "skip", "rewind", "spike", "quarantine", "checkpoint", "phase", "mix", "end"]
 _WHOLE = ("step", "at_ms", "number", "tokens", "checkpoint")  # protobuf's JSON writes 64 bits as strings
 
 
@@ -61,7 +59,9 @@ class Events:
     def say(self, kind: Kind, step: int, **fields: Any) -> None:
         """One event. fields: of TrainEvent, by their names; documents are uids as numbers."""
         try:
-            event = TrainEvent(run=self._run, kind=kind, step=step, at_ms=time.time_ns() // 1_000_000, **fields)
+            event = TrainEvent(
+                run=self._run, kind=kind, step=step, at_ms=time.time_ns() // 1_000_000, **fields
+            )
         except (TypeError, ValueError, AttributeError) as error:
             logger.warning(f"an event {kind} of step {step} is left out: {error}")
             return
@@ -125,7 +125,7 @@ def read(store: Objects, run: str, first: int = 0) -> Iterator[TrainEvent]:
 def to_line(event: TrainEvent) -> dict[str, Any]:
     """An event by its fields' names: what google.protobuf.json_format.ParseDict reads.
 
-    uids are decimal strings, since JSON readers lose digits of 64-bit numbers; NaN and infinities are strings.
+    uids are decimal strings, since JSON readers lose digits of 64-bit numbers; so are NaN and infinities.
     """
     plain: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
     plain |= {name: int(plain[name]) for name in _WHOLE if name in plain}

@@ -30,8 +30,8 @@ TOKENS = Counter("corpusworks_train_tokens", "Tokens trained on")
 # Over the steps since the last line of the log.
 TOKENS_PER_SECOND = Gauge("corpusworks_train_tokens_per_second", "Tokens a second, all ranks")
 
-# Share of what the devices can at best, by the model's own arithmetic (6 N + attention a token), 0..1; recomputed
-# activations do not count. Absent where the device's peak is not known.
+# Share of what the devices can at best, by the model's own arithmetic (6 N + attention a token), 0..1;
+# recomputed activations do not count. Absent where the device's peak is not known.
 MFU = Gauge("corpusworks_train_mfu", "Model flops utilisation")
 
 # From one step's end to the next one's, all in.
@@ -115,6 +115,8 @@ def peak_flops(device_name: str) -> float | None:
     return _PEAK[max(found, key=len)] if found else None
 
 
-def utilisation(flops_per_token: float, tokens_per_second: float, devices: int, peak: float | None) -> float | None:
+def utilisation(
+    flops_per_token: float, tokens_per_second: float, devices: int, peak: float | None
+) -> float | None:
     """MFU (Chowdhery et al. 2022, PaLM, appendix B), 0..1."""
     return flops_per_token * tokens_per_second / (devices * peak) if peak else None

@@ -1,8 +1,8 @@
 """AdamW, whose update the device itself can leave out.
 
-A step that the detector refuses must not wait for the host to say so: torch's fused kernels read a flag on the
-device (`found_inf`, made for gradient scaling) and leave weights, moments and step counts as they are where it
-is 1. So nothing is copied, nothing synchronises, and a refused step is no step at all.
+A step that the detector refuses must not wait for the host to say so: torch's fused kernels read a flag on
+the device (`found_inf`, made for gradient scaling) and leave weights, moments and step counts as they are
+where it is 1. So nothing is copied, nothing synchronises, and a refused step is no step at all.
 """
 
 from __future__ import annotations

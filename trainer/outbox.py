@@ -72,7 +72,7 @@ class Outbox(Generic[T]):
             self._changed.notify_all()
 
     def flush(self, timeout_s: float = 30.0) -> bool:
-        """Have everything written now; whether it was, within this time. Where writing fails it waits once."""
+        """Have everything written now; whether it was, within this time and at the first attempt."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             self._asked, self._not_before = True, 0.0

@@ -1,19 +1,27 @@
-"""What a step is written down as: a row of the step log for each micro-batch, by rank 0 for all ranks."""
+"""What is written down of a run for who wants to do it again: its configuration, and of each step what it was
+made of: a row of the step log for each micro-batch, by rank 0 for all ranks.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+import yaml
 
+from trainer.config import TrainConfig, load
+from trainer.errors import DataError
 from trainer.steplog import Row, code_digest
 
 if TYPE_CHECKING:
     from trainer.agreement import Agreement
-    from trainer.config import TrainConfig
     from trainer.data.loader import Step
+    from trainer.data.store import Store
     from trainer.parallel import Place
     from trainer.update import Outcome
 
@@ -28,7 +36,10 @@ class Recorder:
 
     def rows(self, step: Step, outcome: Outcome, learning_rate: float) -> list[Row]:
         """Collective; the rows of all ranks on rank 0, none elsewhere."""
-        mine = [_by_sequence(losses, batch.targets) for losses, batch in zip(outcome.losses, step.batches, strict=True)]
+        mine = [
+            _by_sequence(losses, batch.targets)
+            for losses, batch in zip(outcome.losses, step.batches, strict=True)
+        ]
         losses, tokens = (torch.cat(each) for each in zip(*mine, strict=True))
         shares = self.agreement.gather((losses.tolist(), tokens.tolist()))
         if not self.place.leads:
@@ -68,6 +79,29 @@ class Recorder:
                 )
             )
         return found
+
+
+def keep(store: Store, config: TrainConfig) -> None:
+    """Write down the configuration as it is used."""
+    plain = json.loads(json.dumps(asdict(config)))  # tuples become lists
+    store.put(_config_key(config.run), yaml.safe_dump(plain, sort_keys=False).encode())
+
+
+def kept(store: Store, run: str, url: str) -> TrainConfig:
+    """What `keep` wrote, with the store that it lies in now. Raises DataError."""
+    try:
+        text = store.get(_config_key(run))
+    except FileNotFoundError:
+        raise DataError(f"{store.url} has no run {run}: {_config_key(run)} is not there") from None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "config.yaml")
+        path.write_bytes(text)
+        config = load(path)
+    return replace(config, data=replace(config.data, store=url))
+
+
+def _config_key(run: str) -> str:
+    return f"train/{run}/config.yaml"
 
 
 def _by_sequence(losses: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

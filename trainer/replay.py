@@ -14,26 +14,24 @@ import hashlib
 import sys
 from collections.abc import Container, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from trainer import checkpoint
 from trainer.agreement import Agreement
 from trainer.checkpoint import Checkpoint, Checkpoints, Learned
-from trainer.config import TrainConfig, load
 from trainer.data.batch import IGNORED, Batch
 from trainer.data.loader import Loader
 from trainer.data.store import Store
 from trainer.errors import CheckpointError, DataError, errors
 from trainer.model import Decoder
-from trainer.optimizer import Optimizer
 from trainer.parallel import Place, prepare, process_group
-from trainer.spikes import Detector
+from trainer.record import kept
 from trainer.steplog import Row, code_digest, read
 from trainer.update import Update
 
@@ -100,7 +98,7 @@ class Replayer:
         return done
 
     def batches(self, step: Taken) -> list[Batch]:
-        """This rank's micro-batches of a step."""
+        """Those micro-batches of a step that are this rank's."""
         share = len(step.indices) // self.place.world_size
         begin = self.place.rank * share
         return self.loader.batches_of(list(step.indices[begin : begin + share]))
@@ -132,25 +130,17 @@ def replay(store_url: str, run: str, first: int, last: int) -> Again:
     Raises CheckpointError, DataError where it cannot come out the same, saying why.
     """
     store = Store(store_url)
-    config = _config_of(store, run, store_url)
+    config = kept(store, run, store_url)
     with ExitStack() as stack:
         place = stack.enter_context(process_group(config))
         found = checkpoint.find(store, run, first)
         rows = list(read(store, run, first + 1, last))
         _check(rows, found, first, last, place)
         model = prepare(Decoder(checkpoint.model_config(found)), config, place)
-        learned = Learned(model, Optimizer(model, config.optimizer), _Decided())
+        update = Update.of(model, config, place, Agreement(place))
+        learned = Learned(model, update.optimizer, _Decided())
         Checkpoints(store, run, config.checkpoint, place=place).load(found, learned)
-        learned.optimizer.apply(config.optimizer)
-        update = Update(
-            model,
-            learned.optimizer,
-            config.optimizer.clip,
-            place.device,
-            Agreement(place),
-            by_document=config.data.mask == "document",
-            world_size=place.world_size,
-        )
+        update.optimizer.apply(config.optimizer)
         loader = Loader(store, config.data, rank=place.rank, world_size=place.world_size)
         stack.callback(loader.close)
         for number, of_step in groupby(rows, key=lambda row: row.step):
@@ -199,21 +189,6 @@ def _step(number: int, rows: Sequence[Row], update: Update, loader: Loader) -> N
         raise DataError(f"step {number}: the loss is {float(outcome.loss)!r} and was {rows[0].loss!r}")
 
 
-def _config_of(store: Store, run: str, store_url: str) -> TrainConfig:
-    import tempfile
-    from pathlib import Path
-
-    try:
-        text = store.get(f"train/{run}/config.yaml")
-    except FileNotFoundError:
-        raise DataError(f"{store.url} has no run {run} (train/{run}/config.yaml)") from None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "config.yaml")
-        path.write_bytes(text)
-        config = load(path)
-    return replace(config, data=replace(config.data, store=store_url))
-
-
 def _check(rows: Sequence[Row], found: Checkpoint, first: int, last: int, place: Place) -> None:
     """What would make other weights of the same samples. Raises DataError."""
     there = {row.step for row in rows}
@@ -221,31 +196,41 @@ def _check(rows: Sequence[Row], found: Checkpoint, first: int, last: int, place:
         raise DataError(f"the log has no step {missing[0]} of those from {first + 1} to {last}")
     if codes := {row.code for row in rows} - {code_digest()}:
         raise DataError(
-            f"the run was trained by code {', '.join(sorted(codes))}, this is {code_digest()}: replay with the "
-            "version of the trainer and of torch that trained it"
+            f"the run was trained by code {', '.join(sorted(codes))}, this is {code_digest()}: replay with "
+            "the version of the trainer and of torch that trained it"
         )
     if sizes := {row.world_size for row in rows} - {place.world_size}:
         raise DataError(
-            f"the steps were done by {', '.join(map(str, sorted(sizes)))} ranks, these are {place.world_size}: "
-            f"sums come out otherwise; start it with torchrun --nproc-per-node {max(sizes)}"
+            f"the steps were done by {', '.join(map(str, sorted(sizes)))} ranks, these "
+            f"are {place.world_size}: sums come out otherwise; use torchrun --nproc-per-node {max(sizes)}"
         )
     if not all(row.deterministic for row in rows):
-        raise DataError("the steps were done on a GPU, whose sums are not the same each time: nothing to compare")
+        raise DataError(
+            "the steps were done on a GPU, whose sums are not the same each time: nothing to compare"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser("trainer.replay", description="Train once more, from a checkpoint and the log.")
+    parser = argparse.ArgumentParser(
+        "trainer.replay", description="Train once more, from a checkpoint and the log."
+    )
     parser.add_argument("--store", required=True, help="folder or URL that the run is in")
     parser.add_argument("--run", required=True)
-    parser.add_argument("--from", dest="first", type=int, required=True, help="step of the checkpoint to begin at")
+    parser.add_argument(
+        "--from", dest="first", type=int, required=True, help="step of the checkpoint to begin at"
+    )
     parser.add_argument("--to", dest="last", type=int, required=True, help="the last step to do")
     given = parser.parse_args(arguments)
     with errors("trainer.replay"):
         if given.last <= given.first:
             raise CheckpointError(f"--to {given.last}: there is no step after --from {given.first}")
         again = replay(given.store, given.run, given.first, given.last)
-    told = {None: "no checkpoint of it to compare with", True: "the same", False: "NOT what the checkpoint has"}
+    told = {
+        None: "no checkpoint of it to compare with",
+        True: "the same",
+        False: "NOT what the checkpoint has",
+    }
     print(f"step {again.step}: weights {again.digest}, {told[again.same]}")
     sys.exit(1 if again.same is False else 0)
 

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint.filesystem import FileSystemBase
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemBase, FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save
 
 from trainer.errors import CheckpointError
 
@@ -48,7 +50,9 @@ class Writing(NamedTuple):
         """
         try:
             self.done.result()
-            mine = {each.name: each.stat().st_size for each in self.folder.iterdir() if _is_of(each.name, rank)}
+            mine = {
+                each.name: each.stat().st_size for each in self.folder.iterdir() if _is_of(each.name, rank)
+            }
             if self.temporary:
                 for name in mine:
                     store.put(f"{key}/{name}", self.folder / name)
@@ -68,7 +72,7 @@ def write(
     folder = Path(temporary or tempfile.gettempdir()) / f"corpusworks-{uuid.uuid4().hex}"
     if store.folder:
         folder = store.folder / key
-    done = dcp.async_save(dict(state), storage_writer=dcp.FileSystemWriter(folder), process_group=group)
+    done = async_save(dict(state), storage_writer=FileSystemWriter(folder), process_group=group)
     return Writing(folder, store.folder is None, cast("Future[Any]", done))
 
 
@@ -76,12 +80,13 @@ def read(
     state: dict[str, Any], store: Store, key: str, sizes: Mapping[str, int], group: dist.ProcessGroup | None
 ) -> None:
     """Fill `state` in place; collective, or in this process alone (group None). Raises CheckpointError."""
-    reader = dcp.FileSystemReader(store.folder / key if store.folder else key)
+    reader = FileSystemReader(store.folder / key if store.folder else key)
     if not store.folder:
-        reader.fs = _Objects(store, {f"{key}/{name}": size for name, size in sizes.items()})
+        objects = {f"{key}/{name}": size for name, size in sizes.items()}
+        reader.fs = _Objects(store, objects)  # type: ignore[assignment] # declared as the class, used as the base
         reader.path = key
     try:
-        dcp.load(state, storage_reader=reader, process_group=group, no_dist=group is None)
+        load(state, storage_reader=reader, process_group=group, no_dist=group is None)
     except Exception as error:
         raise CheckpointError(f"{key} in {store.url} cannot be read: {reason(error)}") from error
 
@@ -89,7 +94,7 @@ def read(
 def reason(error: BaseException) -> str:
     """One line: what lies under DCP's report of it."""
     while True:
-        if isinstance(error, dcp.CheckpointException) and error.failures:
+        if isinstance(error, CheckpointException) and error.failures:
             error = next(iter(error.failures.values()))[0]
         elif error.__cause__ is not None:
             error = error.__cause__

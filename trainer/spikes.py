@@ -1,12 +1,12 @@
 """Spikes: which steps are skipped, when training goes back to a checkpoint, and when it ends.
 
-A step is skipped when its loss or the norm of its gradient is more than `sigmas` standard deviations above the
-mean of the last `window` accepted steps; that begins when `least` of them are known (the rule and its numbers:
-OLMo-core's SkipStepOptimizer; the same in levanter). Own: what was skipped does not enter the window, since
-a run of spikes would raise its own threshold; what is not finite is a spike at any time.
+A step is skipped when its loss or the norm of its gradient is more than `sigmas` standard deviations above
+the mean of the last `window` accepted steps; that begins when `least` of them are known (the rule and its
+numbers: OLMo-core's SkipStepOptimizer; the same in levanter). Own: what was skipped does not enter the
+window, since a run of spikes would raise its own threshold; what is not finite is a spike at any time.
 
-Where steps are skipped again and again the weights themselves may be spoilt: training goes back (PaLM, Chowdhery
-et al. 2022, section 5.1), and too many such ends stop the run.
+Where steps are skipped again and again the weights themselves may be spoilt: training goes back (PaLM,
+Chowdhery et al. 2022, section 5.1), and where that happens too often the run ends.
 """
 
 from __future__ import annotations
@@ -15,34 +15,17 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trainer.config import StabilityConfig
+
 # A batch whose loss never varies would make a spike of the last bit of a float32.
 _LEAST_DEVIATION = 1e-3  # own: of the mean
 _SKIPS_PER_SPIKE = 20  # own: so many steps skipped one by one weigh as much as one that was gone back for
-
-
-class Stability(Protocol):
-    """What is asked of trainer.config.StabilityConfig."""
-
-    @property
-    def window(self) -> int: ...  # noqa: D102 - steps whose mean and deviation count
-    @property
-    def least(self) -> int: ...  # noqa: D102 - steps that must be known before any is skipped
-    @property
-    def sigmas(self) -> float: ...  # noqa: D102
-    @property
-    def rewind_after(self) -> int: ...  # noqa: D102 - skips among the last rewind_window steps
-    @property
-    def rewind_window(self) -> int: ...  # noqa: D102
-    @property
-    def max_spikes(self) -> int: ...  # noqa: D102 - among spike_window steps
-    @property
-    def spike_window(self) -> int: ...  # noqa: D102
 
 
 class Detector:
@@ -60,7 +43,7 @@ class Detector:
 
     @torch.no_grad()
     def observe(self, loss: Tensor, gradient_norm: Tensor) -> Tensor:
-        """Whether to skip the step: 1.0 or 0.0, a float32 scalar on the device. Both: scalars of the whole step.
+        """Whether to skip the step: 1.0 or 0.0, a float32 scalar on the device. Both are of the whole step.
 
         Across processes rank 0 decides; all must call it.
         """
@@ -125,7 +108,7 @@ class Watch:
     (trainer/report.py), so that a new process goes on counting.
     """
 
-    config: Stability
+    config: StabilityConfig
     run: str = ""
     spikes: list[int] = field(default_factory=list)
     _recent: deque[tuple[int, bool]] = field(default_factory=deque)
@@ -153,9 +136,10 @@ class Watch:
         recent = [at for at in self.spikes if at > step - self.config.spike_window]
         if len(recent) > self.config.max_spikes:
             return Stop(
-                f"{len(recent)} spikes within {self.config.spike_window} steps, more than stability.max_spikes "
-                f"({self.config.max_spikes}); the last: {why}. See {reports(self.run, recent)}; then lower "
-                "optimizer.learning_rate, mend the data, or raise stability.max_spikes, and start again"
+                f"{len(recent)} spikes within {self.config.spike_window} steps, more than "
+                f"stability.max_spikes ({self.config.max_spikes}); the last: {why}. "
+                f"See {reports(self.run, recent)}; then lower optimizer.learning_rate, "
+                "mend the data, or raise stability.max_spikes, and start again"
             )
         steps = tuple(skips) or (step,)
         return Rewind(steps[0], steps, why)
@@ -167,9 +151,9 @@ class Watch:
             return None
         return Stop(
             f"{len(self._skips)} steps were skipped within {self.config.spike_window}, more than "
-            f"{_SKIPS_PER_SPIKE} × stability.max_spikes ({self.config.max_spikes}); the last: step {step}. See "
-            f"`skip` in train/{self.run}/events; then lower optimizer.learning_rate, mend the data, or raise "
-            "stability.max_spikes, and start again"
+            f"{_SKIPS_PER_SPIKE} × stability.max_spikes ({self.config.max_spikes}); the last: step {step}. "
+            f"See `skip` in train/{self.run}/events; then lower optimizer.learning_rate, mend the data, or "
+            "raise stability.max_spikes, and start again"
         )
 
 

@@ -16,19 +16,20 @@ from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.agreement import Agreement
-from trainer.optimizer import clip
+from trainer.optimizer import Optimizer, clip
 
 if TYPE_CHECKING:
+    from trainer.config import TrainConfig
     from trainer.data.batch import Batch
-    from trainer.optimizer import Optimizer
+    from trainer.parallel import Place
 
 
 class Outcome(NamedTuple):
     """What a step measured, on the device; nothing has waited for it.
 
     loss: (), mean over the targets of the global batch. gradient_norm: (), before clipping. skip: (), 1 where
-    no weight was changed. losses: of the tokens of each micro-batch of this rank, (B, L) float32, 0 where there
-    is no target. num_targets: of the global batch.
+    no weight was changed. losses: of the tokens of each micro-batch of this rank, (B, L) float32, 0 where
+    there is no target. num_targets: of the global batch.
     """
 
     loss: Tensor
@@ -54,6 +55,19 @@ class Update:
     by_document: bool = True
     world_size: int = 1
 
+    @classmethod
+    def of(cls, model: nn.Module, config: TrainConfig, place: Place, agreement: Agreement) -> Update:
+        """Of a prepared model, with an optimizer that has done nothing yet."""
+        return cls(
+            model,
+            Optimizer(model, config.optimizer),
+            config.optimizer.clip,
+            place.device,
+            agreement,
+            by_document=config.data.mask == "document",
+            world_size=place.world_size,
+        )
+
     def __call__(self, batches: Sequence[Batch], learning_rate: float, detector: Any = None) -> Outcome:
         """Collective. batches: this rank's. detector: observe(loss, gradient_norm) → skip; None: never skips.
 
@@ -67,7 +81,7 @@ class Update:
         for number, batch in enumerate(batches, start=1):
             self._synchronise(number == len(batches))
             share, of_tokens = self._forward(batch.to(self.device), scale)
-            share.backward()
+            torch.autograd.backward(share)
             loss += share.detach()
             losses.append(of_tokens)
         loss /= self.world_size

@@ -49,8 +49,8 @@ def resolved(
     size = config.data.vocabulary_size or vocabulary_size(store, digest)
     if not size and not config.model.vocab_size:
         raise ConfigError(
-            f"model.vocab_size: {store.url} does not say how many ids the vocabulary {digest or 'of its parts'} "
-            "has; set data.vocabulary_size"
+            f"model.vocab_size: {store.url} does not say how many ids the vocabulary "
+            f"{digest or 'of its parts'} has; set data.vocabulary_size"
         )
     if 0 < config.model.vocab_size < size:
         raise ConfigError(f"model.vocab_size: {config.model.vocab_size} rows are too few for {size} ids")
@@ -74,16 +74,18 @@ def _first(config: TrainConfig, store: Store, interrupted: Callable[[], bool]) -
 
 
 def _only(store: Store) -> str:
-    """For parts of a sink that did not write it yet: the only one in the store; empty where there are more."""
+    """For parts that do not say theirs: the only one in the store; empty where there are more."""
     cards = [key for key in store.list("vocabularies") if key.endswith(".json")]
     return cards[0].removeprefix("vocabularies/").removesuffix(".json") if len(cards) == 1 else ""
 
 
 def token_bytes(store: Store, digest: str, size: int) -> torch.Tensor | None:
-    """Bytes of each token's text, (size,) int64; 0 for marks that are no text. None where it cannot be known."""
+    """Bytes of each token's text, (size,) int64; 0 for marks. None where it cannot be known."""
     try:
         content = store.get(f"vocabularies/{digest}.file")
-        known = dict(_of_tokenizer(json.loads(content)) if content.lstrip()[:1] == b"{" else _of_ranks(content))
+        known = dict(
+            _of_tokenizer(json.loads(content)) if content.lstrip()[:1] == b"{" else _of_ranks(content)
+        )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
     lengths = torch.zeros(size, dtype=torch.int64)
@@ -105,10 +107,12 @@ def _of_ranks(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _of_tokenizer(definition: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-    """Pieces of byte-level models have a letter for each byte; those of others are text, with ▁ for a space."""
+    """Pieces of byte-level models have a letter for each byte; others' are text, with ▁ for a space."""
     by_byte = "ByteLevel" in json.dumps([definition.get("pre_tokenizer"), definition.get("decoder")])
     pieces = definition["model"]["vocab"]
-    named = pieces.items() if isinstance(pieces, dict) else ((piece, i) for i, (piece, _) in enumerate(pieces))
+    named = (
+        pieces.items() if isinstance(pieces, dict) else ((piece, i) for i, (piece, _) in enumerate(pieces))
+    )
     for piece, index in named:
         if _BYTE.fullmatch(piece):
             yield index, 1

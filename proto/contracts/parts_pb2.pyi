@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PartRecord(_message.Message):
-    __slots__ = ("id", "uid", "source", "bucket", "category", "language", "format", "rank", "phase", "use", "cluster", "spans", "num_tokens", "position", "url", "licence", "title", "recipe")
+    __slots__ = ("id", "uid", "source", "bucket", "category", "language", "format", "rank", "phase", "use", "cluster", "spans", "num_tokens", "position", "url", "licence", "title", "recipe", "tokenizer")
     class Position(_message.Message):
         __slots__ = ("lane", "offset")
         LANE_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class PartRecord(_message.Message):
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZER_FIELD_NUMBER: _ClassVar[int]
     id: str
     uid: int
     source: str
@@ -51,7 +52,8 @@ class PartRecord(_message.Message):
     licence: str
     title: str
     recipe: str
-    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., bucket: _Optional[str] = ..., category: _Optional[str] = ..., language: _Optional[str] = ..., format: _Optional[str] = ..., rank: _Optional[float] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., cluster: _Optional[int] = ..., spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ..., num_tokens: _Optional[int] = ..., position: _Optional[_Union[PartRecord.Position, _Mapping]] = ..., url: _Optional[str] = ..., licence: _Optional[str] = ..., title: _Optional[str] = ..., recipe: _Optional[str] = ...) -> None: ...
+    tokenizer: str
+    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., bucket: _Optional[str] = ..., category: _Optional[str] = ..., language: _Optional[str] = ..., format: _Optional[str] = ..., rank: _Optional[float] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., cluster: _Optional[int] = ..., spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ..., num_tokens: _Optional[int] = ..., position: _Optional[_Union[PartRecord.Position, _Mapping]] = ..., url: _Optional[str] = ..., licence: _Optional[str] = ..., title: _Optional[str] = ..., recipe: _Optional[str] = ..., tokenizer: _Optional[str] = ...) -> None: ...
 
 class Span(_message.Message):
     __slots__ = ("start", "end")

@@ -27,6 +27,7 @@ from services.cli import (
     run,
     serve,
     tokenizer,
+    train,
 )
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, launch, ask, plan, doctor):
+for group in (run, serve, launch, ask, plan, doctor, train):
     app.add_typer(group.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +15,11 @@ from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import AsJson, Out
 from services.cli.parts import wrong_parts
 from services.local.store import store_in
-from services.runtime import ObjectStore, load_settings
+from services.runtime import ConfigurationError, ObjectStore, load_settings
 
 if TYPE_CHECKING:
     from contracts import PartSealed
+    from services.ledger.steps import StepLogs, Steps
     from services.ledger.uses import Summary, Use, Uses
 
 app = typer.Typer(no_args_is_help=True, help="How each document was used; no server is needed.")
@@ -25,14 +27,20 @@ app = typer.Typer(no_args_is_help=True, help="How each document was used; no ser
 _ASKED = {"documents": ("id", "uid"), "drops": ("id", "uid", "unit", "reason", "detail")}
 
 
+Run = Annotated[str | None, typer.Option("--run", help="Of training; needed where there are several.")]
+
+
 @app.command("doc")
-def ledger_doc(document: str, out: Out = None) -> None:
+def ledger_doc(document: str, out: Out = None, run: Run = None) -> None:
     """Every use of a document, by its id or its uid (16 hex digits): JSON, a line for each that is so named.
 
     outcome: in_parts; dropped, with why under `drops`; or waiting, for one that is in a pool and in no part.
+    steps: of training, that took a sequence with it; `undone`, where there are any: those that a run went
+    back over. Where several runs have taken it and no --run is given, `runs` has the same for each.
     """
     from services.archive.lookup import find, is_uid
     from services.archive.tables import TABLES
+    from services.ledger.steps import StepLogs
     from services.ledger.uses import USE_COLUMNS, archived_use, in_order, uses_of
     from services.sink.parts import list_parts
 
@@ -46,7 +54,10 @@ def ledger_doc(document: str, out: Out = None) -> None:
         uids |= {document} if is_uid(document) else set()
         more = uses_of(store, rest, ids={document}, uids=uids)
         uses = in_order([*known, *more], parts)
-    found = _accounts(archived, uses)
+    logs = StepLogs(store, _warn)
+    if run is not None:
+        _known(logs, run)
+    found = _accounts(archived, uses, _steps(logs, uses, parts, run))
     for account in found:
         print(json.dumps(account, ensure_ascii=False))
     if not found:
@@ -69,6 +80,83 @@ def ledger_summary(out: Out = None, as_json: AsJson = False) -> None:
         print(json.dumps(row, ensure_ascii=False))
     else:
         _show(found)
+
+
+@app.command("step")
+def ledger_step(
+    number: Annotated[int, typer.Argument(metavar="N", min=0)],
+    run: Run = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    text: Annotated[bool, typer.Option("--text", help="And how each begins.")] = False,
+) -> None:
+    """The documents of a training step, those of the sequences with the highest loss first."""
+    from services.cli.step import documents_of, show
+    from services.ledger.steps import StepLogs
+
+    store = _store(out)
+    logs = StepLogs(store, _warn)
+    run = _known(logs, run)
+    taken = logs.of_step(run, number)
+    if not taken:
+        first, last = logs.range(run)
+        fail(f"run {run} has no step {number} in its log, which has those from {first} to {last}", EXIT_WRONG)
+    with _wrong():
+        rows = documents_of(store, taken, text=text)
+    if as_json:
+        for row in rows:
+            print(json.dumps({"run": run} | row, ensure_ascii=False))
+    else:
+        show(run, number, taken, rows)
+
+
+def _known(logs: StepLogs, run: str | None) -> str:
+    """The run that is meant. Ends the command where there is none, or it is not clear which."""
+    runs = ", ".join(logs.runs)
+    if not logs.runs:
+        fail(
+            "no run has a step log here: train first (`corpusworks train`), or give another --out", EXIT_WRONG
+        )
+    if run is None and len(logs.runs) > 1:
+        raise ConfigurationError(f"there are several runs; choose one with --run: {runs}")
+    if run is not None and run not in logs.runs:
+        fail(f"no run {run!r} has a step log here; there are: {runs}", EXIT_WRONG)
+    return run or logs.runs[0]
+
+
+def _warn(line: str) -> None:
+    print(f"corpusworks: {line}", file=sys.stderr)
+
+
+def _steps(
+    logs: StepLogs, uses: Sequence[Use], parts: Sequence[PartSealed], run: str | None
+) -> list[dict[str, Any]]:
+    """Of each use what its account has of training."""
+    from services.ledger.steps import sequences_of
+
+    lengths = {part.name: part.sequence_length for part in parts}
+    places = [
+        [(use.part, at) for at in sequences_of(use.spans, lengths[use.part])]
+        if use.part in lengths
+        else [(use.part, use.sequence)]
+        for use in uses
+    ]
+    found = logs.of_sequences({place for some in places for place in some}, run) if logs.runs else {}
+    return [_of_training([found.get(place, {}) for place in some]) for some in places]
+
+
+def _of_training(found: Sequence[Mapping[str, Steps]]) -> dict[str, Any]:
+    """found: the steps by run of each sequence that a use lies in."""
+    runs: dict[str, dict[str, list[int]]] = {}
+    for name in sorted({name for by_run in found for name in by_run}):
+        some = [by_run[name] for by_run in found if name in by_run]
+        runs[name] = {"steps": sorted({step for each in some for step in each.steps})}
+        if undone := sorted({step for each in some for step in each.undone}):
+            runs[name]["undone"] = undone
+    told: dict[str, Any] = {"steps": sorted({step for each in runs.values() for step in each["steps"]})}
+    if undone := sorted({step for each in runs.values() for step in each.get("undone", [])}):
+        told["undone"] = undone
+    return told | ({"runs": runs} if len(runs) > 1 else {})
 
 
 @contextmanager
@@ -111,8 +199,10 @@ def _all_uses(store: ObjectStore, parts: Sequence[PartSealed]) -> Iterator[Uses]
     yield from recorded(store, [part for part in parts if part.name not in seen])
 
 
-def _accounts(archived: dict[str, list[dict[str, Any]]], uses: Sequence[Use]) -> list[dict[str, Any]]:
-    """One for each uid, in the order in which they were found."""
+def _accounts(
+    archived: dict[str, list[dict[str, Any]]], uses: Sequence[Use], steps: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """One for each uid, in the order in which they were found. steps: of each use."""
     found: dict[str, dict[str, Any]] = {}
     seen = [(row["uid"], row["id"]) for rows in archived.values() for row in rows]
     for uid, name in [*((use.uid, use.id) for use in uses), *seen]:
@@ -122,7 +212,7 @@ def _accounts(archived: dict[str, list[dict[str, Any]]], uses: Sequence[Use]) ->
         drops = account.setdefault("drops", [])
         drops.append({"unit": row["unit"], "reason": row["reason"], "detail": row["detail"]})
         account["outcome"] = "dropped"
-    for use in uses:
+    for use, of_training in zip(uses, steps, strict=True):
         found[use.uid]["outcome"] = "in_parts"
         found[use.uid]["uses"].append(
             {
@@ -132,7 +222,7 @@ def _accounts(archived: dict[str, list[dict[str, Any]]], uses: Sequence[Use]) ->
                 "phase": use.phase,
                 "pass": use.number,
                 "recipe": use.recipe,
-                "steps": [],  # until a trainer writes train.events
+                **of_training,
             }
         )
     return list(found.values())

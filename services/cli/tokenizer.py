@@ -1,4 +1,4 @@
-"""`tokenizer`: make a vocabulary, extend one by a domain's words, and say what it makes of documents."""
+"""`tokenizer`: make a vocabulary, extend or convert one, and say what it makes of documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from services.tokenizer import Vocabulary
     from services.tokenizer.report import Report, Row
 
-app = typer.Typer(no_args_is_help=True, help="Vocabularies: make, extend and compare them; no server needed.")
+app = typer.Typer(
+    no_args_is_help=True, help="Vocabularies: make, extend, convert and compare them; no server needed."
+)
 
 Paths = Annotated[list[str] | None, typer.Argument(help="Files and folders of documents, as run reads them.")]
 Parts = Annotated[
@@ -111,6 +113,24 @@ def extend(
     _place(out, write)
     print(f"new ids {old.size} to {made.vocabulary.size - 1}; their old pieces: {out / PIECES}")
     _say(made.vocabulary, out / name)
+
+
+@app.command()
+def convert(
+    vocabulary: Given,
+    *,
+    out: Annotated[Path, typer.Option("--out", help="tokenizer.json to write.")],
+    end_of_document: EndOfDocument = None,
+) -> None:
+    """The same ids as a tokenizer.json, for who reads no ranks: Hugging Face's models, serving engines."""
+    from services.tokenizer.train import as_tokenizer_json
+    from services.tokenizer.vocabulary import is_ranked
+
+    _absent(out)
+    found = _load(vocabulary, end_of_document)
+    made = as_tokenizer_json(found) if is_ranked(found.content) else found
+    _place(out, made.save)
+    _say(made, out)
 
 
 @app.command()

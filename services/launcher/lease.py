@@ -128,11 +128,10 @@ def _lock(name: str, namespace: str, identity: str, renewed: Any) -> Any:
         def release(self) -> None:
             with self._mutex:
                 self._given_up = True
-                if self.lease_reference is None:
-                    return
-                self.lease_reference.spec.holder_identity = None
-                try:
-                    self.api_instance.replace_namespaced_lease(name, namespace, self.lease_reference)
+                try:  # what the client keeps is from before its own last renewal
+                    lease = self.api_instance.read_namespaced_lease(name, namespace)
+                    lease.spec.holder_identity = None
+                    self.api_instance.replace_namespaced_lease(name, namespace, lease)
                 except Exception as error:  # noqa: BLE001 - then it runs out by itself
                     log.warning("the lease was not released", error=str(error))
 

@@ -25,8 +25,8 @@ from services.sink.strategies import SHUFFLED, STRATEGIES, Window
 
 SUFFIXES = ("bin", "idx", "jsonl")
 # Of the files and their announcement. 1 took the vocabulary's digest from the settings; 2 had no url, licence
-# and title in the records.
-LAYOUT = 3
+# and title in the records, 3 no vocabulary.
+LAYOUT = 4
 
 _NAME = re.compile(r"lane-\d+/part-\d+-([0-9a-f]{8})-\d+-\d+")
 
@@ -86,6 +86,7 @@ def packable(message: Message, document: Document) -> Packable:
         url=document.metadata.get("url", ""),
         licence=document.metadata.get("licence", ""),
         title=document.metadata.get("title", ""),
+        tokenizer=document.tokenizer,
     )
     thread = document.metadata.get("thread", "")
     return Packable(record, np.frombuffer(document.token_ids, "<u4"), thread, document.packing)

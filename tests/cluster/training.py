@@ -226,4 +226,3 @@ class Training:
                     print(self.kubectl("logs", "--tail", "30", pod["metadata"]["name"]))
         for log in self.folder.glob("*.log"):
             print(f"== {log.name}\n{log.read_text(errors='replace')[-4000:]}")
-

@@ -197,6 +197,13 @@ EXAMPLES: dict[str, Message] = {
         recipe="9f86d081884c7d65",
         numbered=True,
     ),
+    "shards.sealed.3": PartSealed(
+        name="lane-001/part-001-0a1b2c3d-000000012345-000000023456",
+        lane=1,
+        packing="related, shuffled",
+        tokenizer="6a6aed53fd4a",
+        layout=4,
+    ),
     "shards.catalog.1": PartCatalogued(
         sequence=20_000,
         name="lane-001/part-001-0a1b2c3d-000000012345-000000023456",

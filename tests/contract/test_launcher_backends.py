@@ -139,7 +139,8 @@ class OnServer(OnMemory):
     def events(self) -> list[Any]:
         found = self._core.list_namespaced_event("train").items
         return [
-            {"type": e.type, "reason": e.reason, "involvedObject": {"name": e.involved_object.name}} for e in found
+            {"type": e.type, "reason": e.reason, "involvedObject": {"name": e.involved_object.name}}
+            for e in found
         ]
 
     def clear(self) -> None:
@@ -314,7 +315,11 @@ def test_who_looks_at_it_is_told_why(world: World) -> None:
     assert world.backend.look().state is State.RUNNING
     if isinstance(world, OnMemory):
         found = {c["type"]: c for c in world.object()["status"]["conditions"]}
-        assert [found[CONDITION][key] for key in ("status", "reason", "message")] == ["False", "Starved", "nothing came"]
+        assert [found[CONDITION][key] for key in ("status", "reason", "message")] == [
+            "False",
+            "Starved",
+            "nothing came",
+        ]
         said = sorted((event["type"], event["reason"]) for event in world.events())
         assert said == [("Normal", "EnoughTokens"), ("Warning", "Starved")]
         assert {event["involvedObject"]["name"] for event in world.events()} == {"first"}

@@ -39,7 +39,9 @@ def test_events_and_quarantines_reach_the_river(tmp_path: Path) -> None:
     mixes: list[int] = []
     with (
         Stack(tmp_path / "state") as stack,
-        applied(stack.environment | {"CORPUSWORKS_LANES": str(LANES), "CORPUSWORKS_STORE_URL": tmp_path.as_uri()}),
+        applied(
+            stack.environment | {"CORPUSWORKS_LANES": str(LANES), "CORPUSWORKS_STORE_URL": tmp_path.as_uri()}
+        ),
     ):
         settings = load_settings()
         with pytest.raises(ConfigurationError, match=r"no topic train.events"):
@@ -54,7 +56,9 @@ def test_events_and_quarantines_reach_the_river(tmp_path: Path) -> None:
             backend = TrainerProcess(lambda _: [], tmp_path / "log")
             return Launcher(CONFIG, store, settings.store_url, backend, forward=forward, topic=forward.topic)
 
-        guilty = TrainEvent(kind="quarantine", step=3, documents=[5, 2**63 + 9], detail="spoil it", report="r.json")
+        guilty = TrainEvent(
+            kind="quarantine", step=3, documents=[5, 2**63 + 9], detail="spoil it", report="r.json"
+        )
         say(store, 0, TrainEvent(kind="start"), step(2, 10, 0))
         say(store, 2, guilty, TrainEvent(kind="mix", step=4, weights={"zh": 1}))
         first = launcher()
@@ -69,7 +73,9 @@ def test_events_and_quarantines_reach_the_river(tmp_path: Path) -> None:
         assert len({place for place, _ in events}) == 1, "a run's events keep their order"
         assert events[2][1] == guilty
         assert mixes == [4]
-        told = [(lane, Control.FromString(value).quarantine) for lane, value in read(settings, "pool.control")]
+        told = [
+            (lane, Control.FromString(value).quarantine) for lane, value in read(settings, "pool.control")
+        ]
         assert sorted((lane, one.uid) for lane, one in told) == [
             (lane, uid) for lane in range(LANES) for uid in (5, 2**63 + 9)
         ]

@@ -98,7 +98,7 @@ def test_a_replay_by_another_number_of_ranks_is_refused(runs: Any) -> None:
     from trainer.errors import DataError
     from trainer.replay import replay
 
-    with pytest.raises(DataError, match="by 2 ranks, these are 1.*torchrun"):
+    with pytest.raises(DataError, match=r"by 2 ranks, these are 1.*torchrun"):
         replay(str(runs["other"][0]), "tiny", 10, STEPS)
 
 

@@ -10,11 +10,13 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 GIGABYTE = 10**9
+_ABANDONED_S = 3600.0  # no file takes so long without a byte
 
 
 class Cache:
@@ -26,24 +28,26 @@ class Cache:
         self._max_bytes = max_bytes
 
     @classmethod
-    def default(cls) -> Cache:
-        """In the user's cache folder, up to 64 GB."""
+    def of(cls, folder: str = "", gigabytes: float = 64.0) -> Cache:
+        """In that folder, or in the user's cache folder."""
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cls(home / "corpusworks" / "parts", 64 * GIGABYTE)
+        path = Path(folder).expanduser() if folder else home / "corpusworks" / "parts"
+        return cls(path, int(gigabytes * GIGABYTE))
 
-    def open(self, name: str, fetch: Callable[[], Iterable[bytes]], sha256: str = "") -> BinaryIO:
+    def open(self, name: str, fetch: Callable[[], Iterable[bytes]], sha256: str = "") -> BufferedReader:
         """The file of this name, fetched if it is not there. Raises what fetch does; ValueError by sha256."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / name
         slot = hashlib.sha256(name.encode()).hexdigest()[:2]
         with (self._folder / f".lock-{slot}").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of two ranks that want it one fetches it
-            if not path.exists():
+            if new := not path.exists():
                 self._fetch(path, fetch, sha256)
             file = path.open("rb")
             fcntl.flock(file, fcntl.LOCK_SH)
         os.utime(file.fileno())
-        self._shrink()
+        if new:
+            self._shrink()
         return file
 
     def _fetch(self, path: Path, fetch: Callable[[], Iterable[bytes]], sha256: str) -> None:
@@ -62,13 +66,25 @@ class Cache:
                 raise
 
     def _shrink(self) -> None:
-        kept = [(each.stat(), each) for each in self._folder.iterdir() if not each.name.startswith(".")]
+        kept = [(stat, path) for path in self._folder.glob("[!.]*") if (stat := _stat(path)) is not None]
         over = sum(stat.st_size for stat, _ in kept) - self._max_bytes
+        for left in self._folder.glob(".new-*"):  # of a rank that was killed
+            stat = _stat(left)
+            if stat is not None and stat.st_mtime < time.time() - _ABANDONED_S:
+                left.unlink(missing_ok=True)
         for stat, path in sorted(kept, key=lambda each: each[0].st_mtime_ns):
             if over <= 0:
                 return
             if _remove_unused(path):
                 over -= stat.st_size
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None where another rank has just removed it."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _remove_unused(path: Path) -> bool:

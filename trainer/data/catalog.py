@@ -40,6 +40,11 @@ class Catalog:
         self._next = first
         self._segment = first - first % BLOCK
 
+    @property
+    def next(self) -> int:
+        """The number of the next entry."""
+        return self._next
+
     def poll(self) -> list[Entry]:
         """What has come since, up to a block; empty for nothing, which takes one request (two at an edge).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -18,11 +19,13 @@ from trainer.data.order import Sample
 from trainer.data.samples import Samples
 from trainer.data.state import DataState
 from trainer.data.store import Store
-from trainer.errors import ConfigError, StoreDown
+from trainer.errors import ConfigError, DataError, StoreDown
 
 T = TypeVar("T")
 
-_LONGEST_S = 1.0  # between two looks at the catalog
+_SHORTEST_S, _LONGEST_S = 0.05, 1.0  # between two looks at the catalog
+_SAY_S = 60.0  # between two lines of the log about waiting
+_LOOK_S = 0.2  # between two looks at whether a wait is to end
 _log = logging.getLogger(__name__)
 
 
@@ -66,14 +69,15 @@ class Loader:
         rank: int = 0,
         world_size: int = 1,
         pin: bool = False,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """pin: tensors in pinned memory, for a GPU."""
+        """pin: tensors in pinned memory, for a GPU. interrupted: asked during a wait, which then ends."""
         if config.batch_size % (world_size * config.micro_batch_size):
             raise ConfigError(
                 f"data.batch_size {config.batch_size} is no multiple of {world_size} ranks times "
                 f"data.micro_batch_size {config.micro_batch_size}"
             )
-        self._config, self._pin = config, pin
+        self._config, self._pin, self._interrupted = config, pin, interrupted
         self._share = config.batch_size // world_size
         self._rank = rank
         self.state = state or DataState()
@@ -81,6 +85,7 @@ class Loader:
         self._samples = Samples(store, config, self.state.block, vocabulary)
         self._ahead: _Ahead | None = None
         self.waited_s = 0.0
+        self._url, self._said = store.url, -math.inf
 
     @property
     def buckets(self) -> list[str]:
@@ -94,7 +99,7 @@ class Loader:
         if self._ahead is None:
             self._ahead = _Ahead(self._steps, self.state, self._config.prefetch)
         begun = time.monotonic()
-        step = self._ahead.next()
+        step = self._ahead.next(self._interrupted)
         self.waited_s += time.monotonic() - begun
         if step is None:
             raise StopIteration
@@ -112,7 +117,9 @@ class Loader:
         self.state = state.skipping(self.state.skipped)
 
     def batches_of(self, indices: Sequence[int]) -> list[Batch]:
-        """Any samples that have been there, by index, in micro-batches. Raises IndexError, DataError."""
+        """Any samples by index, in micro-batches. Raises DataError, also for one that is not there yet."""
+        if not self._samples.reach(max(indices, default=-1) + 1):
+            raise DataError(f"sample {max(indices)} is not in the store: its catalog ends before")
         size = self._config.micro_batch_size
         return [self._batch(indices[at : at + size]) for at in range(0, len(indices), size)]
 
@@ -121,6 +128,7 @@ class Loader:
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
+            self._samples.close()
 
     def _batch(self, indices: Sequence[int], places: Sequence[Sample] | None = None) -> Batch:
         made = self._samples.batch(indices, places or self._samples.places(indices))
@@ -148,6 +156,7 @@ class Loader:
             self._batch(indices[at : at + size], samples[at : at + size])
             for at in range(begin, begin + self._share, size)
         ]
+        self._samples.fetch_ahead(indices[-1])
         places = [(sample.part.name, sample.sequence) for sample in samples]
         after = replace(
             state,
@@ -173,8 +182,8 @@ class Loader:
 
         Raises StoreDown when the store was away all that time.
         """
-        begun, pause = time.monotonic(), 0.05
-        said = False
+        began = since = time.monotonic()
+        known, pause = self._samples.known, _SHORTEST_S
         while not stopped.is_set():
             try:
                 if (made := make()) is not None:
@@ -182,14 +191,17 @@ class Loader:
                 why, away = self._why(), None
             except StoreDown as error:
                 why, away = str(error), error
-            left = begun + self._config.wait_s - time.monotonic()
+            now = time.monotonic()
+            if self._samples.known > known:
+                since, known, pause = now, self._samples.known, _SHORTEST_S
+            left = since + self._config.wait_s - now
             if left <= 0:
                 if away:
                     raise away
                 return None
-            if not said:
-                _log.info("waiting for parts: %s", why)
-                said = True
+            if now > max(began + _LONGEST_S, self._said + _SAY_S):
+                _log.warning("waiting for parts in %s: %s", self._url, why)
+                self._said = now
             stopped.wait(min(pause, left))
             pause = min(2 * pause, _LONGEST_S)
         return None
@@ -198,7 +210,8 @@ class Loader:
         if not self._samples.begun:
             return "there is no catalog yet"
         if self._samples.waiting:
-            return f"{self._samples.waiting} of data.shuffle_parts {self._config.shuffle_parts} are there"
+            shuffled = self._config.shuffle_parts
+            return f"{self._samples.waiting} more are there, data.shuffle_parts {shuffled} make a block"
         return "all that are in the catalog have been read"
 
 
@@ -225,10 +238,15 @@ class _Ahead:
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
 
-    def next(self) -> Step | None:
-        """The next step; None at the end, and from then on."""
-        if not self._ended:
-            item = self._queue.get()
+    def next(self, interrupted: Callable[[], bool]) -> Step | None:
+        """The next step; None at the end, and from then on; None also when it is interrupted or closed."""
+        while not self._ended:
+            try:
+                item = self._queue.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if interrupted() or self._stopped.is_set():
+                    return None
+                continue
             if isinstance(item, Step):
                 return item
             self._ended, self._last = True, item
@@ -237,9 +255,9 @@ class _Ahead:
         return None
 
     def close(self) -> None:
-        """End the thread: after the file that it is reading at the latest."""
+        """End the thread, or leave it to itself where it reads a large file; it gives nothing more."""
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(1.0)
 
     def _run(self) -> None:
         last: BaseException | None = None

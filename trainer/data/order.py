@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +66,7 @@ class Order:
     ) -> None:
         self._count, self._seed, self._parts = count, seed, parts
         self._start = start or FIRST
-        self._open: list[Entry] = []
+        self._waiting: deque[Entry] = deque()
         self._blocks: list[Block] = []
         self._firsts: list[int] = []
 
@@ -80,19 +82,24 @@ class Order:
 
     @property
     def waiting(self) -> int:
-        """Parts that wait for their block to become full."""
-        return len(self._open)
+        """Parts that are in no block yet."""
+        return len(self._waiting)
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: Sequence[Entry]) -> None:
         """Take up the entries that follow. Raises DataError when it is another river's catalog."""
-        for entry in entries:
-            if not self._blocks and not self._open:
-                self._check(entry)
-            if self._open and entry.phase != self._open[0].phase:
-                self._close()
-            self._open.append(entry)
-            if len(self._open) == self._parts:
-                self._close()
+        if entries and not self._blocks and not self._waiting:
+            self._check(entries[0])
+        self._waiting.extend(entries)
+
+    def reach(self, end: int) -> bool:
+        """Whether the samples before `end` are known; counts no more parts than that takes."""
+        while self.end < end:
+            first = list(islice(self._waiting, self._parts))
+            block = _of_one_phase(first)
+            if len(block) == len(first) < self._parts:
+                return False  # it may still grow
+            self._close(block)
+        return True
 
     def block(self, index: int) -> Block:
         """The block of a sample from `first` up to `end`."""
@@ -112,12 +119,13 @@ class Order:
             found.append(Sample(block.parts[part], within - (block.ends[part - 1] if part else 0)))
         return found
 
-    def _close(self) -> None:
-        start = Start(self._open[0].number, self.end, self._open[0].name)
-        ends = np.cumsum([self._count(entry) for entry in self._open]).tolist()
-        self._blocks.append(Block(start, tuple(self._open), tuple(ends)))
+    def _close(self, parts: Sequence[Entry]) -> None:
+        start = Start(parts[0].number, self.end, parts[0].name)
+        ends = np.cumsum([self._count(entry) for entry in parts]).tolist()
+        self._blocks.append(Block(start, tuple(parts), tuple(ends)))
         self._firsts.append(start.first)
-        self._open = []
+        for _ in parts:
+            self._waiting.popleft()
 
     def _check(self, entry: Entry) -> None:
         if self._start.name and (entry.number, entry.name) != (self._start.number, self._start.name):
@@ -126,6 +134,11 @@ class Order:
                 f"{self._start.name} under that number: it is another river's catalog. Set data.store to the "
                 "one that this run began with, or begin another run"
             )
+
+
+def _of_one_phase(entries: Sequence[Entry]) -> list[Entry]:
+    """Those at the beginning."""
+    return list(takewhile(lambda entry: entry.phase == entries[0].phase, entries))
 
 
 @lru_cache(maxsize=8)

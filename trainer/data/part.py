@@ -10,11 +10,13 @@ own: nothing is seen across the cut, and positions begin at 0 again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from io import BufferedReader
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +60,11 @@ class Part:
     missing, cut, or do not belong together; StoreDown.
     """
 
-    def __init__(self, store: Store, entry: Entry) -> None:
+    def __init__(self, store: Store, entry: Entry, *, verify: bool = False) -> None:
+        """verify: that the files have the catalog's sha256; what comes from S3 is always checked."""
         self.entry = entry
+        if verify:
+            _verify(store, entry)
         with _opened(store, entry, "idx") as index:
             self.shape = _shape(index.read(), entry)
         with _opened(store, entry, "bin") as tokens:
@@ -71,6 +76,12 @@ class Part:
     def spans(self, sequence: int) -> slice:
         """Which of the documents' spans lie in a sequence."""
         return slice(int(self._first[sequence]), int(self._first[sequence + 1]))
+
+
+def fetch(store: Store, entry: Entry) -> None:
+    """Have the files of a part on this machine. Raises as Part does."""
+    for suffix in ("idx", "bin", "jsonl"):
+        _opened(store, entry, suffix).close()
 
 
 def num_sequences(store: Store, entry: Entry) -> int:
@@ -90,6 +101,13 @@ def fault(entry: Entry, suffix: str, what: object) -> DataError:
     )
 
 
+def _verify(store: Store, entry: Entry) -> None:
+    for suffix, wanted in entry.sha256.items():
+        with _opened(store, entry, suffix) as file:
+            if (found := hashlib.file_digest(file, "sha256").hexdigest()) != wanted:
+                raise fault(entry, suffix, f"its sha256 is {found}, the catalog says {wanted}")
+
+
 def _missing(store: Store, entry: Entry, suffix: str) -> DataError:
     return DataError(
         f"part {entry.name} (number {entry.number} of the catalog): its .{suffix} is not in {store.url}; "
@@ -97,7 +115,7 @@ def _missing(store: Store, entry: Entry, suffix: str) -> DataError:
     )
 
 
-def _opened(store: Store, entry: Entry, suffix: str) -> BinaryIO:
+def _opened(store: Store, entry: Entry, suffix: str) -> BufferedReader:
     try:
         return store.open(f"parts/{entry.name}.{suffix}", entry.sha256.get(suffix, ""))
     except FileNotFoundError:
@@ -131,7 +149,7 @@ def _shape(data: bytes, entry: Entry) -> Shape:
     return Shape(token_type, count, length)
 
 
-def _mapped(file: BinaryIO, shape: Shape, entry: Entry) -> NDArray[Any]:
+def _mapped(file: BufferedReader, shape: Shape, entry: Entry) -> NDArray[Any]:
     # The map has the file open on its own, and with it the lock of the cache.
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, 2) else b""
     expected = shape.num_sequences * shape.sequence_length * shape.token_type.itemsize
@@ -140,7 +158,7 @@ def _mapped(file: BinaryIO, shape: Shape, entry: Entry) -> NDArray[Any]:
     return np.frombuffer(mapped, shape.token_type).reshape(shape.num_sequences, shape.sequence_length)
 
 
-def _documents(records: BinaryIO, entry: Entry) -> Documents:
+def _documents(records: BufferedReader, entry: Entry) -> Documents:
     buckets: dict[str, int] = {}
     vocabularies: set[str] = set()
     try:

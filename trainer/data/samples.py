@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from trainer.config import DataConfig
 from trainer.data.batch import Batch, collate
 from trainer.data.catalog import Catalog, Entry
 from trainer.data.order import FIRST, Order, Sample, Start
-from trainer.data.part import Part, num_sequences
+from trainer.data.part import Part, fetch, num_sequences
 from trainer.data.store import Store
 from trainer.errors import DataError
 
@@ -25,11 +26,15 @@ class Samples:
         self.vocabulary = vocabulary
         self.buckets: list[str] = []
         self._store, self._config = store, config
+        self._start = start
         self._catalog = Catalog(store, start.number)
         self._order = self._new_order(start)
         self._before: Order | None = None
         self._parts: OrderedDict[int, Part] = OrderedDict()
         self._bucket_numbers: dict[str, int] = {}
+        self._fetcher = ThreadPoolExecutor(1, "fetch")
+        self._fetching: Future[None] | None = None
+        self._fetched = -1  # up to the block that begins with this sample
         self._lock = threading.RLock()
 
     @property
@@ -39,8 +44,13 @@ class Samples:
 
     @property
     def waiting(self) -> int:
-        """Parts that wait for their block to become full."""
+        """Parts that are in no block yet."""
         return self._order.waiting
+
+    @property
+    def known(self) -> int:
+        """The number after the last part that the catalog has given."""
+        return self._catalog.next
 
     def reach(self, end: int) -> bool:
         """Whether all samples before `end` are known; asks the catalog where they are not yet.
@@ -48,12 +58,34 @@ class Samples:
         Raises DataError, StoreDown.
         """
         with self._lock:
-            while self._order.end < end:
+            while not self._order.reach(end):
                 new = self._catalog.poll()
                 if not new:
+                    self._check_start()
                     return False
                 self._order.add(new)
             return True
+
+    def fetch_ahead(self, index: int) -> None:
+        """Bring the parts of the block after a sample's to this machine, in the background."""
+        if self._store.folder is None and (self._fetching is None or self._fetching.done()):
+            self._fetching = self._fetcher.submit(self._fetch_after, index)
+
+    def _fetch_after(self, index: int) -> None:
+        """What goes wrong here is said when the parts are read."""
+        with self._lock:
+            after = self._order.block(index).end
+            if after <= self._fetched or not self.reach(after + 1):
+                return
+            block = self._order.block(after)
+        for entry in block.parts:
+            fetch(self._store, entry)
+        self._fetched = after
+
+    def close(self) -> None:
+        """Fetch nothing ahead any more."""
+        self._fetcher.shutdown(wait=False, cancel_futures=True)
+        self._fetcher, self._fetching = ThreadPoolExecutor(1, "fetch"), None
 
     def block(self, index: int) -> Start:
         """Where the block of a known sample begins."""
@@ -88,6 +120,14 @@ class Samples:
                 self.vocabulary or self._part(self._order.block(index).parts[0]).documents.vocabulary
             )
 
+    def _check_start(self) -> None:
+        if self._start.name and not self.begun:
+            raise DataError(
+                f"{self._store.url} has no part under the number {self._start.number}, and this run has read "
+                f"{self._start.name} there: it is another store, or its catalog has been emptied. Set "
+                "data.store to the one that this run began with, or begin another run"
+            )
+
     def _new_order(self, start: Start) -> Order:
         return Order(
             lambda entry: num_sequences(self._store, entry),
@@ -100,7 +140,7 @@ class Samples:
         """The order from the first part on, for who asks for samples before the block of the start."""
         if self._before is None:
             catalog, order = Catalog(self._store), self._new_order(FIRST)
-            while order.end < end and (new := catalog.poll()):
+            while not order.reach(end) and (new := catalog.poll()):
                 order.add(new)
             self._before = order
         return self._before
@@ -108,7 +148,7 @@ class Samples:
     def _part(self, entry: Entry) -> Part:
         part = self._parts.get(entry.number)
         if part is None:
-            part = Part(self._store, entry)
+            part = Part(self._store, entry, verify=self._config.verify)
             self._check(part)
             self._parts[entry.number] = part
             while len(self._parts) > self._config.shuffle_parts + 4:

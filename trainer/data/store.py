@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
+from trainer.config import DataConfig
 from trainer.data.cache import Cache
 from trainer.errors import ConfigError, StoreDown
 
@@ -45,7 +47,7 @@ class Store:
             self._folder = Path(path).expanduser().absolute()
         # Without a password or a query that may be in it.
         self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-        self._cache = cache or Cache.default()
+        self._cache = cache or Cache.of()
         try:
             self._store: obstore.store.ObjectStore
             if self._folder is not None:
@@ -55,6 +57,11 @@ class Store:
                 self._store = _remote(url, timeout_s, retry_s)
         except (OSError, ValueError, BaseError) as error:
             raise ConfigError(f"data.store {self.url} cannot be opened: {_first_line(error)}") from None
+
+    @classmethod
+    def of(cls, config: DataConfig) -> Self:
+        """The store of a run, with its cache."""
+        return cls(config.store, cache=Cache.of(config.cache, config.cache_gb))
 
     @property
     def folder(self) -> Path | None:
@@ -78,12 +85,22 @@ class Store:
             self._sync(key)
 
     def create(self, key: str, value: bytes) -> bool:
-        """Write a small object if there is none of that name; whether it did. Of two at once one does."""
+        """Write a small object if there is none of that name; whether it did. Of two at once one does.
+
+        (Where the server knows conditional writes: a store that does not is asked first.)
+        """
+        with self._errors(), suppress(FileNotFoundError):
+            obstore.head(self._store, key)
+            return False
         with self._errors():
             try:
                 obstore.put(self._store, key, value, mode="create")
             except AlreadyExistsError:
                 return False
+            except BaseError as error:
+                if "status code: 501" not in str(error):
+                    raise
+                obstore.put(self._store, key, value)
             self._sync(key)
         return True
 
@@ -111,7 +128,7 @@ class Store:
                 except FileNotFoundError:
                     continue
 
-    def open(self, key: str, sha256: str = "") -> BinaryIO:
+    def open(self, key: str, sha256: str = "") -> BufferedReader:
         """An object as a file of this machine, to read or to map; close it when it is no longer needed.
 
         sha256: what it must have when it is fetched from S3; without, its tag tells it from a later one of

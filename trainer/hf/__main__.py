@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _export(given: argparse.Namespace) -> None:
-    from trainer.checkpoint import load_model
+    from trainer.checkpoint import load_model, model_config
     from trainer.data.store import Store
 
     store = Store(given.store)
@@ -49,8 +49,8 @@ def _export(given: argparse.Namespace) -> None:
     if given.tokenizer:
         tokenizer = Tokenizer.read(_bytes(given.tokenizer), given.end_token, given.tokenizer)
     else:
-        tokenizer = _kept(store, str(found.about.get("vocabulary", "")))
-    export(state, ModelConfig(**found.about["model"]), given.out, tokenizer, given.context)
+        tokenizer = _kept(store, str(found.about["identity"]["data.vocabulary"]))
+    export(state, model_config(found), given.out, tokenizer, given.context)
     print(f"{given.out}: step {found.step} of run {given.run}")
 
 

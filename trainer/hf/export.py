@@ -71,7 +71,7 @@ def export(
     check_shapes(state, config, "the checkpoint")
     if tokenizer and tokenizer.size > config.vocab_size:
         raise CheckpointError(
-            f"the tokenizer has {tokenizer.size} ids, and the model {config.vocab_size} rows: give the tokenizer "
+            f"the tokenizer has {tokenizer.size} ids, and the model {config.vocab_size} rows: give the one "
             "that it was trained with"
         )
     skipped = {"head.weight"} if config.tied else set()

@@ -1,4 +1,4 @@
-"""`tokenizer train`, `extend` and `report` as they are typed, on the project's own documents."""
+"""`tokenizer train`, `extend`, `convert` and `report` as they are typed, on the project's own documents."""
 
 from __future__ import annotations
 
@@ -220,3 +220,18 @@ def test_a_record_that_cannot_be_read_is_told(tmp_path: Path, small: Path) -> No
     done = run("report", small, tmp_path / "a.jsonl", "--json")
     assert "left out" in done.stderr
     assert json.loads(done.stdout)["rows"][-1]["documents"] == 1
+
+
+def test_convert_gives_the_same_ids_as_a_tokenizer_json(tmp_path: Path, small: Path) -> None:
+    text = "".join(path.read_text() for path in sorted(DOCUMENTS.glob("*/*.txt"))[:4])
+    run("convert", small, "--out", tmp_path / "tokenizer.json")
+    old, new = Vocabulary.load(small), Vocabulary.load(tmp_path / "tokenizer.json")
+    assert json.loads(new.content)["model"]["type"] == "BPE"
+    assert [*map(list, new.encode_batch([text]))] == [*map(list, old.encode_batch([text]))]
+    assert (new.size, new.end_of_document) == (old.size, old.end_of_document)
+    run("convert", tmp_path / "tokenizer.json", "--out", tmp_path / "again.json")  # is one already
+    assert (tmp_path / "again.json").read_bytes() == new.content
+    with pytest.raises(ConfigurationError, match="exists"):
+        run("convert", small, "--out", tmp_path / "tokenizer.json")
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        run("convert", tmp_path / "absent", "--out", tmp_path / "other.json")

@@ -43,7 +43,9 @@ class MemoryCluster:
         if same and (found is None or any(found["metadata"][key] != value for key, value in same.items())):
             raise Conflict("the object has been modified")
         if found is None:
-            found = {"metadata": {"name": name, "namespace": self.namespace, "uid": f"uid-{next(self._versions)}"}}
+            found = {
+                "metadata": {"name": name, "namespace": self.namespace, "uid": f"uid-{next(self._versions)}"}
+            }
             self._objects[place], self._owners[place] = found, {}
             self.created.append(name)
         given = {"metadata": about, "spec": fields.get("spec", {})}

@@ -49,9 +49,20 @@ def test_settings_come_from_the_environment_as_words() -> None:
     found = configure(
         "launcher",
         LauncherConfig,
-        {"run": "x", "workers": "3", "policy": {"start_tokens": "5"}, "set": '["steps=3"]', "resources": '{"cpu": "2"}'},
+        {
+            "run": "x",
+            "workers": "3",
+            "policy": {"start_tokens": "5"},
+            "set": '["steps=3"]',
+            "resources": '{"cpu": "2"}',
+        },
     )
-    assert (found.workers, found.policy.start_tokens, found.set, found.resources) == (3, 5, ("steps=3",), {"cpu": "2"})
+    assert (found.workers, found.policy.start_tokens, found.set, found.resources) == (
+        3,
+        5,
+        ("steps=3",),
+        {"cpu": "2"},
+    )
 
 
 def test_another_job_is_told_by_its_digest() -> None:
@@ -59,14 +70,25 @@ def test_another_job_is_told_by_its_digest() -> None:
     assert replace(PLAN, attempt=3, began=9).digest == PLAN.digest
     watched = replace(CONFIG, period_s=1, lease_s=30, policy=replace(CONFIG.policy, retries=1), phases={})
     assert replace(PLAN, config=watched).digest == PLAN.digest
-    others = [replace(CONFIG, image="trainer:2"), replace(CONFIG, set=("steps=1",)), of_phase(CONFIG, "anneal")]
-    digests = {replace(PLAN, config=other).digest for other in others} | {replace(PLAN, store_url="s3://x").digest}
+    others = [
+        replace(CONFIG, image="trainer:2"),
+        replace(CONFIG, set=("steps=1",)),
+        of_phase(CONFIG, "anneal"),
+    ]
+    digests = {replace(PLAN, config=other).digest for other in others} | {
+        replace(PLAN, store_url="s3://x").digest
+    }
     assert len(digests | {PLAN.digest}) == 5
 
 
 def test_a_phase_changes_what_it_names() -> None:
     own = of_phase(CONFIG, "anneal")
-    assert (own.workers, own.set, own.resources, own.image) == (2, ("log_every=1",), CONFIG.resources, CONFIG.image)
+    assert (own.workers, own.set, own.resources, own.image) == (
+        2,
+        ("log_every=1",),
+        CONFIG.resources,
+        CONFIG.image,
+    )
     assert of_phase(CONFIG, "stable") is CONFIG
 
 
@@ -100,5 +122,7 @@ def test_the_rules_name_one_run() -> None:
     """Prevents: a launcher that may touch other jobs than its own."""
     for rule in rules(CONFIG):
         names, verbs = rule.get("resourceNames"), set(rule["verbs"])
-        assert (verbs == {"create"}) if names is None else names in (["first"], ["corpusworks-launcher-first"])
+        assert (
+            (verbs == {"create"}) if names is None else names in (["first"], ["corpusworks-launcher-first"])
+        )
         assert "*" not in {*verbs, *rule["apiGroups"], *rule["resources"]}

@@ -19,7 +19,9 @@ from services.runtime import DependencyDown
 from tests.unit.launcher.memory_cluster import MemoryCluster
 from tests.unit.launcher.store import RUN, catalogue, memory, say, step
 
-POLICY = PolicyConfig(start_tokens=100, resume_tokens=50, starve_after_s=60, retries=1, retry_after_s=0, keep_s=0)
+POLICY = PolicyConfig(
+    start_tokens=100, resume_tokens=50, starve_after_s=60, retries=1, retry_after_s=0, keep_s=0
+)
 CONFIG = LauncherConfig(
     run=RUN, image="trainer:1", config_map="train", policy=POLICY, phases={"anneal": PhaseConfig(workers=2)}
 )
@@ -177,7 +179,9 @@ def test_kafka_that_is_away_keeps_the_place(world: World) -> None:
     def away(_events: Iterable[TrainEvent]) -> None:
         raise DependencyDown("Kafka", "gone")
 
-    control = Control(CONFIG, world.store, "s3://corpus", PyTorchJob(world.cluster, RUN), forward=away, topic="river")
+    control = Control(
+        CONFIG, world.store, "s3://corpus", PyTorchJob(world.cluster, RUN), forward=away, topic="river"
+    )
     for _ in range(2):
         with pytest.raises(DependencyDown):
             control.turn()
@@ -217,7 +221,9 @@ def test_kueue_decides_alone(world: World) -> None:
     assert world.job is State.SUSPENDED
 
 
-def test_a_write_that_comes_too_late_is_looked_at_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_comes_too_late_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun(world, (100, "stable"))
     say(world.store, 0, step(1, 99, 0))
     world.turn()

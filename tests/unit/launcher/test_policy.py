@@ -19,7 +19,9 @@ from services.launcher.policy import (
     retry_after_s,
 )
 
-CONFIG = PolicyConfig(start_tokens=1000, resume_tokens=100, starve_after_s=60, retries=2, retry_after_s=10, keep_s=50)
+CONFIG = PolicyConfig(
+    start_tokens=1000, resume_tokens=100, starve_after_s=60, retries=2, retry_after_s=10, keep_s=50
+)
 MADE, OTHER = "made", "other"
 
 
@@ -136,7 +138,9 @@ def test_pauses_double_up_to_an_hour() -> None:
     assert [retry_after_s(n, CONFIG) for n in (0, 1, 2, 30)] == [10, 20, 40, 3600]
 
 
-@pytest.mark.parametrize("wrong", [{"start_tokens": 0}, {"resume_tokens": 0}, {"retries": -1}, {"keep_s": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"start_tokens": 0}, {"resume_tokens": 0}, {"retries": -1}, {"keep_s": -1.0}]
+)
 def test_thresholds_that_cannot_be(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"at least|not negative"):
         PolicyConfig(**wrong)  # type: ignore[arg-type]

@@ -43,7 +43,13 @@ def test_the_phase_is_that_of_the_next_token() -> None:
 
 def test_a_course_is_read_event_by_event_and_kept() -> None:
     store = memory()
-    say(store, 0, TrainEvent(kind="start"), step(10, 1000, 0, 1, loss=2.5), TrainEvent(kind="skip", step=11, loss=9.0))
+    say(
+        store,
+        0,
+        TrainEvent(kind="start"),
+        step(10, 1000, 0, 1, loss=2.5),
+        TrainEvent(kind="skip", step=11, loss=9.0),
+    )
     say(store, 3, TrainEvent(kind="end", step=12, detail="starved"))
     course = Course(topic="t")
     for first in (0, 3):
@@ -56,7 +62,9 @@ def test_a_course_is_read_event_by_event_and_kept() -> None:
     assert segment(store, RUN, 4) == []
 
 
-@pytest.mark.parametrize(("detail", "ended"), [("done", "done"), ("", "done"), ("stopped", ""), ("starved", "")])
+@pytest.mark.parametrize(
+    ("detail", "ended"), [("done", "done"), ("", "done"), ("stopped", ""), ("starved", "")]
+)
 def test_an_end_is_one_when_the_run_is_over(detail: str, ended: str) -> None:
     """Prevents: a suspended run that is taken to be done, and never goes on."""
     course = Course().after(TrainEvent(kind="end", step=3, detail=detail))
@@ -66,7 +74,14 @@ def test_an_end_is_one_when_the_run_is_over(detail: str, ended: str) -> None:
 
 @pytest.mark.parametrize(
     "damaged",
-    [b"", b"{", b'{"kind": "step", "number": 7}\n', b'{"kind": 3, "number": 0}\n', b"\xff\n", b'{"step": "x"}\n'],
+    [
+        b"",
+        b"{",
+        b'{"kind": "step", "number": 7}\n',
+        b'{"kind": 3, "number": 0}\n',
+        b"\xff\n",
+        b'{"step": "x"}\n',
+    ],
 )
 def test_a_damaged_segment_is_named(damaged: bytes) -> None:
     store = memory()

@@ -25,6 +25,7 @@ RECORD = PartRecord(
     num_tokens=2052,
     position=PartRecord.Position(lane=3, offset=17),
     recipe="9f86d081884c7d65",
+    tokenizer="6a6aed53fd4a",
 )
 
 
@@ -47,6 +48,7 @@ def test_a_line_is_plain_json_with_the_promised_keys():
         "lane": 3,
         "offset": 17,
         "recipe": "9f86d081884c7d65",
+        "tokenizer": "6a6aed53fd4a",
     }
 
 
@@ -64,7 +66,7 @@ def test_what_the_input_said_of_the_origin_is_there_where_it_said_it():
 
 
 def test_a_line_of_an_older_part_is_read_for_ever():
-    """As layout 2 wrote it, before recipe, url, licence and title."""
+    """As layout 2 wrote it, before recipe, url, licence, title and the vocabulary."""
     line = (
         '{"id":"笔记/七.md","uid":"ffffffffffffffff","source":"file:///a\\n\u2028b","bucket":"zh","category":"books",'
         '"language":"zh","format":"prose","rank":0.9,"phase":"stable","use":1,"cluster":"0000000000000005",'
@@ -73,6 +75,7 @@ def test_a_line_of_an_older_part_is_read_for_ever():
     bare = PartRecord()
     bare.CopyFrom(RECORD)
     bare.ClearField("recipe")
+    bare.ClearField("tokenizer")
     assert records.from_line(line) == bare
 
 

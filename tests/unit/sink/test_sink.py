@@ -407,9 +407,9 @@ def test_a_part_has_one_vocabulary(store, max_chunk):
     river.put("docs.mixed", document(300, 0, tokenizer="cd34"), Flush())
     river.run(kill_share=0.3)
     assert [(p.tokenizer, p.sealed_by, p.num_documents, p.layout) for p in sealed(river)] == [
-        ("ab12", "vocabulary", 3, 3),
-        ("cd34", "vocabulary", 3, 3),
-        ("ab12", "vocabulary", 2, 3),
+        ("ab12", "vocabulary", 3, 4),
+        ("cd34", "vocabulary", 3, 4),
+        ("ab12", "vocabulary", 2, 4),
     ]
     assert [d.uid for d, _, _ in river.dropped] == [300]
     assert parts.verify(store) == []

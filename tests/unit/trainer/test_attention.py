@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.unit.trainer import tiny
 from torch.nn.functional import scaled_dot_product_attention
 
+from tests.unit.trainer import tiny
 from trainer import attention
 
 LENGTHS = [[5, 1, 9, 7], [16, 4], [24]]  # the first two end in padding

@@ -50,7 +50,11 @@ def test_a_short_file_is_enough_and_the_rest_has_defaults(file: Path) -> None:
     config = load(file)
     assert config.model == load("1m").model
     assert config.optimizer.learning_rate == 3e-4  # which YAML reads as a word
-    assert (config.data.wait_s, config.data.mask, config.schedule.decay_phases) == (math.inf, "document", ("anneal",))
+    assert (config.data.wait_s, config.data.mask, config.schedule.decay_phases) == (
+        math.inf,
+        "document",
+        ("anneal",),
+    )
 
 
 @pytest.mark.parametrize("name", presets())
@@ -69,7 +73,9 @@ def test_the_presets_are_those_that_were_promised() -> None:
 
 
 def test_overrides_win_over_the_file_and_later_ones_over_earlier_ones(file: Path) -> None:
-    config = load(file, ["data.batch_size=4", "model=5m", "model.dim=512", "data.batch_size=6", "data.wait_s=inf"])
+    config = load(
+        file, ["data.batch_size=4", "model=5m", "model.dim=512", "data.batch_size=6", "data.wait_s=inf"]
+    )
     assert (config.data.batch_size, config.model.dim, config.model.num_layers) == (6, 512, 6)
     assert load(file, ["schedule.decay_phases=[anneal, last]"]).schedule.decay_phases == ("anneal", "last")
 

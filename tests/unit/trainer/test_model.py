@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from tests.unit.trainer import tiny
 from torch.nn import functional
 
+from tests.unit.trainer import tiny
 from trainer.errors import ConfigError
 from trainer.loss import CHUNK
 from trainer.model import Decoder, token_losses
