@@ -1,6 +1,6 @@
 """A real Kubernetes for tests: by a script that starts one on loopback.
 
-CORPUSWORKS_KUBERNETES names it; without, it is looked for in ../shared/servers/kubernetes beside the checkout.
+CORPUSWORKS_KUBERNETES names the script; without, it is looked for among real data beside the checkout.
 Tests that need it are skipped where it is not there.
 """
 
@@ -29,7 +29,7 @@ _PORTS = 12  # that it takes
 
 @dataclass(frozen=True)
 class KubernetesServer:
-    """One that runs. kubeconfig: of its administrator. kubectl costs some tenths of a second of CPU a call."""
+    """One that runs. kubeconfig: of its administrator. A kubectl costs tenths of a second of CPU."""
 
     folder: Path
 

@@ -48,7 +48,7 @@ def test_two_workers_train_to_their_end(node: KubernetesServer, kafka: Stack, tm
 
 
 def test_a_run_with_every_trouble(node: KubernetesServer, kafka: Stack, tmp_path: Path) -> None:
-    """Suspended when starved, and resumed by another leader; another phase by another job; a server that falls."""
+    """Starved, resumed by another leader, in another phase by another job, under a server that falls."""
     settings = {
         "workers": 2,
         "phases": {"anneal": {"workers": 1}},

@@ -69,7 +69,8 @@ class Training:
         objects = [
             {"apiVersion": "v1", "kind": "ServiceAccount"} | named,
             {"apiVersion": f"{rbac}/v1", "kind": "Role", "rules": rules(self.config)} | named,
-            {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "subjects": [subject], "roleRef": role} | named,
+            {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "subjects": [subject], "roleRef": role}
+            | named,
             {
                 "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "train", "namespace": self.run},
                 "data": {"train.yaml": yaml.safe_dump(train)},
@@ -189,7 +190,7 @@ class Training:
         settings: dict[str, Any] = {
             "run": self.run, "namespace": self.run, "image": "localhost/busybox:1", "config_map": "train",
             "set": ["data.store=/store"], "volumes": volumes, "mounts": mounts, "grace_s": 30,
-            "command": [str(_ENVIRONMENT / "bin/python"), "-m", "torch.distributed.run", "-m", "trainer.train"],
+            "command": [str(_ENVIRONMENT / "bin/python"), *LauncherConfig(run="any").command[1:]],
             "environment": {"PYTHONPATH": "/corpusworks:/corpusworks/proto", "OMP_NUM_THREADS": "1"},
             "resources": {"cpu": "200m", "memory": "2Gi"}, "period_s": 0.5,
         } | dict(self.settings)  # fmt: skip

@@ -1,5 +1,5 @@
-"""One contract for whatever a trainer is launched by: PyTorchJob and TrainJob, on a real API server and on the
-one in memory that unit tests use, and a process of this machine.
+"""One contract for whatever a trainer is launched by: PyTorchJob and TrainJob, on a real API server and on
+the one in memory that unit tests use, and a process of this machine.
 
 The real one has no controllers here: what an operator would do to a job's status, the test does.
 """
@@ -382,7 +382,7 @@ def test_what_another_set_is_not_taken(custom: OnMemory) -> None:
 def test_a_job_that_changed_since_it_was_read_is_not_touched(
     custom: OnMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prevents: `suspend` that is set in the moment in which a queue is named, or on another job of this name."""
+    """Prevents: `suspend` that is set in the moment in which a queue is named, or on another job."""
     custom.backend.make(PLAN)
     read = custom.backend._found
 

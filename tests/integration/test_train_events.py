@@ -1,4 +1,4 @@
-"""What the trainer says reaches Kafka: its events train.events, and a quarantine every lane, after any kill."""
+"""What the trainer says reaches Kafka: events train.events, a quarantine every lane, after any kill."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from contracts import Control, TrainEvent
-from services.launcher.control import Control as Launcher
 from services.launcher.backends.process import TrainerProcess
 from services.launcher.config import LauncherConfig
+from services.launcher.control import Control as Launcher
 from services.launcher.forward import Forward
 from services.local.run import applied
 from services.local.stack import Stack

@@ -1,5 +1,6 @@
 """An API server in memory, as far as the launcher's backends lean on it: applies with owners of fields,
-versions, deletion that waits for dependents. tests/contract/test_launcher_backends.py holds it to a real one."""
+versions, deletion that waits for dependents. tests/contract/test_launcher_backends.py holds it to a real one.
+"""
 
 from __future__ import annotations
 

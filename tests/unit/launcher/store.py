@@ -1,4 +1,4 @@
-"""A store with parts in its catalog and events of a run, as the catalog's service and the trainer write them."""
+"""A store with parts in its catalog and events of a run, as the catalog and the trainer write them."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from services.runtime import ConfigurationError, configure
 from tests.unit.launcher.memory_cluster import MemoryCluster
 
 CONFIG = LauncherConfig(
-    run="first", image="trainer:1", config_map="first-train", workers=4, processes=8, store_secret="store-keys",
-    resources={"nvidia.com/gpu": "8"}, phases={"anneal": PhaseConfig(workers=2, set=("log_every=1",))},
+    run="first", image="trainer:1", config_map="first-train", workers=4, processes=8,
+    store_secret="store-keys", resources={"nvidia.com/gpu": "8"}, phases={"anneal": PhaseConfig(workers=2, set=("log_every=1",))},
 )  # fmt: skip
 PLAN = Plan(CONFIG, "s3://corpus/river")
 
@@ -66,7 +66,7 @@ def test_settings_come_from_the_environment_as_words() -> None:
 
 
 def test_another_job_is_told_by_its_digest() -> None:
-    """Prevents: a job that is replaced since a threshold or a period changed; one that is not when its image did."""
+    """Prevents: a job replaced since a threshold changed; one that is not when its image did."""
     assert replace(PLAN, attempt=3, began=9).digest == PLAN.digest
     watched = replace(CONFIG, period_s=1, lease_s=30, policy=replace(CONFIG.policy, retries=1), phases={})
     assert replace(PLAN, config=watched).digest == PLAN.digest

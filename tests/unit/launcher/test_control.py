@@ -104,8 +104,8 @@ def test_a_whole_run(world: World) -> None:
     assert world.forwarded == [0, 1, 2, 3, 4]
     said = [(event["type"], event["reason"]) for event in world.cluster.events]
     assert said == [
-        ("Normal", "EnoughTokens"), ("Normal", "Training"), ("Warning", "Starved"), ("Normal", "EnoughTokens"),
-        ("Normal", "RunEnded"), ("Normal", "RunEnded"),
+        ("Normal", "EnoughTokens"), ("Normal", "Training"), ("Warning", "Starved"),
+        ("Normal", "EnoughTokens"), ("Normal", "RunEnded"), ("Normal", "RunEnded"),
     ]  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def everything() -> list[Seen]:
 
 
 def test_what_never_happens() -> None:
-    """Prevents, over all combinations: two jobs, a suspension that Kueue did not ask for, a run begun again."""
+    """Prevents, over all combinations: two jobs, a suspension against Kueue, a run begun again."""
     reasons = set()
     for given in everything():
         found = decide(given, CONFIG)
@@ -127,7 +127,7 @@ def test_it_does_not_swing() -> None:
 
 
 def test_one_part_more_or_less_changes_nothing() -> None:
-    """Prevents: a start for each part that comes. Hysteresis: below the mark it runs on, below it it waits on."""
+    """Prevents: a start for each part that comes. Below the mark what runs runs on."""
     for waiting in (0, 99):
         running = decide(seen(State.RUNNING, 600, 600 - waiting, quiet_s=59), CONFIG)
         waits = decide(seen(State.SUSPENDED, 600, 600 - waiting), CONFIG)

@@ -94,5 +94,5 @@ def test_a_damaged_segment_is_named(damaged: bytes) -> None:
 def test_a_damaged_place_is_named(damaged: bytes) -> None:
     store: ObjectStore = memory()
     store.put(f"train/{RUN}/followed.json", damaged)
-    with pytest.raises(CorpusworksError, match="followed.json is damaged"):
+    with pytest.raises(CorpusworksError, match=r"followed.json is damaged"):
         load_course(store, RUN)
