@@ -18,7 +18,8 @@ from tests.unit.launcher.memory_cluster import MemoryCluster
 
 CONFIG = LauncherConfig(
     run="first", image="trainer:1", config_map="first-train", workers=4, processes=8,
-    store_secret="store-keys", resources={"nvidia.com/gpu": "8"}, phases={"anneal": PhaseConfig(workers=2, set=("log_every=1",))},
+    store_secret="store-keys", resources={"nvidia.com/gpu": "8"},
+    phases={"anneal": PhaseConfig(workers=2, set=("log_every=1",))},
 )  # fmt: skip
 PLAN = Plan(CONFIG, "s3://corpus/river")
 
