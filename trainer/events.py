@@ -11,14 +11,14 @@ Kinds, and the fields that they have beside run, number, step, at_ms and kind:
 
     start       the run begins or goes on: checkpoint (if from one), detail
     step        each log_every steps: loss, gradient_norm, learning_rate, tokens, tokens_per_second, recipe,
-                phase, bucket_loss, bucket_bits_per_byte, bucket_tokens, mfu, wait_share
+                phase, parts, bucket_loss, bucket_bits_per_byte, bucket_tokens, mfu, wait_share
     skip        a step that changed no weights: loss, gradient_norm, parts, documents, detail (the threshold)
     rewind      back to `checkpoint`: parts, detail
     spike       explained, or not: report, loss, gradient_norm, detail
     quarantine  documents (uids) that were proven: parts, report, detail (why)
     checkpoint  complete: checkpoint
     phase       another phase begins: phase
-    mix         new weights are proposed (trainer/mixing.py): weights, bucket_loss, detail
+    mix         new weights are proposed (trainer/mixing.py): phase, weights, bucket_loss, detail
     end         the run is over: detail (why)
 """
 

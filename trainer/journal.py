@@ -82,6 +82,7 @@ class Journal:
             tokens_per_second=told.tokens_per_second,
             recipe=step.recipe,
             phase=step.phase,
+            parts=sorted({name for name, _ in step.places}),
             bucket_loss=told.bucket_loss,
             bucket_bits_per_byte=told.bucket_bits,
             bucket_tokens=self.bucket_tokens,
@@ -91,7 +92,7 @@ class Journal:
         )
         weights = self._mixer and self._mixer.note(step.number, told.bucket_loss, meter.tokens)
         if weights:
-            self.event("mix", step.number, weights=weights, bucket_loss=told.bucket_loss)
+            self.event("mix", step.number, weights=weights, phase=step.phase, bucket_loss=told.bucket_loss)
 
     def event(self, kind: Kind, number: int, **fields: Any) -> None:
         """One of trainer/events.py, by rank 0."""

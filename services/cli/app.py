@@ -15,6 +15,7 @@ from services.cli import (
     doctor,
     export,
     judge,
+    launch,
     ledger,
     offsets,
     part,
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, ask, plan, doctor, train):
+for group in (run, serve, launch, ask, plan, doctor, train):
     app.add_typer(group.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
