@@ -51,7 +51,6 @@ lock: $(DONE)/venv ## Resolve all versions anew: constraints.txt, Kafka's jars, 
 	$(UV) pip compile --upgrade --universal --all-extras --no-emit-index-url --no-annotate --no-header \
 		--quiet --output-file constraints.txt pyproject.toml
 	$(uv) $(BIN)/python -m services.local.packages.install --lock
-	$(BIN)/python -m tests.s3_server --lock
 
 clean: ## Remove what was built here; the cache of jars and wheels stays
 	rm -rf $(VENV) build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -90,9 +89,9 @@ $(DONE)/servers: services/local/servers/kafka.py $(addprefix services/local/pack
 	$(uv) $(BIN)/python -m services.local.packages.install
 	@touch $@
 
-# An S3 server, which the tests alone need.
-$(DONE)/s3: tests/s3proxy.lock.toml services/local/packages/jars.py $(DONE)/venv
-	$(BIN)/python -m tests.s3_server
+# An S3 server, which the tests and the images of servers need.
+$(DONE)/s3: $(addprefix services/local/packages/,s3proxy.lock.toml jars.py) $(DONE)/venv
+	$(BIN)/python -m services.local.packages.install --s3
 	@touch $@
 
 $(DONE)/corpus: services/local/packages/corpus.py $(DONE)/venv

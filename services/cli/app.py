@@ -25,6 +25,7 @@ from services.cli import (
     retention,
     run,
     serve,
+    server,
     tokenizer,
 )
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, ask, plan, doctor):
+for group in (run, serve, server, ask, plan, doctor):
     app.add_typer(group.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
