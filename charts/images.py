@@ -77,6 +77,7 @@ def _packages(folder: Path, extras: Sequence[str]) -> None:
     wanted = f"{ROOT}[{','.join(extras)}]"
     options = ("--quiet", "--target", packages, "--constraint", ROOT / "constraints.txt", wanted)
     uv = os.environ.get("UV") or shutil.which("uv") or ROOT / "build/uv/bin/uv"
+    run: tuple[str | Path, ...]
     if Path(uv).exists():
         run = (uv, "pip", "install", "--python", sys.executable, "--compile-bytecode", "--link-mode", "copy")
     else:
