@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63ontracts/train.proto\x12\x0e\x63orpusworks.v1\"\x8f\x02\n\nTrainEvent\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0c\n\x04loss\x18\x05 \x01(\x01\x12\x15\n\rgradient_norm\x18\x06 \x01(\x01\x12?\n\x0b\x62ucket_loss\x18\x07 \x03(\x0b\x32*.corpusworks.v1.TrainEvent.BucketLossEntry\x12\r\n\x05parts\x18\x08 \x03(\t\x12\x11\n\tdocuments\x18\t \x03(\x06\x12\x0e\n\x06\x64\x65tail\x18\n \x01(\t\x1a\x31\n\x0f\x42ucketLossEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63ontracts/train.proto\x12\x0e\x63orpusworks.v1\"\xb4\x06\n\nTrainEvent\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0c\n\x04loss\x18\x05 \x01(\x01\x12\x15\n\rgradient_norm\x18\x06 \x01(\x01\x12?\n\x0b\x62ucket_loss\x18\x07 \x03(\x0b\x32*.corpusworks.v1.TrainEvent.BucketLossEntry\x12\r\n\x05parts\x18\x08 \x03(\t\x12\x11\n\tdocuments\x18\t \x03(\x06\x12\x0e\n\x06\x64\x65tail\x18\n \x01(\t\x12\x0e\n\x06number\x18\x0b \x01(\x04\x12\x15\n\rlearning_rate\x18\x0c \x01(\x01\x12\x0e\n\x06tokens\x18\r \x01(\x04\x12\x19\n\x11tokens_per_second\x18\x0e \x01(\x01\x12\x0e\n\x06recipe\x18\x0f \x01(\t\x12\r\n\x05phase\x18\x10 \x01(\t\x12O\n\x14\x62ucket_bits_per_byte\x18\x11 \x03(\x0b\x32\x31.corpusworks.v1.TrainEvent.BucketBitsPerByteEntry\x12\x43\n\rbucket_tokens\x18\x12 \x03(\x0b\x32,.corpusworks.v1.TrainEvent.BucketTokensEntry\x12\x38\n\x07weights\x18\x13 \x03(\x0b\x32\'.corpusworks.v1.TrainEvent.WeightsEntry\x12\x0b\n\x03mfu\x18\x14 \x01(\x01\x12\x12\n\nwait_share\x18\x15 \x01(\x01\x12\x12\n\ncheckpoint\x18\x16 \x01(\x04\x12\x0e\n\x06report\x18\x17 \x01(\t\x1a\x31\n\x0f\x42ucketLossEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x38\n\x16\x42ucketBitsPerByteEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x33\n\x11\x42ucketTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRAINEVENT_BUCKETLOSSENTRY']._loaded_options = None
   _globals['_TRAINEVENT_BUCKETLOSSENTRY']._serialized_options = b'8\001'
+  _globals['_TRAINEVENT_BUCKETBITSPERBYTEENTRY']._loaded_options = None
+  _globals['_TRAINEVENT_BUCKETBITSPERBYTEENTRY']._serialized_options = b'8\001'
+  _globals['_TRAINEVENT_BUCKETTOKENSENTRY']._loaded_options = None
+  _globals['_TRAINEVENT_BUCKETTOKENSENTRY']._serialized_options = b'8\001'
+  _globals['_TRAINEVENT_WEIGHTSENTRY']._loaded_options = None
+  _globals['_TRAINEVENT_WEIGHTSENTRY']._serialized_options = b'8\001'
   _globals['_TRAINEVENT']._serialized_start=42
-  _globals['_TRAINEVENT']._serialized_end=313
-  _globals['_TRAINEVENT_BUCKETLOSSENTRY']._serialized_start=264
-  _globals['_TRAINEVENT_BUCKETLOSSENTRY']._serialized_end=313
+  _globals['_TRAINEVENT']._serialized_end=862
+  _globals['_TRAINEVENT_BUCKETLOSSENTRY']._serialized_start=654
+  _globals['_TRAINEVENT_BUCKETLOSSENTRY']._serialized_end=703
+  _globals['_TRAINEVENT_BUCKETBITSPERBYTEENTRY']._serialized_start=705
+  _globals['_TRAINEVENT_BUCKETBITSPERBYTEENTRY']._serialized_end=761
+  _globals['_TRAINEVENT_BUCKETTOKENSENTRY']._serialized_start=763
+  _globals['_TRAINEVENT_BUCKETTOKENSENTRY']._serialized_end=814
+  _globals['_TRAINEVENT_WEIGHTSENTRY']._serialized_start=816
+  _globals['_TRAINEVENT_WEIGHTSENTRY']._serialized_end=862
 # @@protoc_insertion_point(module_scope)

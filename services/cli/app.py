@@ -15,6 +15,7 @@ from services.cli import (
     doctor,
     export,
     judge,
+    launch,
     ledger,
     offsets,
     part,
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, server, ask, plan, doctor):
+for group in (run, serve, server, launch, ask, plan, doctor):
     app.add_typer(group.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)

@@ -13,7 +13,7 @@ from services.cli.exits import EXIT_WRONG
 from services.cli.options import RecipeName, topology_of
 from services.mixer.presets import lasting
 from services.mixer.recipe import Recipe
-from services.runtime import configure, load_settings
+from services.runtime import ConfigurationError, configure, load_settings
 
 app = typer.Typer()
 
@@ -47,13 +47,32 @@ def up(
     out: Annotated[Path, typer.Option("--out", help="Folder for parts and state.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Files and folders to begin with.")] = None,
     recipe: RecipeName = None,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            "--train", metavar="CONFIG", help="Train on the parts meanwhile, by this configuration."
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Over the one of --train.")
+    ] = None,
 ) -> None:
-    """Keep a river running on this machine until Ctrl-C."""
+    """Keep a river running on this machine until Ctrl-C; with --train, a trainer beside it."""
     from rich.console import Console
 
     from services.local.run import up as keep_up
 
-    keep_up(_job(paths or [], out, recipe), Console())
+    job = _job(paths or [], out, recipe)
+    if train is None:
+        if overrides:
+            raise ConfigurationError("--set is for the configuration of --train, and there is none")
+        keep_up(job, Console())
+        return
+    from services.cli.training import beside
+    from services.local.store import STATE, url_of
+
+    log = out / STATE / "logs" / "trainer.log"
+    keep_up(job, Console(), beside(train, overrides or [], url_of(out), log))
 
 
 def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:

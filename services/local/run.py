@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 from rich.console import Console
@@ -185,10 +185,24 @@ def run(job: Job, console: Console) -> dict[str, Any]:
     return found
 
 
-def up(job: Job, console: Console) -> None:
-    """Keep the river running until Ctrl-C. Raises ConfigurationError, ProcessFailed."""
-    with river_on(job, console) as (river, settings):
+class Companion(Protocol):
+    """What runs beside a river."""
+
+    def said(self) -> str:
+        """What it does, in a few words. Raises CorpusworksError when it cannot go on."""
+
+
+Beside = Callable[[Settings], AbstractContextManager[Companion]]
+
+
+def up(job: Job, console: Console, beside: Beside | None = None) -> None:
+    """Keep the river running until Ctrl-C. Raises ConfigurationError, ProcessFailed.
+
+    beside: what is begun when the river runs, and ended before it.
+    """
+    with river_on(job, console) as (river, settings), ExitStack() as stack:
         river.start()
+        companion = stack.enter_context(beside(settings)) if beside else None
         if job.paths:
             river.ingest(job.paths)
         kafka, redis_address = settings.kafka.bootstrap_servers, address_of(settings.redis.url)
@@ -204,7 +218,8 @@ def up(job: Job, console: Console) -> None:
                 if time.monotonic() >= due:
                     due = time.monotonic() + _RETAIN_EVERY_S
                     river.retain()
-                progress.show(_and_troubles(_doing(river), river), list(river.stages()))
+                doing = [_doing(river), *([companion.said()] if companion else [])]
+                progress.show(_and_troubles("; ".join(doing), river), list(river.stages()))
                 time.sleep(_TICK_S)
 
 

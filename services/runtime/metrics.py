@@ -47,6 +47,21 @@ WORKER_DEATHS = Counter("corpusworks_worker_deaths", "Deaths of the process that
 # Lanes that wait for a bucket that has run dry.
 STARVED = Gauge("corpusworks_lane_starved", "Lanes that wait for a bucket without documents", ["service"])
 
+# Of the launcher, which follows one run. what: ready (in parts of the catalog), consumed (trained on).
+LAUNCHER_TOKENS = Gauge("corpusworks_launcher_tokens", "Tokens of the run that is launched", ["what"])
+
+# 1 for the state that the job is in (services/launcher/policy.py), 0 for the others.
+LAUNCHER_JOB = Gauge("corpusworks_launcher_job", "The state of the job", ["state"])
+
+# 1 for the launcher that leads, 0 for those that stand by.
+LAUNCHER_LEADS = Gauge("corpusworks_launcher_leads", "Whether this launcher leads")
+
+# What was done to the job: made, suspended, resumed, removed. reason: policy.Reason.
+LAUNCHER_ACTIONS = Counter("corpusworks_launcher_actions", "Changes of the job", ["action", "reason"])
+
+# Events of the trainer handed on to Kafka. kind: start, step, skip … (proto/train.proto).
+TRAIN_EVENTS = Counter("corpusworks_launcher_events", "Events of the trainer handed on", ["kind"])
+
 # What units measure of a document beside its verdict, by the name that their verdicts use: counted once
 # what they decided is committed. A name that is not here is an error of the unit.
 OBSERVED = {

@@ -309,6 +309,28 @@ EXAMPLES: dict[str, Message] = {
         documents=[0x0123456789ABCDEF, 1],
         detail="7 sigma over the last 128 steps",
     ),
+    "train.events.2": TrainEvent(
+        run="first",
+        step=40_500,
+        at_ms=1_764_000_004_000,
+        kind="step",
+        number=812,
+        loss=2.5,
+        gradient_norm=0.75,
+        learning_rate=0.0003,
+        tokens=10_616_832_000,
+        tokens_per_second=412_000.5,
+        recipe="9f86d081884c7d65",
+        phase="stable",
+        bucket_loss={"code": 1.25, "zh": 3.5},
+        bucket_bits_per_byte={"code": 0.5, "zh": 1.0625},
+        bucket_tokens={"code": 4_000_000_000, "zh": 6_616_832_000},
+        weights={"code": 0.4, "zh": 0.6},
+        mfu=0.41,
+        wait_share=0.002,
+        checkpoint=40_000,
+        report="train/first/spikes/step-000040000.json",
+    ),
 }
 
 

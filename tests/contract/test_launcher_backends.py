@@ -1,0 +1,486 @@
+"""One contract for whatever a trainer is launched by: PyTorchJob and TrainJob, on a real API server and on the
+one in memory that unit tests use, and a process of this machine.
+
+The real one has no controllers here: what an operator would do to a job's status, the test does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.launcher.backends import Backend
+from services.launcher.backends.custom import CONDITION, SUSPENDER, CustomJob
+from services.launcher.backends.process import TrainerProcess
+from services.launcher.backends.pytorchjob import PyTorchJob
+from services.launcher.backends.served import served
+from services.launcher.backends.trainjob import TrainJob
+from services.launcher.cluster import Cluster, Conflict, Held, Kubernetes
+from services.launcher.config import LauncherConfig, Plan
+from services.launcher.manifest import QUEUE
+from services.launcher.policy import Decision, Job, Reason, State, Wanted
+from services.launcher.rbac import rules
+from services.runtime import ConfigurationError, DependencyDown
+from tests.kubernetes_server import PYTORCH_CRD, TRAIN_CRD, KubernetesServer, kubernetes_server
+from tests.unit.launcher.memory_cluster import MemoryCluster
+
+KINDS = {"pytorchjob": PyTorchJob, "trainjob": TrainJob}
+CONFIG = LauncherConfig(
+    run="first", image="trainer:1", config_map="train", workers=2, processes=8, store_secret="keys",
+    resources={"nvidia.com/gpu": "8", "memory": "64Gi"}, grace_s=5, namespace="train",
+    environment={"AWS_REGION": "here"}, node_selector={"pool": "gpu"},
+    tolerations=({"key": "gpu", "operator": "Exists"},),
+    volumes=({"name": "data", "emptyDir": {}},), mounts=({"name": "data", "mountPath": "/data"},),
+)  # fmt: skip
+PLAN = Plan(CONFIG, "s3://corpus/river", attempt=2, began=1000)
+ENOUGH = Decision(Wanted.RUNNING, Reason.ENOUGH, "100 tokens wait, 50 are asked for")
+
+
+class World(ABC):
+    """A backend, and what becomes of its job by other hands."""
+
+    backend: Backend
+
+    @abstractmethod
+    def succeed(self) -> None:
+        """The trainer ends well."""
+
+    @abstractmethod
+    def fail(self) -> None:
+        """It fails, and says: no part is readable."""
+
+    @abstractmethod
+    def collect(self) -> None:
+        """What was removed has ended."""
+
+    @abstractmethod
+    def num_jobs(self) -> int:
+        """Jobs that there are, of any name."""
+
+
+class OnMemory(World):
+    def __init__(self, kind: type[CustomJob]) -> None:
+        self.kind = kind.kind
+        self.cluster = MemoryCluster(kind.kind, namespace="train")
+        self.backend: CustomJob = kind(self.cluster, "first")
+
+    def succeed(self) -> None:
+        self._end(self.backend.succeeded, "")
+
+    def fail(self) -> None:
+        self._end(self.backend.failed, "no part is readable")
+
+    def _end(self, condition: str, message: str) -> None:
+        said = {
+            "type": condition, "status": "True", "reason": "Said", "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }  # fmt: skip
+        self.patch({"status": {"conditions": [said]}})
+
+    def collect(self) -> None:
+        self.cluster.collect(self.kind, "first")
+
+    def num_jobs(self) -> int:
+        return int(self.cluster.get(self.kind, "first") is not None)
+
+    def patch(self, fields: Mapping[str, Any], manager: str = "operator") -> None:
+        """By another hand, with force."""
+        self.cluster.patch(self.kind, "first", fields, manager)
+
+    def object(self) -> Any:
+        """The job itself."""
+        return self.cluster.get(self.kind, "first")
+
+    def events(self) -> list[Any]:
+        """That were told."""
+        return list(self.cluster.events)
+
+
+class OnServer(OnMemory):
+    """By a ServiceAccount that may do what services/launcher/rbac.yaml says, and nothing else."""
+
+    def __init__(self, kind: type[CustomJob], server: KubernetesServer, mine: Path) -> None:
+        self.server, self.kind = server, kind.kind
+        self.cluster: Cluster = Kubernetes("train", server.client(mine))  # type: ignore[assignment]
+        self.backend = kind(self.cluster, "first")
+
+    def collect(self) -> None:
+        self._kubectl("patch", self._name, "--type", "merge", "-p", '{"metadata": {"finalizers": null}}')
+
+    def num_jobs(self) -> int:
+        return len(json.loads(self._kubectl("get", self.kind.plural, "-o", "json"))["items"])
+
+    def patch(self, fields: Mapping[str, Any], manager: str = "operator") -> None:
+        status = ["--subresource", "status"] if "status" in fields else []
+        self._kubectl(
+            "patch", self._name, *status, "--type", "merge", "--field-manager", manager, "-p", json.dumps(fields)
+        )
+
+    def object(self) -> Any:
+        return json.loads(self._kubectl("get", self._name, "-o", "json"))
+
+    def events(self) -> list[Any]:
+        return list(json.loads(self._kubectl("get", "events", "-o", "json"))["items"])
+
+    def clear(self) -> None:
+        """Leave nothing to the next test."""
+        if self.num_jobs():
+            self._kubectl("delete", self._name, "--wait=false")
+            if self.num_jobs():
+                self.collect()
+        self._kubectl("delete", "events", "--all")
+
+    @property
+    def _name(self) -> str:
+        return f"{self.kind.plural}.{self.kind.group}/first"
+
+    def _kubectl(self, *arguments: str) -> str:
+        return self.server.kubectl("-n", "train", *arguments)
+
+
+class OnMachine(World):
+    SCRIPT = """
+import os, sys, time
+while True:
+    if os.path.exists(sys.argv[1]):
+        word = open(sys.argv[1]).read()
+        print(word, flush=True)
+        sys.exit(bool(word))
+    time.sleep(.01)
+"""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.made = folder, 0
+        self.backend: TrainerProcess = TrainerProcess(self._command, folder / "trainer.log")
+
+    def _command(self, _plan: Plan) -> list[str]:
+        self.made += 1
+        (self.folder / "end").unlink(missing_ok=True)
+        return [sys.executable, "-c", self.SCRIPT, str(self.folder / "end")]
+
+    def succeed(self) -> None:
+        self._end("")
+
+    def fail(self) -> None:
+        self._end("no part is readable")
+
+    def _end(self, word: str) -> None:
+        (self.folder / "new").write_text(word)
+        (self.folder / "new").rename(self.folder / "end")
+        deadline = time.monotonic() + 20
+        while self.backend.look().state is State.RUNNING:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def collect(self) -> None:
+        """Removing waits for it."""
+
+    def num_jobs(self) -> int:
+        return int(self.backend.look().state is not State.ABSENT)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesServer]:
+    with kubernetes_server(tmp_path_factory.mktemp("kubernetes")) as found:
+        found.install(PYTORCH_CRD, TRAIN_CRD)
+        found.kubectl("create", "namespace", "train")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def mine(server: KubernetesServer) -> Path:
+    """The kubeconfig of a launcher's ServiceAccount."""
+    named = {"metadata": {"name": "launcher", "namespace": "train"}}
+    rbac = "rbac.authorization.k8s.io"
+    subject = {"kind": "ServiceAccount", "name": "launcher", "namespace": "train"}
+    role = {"kind": "Role", "apiGroup": rbac, "name": "launcher"}
+    made = [
+        {"apiVersion": "v1", "kind": "ServiceAccount"},
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "rules": rules(CONFIG)},
+        {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "subjects": [subject], "roleRef": role},
+    ]
+    server.kubectl("apply", "-f", "-", given=yaml.safe_dump_all([one | named for one in made]))
+    return server.kubeconfig_of("launcher", "train")
+
+
+CUSTOM = [f"{place}-{kind}" for place in ("memory", "server") for kind in KINDS]
+
+
+@pytest.fixture
+def custom(request: pytest.FixtureRequest) -> Iterator[OnMemory]:
+    place, _, kind = request.param.partition("-")
+    if place == "memory":
+        yield OnMemory(KINDS[kind])
+        return
+    found = OnServer(KINDS[kind], request.getfixturevalue("server"), request.getfixturevalue("mine"))
+    yield found
+    found.clear()
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    if request.param != "process":
+        place, _, kind = request.param.partition("-")
+        found: World = (
+            OnMemory(KINDS[kind])
+            if place == "memory"
+            else OnServer(KINDS[kind], request.getfixturevalue("server"), request.getfixturevalue("mine"))
+        )
+        yield found
+        if isinstance(found, OnServer):
+            found.clear()
+        return
+    machine = OnMachine(tmp_path)
+    yield machine
+    machine.backend.close()
+
+
+every = pytest.mark.parametrize("world", [*CUSTOM, "process"], indirect=True)
+on_clusters = pytest.mark.parametrize("custom", CUSTOM, indirect=True)
+
+
+@every
+def test_a_job_is_made_once(world: World) -> None:
+    assert world.backend.look() == Job(State.ABSENT)
+    world.backend.make(PLAN)
+    world.backend.make(PLAN)
+    found = world.backend.look()
+    assert (found.state, found.made, found.attempt, found.began) == (State.RUNNING, PLAN.digest, 2, 1000)
+    assert not found.queued
+    assert world.num_jobs() == 1
+
+
+@every
+def test_it_is_suspended_and_goes_on(world: World) -> None:
+    with pytest.raises(Conflict):
+        world.backend.suspend(True)
+    world.backend.make(PLAN)
+    for suspended, state in ((True, State.SUSPENDED), (True, State.SUSPENDED), (False, State.RUNNING)) * 2:
+        world.backend.suspend(suspended)
+        assert world.backend.look().state is state
+    assert world.backend.look().made == PLAN.digest
+
+
+@every
+def test_it_is_gone_before_there_is_another(world: World) -> None:
+    """Prevents: two jobs of a run that write the same checkpoints."""
+    world.backend.remove()
+    world.backend.make(PLAN)
+    world.backend.remove()
+    assert world.backend.look().state in (State.LEAVING, State.ABSENT)
+    world.backend.remove()
+    world.collect()
+    assert world.backend.look().state is State.ABSENT
+    other = replace(PLAN, config=replace(CONFIG, workers=3))
+    world.backend.make(other)
+    assert (world.backend.look().made, world.num_jobs()) == (other.digest, 1)
+
+
+@every
+def test_how_it_ended_is_seen(world: World) -> None:
+    world.backend.make(PLAN)
+    world.succeed()
+    assert world.backend.look().state is State.SUCCEEDED
+    world.backend.remove()
+    world.collect()
+    world.backend.make(PLAN)
+    assert world.backend.look().state is State.RUNNING
+    world.fail()
+    found = world.backend.look()
+    assert (found.state, found.why) == (State.FAILED, "no part is readable")
+    assert found.over_s > 0
+
+
+@every
+def test_who_looks_at_it_is_told_why(world: World) -> None:
+    world.backend.tell(ENOUGH)
+    world.backend.make(PLAN)
+    for _ in range(2):
+        world.backend.tell(ENOUGH)
+    world.backend.tell(Decision(Wanted.SUSPENDED, Reason.STARVED, "nothing came"))
+    assert world.backend.look().state is State.RUNNING
+    if isinstance(world, OnMemory):
+        found = {c["type"]: c for c in world.object()["status"]["conditions"]}
+        assert [found[CONDITION][key] for key in ("status", "reason", "message")] == ["False", "Starved", "nothing came"]
+        said = sorted((event["type"], event["reason"]) for event in world.events())
+        assert said == [("Normal", "EnoughTokens"), ("Warning", "Starved")]
+        assert {event["involvedObject"]["name"] for event in world.events()} == {"first"}
+
+
+@on_clusters
+def test_what_an_operator_says_stays_beside_what_we_say(custom: OnMemory) -> None:
+    custom.backend.make(PLAN)
+    custom.backend.tell(ENOUGH)
+    custom.succeed()
+    custom.backend.tell(Decision(Wanted.AS_IS, Reason.ENDED, "the run has ended"))
+    kinds = {condition["type"] for condition in custom.object()["status"]["conditions"]}
+    assert {custom.backend.succeeded, CONDITION} == kinds
+    assert custom.backend.look().state is State.SUCCEEDED
+
+
+def suspension_of(custom: OnMemory) -> Mapping[str, Any]:
+    """The part of the spec in which `suspend` stands."""
+    spec = custom.object()["spec"]
+    return dict(spec["runPolicy"] if isinstance(custom.backend, PyTorchJob) else spec)
+
+
+@on_clusters
+def test_a_queue_of_kueue_s_owns_the_suspension(custom: OnMemory) -> None:
+    """Prevents: a launcher and Kueue that take turns in suspending and resuming one job."""
+    custom.backend.make(replace(PLAN, config=replace(CONFIG, queue="team")))
+    assert custom.object()["metadata"]["labels"][QUEUE] == "team"
+    before = suspension_of(custom).get("suspend")
+    assert not before, "it is Kueue's webhook that sets it"
+    for suspended in (True, False):
+        with pytest.raises(Held, match="Kueue"):
+            custom.backend.suspend(suspended)
+    assert suspension_of(custom).get("suspend") == before
+    assert custom.backend.look().queued
+
+
+@on_clusters
+def test_a_queue_that_is_named_later_takes_the_suspension_over(custom: OnMemory) -> None:
+    """Prevents: a field that is removed, and a job that runs, since its former owner applies without it."""
+    custom.backend.make(PLAN)
+    custom.backend.suspend(True)
+    custom.patch({"metadata": {"labels": {QUEUE: "team"}}}, "somebody")
+    with pytest.raises(Held):
+        custom.backend.suspend(False)
+    custom.backend.make(PLAN)
+    assert suspension_of(custom)["suspend"] is True
+
+
+@on_clusters
+def test_what_another_set_is_not_taken(custom: OnMemory) -> None:
+    custom.backend.make(PLAN)
+    custom.patch({"spec": custom.backend.suspension(True)}, "a-person")
+    with pytest.raises(Held, match="a-person"):
+        custom.backend.suspend(False)
+    assert custom.backend.look().state is State.SUSPENDED
+    custom.backend.suspend(True)
+
+
+@on_clusters
+def test_a_job_that_changed_since_it_was_read_is_not_touched(
+    custom: OnMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: `suspend` that is set in the moment in which a queue is named, or on another job of this name."""
+    custom.backend.make(PLAN)
+    read = custom.backend._found
+
+    def and_then() -> Any:
+        found = read()
+        custom.patch({"metadata": {"labels": {QUEUE: "team"}}}, "somebody")
+        return found
+
+    monkeypatch.setattr(custom.backend, "_found", and_then)
+    with pytest.raises(Conflict):
+        custom.backend.suspend(True)
+    assert custom.backend.look().state is State.RUNNING
+
+
+@on_clusters
+def test_a_job_of_another_is_left_alone(custom: OnMemory) -> None:
+    custom.backend.make(PLAN)
+    custom.patch({"metadata": {"labels": {"app.kubernetes.io/managed-by": "a-person"}}}, "a-person")
+    with pytest.raises(ConfigurationError, match="was not made by a launcher"):
+        custom.backend.look()
+
+
+@on_clusters
+def test_a_backend_is_found_by_what_is_served_and_stands(custom: OnMemory) -> None:
+    kind = type(custom.backend)
+    custom.backend.make(PLAN)
+    assert type(served(custom.cluster, "first")) is kind, "the run's own job, whatever else is served"
+
+
+def test_both_are_served_and_a_trainjob_is_made(server: KubernetesServer, mine: Path) -> None:
+    cluster = Kubernetes("train", server.client(mine))
+    assert type(served(cluster, "first")) is TrainJob
+    PyTorchJob(cluster, "first").make(PLAN)
+    TrainJob(cluster, "first").make(PLAN)
+    with pytest.raises(ConfigurationError, match="has a PyTorchJob and a TrainJob"):
+        served(cluster, "first")
+    for kind in KINDS.values():
+        OnServer(kind, server, mine).clear()
+
+
+def test_nothing_is_served() -> None:
+    with pytest.raises(ConfigurationError, match=r"neither trainjobs.trainer.kubeflow.org nor pytorchjobs"):
+        served(MemoryCluster(), "first")
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_pods_meet_the_restricted_standard(kind: type[CustomJob], server: KubernetesServer) -> None:
+    """Prevents: pods that a guarded namespace refuses; fields that the CRD drops without a word."""
+    spec = json.loads(json.dumps(kind(MemoryCluster(), "first").spec(PLAN)))
+    if kind is PyTorchJob:
+        template = spec["pytorchReplicaSpecs"]["Worker"]["template"]
+    else:
+        patch = spec["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"][0]
+        template = patch["template"]["spec"]["template"]
+        template["spec"]["containers"][0]["image"] = "trainer:1"
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": template["spec"]}
+    server.kubectl("create", "namespace", f"guarded-{kind.kind.plural}")
+    server.kubectl(
+        "label", "namespace", f"guarded-{kind.kind.plural}", "pod-security.kubernetes.io/enforce=restricted"
+    )
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    where = ("-n", f"guarded-{kind.kind.plural}")
+    server.kubectl(*where, "apply", "-f", "-", given=json.dumps(account))
+    server.kubectl(*where, "create", "--dry-run=server", "--validate=strict", "-f", "-", given=json.dumps(pod))
+    job = {"apiVersion": kind.kind.api_version, "kind": kind.kind.name, "metadata": {"name": "one"}, "spec": spec}
+    server.kubectl(*where, "create", "--dry-run=server", "--validate=strict", "-f", "-", given=json.dumps(job))
+
+
+def test_a_launcher_may_do_no_more(server: KubernetesServer, mine: Path) -> None:
+    """Prevents: rules that grow. What it may do is shown by the tests above, which run by these rules."""
+    cluster = Kubernetes("train", server.client(mine))
+    other = PyTorchJob(cluster, "second")
+    for forbidden in (other.look, other.remove):
+        with pytest.raises(ConfigurationError, match=r"Kubernetes refuses: .*rbac.yaml"):
+            forbidden()
+    with pytest.raises(ConfigurationError, match="Kubernetes refuses"):
+        other.make(replace(PLAN, config=replace(CONFIG, run="second")))
+    for what in ("get secrets", "list pytorchjobs.kubeflow.org", "delete leases.coordination.k8s.io", "create pods"):
+        can = ["auth", "can-i", *what.split(), "--as", "system:serviceaccount:train:launcher", "-n", "train"]
+        with pytest.raises(Exception, match="non-zero exit"):
+            server.kubectl(*can)
+
+
+def test_what_the_server_does_not_take_is_named(server: KubernetesServer, mine: Path) -> None:
+    wrong = replace(CONFIG, volumes=({"name": "data", "emptyDir": "no table"},))
+    with pytest.raises(ConfigurationError, match=r"Kubernetes does not take it: .*emptyDir"):
+        PyTorchJob(Kubernetes("train", server.client(mine)), "first").make(replace(PLAN, config=wrong))
+
+
+def test_a_server_that_is_away_is_waited_for(server: KubernetesServer) -> None:
+    client = server.client()
+    client.configuration.host = "https://127.0.0.1:1"
+    cluster = Kubernetes("train", client)
+    for ask in (lambda: cluster.get(PyTorchJob.kind, "first"), lambda: cluster.serves(PyTorchJob.kind)):
+        with pytest.raises(DependencyDown, match="Kubernetes does not answer"):
+            ask()
+
+
+def test_fields_are_owned_by_their_managers(server: KubernetesServer, mine: Path) -> None:
+    """Prevents: an apply of the job that carries `suspend`, or one of `suspend` that carries the job."""
+    found = OnServer(PyTorchJob, server, mine)
+    found.backend.make(PLAN)
+    found.backend.suspend(True)
+    fields = json.loads(
+        server.kubectl("-n", "train", "get", found._name, "-o", "json", "--show-managed-fields")
+    )["metadata"]["managedFields"]
+    owned = {one["manager"]: json.dumps(one["fieldsV1"]) for one in fields if one["operation"] == "Apply"}
+    assert owned[SUSPENDER] == '{"f:spec": {"f:runPolicy": {"f:suspend": {}}}}'
+    assert "f:suspend" not in owned["corpusworks-launcher"]
+    found.clear()

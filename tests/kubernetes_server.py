@@ -1,0 +1,108 @@
+"""A real Kubernetes for tests: by a script that starts one on loopback.
+
+CORPUSWORKS_KUBERNETES names it; without, it is looked for in ../shared/servers/kubernetes beside the checkout.
+Tests that need it are skipped where it is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+_BESIDE = Path(__file__).parents[1].parent / "shared"
+SCRIPT = Path(
+    os.environ.get("CORPUSWORKS_KUBERNETES") or _BESIDE / "servers/kubernetes/local-kubernetes"
+)
+CRDS = SCRIPT.parents[2] / "crds"
+PYTORCH_CRD = "kubeflow.org_pytorchjobs.yaml"
+TRAIN_CRD = "trainer.kubeflow.org_trainjobs.yaml"
+_PORTS = 12  # that it takes
+
+
+@dataclass(frozen=True)
+class KubernetesServer:
+    """One that runs. kubeconfig: of its administrator."""
+
+    folder: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """See the class."""
+        return self.folder / "kubeconfig"
+
+    def client(self, kubeconfig: Path | None = None) -> Any:
+        """A kubernetes.client.ApiClient."""
+        from kubernetes import config
+
+        return config.new_client_from_config(str(kubeconfig or self.kubeconfig))
+
+    def script(self, command: str, *arguments: str) -> str:
+        """A command of the script's, for this server."""
+        return _script(command, str(self.folder), *arguments)
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        """Its output. Raises CalledProcessError."""
+        assets = Path(_script("assets").strip())
+        command = [str(assets / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, input=given).stdout
+
+    def install(self, *crds: str) -> None:
+        """Custom resource definitions, until they are served."""
+        for name in crds:
+            self.kubectl("apply", "--server-side", "-f", str(CRDS / name))
+        self.kubectl("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "30s")
+
+    def kubeconfig_of(self, account: str, namespace: str) -> Path:
+        """Of a ServiceAccount of this name, as what it may do alone."""
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        token = self.kubectl("-n", namespace, "create", "token", account).strip()
+        config["users"] = [{"name": account, "user": {"token": token}}]
+        config["contexts"] = [
+            {"name": account, "context": {"cluster": config["clusters"][0]["name"], "user": account}}
+        ]
+        config["current-context"] = account
+        path = self.folder / f"{account}.kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+
+@contextmanager
+def kubernetes_server(folder: Path, mode: str = "api") -> Iterator[KubernetesServer]:
+    """mode: api, all (controllers), node (pods; as root, one a machine). Skips where there is none."""
+    if not SCRIPT.exists():
+        pytest.skip(f"no Kubernetes for tests: {SCRIPT} is not there (CORPUSWORKS_KUBERNETES names another)")
+    server = KubernetesServer(folder)
+    try:
+        server.script("start", str(_free_ports()), mode)
+        yield server
+    finally:
+        server.script("stop")
+
+
+def _script(*arguments: str) -> str:
+    found = subprocess.run([str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise RuntimeError(f"{SCRIPT.name} {' '.join(arguments)}: {found.stderr[-2000:]}{found.stdout[-500:]}")
+    return found.stdout
+
+
+def _free_ports() -> int:
+    """The first of a row of ports that nobody listens on."""
+    for first in range(21443, 31443, _PORTS + 1):
+        if all(_is_free(port) for port in range(first, first + _PORTS)):
+            return first
+    raise RuntimeError("no row of free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
