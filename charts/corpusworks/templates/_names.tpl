@@ -27,5 +27,5 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* An image: (dict "root" $ "target" "core") */}}
 {{- define "corpusworks.image" -}}
 {{- $image := .root.Values.image -}}
-{{- printf "%s/%s:%s" $image.repository .target ($image.tag | default .root.Chart.AppVersion) -}}
+{{- get $image .target | default (printf "%s/%s:%s" $image.repository .target ($image.tag | default .root.Chart.AppVersion)) -}}
 {{- end -}}

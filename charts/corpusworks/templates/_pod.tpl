@@ -32,21 +32,25 @@ securityContext:
 {{- if eq $store.mode "builtin" }}
 - {name: AWS_ENDPOINT_URL, value: "http://{{ include "corpusworks.host" (dict "root" . "server" "s3proxy") }}:9000"}
 - {name: AWS_REGION, value: us-east-1}
-- {name: AWS_ACCESS_KEY_ID, value: corpusworks}
-- name: AWS_SECRET_ACCESS_KEY
-  valueFrom: {secretKeyRef: {name: {{ include "corpusworks.fullname" . }}-builtin, key: s3proxy}}
 {{- else }}
 - {name: AWS_REGION, value: {{ $store.external.region | quote }}}
 {{- with $store.external.endpoint }}
 - {name: AWS_ENDPOINT_URL, value: {{ . | quote }}}
 {{- end }}
-{{- with $store.external.keysSecret }}
+{{- end }}
+{{- with include "corpusworks.keysSecret" . }}
+{{- $secret := . }}
 {{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
 - name: {{ . }}
-  valueFrom: {secretKeyRef: {name: {{ $store.external.keysSecret }}, key: {{ . }}}}
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ . }}}}
 {{- end }}
 {{- end }}
-{{- end }}
+{{- end -}}
+
+{{/* The Secret with the store's keys, or nothing. */}}
+{{- define "corpusworks.keysSecret" -}}
+{{- if eq .Values.store.mode "builtin" -}}{{ include "corpusworks.fullname" . }}-builtin
+{{- else -}}{{ .Values.store.external.keysSecret }}{{- end -}}
 {{- end -}}
 
 {{- define "corpusworks.mounts" -}}
