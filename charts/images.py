@@ -113,7 +113,7 @@ def _servers(folder: Path, servers: Sequence[str]) -> None:
 
 
 def _system(folder: Path) -> None:
-    """A shell for Triton's backend, certificates, names."""
+    """Shells, certificates, names."""
     for name in (
         "bin",
         "tmp",
@@ -126,7 +126,8 @@ def _system(folder: Path) -> None:
     ):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "tmp").chmod(0o1777)
-    shutil.copy2(os.path.realpath("/bin/sh"), folder / "bin/sh")
+    for shell in ("sh", "bash"):  # Triton starts its python backend's stub by bash
+        shutil.copy2(os.path.realpath(f"/bin/{shell}"), folder / "bin" / shell)
     certificates = Path("/etc/ssl/certs/ca-certificates.crt")
     if certificates.exists():
         shutil.copy(certificates, folder / "etc/ssl/certs")
