@@ -14,7 +14,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check format bench proto lock clean
+.PHONY: help setup demo test soak cluster check format bench proto lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -30,6 +30,9 @@ test: setup $(DONE)/judge $(DONE)/s3 check ## Checks and all tests
 
 soak: setup $(DONE)/judge $(DONE)/s3 ## Kills, clocks, crowds: long; SEED=7 repeats one, MINUTES=20 lasts so long, ONLY=kills chooses
 	SOAK_SEED=$(SEED) SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m soak -s $(if $(ONLY),-k $(ONLY))
+
+cluster: setup $(DONE)/judge ## The launcher on real pods, as root; CORPUSWORKS_KUBERNETES names the script that starts a Kubernetes
+	$(BIN)/python -m pytest -m cluster -s $(if $(ONLY),-k $(ONLY))
 
 check: $(DONE)/judge ## Lint, format, types, import rules
 	$(BIN)/ruff check

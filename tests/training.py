@@ -40,7 +40,7 @@ def make_part(store: Path, number: int, sequences: int = 16, phase: str = "stabl
             bucket = ("en", "zh")[pace % 2]
             records.append({"id": uid, "uid": uid, "bucket": bucket, "spans": [span], "tokenizer": VOCABULARY})
             boundaries.append(len(records))
-    name = f"lane-000/part-{number:06d}"
+    name = f"lane-000/part-000-0a1b2c3d-{number:012d}-{number:012d}"
     files = {
         "bin": np.concatenate(tokens).astype("<u2").tobytes(),
         "idx": b"MMIDIDX\x00\x00"

@@ -22,6 +22,7 @@ from services.runtime import ConfigurationError, CorpusworksError, DependencyDow
 MANAGER = "corpusworks-launcher"
 _TIMEOUT_S = (3.0, 10.0)  # to connect, to answer
 _APPLY = "application/apply-patch+yaml"
+_WRONG_TYPE = "failed to create typed patch object"  # of an apply that does not fit the schema: a 500
 _MERGE = "application/merge-patch+json"
 
 Object = Mapping[str, Any]
@@ -191,7 +192,7 @@ def _errors() -> Iterator[None]:
 def meaning(status: int, body: object) -> CorpusworksError:
     """Of an answer that is none: what the caller should do about it."""
     answer = _parsed(body)
-    told = str(answer.get("message") or body)[:500]
+    told = " ".join(str(answer.get("message") or body).split())[:500]
     if status == 409:
         causes = answer.get("details", {}).get("causes", [])
         held = [c for c in causes if c.get("reason") == "FieldManagerConflict"]
@@ -200,7 +201,7 @@ def meaning(status: int, body: object) -> CorpusworksError:
         return ConfigurationError(
             f"Kubernetes refuses: {told}; the rules it takes: services/launcher/rbac.yaml"
         )
-    if status in (400, 404, 405, 415, 422):
+    if status in (400, 404, 405, 415, 422) or told.startswith(_WRONG_TYPE):
         return ConfigurationError(f"Kubernetes does not take it: {told}")
     return DependencyDown("Kubernetes", f"{status}: {told}")
 

@@ -1,0 +1,1 @@
+"""Real pods on a real Kubernetes: `make cluster`."""

@@ -109,42 +109,46 @@ class OnServer(OnMemory):
     """By a ServiceAccount that may do what services/launcher/rbac.yaml says, and nothing else."""
 
     def __init__(self, kind: type[CustomJob], server: KubernetesServer, mine: Path) -> None:
-        self.server, self.kind = server, kind.kind
+        from kubernetes.client import CoreV1Api, CustomObjectsApi
+
+        self.kind = kind.kind
         self.cluster: Cluster = Kubernetes("train", server.client(mine))  # type: ignore[assignment]
         self.backend = kind(self.cluster, "first")
+        others = server.client()
+        self._custom, self._core = CustomObjectsApi(others), CoreV1Api(others)
+        self._place = self.kind.group, self.kind.version, "train", self.kind.plural
 
     def collect(self) -> None:
-        self._kubectl("patch", self._name, "--type", "merge", "-p", '{"metadata": {"finalizers": null}}')
+        self.patch({"metadata": {"finalizers": None}})
 
     def num_jobs(self) -> int:
-        return len(json.loads(self._kubectl("get", self.kind.plural, "-o", "json"))["items"])
+        return len(self._custom.list_namespaced_custom_object(*self._place)["items"])
 
     def patch(self, fields: Mapping[str, Any], manager: str = "operator") -> None:
-        status = ["--subresource", "status"] if "status" in fields else []
-        self._kubectl(
-            "patch", self._name, *status, "--type", "merge", "--field-manager", manager, "-p", json.dumps(fields)
+        patch = (
+            self._custom.patch_namespaced_custom_object_status
+            if "status" in fields
+            else self._custom.patch_namespaced_custom_object
         )
+        merge = "application/merge-patch+json"
+        patch(*self._place, "first", dict(fields), field_manager=manager, _content_type=merge)
 
     def object(self) -> Any:
-        return json.loads(self._kubectl("get", self._name, "-o", "json"))
+        return self._custom.get_namespaced_custom_object(*self._place, "first")
 
     def events(self) -> list[Any]:
-        return list(json.loads(self._kubectl("get", "events", "-o", "json"))["items"])
+        found = self._core.list_namespaced_event("train").items
+        return [
+            {"type": e.type, "reason": e.reason, "involvedObject": {"name": e.involved_object.name}} for e in found
+        ]
 
     def clear(self) -> None:
         """Leave nothing to the next test."""
         if self.num_jobs():
-            self._kubectl("delete", self._name, "--wait=false")
+            self._custom.delete_namespaced_custom_object(*self._place, "first")
             if self.num_jobs():
                 self.collect()
-        self._kubectl("delete", "events", "--all")
-
-    @property
-    def _name(self) -> str:
-        return f"{self.kind.plural}.{self.kind.group}/first"
-
-    def _kubectl(self, *arguments: str) -> str:
-        return self.server.kubectl("-n", "train", *arguments)
+        self._core.delete_collection_namespaced_event("train")
 
 
 class OnMachine(World):
@@ -427,19 +431,25 @@ def test_pods_meet_the_restricted_standard(kind: type[CustomJob], server: Kubern
         template = spec["pytorchReplicaSpecs"]["Worker"]["template"]
     else:
         patch = spec["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"][0]
-        template = patch["template"]["spec"]["template"]
-        template["spec"]["containers"][0]["image"] = "trainer:1"
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": template["spec"]}
-    server.kubectl("create", "namespace", f"guarded-{kind.kind.plural}")
-    server.kubectl(
-        "label", "namespace", f"guarded-{kind.kind.plural}", "pod-security.kubernetes.io/enforce=restricted"
-    )
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-    where = ("-n", f"guarded-{kind.kind.plural}")
-    server.kubectl(*where, "apply", "-f", "-", given=json.dumps(account))
-    server.kubectl(*where, "create", "--dry-run=server", "--validate=strict", "-f", "-", given=json.dumps(pod))
-    job = {"apiVersion": kind.kind.api_version, "kind": kind.kind.name, "metadata": {"name": "one"}, "spec": spec}
-    server.kubectl(*where, "create", "--dry-run=server", "--validate=strict", "-f", "-", given=json.dumps(job))
+        template = json.loads(json.dumps(patch["template"]["spec"]["template"]))
+        template["spec"]["containers"][0]["image"] = "trainer:1"  # which the runtime has from `trainer`
+    name = f"guarded-{kind.kind.plural}"
+    guarded = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    made = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": guarded},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}},
+    ]
+    server.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(made))
+    one = {"metadata": {"name": "one"}}
+    asked = [
+        {"apiVersion": "v1", "kind": "Pod", "spec": template["spec"], **one},
+        {"apiVersion": kind.kind.api_version, "kind": kind.kind.name, "spec": spec, **one},
+    ]
+    told = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
+    server.kubectl("-n", name, *told, given=yaml.safe_dump_all(asked))
+    template["spec"]["securityContext"] = {}
+    with pytest.raises(RuntimeError, match="violates PodSecurity"):
+        server.kubectl("-n", name, *told, given=yaml.safe_dump(asked[0]))
 
 
 def test_a_launcher_may_do_no_more(server: KubernetesServer, mine: Path) -> None:
@@ -451,10 +461,18 @@ def test_a_launcher_may_do_no_more(server: KubernetesServer, mine: Path) -> None
             forbidden()
     with pytest.raises(ConfigurationError, match="Kubernetes refuses"):
         other.make(replace(PLAN, config=replace(CONFIG, run="second")))
-    for what in ("get secrets", "list pytorchjobs.kubeflow.org", "delete leases.coordination.k8s.io", "create pods"):
-        can = ["auth", "can-i", *what.split(), "--as", "system:serviceaccount:train:launcher", "-n", "train"]
-        with pytest.raises(Exception, match="non-zero exit"):
-            server.kubectl(*can)
+    from kubernetes.client import CoordinationV1Api, CoreV1Api
+    from kubernetes.client.exceptions import ForbiddenException
+
+    core, leases = CoreV1Api(server.client(mine)), CoordinationV1Api(server.client(mine))
+    for beyond in (
+        lambda: core.read_namespaced_secret("keys", "train"),
+        lambda: core.list_namespaced_pod("train"),
+        lambda: leases.delete_namespaced_lease(CONFIG.lease, "train"),
+        lambda: leases.read_namespaced_lease("another", "train"),
+    ):
+        with pytest.raises(ForbiddenException):
+            beyond()
 
 
 def test_what_the_server_does_not_take_is_named(server: KubernetesServer, mine: Path) -> None:
@@ -477,10 +495,8 @@ def test_fields_are_owned_by_their_managers(server: KubernetesServer, mine: Path
     found = OnServer(PyTorchJob, server, mine)
     found.backend.make(PLAN)
     found.backend.suspend(True)
-    fields = json.loads(
-        server.kubectl("-n", "train", "get", found._name, "-o", "json", "--show-managed-fields")
-    )["metadata"]["managedFields"]
+    fields = found.object()["metadata"]["managedFields"]
     owned = {one["manager"]: json.dumps(one["fieldsV1"]) for one in fields if one["operation"] == "Apply"}
-    assert owned[SUSPENDER] == '{"f:spec": {"f:runPolicy": {"f:suspend": {}}}}'
+    assert owned[SUSPENDER] == json.dumps({"f:spec": {"f:runPolicy": {"f:suspend": {}}}})
     assert "f:suspend" not in owned["corpusworks-launcher"]
     found.clear()

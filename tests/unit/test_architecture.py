@@ -19,7 +19,7 @@ LINTER = tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]
 CONTRACTS = {contract["name"]: contract for contract in LINTER["contracts"]}
 
 # They may use any module of the runtime: it is their subject.
-INSIDERS = {"runtime", "ledger", "local", "cli"}
+INSIDERS = {"runtime", "ledger", "launcher", "local", "cli"}
 # Knows no service, and may be asked by those that judge.
 SHARED = {"inference"}
 FOLDERS = {path.parent.name for path in SERVICES.glob("*/__init__.py")}
@@ -54,7 +54,11 @@ def test_every_service_stands_in_the_contracts() -> None:
     judging = {"services.classifier", "services.scorer"}
     assert set(CONTRACTS["Only what judges asks inference"]["source_modules"]) == independent - judging
     only = CONTRACTS["Only the runtime speaks to Kafka and counts for Prometheus"]
-    assert set(only["source_modules"]) == units | {"services.ledger", "services.local", "services.cli"}
+    above = {"services.ledger", "services.launcher", "services.local", "services.cli"}
+    assert set(only["source_modules"]) == units | above
+    launcher = "The launcher knows the runtime, the ledger, the local stack and the catalog only"
+    known = {"services.catalog"}
+    assert set(CONTRACTS[launcher]["forbidden_modules"]) == (units - known) | {"services.cli"}
 
 
 def imports(source: str, package: str) -> Iterator[tuple[str, list[str]]]:
