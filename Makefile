@@ -14,7 +14,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check format bench proto lock clean
+.PHONY: help setup demo test soak check format bench proto dashboards lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -46,6 +46,9 @@ bench: setup $(DONE)/bench ## Figures against their targets, rivals in the same 
 
 proto: $(DONE)/venv ## Generate the package contracts anew
 	$(BIN)/python -m grpc_tools.protoc -I contracts=proto --python_out=proto --pyi_out=proto $(PROTOS:proto/%=contracts/%)
+
+dashboards: $(DONE)/venv ## Write the chart's Grafana dashboards and Prometheus rules anew
+	$(BIN)/python -m charts.monitoring
 
 lock: $(DONE)/venv ## Resolve all versions anew: constraints.txt, Kafka's jars, Triton's wheels
 	$(UV) pip compile --upgrade --universal --all-extras --no-emit-index-url --no-annotate --no-header \

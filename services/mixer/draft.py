@@ -54,7 +54,8 @@ class Draft:
     @property
     def counted(self) -> list[Count]:
         """The mix, and what it should be."""
-        taken = [Count("mixed_tokens", (bucket,), number) for bucket, number in self.taken.items()]
+        # Of a bucket that gets nothing 0 is counted, or it would have no share to be off.
+        taken = [Count("mixed_tokens", (bucket,), self.taken[bucket]) for bucket in self.asked]
         return taken + [
             Count("mix_target_tokens", (bucket,), number) for bucket, number in self.asked.items()
         ]
