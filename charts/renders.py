@@ -1,7 +1,7 @@
 """The chart as its examples render it: `python -m charts.renders` writes examples/*.rendered.yaml.
 
-What a change of the chart does is read in the difference. Passwords, which a render draws at random, are left
-out. helm is HELM, or the one on PATH.
+What a change of the chart does is read in the difference. Left out: passwords, which a render draws at
+random, and what dashboards/ holds. helm is HELM, or the one on PATH.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ OPERATORS = (
 )
 DRAWN = "ZHJhd24gYXQgcmFuZG9t"  # "drawn at random"
 _RANDOM = re.compile(r"^(  (?:kafka|redis|AWS_SECRET_ACCESS_KEY): )[A-Za-z0-9+/=]{40,}$", re.MULTILINE)
+# Their text is committed once already.
+_DASHBOARD = re.compile(r"^(  ([a-z]+\.json): )\|\n(?:    .*\n)+", re.MULTILINE)
 
 
 def helm() -> Path | None:
@@ -39,7 +41,7 @@ def template(program: Path, *options: str, operators: Sequence[str] = OPERATORS)
     served = [argument for each in operators for argument in ("--api-versions", each)]
     command = [program, "template", "river", CHART, "--namespace", "corpus", *served, *options]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
-    return _RANDOM.sub(r"\1" + DRAWN, done.stdout)
+    return _DASHBOARD.sub(r"\1dashboards/\2\n", _RANDOM.sub(r"\1" + DRAWN, done.stdout))
 
 
 def main() -> None:

@@ -207,3 +207,21 @@ def test_a_service_that_values_add_runs(helm: Path) -> None:
     assert spec["replicas"] == 3
     assert spec["template"]["spec"]["containers"][0]["args"] == ["translate", "--wait", "120"]
     assert one(objects, "PodDisruptionBudget", "river-corpusworks-translate")
+
+
+def test_dashboards_and_alerts_come_along(helm: Path, objects: Objects) -> None:
+    """Prevents a dashboard that is made and never installed."""
+    of = {
+        kind: [each for each in objects["production"] if each["kind"] == kind]
+        for kind in ("PrometheusRule", "ConfigMap")
+    }
+    (rules,) = of["PrometheusRule"]
+    committed = yaml.safe_load((renders.CHART / "rules/corpusworks.yaml").read_text())
+    assert rules["spec"] == committed
+    labelled = {
+        name
+        for each in of["ConfigMap"]
+        if each["metadata"]["labels"].get("grafana_dashboard")
+        for name in each["data"]
+    }
+    assert labelled == {file.name for file in (renders.CHART / "dashboards").glob("*.json")}
