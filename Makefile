@@ -15,7 +15,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak cluster check format bench proto lock clean
+.PHONY: help setup demo test soak cluster check format bench proto dashboards lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -32,7 +32,7 @@ test: setup $(DONE)/judge $(DONE)/s3 check ## Checks and all tests
 soak: setup $(DONE)/judge $(DONE)/s3 ## Kills, clocks, crowds: long; SEED=7 repeats one, MINUTES=20 lasts so long, ONLY=kills chooses
 	SOAK_SEED=$(SEED) SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m soak -s $(if $(ONLY),-k $(ONLY))
 
-cluster: setup $(DONE)/judge ## The launcher on real pods, as root; CORPUSWORKS_KUBERNETES names the script that starts a Kubernetes
+cluster: setup $(DONE)/judge $(DONE)/s3 ## The chart and the launcher on real pods, as root; CORPUSWORKS_KUBERNETES names the script that starts a Kubernetes
 	$(BIN)/python -m pytest -m cluster -s $(if $(ONLY),-k $(ONLY))
 
 check: $(DONE)/judge ## Lint, format, types, import rules
@@ -51,11 +51,13 @@ bench: setup $(DONE)/bench ## Figures against their targets, rivals in the same 
 proto: $(DONE)/venv ## Generate the package contracts anew
 	$(BIN)/python -m grpc_tools.protoc -I contracts=proto --python_out=proto --pyi_out=proto $(PROTOS:proto/%=contracts/%)
 
+dashboards: $(DONE)/venv ## Write the chart's Grafana dashboards and Prometheus rules anew
+	$(BIN)/python -m charts.monitoring
+
 lock: $(DONE)/venv ## Resolve all versions anew: constraints.txt, Kafka's jars, Triton's wheels
 	$(UV) pip compile --upgrade --universal --all-extras --no-emit-index-url --no-annotate --no-header \
 		--quiet --output-file constraints.txt pyproject.toml
 	$(uv) $(BIN)/python -m services.local.packages.install --lock
-	$(BIN)/python -m tests.s3_server --lock
 
 clean: ## Remove what was built here; the cache of jars and wheels stays
 	rm -rf $(VENV) build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -99,9 +101,9 @@ $(DONE)/servers: services/local/servers/kafka.py $(addprefix services/local/pack
 	$(uv) $(BIN)/python -m services.local.packages.install
 	@touch $@
 
-# An S3 server, which the tests alone need.
-$(DONE)/s3: tests/s3proxy.lock.toml services/local/packages/jars.py $(DONE)/venv
-	$(BIN)/python -m tests.s3_server
+# An S3 server, which the tests and the images of servers need.
+$(DONE)/s3: $(addprefix services/local/packages/,s3proxy.lock.toml jars.py) $(DONE)/venv
+	$(BIN)/python -m services.local.packages.install --s3
 	@touch $@
 
 $(DONE)/corpus: $(addprefix services/local/packages/,corpus.py corpus.toml) $(DONE)/venv

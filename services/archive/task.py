@@ -88,6 +88,12 @@ class Archive:
             for topic, topic_id in ids.items()
         }
 
+    @property
+    def since(self) -> float | None:
+        """When the oldest row came that waits for its file."""
+        made = (found.open.since for found in self._inputs.values() if found.open is not None)
+        return min((since for since in made if since is not None), default=None)
+
     def restore(self, log: Sequence[Message]) -> None:
         """log: the announcements that are kept. Raises DependencyDown."""
         for announced in _last(log).values():

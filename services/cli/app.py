@@ -26,6 +26,7 @@ from services.cli import (
     retention,
     run,
     serve,
+    server,
     tokenizer,
     train,
 )
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, launch, ask, plan, doctor, train):
+for group in (run, serve, server, launch, ask, plan, doctor, train):
     app.add_typer(group.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -10,17 +11,25 @@ import typer
 from contracts import Document
 from services.cli.exits import EXIT_INTERRUPTED
 from services.cli.options import Units, topology_of
-from services.runtime import Reading, Resources, load_settings
+from services.runtime import DependencyDown, Reading, Resources, Settings, load_settings
 from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
 app = typer.Typer()
+_POLL_S = 1.0
+Wait = Annotated[
+    float, typer.Option("--wait", min=0, help="Seconds to wait for Kafka, and for topics to be made.")
+]
 
 
 @app.command("import")
-def import_(paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")]) -> None:
+def import_(
+    paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")], wait: Wait = 0
+) -> None:
     """Read documents into the configured river; goes on where it was, ends when all is published."""
     settings = load_settings()
+    if wait:
+        _await_topics(settings, wait)
     ingest = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
     settings = settings.model_copy(update={"units": settings.units | {"ingest": ingest}})
     if not serve(["ingest"], settings, topology_of(settings)):
@@ -31,22 +40,56 @@ def import_(paths: Annotated[list[str], typer.Argument(help="Files and folders o
 def serve_(
     units: Units,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes, each with a consumer.")] = 1,
+    wait: Wait = 0,
 ) -> None:
     """Run services in this process, against the servers that the environment names."""
     settings = load_settings()
+    if wait:
+        _await_topics(settings, wait)
     if workers > 1:
         raise typer.Exit(serve_replicas(units, workers, settings))
     serve(units, settings, topology_of(settings))
 
 
+def _await_topics(settings: Settings, patience_s: float) -> None:
+    """Until the river has been made: where all of it is started at once, its topics come last.
+
+    Raises ConfigurationError; after `patience_s` it is left to the service to say what it lacks.
+    """
+    from services.runtime.clients.log import Log
+    from services.runtime.clients.reach import admitted
+    from services.runtime.topics import AGREED
+
+    deadline = time.monotonic() + patience_s
+    admitted(settings.kafka)
+    while time.monotonic() < deadline:
+        try:
+            with Log(settings) as log:
+                if AGREED in log.topics():
+                    return
+        except DependencyDown:
+            pass
+        time.sleep(_POLL_S)
+
+
 @app.command()
-def topics() -> None:
+def topics(
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for Kafka.")] = 0,
+) -> None:
     """Make the topics of the river on the configured Kafka; more lanes, new buckets are taken over."""
     from services.runtime import agreement
     from services.runtime.clients.reach import check_kafka
 
     settings = load_settings()
-    check_kafka(settings.kafka)  # one that is not there would be waited for
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            check_kafka(settings.kafka)  # one that is not there would be waited for
+            break
+        except DependencyDown:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_S)
     agreement.make(settings, topology_of(settings))
 
 

@@ -24,6 +24,13 @@ def build(config: DedupConfig, resources: Resources) -> Deduplicator:
     return Deduplicator(RedisIndex(server, config, marks.generation), marks, config)
 
 
+def gauges(config: DedupConfig, resources: Resources) -> Mapping[str, float]:
+    """How Redis stands."""
+    from services.dedup import gauges as redis_gauges
+
+    return redis_gauges.gauges(config, resources)
+
+
 def agrees(config: DedupConfig, settings: Settings) -> Mapping[str, str]:
     """An index of another layout would know nothing of what came before."""
     from services.dedup.marks import layout
@@ -40,6 +47,7 @@ SERVICE = Unit(
     retracts=True,
     offline={"index": "memory"},
     agrees=agrees,
+    gauges=gauges,
 )
 
 __all__ = ["SERVICE", "DedupConfig", "Deduplicator", "build"]

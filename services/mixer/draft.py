@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from contracts import Document
 from services.mixer.pool import Pool, Waiting
-from services.runtime import Output
+from services.runtime import Count, Output
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Draft:
     resumed: list[int] = field(default_factory=list)
     touched: dict[str, Pool] = field(default_factory=dict)
     changed: bool = False  # there is something to be said beside these
+    taken: Counter[str] = field(default_factory=Counter)  # tokens by bucket
+    asked: dict[str, float] = field(default_factory=dict)  # the same, divided by the phase's shares
     refills: bool = False  # documents went back into pools, so that none is dry
     _documents: int = 0
     _bytes: int = 0
@@ -41,6 +44,21 @@ class Draft:
         self.touched[pool.topic] = pool
         self._documents += 1
         self._bytes += one.num_bytes if num_bytes is None else num_bytes
+
+    def take(self, bucket: str, num_tokens: int, shares: Mapping[str, float]) -> None:
+        """Tokens that were taken of a bucket. shares: of all buckets in the phase that they were taken in."""
+        self.taken[bucket] += num_tokens
+        for each, share in shares.items():
+            self.asked[each] = self.asked.get(each, 0.0) + num_tokens * share
+
+    @property
+    def counted(self) -> list[Count]:
+        """The mix, and what it should be."""
+        # Of a bucket that gets nothing 0 is counted, or it would have no share to be off.
+        taken = [Count("mixed_tokens", (bucket,), self.taken[bucket]) for bucket in self.asked]
+        return taken + [
+            Count("mix_target_tokens", (bucket,), number) for bucket, number in self.asked.items()
+        ]
 
     def erase(self, pool: Pool, uid: int) -> None:
         """What the pool holds of a document is not wanted any more."""

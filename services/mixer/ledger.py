@@ -35,6 +35,11 @@ class Ledger:
         return () if self._spent() else tuple(self._weights)
 
     @property
+    def shares(self) -> Mapping[str, float]:
+        """Of the buckets of this phase, 1 in sum."""
+        return self._weights
+
+    @property
     def left(self) -> int | None:
         """Tokens until this phase's budget is reached in this lane; None: it has no end."""
         budget = self.phase.tokens

@@ -184,6 +184,7 @@ class Mixer:
             aside=draft.aside,
             resumed=draft.resumed,
             committed=committed,
+            counted=draft.counted,
         )
 
     def _change_recipe(self, draft: Draft) -> None:
@@ -277,6 +278,7 @@ class Mixer:
         document.use = uses + 1
         self._stamp(document)
         self._recent.add(document)
+        draft.take(pool.bucket, document.num_tokens, self._ledger.shares)
         if self._ledger.add(pool.bucket, document.num_tokens):
             logger.info("phase", lane=self._lane, phase=self._ledger.phase.name, too_near=self._near)
             self._near = 0

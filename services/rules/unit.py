@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 from contracts import Document
 from services.rules.config import RulesConfig
+from services.rules.counts import Group, applying, group_of, judged
 from services.rules.formats import decide_format
 from services.rules.keywords import Keywords
 from services.rules.language import UNKNOWN, Language, Predict, detect_language, load_model
@@ -16,7 +18,7 @@ from services.rules.page import Page
 from services.rules.patterns import pattern_repeats
 from services.rules.repetition import ngram_shares
 from services.rules.table import RULES, TEXT, Bound, bind
-from services.runtime import Drop, Emit, Judge, Resources, Unit, Verdict
+from services.runtime import Drop, Emit, Judge, Reject, Resources, Unit, Verdict
 
 # Measures are taken on this much of a text; a book's first million characters say enough, and the time
 # and memory of one document stay bounded (1 s, 250 MB).
@@ -45,7 +47,28 @@ def judge(
     rules: Binder,
 ) -> list[Verdict]:
     """A verdict for each document. Sets text, language, language_confidence, format and features in place."""
-    return [_judge_one(document, config, predict, keywords, rules) for document in documents]
+    verdicts = [_judge_one(document, config, predict, keywords, rules) for document in documents]
+    return _counted(documents, verdicts, config, rules)
+
+
+def _counted(
+    documents: Sequence[Document], verdicts: Sequence[Verdict], config: RulesConfig, rules: Binder
+) -> list[Verdict]:
+    """Each with what is counted of it; the first of a group also with which rules apply to the group."""
+    found: list[Verdict] = []
+    met: set[Group] = set()
+    for document, verdict in zip(documents, verdicts, strict=True):
+        reason = verdict.reason if isinstance(verdict, Drop) else ""
+        if isinstance(verdict, Reject) or not document.format:  # no text, so no language and no format
+            found.append(verdict)
+            continue
+        group = group_of(document.language, document.format, config.languages)
+        counts = [judged(group, reason)]
+        if group not in met:
+            met.add(group)
+            counts += applying(group, rules(document.language, document.format))
+        found.append(replace(verdict, counted=counts))
+    return found
 
 
 def _judge_one(

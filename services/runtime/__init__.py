@@ -6,7 +6,7 @@ from services.runtime.clients.tls import Tls
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, RereadingTask, Step, place
 from services.runtime.contracts.source import IMPORT, Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
-from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
+from services.runtime.contracts.verdict import Also, Count, Drop, Emit, Reject, Verdict
 from services.runtime.contracts.vocabulary import Vocabularies, VocabularyCard
 from services.runtime.errors import (
     ConfigurationError,
@@ -24,6 +24,7 @@ __all__ = [
     "Also",
     "ConfigurationError",
     "CorpusworksError",
+    "Count",
     "DeadLetterFlood",
     "DependencyDown",
     "Drop",

@@ -27,7 +27,8 @@ COMMIT_SECONDS = Histogram(
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
 
-# Messages not yet consumed, summed over the partitions this process holds.
+# Messages not yet consumed, summed over the partitions this process holds: of a unit those that are not
+# committed, of a lane those that its task was not given yet.
 LAG = Gauge("corpusworks_lag_messages", "Messages waiting in the input", ["service"])
 
 # Documents inside the units now.
@@ -62,7 +63,49 @@ LAUNCHER_ACTIONS = Counter("corpusworks_launcher_actions", "Changes of the job",
 # Events of the trainer handed on to Kafka. kind: start, step, skip … (proto/train.proto).
 TRAIN_EVENTS = Counter("corpusworks_launcher_events", "Events of the trainer handed on", ["kind"])
 
-# What units measure of a document beside its verdict, by the name that their verdicts use: counted once
+# Age of the oldest thing that a lane holds and has not written: of a part or a file in the making.
+OPEN_SECONDS = Gauge("corpusworks_open_seconds", "Age of what a lane holds and has not written", ["service"])
+
+# What verdicts and steps count beside documents, by the name that they use: once it is committed. A name that
+# is not here is an error of the unit. The first label is the service, which the runtime fills in.
+COUNTED = {
+    # Documents that the rules judged. language: one of those that are kept, und, or other; reason: of the
+    # rule that dropped it, else empty. A rule that applies to a group has its series from the group's first
+    # document on, so that its share can be held against that of all groups that it applies to.
+    "rules_judged_documents": Counter(
+        "corpusworks_rules_judged_documents",
+        "Documents that the rules judged",
+        ["service", "language", "format", "reason"],
+    ),
+    # Tokens that were taken from the pools.
+    "mixed_tokens": Counter("corpusworks_mixed_tokens", "Tokens taken from the pools", ["service", "bucket"]),
+    # The same tokens, divided as the weights of the phase would have it: what the former is held against.
+    "mix_target_tokens": Counter(
+        "corpusworks_mix_target_tokens", "Tokens taken, by the weights of the phase", ["service", "bucket"]
+    ),
+    # Parts that were announced. sealed_by: size, age, phase, recipe, vocabulary or flush.
+    "sealed_parts": Counter("corpusworks_sealed_parts", "Parts announced", ["service", "sealed_by"]),
+    # Tokens in them, by the bucket that they come from.
+    "sealed_tokens": Counter("corpusworks_sealed_tokens", "Tokens in parts announced", ["service", "bucket"]),
+}
+
+# What a unit's `gauges` tells of the server behind it, by the name that it uses.
+GAUGES = {
+    # Of the fullest node, as the server counts it.
+    "redis_used_bytes": Gauge(
+        "corpusworks_redis_used_bytes", "Memory of the fullest Redis node", ["service"]
+    ),
+    # Of the same node: its maxmemory, or without one the memory of its machine.
+    "redis_limit_bytes": Gauge("corpusworks_redis_limit_bytes", "What that node may take", ["service"]),
+    # Keys that the nodes have thrown away for room since they started. Each is a document forgotten.
+    "redis_evicted_keys": Gauge(
+        "corpusworks_redis_evicted_keys", "Keys evicted since the start", ["service"]
+    ),
+    # 1 where a node keeps no append-only file, or may evict keys: what it holds does not last.
+    "redis_forgetful": Gauge("corpusworks_redis_forgetful", "Redis is set up to forget", ["service"]),
+}
+
+# What units measure of a document beside its verdict, by the name that their verdicts use: observed once
 # what they decided is committed. A name that is not here is an error of the unit.
 OBSERVED = {
     # Where documents stand among their like by the scorer's calibration: evenly spread over 0..1 while it

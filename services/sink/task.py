@@ -11,6 +11,7 @@ import structlog
 
 from contracts import Document, Flush, PartSealed
 from services.runtime import (
+    Count,
     LaneService,
     Message,
     ObjectStore,
@@ -102,6 +103,11 @@ class Sink:
             if stream_of(part.name) != self._stream:
                 self._adopted |= {(r.uid, r.use): part.name for r in read_records(self._store, part)}
 
+    @property
+    def since(self) -> float | None:
+        """When the oldest document came that waits for its part."""
+        return self._open.since if self._open.packables else None
+
     def wants(self) -> Collection[str]:
         """More documents, unless a part is ready to be sealed."""
         return () if self._open.cut else (topics.MIXED,)
@@ -189,12 +195,18 @@ class Sink:
             committed=partial(self._manifest.add, sealed),
             part=sealed.name,
             records=[packable.record for packable in part.packables],
+            counted=_counted(sealed),
         )
 
     def _start(self) -> None:
         """Open the next part with what was already read."""
         self._open = _Open()
         self._fill()
+
+
+def _counted(sealed: PartSealed) -> list[Count]:
+    tokens = [Count("sealed_tokens", (bucket,), number) for bucket, number in sealed.bucket_tokens.items()]
+    return [Count("sealed_parts", (sealed.sealed_by,)), *tokens]
 
 
 def _build(config: SinkConfig, resources: Resources, lane: int) -> Sink:

@@ -1,7 +1,8 @@
 """`python -m services.local.packages.install`: fetch Kafka's jars and Triton's wheels, prepare their start.
 
-A step of `make setup`. Nothing is downloaded at run time. A second call checks and returns. `--lock` resolves
-the jars and the wheels anew.
+A step of `make setup`. Nothing is downloaded at run time. A second call checks and returns. `--kafka`,
+`--triton`: one of the two alone; `--s3`: the S3 server, which one machine does not need. `--lock` resolves
+all of them anew.
 """
 
 from __future__ import annotations
@@ -17,24 +18,38 @@ from services.local import interrupt
 
 def main(arguments: list[str]) -> int:
     """0 when everything that is needed is in place, 1 with a message that says what to do."""
-    from services.local.packages import jars, programs, wheels
+    from services.local.packages import jars, wheels
+    from services.local.servers import s3
     from services.runtime import CorpusworksError
 
     try:
         if arguments == ["--lock"]:
             jars.KAFKA.resolve()
+            s3.JARS.resolve()
             wheels.lock()
             return 0
-        begun = time.monotonic()
-        jars.KAFKA.fetch(lambda name: print(f"  {name}", flush=True))
-        programs.kafka_jars()
-        train()
-        print(f"Kafka is in {jars.KAFKA.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
+        wanted = arguments or ["--kafka", "--triton"]
+        if "--s3" in wanted:
+            s3.JARS.fetch(lambda name: print(f"  {name}", flush=True))
+        if "--kafka" in wanted:
+            kafka()
     except CorpusworksError as error:
         print(f"install: {error}", file=sys.stderr)
         return 1
-    print(triton(), flush=True)
+    if "--triton" in wanted:
+        print(triton(), flush=True)
     return 0
+
+
+def kafka() -> None:
+    """Fetch Kafka and prepare its start. Raises ConfigurationError."""
+    from services.local.packages import jars, programs
+
+    begun = time.monotonic()
+    jars.KAFKA.fetch(lambda name: print(f"  {name}", flush=True))
+    programs.kafka_jars()
+    train()
+    print(f"Kafka is in {jars.KAFKA.folder()} ({time.monotonic() - begun:.0f} s)", flush=True)
 
 
 def triton() -> str:

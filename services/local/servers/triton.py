@@ -12,7 +12,7 @@ import re
 import socket
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.local.packages import wheels
@@ -57,6 +57,7 @@ class Triton(Server):
 
     models: model repositories; every model in them is served. threads: of onnxruntime for each model,
     None: half of the CPUs. One thread asks least CPU of a batch, and the services want the other half.
+    options: of tritonserver over the defaults above.
     """
 
     name = "triton"
@@ -67,8 +68,10 @@ class Triton(Server):
         models: Sequence[Path],
         supervisor: Supervisor | None = None,
         threads: int | None = None,
+        options: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(folder, None, supervisor)
+        self._options = {**OPTIONS, **(options or {})}
         self.models = [path.absolute() for path in models]
         self.threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self.socket = socket_path(self.folder)
@@ -100,7 +103,7 @@ class Triton(Server):
             "backend-config": f"python,shm-region-prefix-name={self._regions}",
             "grpc-address": f"unix:{self.socket.with_name(SOCKET)}",
             "grpc-port": NUMBER,
-            **OPTIONS,
+            **self._options,
         }
         # Completing a configuration would start the stub twice.
         arguments = [f"--{key}={value}" for key, value in options.items()]

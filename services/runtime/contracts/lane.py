@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from google.protobuf.message import Message as ProtoMessage
 
 from contracts import Document, PartRecord
+from services.runtime.contracts.verdict import Count
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
@@ -64,6 +65,7 @@ class Step:
     aside: uids of documents that are passed over for now (their offset counts as consumed) and are taken from
         there later, or dropped; resumed: of those with which that happens now. Untold they are missing.
     committed: called once the transaction is in the log; must be idempotent, a crash may skip it.
+    counted: see verdict.Count.
     """
 
     outputs: Sequence[Output]
@@ -74,12 +76,15 @@ class Step:
     records: Sequence[PartRecord] = ()
     aside: Sequence[int] = ()
     resumed: Sequence[int] = ()
+    counted: Sequence[Count] = ()
 
 
 class LaneTask(Protocol):
     """The fold of one lane. Calls come in this order: restore once, then (feed, step)*.
 
-    It may have a property `starved`, true while it waits for input that is needed for its output to be right.
+    It may have a property `starved`, true while it waits for input that is needed for its output to be right;
+    and a property `since`: when the oldest came of what it holds and has not written, by the clock of step;
+    or None.
     One that reads inputs again is a RereadingTask.
     """
 

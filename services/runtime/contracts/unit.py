@@ -23,7 +23,7 @@ import pydantic
 from contracts import Document
 from services.runtime.contracts.verdict import Drop, Reject, Verdict
 from services.runtime.errors import ConfigurationError
-from services.runtime.metrics import OBSERVED
+from services.runtime.metrics import COUNTED, OBSERVED
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
@@ -51,6 +51,8 @@ class Unit:
     offline: settings that let the unit run without servers, for `corpusworks apply`.
     agrees: values that every copy of the unit must have alike, now and later, by name; compared at start
         with what the river was made with.
+    gauges: asked every few seconds outside the judge's process: numbers by the names of metrics.GAUGES of the
+        server that the judge keeps its state in; none where it keeps none. It may raise what it likes.
     retracts: a verdict may carry retractions, so an earlier Emit is final only at the end of input.
     """
 
@@ -63,6 +65,7 @@ class Unit:
     retracts: bool = False
     offline: Mapping[str, Any] = field(default_factory=dict)
     agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}
+    gauges: Callable[[Any, Resources], Mapping[str, float]] | None = None
 
 
 def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequence[Verdict]:
@@ -76,8 +79,12 @@ def verdicts_of(unit: Unit, judge: Judge, documents: Sequence[Document]) -> Sequ
     for verdict in verdicts:
         if isinstance(verdict, Drop) and verdict.reason not in unit.drop_reasons:
             raise ValueError(f"{unit.name} dropped for {verdict.reason!r}, which is not in its drop_reasons")
-        if not isinstance(verdict, Reject) and not verdict.observed.keys() <= OBSERVED.keys():
+        if isinstance(verdict, Reject):
+            continue
+        if not verdict.observed.keys() <= OBSERVED.keys():
             raise ValueError(f"{unit.name} observed {sorted(verdict.observed)}, not all in metrics.OBSERVED")
+        if unknown := {count.name for count in verdict.counted} - COUNTED.keys():
+            raise ValueError(f"{unit.name} counted {sorted(unknown)}, not in metrics.COUNTED")
     return verdicts
 
 

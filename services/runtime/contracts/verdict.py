@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from google.protobuf.message import Message
 
@@ -23,21 +24,31 @@ class Also:
     spread: int
 
 
+class Count(NamedTuple):
+    """Something to be counted: one of metrics.COUNTED, its labels but for the service, how much."""
+
+    name: str
+    labels: tuple[str, ...]
+    number: float = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Emit:
     """The document goes on, as the unit left it.
 
     observed: values by the name of one of metrics.OBSERVED, which gets them when the document is committed.
+    counted: likewise.
     """
 
     document: Document
     also: tuple[Also, ...] = ()
     observed: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    counted: Sequence[Count] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The document leaves the river, for a reason that a person can check. observed: as of Emit."""
+    """The document leaves the river, for a reason that a person can check. observed, counted: as of Emit."""
 
     reason: str
     measured: float | None = None
@@ -45,6 +56,7 @@ class Drop:
     detail: str = ""
     also: tuple[Also, ...] = ()
     observed: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    counted: Sequence[Count] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,10 +134,9 @@ class Intake(ConsumerRebalanceListener):
         self._place()  # and the units may not have heard of the last commits
 
     def lag(self) -> int:
-        """Messages not read yet, as far as the last fetch knows."""
-        # Without a fetch there is no position either, and in a rebalance the client could not ask for one.
+        """Messages not committed yet, as far as the last fetch knows; those of a batch that failed, too."""
         ends = {tp: self.consumer.highwater(tp) for tp in self.consumer.assignment()}
-        found = [(end, self.consumer.position(tp)) for tp, end in ends.items() if end is not None]
+        found = [(end, self._committed.get(tp)) for tp, end in ends.items() if end is not None]
         return sum(max(0, end - at) for end, at in found if at is not None)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ A service that gathers has one lane, 0, whose inputs are all partitions of its t
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from services.runtime.contracts.unit import configure
 from services.runtime.contracts.verdict import Drop
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
+from services.runtime.loops.counts import count
 from services.runtime.loops.deadletter import dead_letter
 from services.runtime.loops.history import History
 from services.runtime.loops.offsets import Offsets
@@ -36,7 +38,7 @@ from services.runtime.process.lifecycle import Process
 from services.runtime.process.worker import rejection
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
-from services.runtime.topics import REJECTED
+from services.runtime.topics import DEAD_LETTER_SUFFIX, REJECTED
 from services.runtime.topology import Service, Topology
 from services.runtime.topology import message as message_class
 from services.runtime.wire import decode, encode
@@ -87,6 +89,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._settings = settings
         self._topology = topology
         self._service = found
+        self._output = service.output
         self._inputs = [name for topic in service.inputs for name in topology.expand(topic)]
         self._watches = service.watches
         self._config = configure(
@@ -174,8 +177,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._rereads = any(read)
         if due:
             self._pass(consumer)
-        starved = sum(getattr(lane.task, "starved", False) for lane in self._lanes.values())
-        metrics.STARVED.labels(self._service.name).set(starved)
+        self._show(consumer)
         self._pause(consumer)
         if self._watch is not None:
             self._watch.look(consumer)
@@ -245,7 +247,7 @@ class LaneLoop(ConsumerRebalanceListener):
             self._lanes[number].committed |= step.consumed
             if step.committed is not None:
                 step.committed()
-        self._account(outputs, time.monotonic() - start)
+        self._account(steps.values(), outputs, time.monotonic() - start)
         return True
 
     def _outputs(self, lane: int, step: Step, told: list[Told]) -> list[Produce]:
@@ -260,7 +262,6 @@ class LaneLoop(ConsumerRebalanceListener):
             told.append(dropped(document, self._service.name, reason))
             value = rejection(document, self._service.name, Drop(reason, detail=detail), self._resources)
             outputs.append(Produce(REJECTED, value, spread=document.uid))
-            metrics.DOCUMENTS.labels(self._service.name, self._service.name, "drop", reason).inc()
         return outputs + self._letters(self._lanes[lane], step.consumed, told)
 
     def _letters(self, lane: _Lane, passed: Mapping[str, int], told: list[Told]) -> list[Produce]:
@@ -294,6 +295,7 @@ class LaneLoop(ConsumerRebalanceListener):
                     letters += self._letters(lane, {name: position}, told)
         if letters:
             self._transactions.commit(letters + tally(told), passed, consumer.group_metadata())
+            metrics.DOCUMENTS.labels(self._service.name, self._service.name, "dead", "").inc(len(letters))
         elif passed:
             try:
                 consumer.commit_offsets(passed)
@@ -411,10 +413,26 @@ class LaneLoop(ConsumerRebalanceListener):
         for tp in revoked:
             self._lanes.pop(self._number(tp), None)
 
-    def _account(self, outputs: Sequence[Produce], seconds: float) -> None:
+    def _show(self, consumer: Consumer) -> None:
+        """How the lanes stand."""
+        name, tasks, now = self._service.name, [lane.task for lane in self._lanes.values()], time.time()
+        metrics.STARVED.labels(name).set(sum(getattr(task, "starved", False) for task in tasks))
+        since = [at for task in tasks if (at := getattr(task, "since", None)) is not None]
+        metrics.OPEN_SECONDS.labels(name).set(max(0.0, now - min(since)) if since else 0)
+        held = [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
+        # Where nothing was fetched yet, the client would ask the broker for its position.
+        ends = [(tp, end) for tp in held if (end := consumer.highwater(tp)) is not None]
+        metrics.LAG.labels(name).set(sum(max(0, end - (consumer.position(tp) or 0)) for tp, end in ends))
+
+    def _account(self, steps: Collection[Step], outputs: Sequence[Produce], seconds: float) -> None:
         name = self._service.name
         metrics.BATCH_SECONDS.labels(name).observe(seconds)
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
-        emitted = sum(o.topic != REJECTED for o in outputs)
+        emitted = sum(o.topic == self._output and o.value is not None for o in outputs)
         metrics.DOCUMENTS.labels(name, name, "emit", "").inc(emitted)
+        for reason, number in Counter(reason for step in steps for _, reason, _ in step.dropped).items():
+            metrics.DOCUMENTS.labels(name, name, "drop", reason).inc(number)
+        dead = sum(o.topic.endswith(DEAD_LETTER_SUFFIX) for o in outputs)
+        metrics.DOCUMENTS.labels(name, name, "dead", "").inc(dead)
+        count(name, (each for step in steps for each in step.counted))
         log.info("step", messages=len(outputs), seconds=round(seconds, 3))

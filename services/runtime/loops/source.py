@@ -139,8 +139,10 @@ class SourceLoop:
         name = self._source.name
         num_documents = sum(len(s.documents) for s in steps)
         metrics.DOCUMENTS.labels(name, name, "emit", "").inc(num_documents)
+        num_unreadable = sum(len(s.unreadable) for s in steps)
+        metrics.DOCUMENTS.labels(name, name, "dead", "").inc(num_unreadable)
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
-        log.info("published", documents=num_documents, unreadable=sum(len(s.unreadable) for s in steps))
+        log.info("published", documents=num_documents, unreadable=num_unreadable)
 
     def _document(self, uid: int, value: bytes) -> Produce:
         limit = self._settings.max_message_bytes

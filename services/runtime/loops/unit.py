@@ -24,6 +24,7 @@ from services.runtime.contracts.unit import Unit
 from services.runtime.errors import DependencyDown, Outdated
 from services.runtime.logs import log
 from services.runtime.loops.backlog import Backlog
+from services.runtime.loops.counts import count
 from services.runtime.loops.deadletter import FloodGuard, dead_letter
 from services.runtime.loops.intake import Intake
 from services.runtime.loops.offsets import Offsets, by_topic_id
@@ -31,6 +32,7 @@ from services.runtime.loops.tally import Told, dead, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, Place
+from services.runtime.process.gauges import watch_gauges
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.sandbox import Sandbox, Stopped
 from services.runtime.settings import Settings
@@ -114,6 +116,8 @@ class UnitLoop:
         """Until SIGTERM. Raises ConfigurationError, DeadLetterFlood, Fenced, Outdated."""
         self._sandbox.prefork()
         self._process.start()
+        units = (service.definition for service in self._chain.services)
+        gauges = watch_gauges(self._settings, (unit for unit in units if isinstance(unit, Unit)))
         try:
             while not self._process.stopping:
                 try:
@@ -125,6 +129,7 @@ class UnitLoop:
                     raise
             self._finish_quietly()
         finally:
+            gauges.set()
             self._end()
 
     def round(self) -> None:
@@ -178,6 +183,8 @@ class UnitLoop:
         if self._watch is not None:
             self._watch.look(intake.consumer)
         gathered = intake.gather(self._max_documents, self._hurry, busy=self._in_hand is not None)
+        # Before what is in hand, which may fail again and again: a group that is stuck must be seen to be.
+        metrics.LAG.labels(self._chain.name).set(intake.lag())
         done, outcomes = self._in_hand, self._collect()
         if done is not None and self._one_by_one:
             self._pace(len(done.items), time.monotonic() - done.since)
@@ -370,6 +377,7 @@ class UnitLoop:
             metrics.DOCUMENTS.labels(name, unit, outcome, reason).inc(number)
         for observed, value in (each for o in outcomes for each in o.observed):
             metrics.OBSERVED[observed].labels(name).observe(value)
+        count(name, (each for o in outcomes for each in o.counted))
         metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in items))
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         metrics.BATCH_SECONDS.labels(name).observe(seconds)

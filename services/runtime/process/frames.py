@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from contracts import Document, PartRecord
+from services.runtime.contracts.verdict import Count
 
 # Kafka's id of a topic, and the partition: where an offset is of, also outside Kafka.
 Place = tuple[str, int]
@@ -99,6 +100,7 @@ class Outcome(NamedTuple):
     stack: str = ""
     also: Sequence[Beside] = ()
     observed: Sequence[tuple[str, float]] = ()  # for metrics.OBSERVED
+    counted: Sequence[Count] = ()
     kin: Kin | None = None
 
 

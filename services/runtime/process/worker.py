@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 
 from contracts import Document, Position, Rejection
 from services.runtime.contracts.unit import Judge, Unit, configure, verdicts_of
-from services.runtime.contracts.verdict import Also, Drop, Emit, Reject, Verdict
+from services.runtime.contracts.verdict import Also, Count, Drop, Emit, Reject, Verdict
 from services.runtime.errors import CorpusworksError, DependencyDown
 from services.runtime.logs import configure_logs, log
 from services.runtime.process.collector import settle_collector
@@ -88,6 +88,7 @@ class Units:
             alive.append((index, document))
         also: dict[int, list[Beside]] = {}
         observed: dict[int, list[tuple[str, float]]] = {}
+        counted: dict[int, list[Count]] = {}
         for unit, judge in self._judges:
             if unit is self._judges[-1][0] and unit.positioned:
                 alive = self._sendable(alive, outcomes)
@@ -103,6 +104,8 @@ class Units:
                     observed.setdefault(index, []).extend(
                         (name, value) for name, values in verdict.observed.items() for value in values
                     )
+                if not isinstance(verdict, Reject) and verdict.counted:
+                    counted.setdefault(index, []).extend(verdict.counted)
                 if isinstance(verdict, Emit):
                     going_on.append((index, verdict.document))
                 else:
@@ -116,6 +119,8 @@ class Units:
             done[index] = done[index]._replace(also=found)
         for index, values in observed.items():
             done[index] = done[index]._replace(observed=values)
+        for index, counts in counted.items():
+            done[index] = done[index]._replace(counted=counts)
         return done
 
     def _place(self, position: Position, item: Item) -> None:

@@ -443,3 +443,25 @@ def test_the_last_state_says_how_far_each_input_was_consumed():
     again = Mixer(MixerConfig(), recipe(), 0, 1)
     again.restore(river.topics["pool.state"])
     assert again._consumed == said
+
+
+def test_what_is_taken_is_counted_beside_what_the_recipe_asks_for():
+    """Prevents a mix that deviates from showing nowhere while the river runs; and a change of phase from
+    looking like a deviation."""
+    phases = {"stable": {"zh": 4, "en": 4, "code": 2, "tokens": 200_000}, "anneal": {"zh": 1, "en": 1}}
+    river = lane(recipe(phases))
+    fill(river, {"zh": 300, "en": 300, "code": 300})
+    river.run()
+    taken, asked = Counter(), Counter()
+    for step in river.steps:
+        for name, (bucket,), number in step.counted:
+            {"mixed_tokens": taken, "mix_target_tokens": asked}[name][bucket] += number
+    mixed = [m.value for m in river.topics["docs.mixed"] if isinstance(m.value, Document)]
+    assert {d.phase for d in mixed} == {"stable", "anneal"}
+    by_bucket = Counter()
+    for document_ in mixed:
+        by_bucket[document_.bucket] += document_.num_tokens
+    assert taken == by_bucket
+    assert sum(asked.values()) == pytest.approx(sum(taken.values()))
+    for bucket in taken:
+        assert abs(asked[bucket] - taken[bucket]) <= 2 * 2000  # a longest document in either phase

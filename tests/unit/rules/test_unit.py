@@ -289,3 +289,34 @@ def test_a_bound_of_zero_or_infinity_switches_a_rule_off() -> None:
     judge = SERVICE.build(config, Resources(load_settings()))
     assert isinstance(_one(judge, ZH_MENU)[1], Emit)
     assert isinstance(_one(judge, "好的")[1], Emit)
+
+
+def counts(verdicts: list[Verdict]) -> dict[tuple[str, ...], float]:
+    found: dict[tuple[str, ...], float] = {}
+    for verdict in verdicts:
+        for count in verdict.counted if isinstance(verdict, Emit | Drop) else ():
+            assert count.name == "rules_judged_documents"
+            found[count.labels] = found.get(count.labels, 0) + count.number
+    return found
+
+
+def test_what_is_judged_is_counted_by_group_and_by_rule(judge: Judge) -> None:
+    """Prevents a rule that hits one group from going unseen, or from being held against groups it spares."""
+    verdicts = list(
+        judge([Document(text=MANUAL, source="a"), Document(text=NEWS), Document(text="ab"), Document()])
+    )
+    found = counts(verdicts)
+    assert sum(found.values()) == 3  # the empty one has no group
+    assert [labels[2] for labels, number in found.items() if number and labels[2]] == [verdicts[2].reason]  # type: ignore[union-attr]
+    prose = {reason for language, format_, reason in found if (language, format_) == ("en", "prose")}
+    assert {"", "too_short", "stop_words", "word_length"} <= prose
+    assert "generated" not in prose  # a rule of code
+
+
+def test_a_language_that_is_not_kept_has_no_label_of_its_own(judge: Judge) -> None:
+    """Prevents 170 languages times every rule in the metrics."""
+    text = "Der Stadtrat beschloss am Dienstag, die untere Straße neu zu bauen, die der Fluss nahm. " * 20
+    (verdict,) = judge([Document(text=text)])
+    assert isinstance(verdict, Drop)
+    assert verdict.reason == "language"
+    assert {labels[0] for labels in counts([verdict])} == {"other"}

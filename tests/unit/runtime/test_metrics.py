@@ -23,7 +23,9 @@ FEW = {
     "format",
     "rule",
     "lane",
+    "sealed_by",
 }
+NAMED = {**metrics.OBSERVED, **metrics.COUNTED, **metrics.GAUGES}
 DECLARED = {name: m for name, m in vars(metrics).items() if isinstance(m, Counter | Gauge | Histogram)}
 
 
@@ -48,6 +50,19 @@ def test_each_is_set_somewhere(name: str) -> None:
     """Prevents a metric that is always zero, and an alert on it that never fires."""
     sources = [p for p in (ROOT / "services").rglob("*.py") if p.name != "metrics.py"]
     assert any(f"metrics.{name}" in path.read_text() for path in sources), f"{name} is declared and never set"
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_each_that_units_name_is_explained_and_used(name: str) -> None:
+    """Prevents one that no unit and no lane ever names, a surprising label, and a name in two tables."""
+    metric = NAMED[name]
+    assert metric._name == f"corpusworks_{name}"
+    assert set(metric._labelnames) <= FEW
+    assert metric._labelnames[0] == "service"
+    assert sum(name in table for table in (metrics.OBSERVED, metrics.COUNTED, metrics.GAUGES)) == 1
+    sources = [p.read_text() for p in (ROOT / "services").rglob("*.py") if p.name != "metrics.py"]
+    if not name.startswith("scorer_place_"):  # put together from the kind
+        assert any(f'"{name}"' in source for source in sources)
 
 
 def test_no_metric_is_declared_anywhere_else() -> None:

@@ -577,3 +577,17 @@ def test_the_service_is_built_from_settings(tmp_path):
     assert isinstance(output.value, PartSealed)
     assert output.value.name == "lane-002/part-002-00000000-000000000000-000000000000"
     assert output.value.sequence_length == 64
+
+
+def test_a_part_is_counted_and_the_open_one_has_an_age(store):
+    """Prevents documents that wait for their part for ever from showing nowhere."""
+    river = lane(store)
+    assert river.task.since is None
+    river.put("docs.mixed", *(document(uid, 100, bucket="zh") for uid in range(1, 6)))
+    river.run()
+    (step,) = river.steps
+    assert {name: (labels, number) for name, labels, number in step.counted} == {
+        "sealed_parts": (("size",), 1),
+        "sealed_tokens": (("zh",), 400),
+    }
+    assert river.task.since == pytest.approx(river.now, abs=60)

@@ -11,8 +11,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from services.local.packages import install, jars
+from services.local.servers import s3
 from services.runtime import ConfigurationError
-from tests import s3_server
 
 NAMES = ("one", "two", "three")
 
@@ -116,5 +116,5 @@ def test_the_lock_pins_every_jar_and_names_no_host():
     assert {f"kafka_2.13-{version}.jar", f"kafka-clients-{version}.jar"} <= {jar.name for jar in locked}
     assert all(len(jar.sha256) == 64 for jar in locked)
     assert len({jar.name for jar in locked}) == len(locked)
-    for lock in (jars.KAFKA.lock, s3_server.JARS.lock):
+    for lock in (jars.KAFKA.lock, s3.JARS.lock):
         assert "://" not in lock.read_text()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.runtime import ConfigurationError, configure
+from contracts import Document
+from services.runtime import ConfigurationError, Count, Drop, Emit, Unit, configure
+from services.runtime.contracts.unit import verdicts_of
 from tests.units import NoConfig, ThresholdConfig
 
 
@@ -46,3 +48,17 @@ def test_a_wrong_setting_names_the_unit_and_the_field(values: dict[str, object],
         configure("wordy", ThresholdConfig, values)
     assert says in str(caught.value)
     assert "wordy" in str(caught.value)
+
+
+def test_only_what_is_declared_is_counted() -> None:
+    """Prevents a batch that is judged and can't be accounted for, again and again."""
+    unit = Unit("wordy", NoConfig, lambda config, resources: list, drop_reasons=frozenset({"few"}))  # type: ignore[arg-type, return-value]
+    document = Document(uid=1)
+    for verdict in (
+        Emit(document, counted=[Count("nothing", ("zh",))]),
+        Drop("few", counted=[Count("nothing", ())]),
+    ):
+        with pytest.raises(ValueError, match=r"wordy counted \['nothing'\], not in metrics.COUNTED"):
+            verdicts_of(unit, lambda documents, said=verdict: [said], [document])
+    fine = Emit(document, counted=[Count("mixed_tokens", ("zh",))])
+    assert verdicts_of(unit, lambda documents: [fine], [document]) == [fine]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
+from prometheus_client import REGISTRY
 
 from contracts import Document
 from services.runtime import ConfigurationError, LaneService, Message, Output, Resources, Settings, Step
@@ -203,3 +205,25 @@ def test_who_only_watches_writes_no_dead_letter(broker: MemoryBroker, settings: 
     assert out(broker) == ["a", "b"]
     assert committed(broker)["pool.zh", 0] == 4
     assert it._resources.inputs == ("pool.zh", "pool.en")
+
+
+def test_what_a_lane_does_shows(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents dead letters and what waits from showing in units alone, and messages that are no documents
+    from being counted as such."""
+
+    def shown(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(f"corpusworks_{name}", {"service": "pairs", **labels})
+
+    def documents(outcome: str) -> float:
+        return shown("documents_total", unit="pairs", outcome=outcome, reason="") or 0
+
+    before = documents("emit"), documents("dead")
+    it = loop(broker, settings)
+    publish(broker, "pool.zh", "a", "b", None, "c", "d")
+    rounds(it, 6)
+    assert (documents("emit") - before[0], documents("dead") - before[1]) == (len(out(broker)), 1)
+    assert shown("lag_messages") == 0
+    assert shown("open_seconds") == 0  # these tasks have no such thing
+    it._lanes[0].task.since = time.time() - 50  # type: ignore[attr-defined]
+    it._once()
+    assert 50 <= (shown("open_seconds") or 0) < 80

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
+from prometheus_client import REGISTRY
 
 from contracts import Document, FirstStart
-from services.runtime import ConfigurationError, Settings
+from services.runtime import ConfigurationError, DependencyDown, Settings
 from services.runtime.loops.unit import UnitLoop
 from services.runtime.topology import Topology
 from tests.memory_broker import MemoryBroker
@@ -226,4 +229,24 @@ def test_units_see_where_the_whole_group_stands(broker: MemoryBroker, settings: 
     assert worker.standing() == {(id_, 0): 2, (id_, 1): 0}  # type: ignore[attr-defined]
     assert worker.num_assigned >= 1  # type: ignore[attr-defined]
     assert worker.topic_ids["docs.raw"] == id_
+    it.close()
+
+
+def test_what_fails_again_and_again_is_a_lag(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents a service that is stuck at its last documents from looking idle: all of them are read."""
+    it = loop(broker, settings)
+    rounds(it)
+    publish(broker, "a", "b")
+
+    def fail() -> NoReturn:
+        raise DependencyDown("triton", "away")
+
+    worker = it._sandbox
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "collect", fail)
+        rounds(it, 3)
+    lag = {"service": "placed"}
+    assert REGISTRY.get_sample_value("corpusworks_lag_messages", lag) == 3  # and a marker
+    rounds(it)
+    assert REGISTRY.get_sample_value("corpusworks_lag_messages", lag) == 0
     it.close()

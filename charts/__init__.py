@@ -1,0 +1,1 @@
+"""The chart, and what is made for it: values, renders, images, dashboards and alerts."""

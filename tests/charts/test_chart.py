@@ -1,0 +1,256 @@
+"""The chart: rendered by helm, held against the topology, the settings and what a restricted cluster asks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from charts import renders
+from services.runtime import load_settings
+from services.runtime.topology import DEFAULT, Topology
+
+Objects = dict[str, list[dict[str, Any]]]
+EXAMPLES = ("external", "production", "try-out")
+
+
+def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, pod's spec) of everything that makes pods."""
+    for each in objects:
+        spec = each.get("spec", {})
+        if each["kind"] == "Pod":
+            yield each["metadata"]["name"], spec
+        elif each["kind"] == "CronJob":
+            yield each["metadata"]["name"], spec["jobTemplate"]["spec"]["template"]["spec"]
+        elif "template" in spec:
+            yield each["metadata"]["name"], spec["template"]["spec"]
+
+
+def one(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = (each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name)
+    return found
+
+
+def test_it_passes_lint(helm: Path) -> None:
+    """Prevents what helm itself would say."""
+    done = subprocess.run(
+        [helm, "lint", "--strict", renders.CHART], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_committed_renders_are_what_it_renders(examples: dict[str, str], example: str) -> None:
+    """Prevents a change whose effect nobody has read: `python -m charts.renders`."""
+    assert set(examples) == set(EXAMPLES)
+    committed = renders.EXAMPLES / f"{example}.rendered.yaml"
+    assert examples[example] == committed.read_text()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_process_of_the_topology_runs(objects: Objects, example: str) -> None:
+    """Prevents a service that is in the table and in no pod, or with other units than on one machine."""
+    found = {
+        tuple(arguments[: arguments.index("--wait")])
+        for _, pod in pods(objects[example])
+        if (arguments := pod["containers"][0].get("args", []))
+        and "serve" in pod["containers"][0].get("command", [])
+    }
+    assert found == {tuple(group) for group in Topology.load(DEFAULT, ("zh",)).processes}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_settings_are_settings(
+    objects: Objects, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents a file that every pod would refuse at its start."""
+    (data,) = (
+        each["data"] for each in objects[example] if each["metadata"]["name"] == "river-corpusworks"
+        and each["kind"] == "ConfigMap"
+    )  # fmt: skip
+    (tmp_path / "settings.yaml").write_text(data["settings.yaml"])
+    monkeypatch.setenv("CORPUSWORKS_CONFIG", str(tmp_path / "settings.yaml"))
+    settings = load_settings()
+    assert settings.http_host == "0.0.0.0"
+    assert settings.kafka.bootstrap_servers.partition(":")[2]
+    assert settings.kafka.replication_factor == (1 if example == "try-out" else 3)
+    (tmp_path / "topology.yaml").write_text(data["topology.yaml"])
+    assert Topology.load(tmp_path / "topology.yaml", ("zh",)).processes
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_pod_is_restricted(objects: Objects, example: str) -> None:
+    """Prevents a pod that the standard `restricted` would refuse, or that could write its root."""
+    found = list(pods(objects[example]))
+    assert len(found) >= 12
+    for name, pod in found:
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["runAsUser"] > 0, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is name.endswith("-launcher"), name
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            assert {"requests", "limits"} <= set(container["resources"]), name
+            assert "latest" not in container["image"], name
+
+
+def test_no_secret_of_a_users_own_is_written_down(objects: Objects) -> None:
+    """Prevents a password in a release, where `helm get values` shows it."""
+    for example in ("external", "production"):
+        assert [each for each in objects[example] if each["kind"] == "Secret"] == []
+
+
+def test_what_is_written_for_kubernetes_is_only_what_others_may_read(objects: Objects) -> None:
+    """Prevents a mounted secret that every user of the pod's node could read."""
+    for name, pod in pods(objects["external"]):
+        for volume in pod.get("volumes", []):
+            if "projected" in volume:
+                assert volume["projected"]["defaultMode"] == 0o440, name
+                mounted = [s["secret"]["name"] for s in volume["projected"]["sources"]]
+                assert mounted == ["kafka", "kafka", "redis"], name
+
+
+def test_nothing_goes_in_or_out_by_default(objects: Objects) -> None:
+    """Prevents a pod that anybody may ask: one policy is of all pods, and grants names alone."""
+    policy = one(objects["external"], "NetworkPolicy", "river-corpusworks")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in policy
+    assert policy["egress"] == [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}]
+    clients = one(objects["external"], "NetworkPolicy", "river-corpusworks-clients")["spec"]["egress"]
+    outside = [rule["ports"][0]["port"] for rule in clients if "to" not in rule]
+    assert outside == [9096, 6379, 9000, 8001]
+
+
+REFUSED = [
+    (
+        """
+        services:
+          parser: {replicas: 2}
+          catalog: {replicas: 3}
+          parse: {replicas: 2, workers: 3, memoryLimitBytes: 2147483648, autoscaling: {min: 0}}
+          rules: {autoscaling: {by: keda, max: 5}}
+          mixer: {autoscaling: {by: keda}}
+        topology: {processes: [[parse], [rules], [catalog], [mixer], [translate]]}
+        kafka: {mode: external}
+        redis: {mode: external, external: {url: "redis://user:secret@host:1"}}
+        store: {mode: external, external: {url: /corpus}}
+        triton: {mode: external}
+        monitoring: {podMonitor: true}
+        """,
+        (
+            "services.parser: there is no such process; there are: catalog, mixer, parse, rules, translate",
+            "services.catalog: 3 copies of 1 workers, and shards.sealed has 2 (lanes)",
+            "services.parse: 2 copies of 3 workers, and docs.raw has 4 (partitions)",
+            "Set replicas times workers to 4 or less",
+            "services.parse.autoscaling.min is 0",
+            "memoryLimitBytes is 2048 MiB and the container's limit 2048 MiB",
+            "services.rules.autoscaling.max is 5 and docs.parsed has 4 partitions: set it to 4 or less, or 0",
+            "services.mixer.autoscaling.by is keda",
+            "topology.processes names translate, which is no service",
+            "set kafka.external.bootstrapServers",
+            "put it into a Secret",
+            "pods share no folder",
+            "set triton.external.url to host:8001",
+            "monitoring.podMonitor needs monitoring.coreos.com/v1/PodMonitor",
+            "autoscaling.by: keda needs keda.sh/v1alpha1/ScaledObject",
+        ),
+    ),
+    (
+        """
+        kafka: {mode: external, external: {bootstrapServers: "k:9092", securityProtocol: SASL_SSL}}
+        redis: {mode: external}
+        triton: {mode: deployed}
+        """,
+        (
+            "set saslMechanism, username and passwordSecret.name",
+            "redis.external.url",
+            "triton.deployed.image",
+        ),
+    ),
+    ("kafka: {mode: strimzi}", ("kafka.mode: strimzi needs kafka.strimzi.io/v1/Kafka",)),
+]
+
+
+@pytest.mark.parametrize(("values", "why"), REFUSED, ids=("all", "secured", "operators"))
+def test_what_cannot_work_is_refused_with_what_to_do(
+    helm: Path, tmp_path: Path, values: str, why: tuple[str, ...]
+) -> None:
+    """Prevents a release that installs and then does not run; all that is wrong is said at once."""
+    said = refusal(helm, tmp_path / "values.yaml", textwrap.dedent(values))
+    lines = {line for line in said.splitlines() if line.startswith("- ")}  # helm says them twice
+    assert len(lines) == len(why) - ("Set replicas times workers to 4 or less" in why)
+    for reason in why:
+        assert reason in said
+    assert "user:secret" not in said
+
+
+def test_the_schema_is_closed_but_for_global(helm: Path, tmp_path: Path) -> None:
+    """Prevents a misspelt value that is passed over, and a chart that cannot be a part of another."""
+    file = tmp_path / "values.yaml"
+    for values in (
+        "lane: 3",
+        "kafka: {mod: builtin}",
+        "services: {parse: {replica: 2}}",
+        "lanes: 0",
+        "lanes: '2'",
+    ):
+        assert "values don't meet the specifications" in refusal(helm, file, values), values
+    file.write_text("global: {image: x}")
+    renders.template(helm, "--values", str(file))
+
+
+def refusal(helm: Path, file: Path, values: str) -> str:
+    """What is said to these values; fails where they are taken."""
+    file.write_text(values)
+    try:
+        renders.template(helm, "--values", str(file), operators=())
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr)
+    raise AssertionError(f"taken: {values}")
+
+
+def test_a_service_that_values_add_runs(helm: Path) -> None:
+    """Prevents a chart that must be edited for a new entry of the topology."""
+    added = {
+        "services": {
+            "translate": {"run": "mine:SERVICE", "input": "docs.parsed", "output": "docs.translated"}
+        },
+        "processes": [["parse"], ["translate"]],
+        "topics": {"docs.translated": {"holds": "Document", "by": "partitions", "keep": "7d"}},
+    }
+    text = renders.template(
+        helm, "--set-json", f"topology={json.dumps(added)}", "--set", "services.translate.replicas=3"
+    )
+    objects = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
+    spec = one(objects, "StatefulSet", "river-corpusworks-translate")["spec"]
+    assert spec["replicas"] == 3
+    assert spec["template"]["spec"]["containers"][0]["args"] == ["translate", "--wait", "120"]
+    assert one(objects, "PodDisruptionBudget", "river-corpusworks-translate")
+
+
+def test_dashboards_and_alerts_come_along(helm: Path, objects: Objects) -> None:
+    """Prevents a dashboard that is made and never installed."""
+    of = {
+        kind: [each for each in objects["production"] if each["kind"] == kind]
+        for kind in ("PrometheusRule", "ConfigMap")
+    }
+    (rules,) = of["PrometheusRule"]
+    committed = yaml.safe_load((renders.CHART / "rules/corpusworks.yaml").read_text())
+    assert rules["spec"] == committed
+    labelled = {
+        name
+        for each in of["ConfigMap"]
+        if each["metadata"]["labels"].get("grafana_dashboard")
+        for name in each["data"]
+    }
+    assert labelled == {file.name for file in (renders.CHART / "dashboards").glob("*.json")}
