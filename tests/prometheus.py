@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Collection, Iterator
@@ -40,8 +41,16 @@ class Prometheus:
         beside.write_text(json.dumps(told))
         beside.replace(self._targets)
 
+    def is_ready(self) -> bool:
+        """Whether it answers questions."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=30):
+                return True
+        except OSError:  # nobody listens, or it says that it is not yet
+            return False
+
     def ask(self, path: str, **parameters: object) -> Any:
-        """The data of an answer of its API. Raises OSError, AssertionError with what it says is wrong."""
+        """The data of an answer of its API. Raises AssertionError with what it says is wrong."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:
@@ -69,14 +78,10 @@ def prometheus(folder: Path) -> Iterator[Prometheus]:
         )
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                it.ask("query", query="1")
-                break
-            except OSError:
-                assert child.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        while not it.is_ready():
+            assert child.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         yield it
     finally:
         child.terminate()
