@@ -26,9 +26,9 @@ def build(config: DedupConfig, resources: Resources) -> Deduplicator:
 
 def gauges(config: DedupConfig, resources: Resources) -> Mapping[str, float]:
     """How Redis stands."""
-    from services.dedup import gauges as redis_gauges
+    from services.dedup.fullness import told_by_redis
 
-    return redis_gauges.gauges(config, resources)
+    return told_by_redis(config, resources)
 
 
 def agrees(config: DedupConfig, settings: Settings) -> Mapping[str, str]:

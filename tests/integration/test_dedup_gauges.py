@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from services.dedup.config import DedupConfig
-from services.dedup.gauges import gauges
+from services.dedup import SERVICE, DedupConfig
 from services.runtime import DependencyDown, Resources, load_settings
 from services.runtime.settings import RedisSettings
 from tests.servers import RedisServer
 
 
-def told(url: str, **config: str) -> dict[str, float]:
+def told(url: str, **config: str) -> Mapping[str, float]:
+    assert SERVICE.gauges is not None
     resources = Resources(load_settings(redis=RedisSettings(url=url)))
     try:
-        return gauges(DedupConfig(**config), resources)  # type: ignore[arg-type]
+        return SERVICE.gauges(DedupConfig(**config), resources)  # type: ignore[arg-type]
     finally:
         resources.close()
 

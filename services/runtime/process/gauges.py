@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from services.runtime import metrics
 from services.runtime.contracts.unit import Unit, configure
+from services.runtime.errors import CorpusworksError
 from services.runtime.logs import log
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
@@ -38,8 +39,12 @@ def _watch(settings: Settings, units: list[Unit], every_s: float, ended: threadi
             assert unit.gauges is not None
             try:
                 told = unit.gauges(config, resources)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the judge meets it too and says so
-                log.debug("not told", unit=unit.name, error=repr(error))
+            except CorpusworksError as error:  # the judge meets it too, and says so
+                log.debug("not told", unit=unit.name, error=str(error))
+                _forget(unit.name)
+                continue
+            except Exception as error:  # noqa: BLE001 - numbers that are missing must not end the asking
+                log.warning("not told", unit=unit.name, error=repr(error))
                 _forget(unit.name)
                 continue
             for name, value in told.items():

@@ -24,6 +24,10 @@ FEW = {
     "rule",
     "lane",
     "sealed_by",
+    "what",
+    "state",
+    "action",
+    "kind",
 }
 NAMED = {**metrics.OBSERVED, **metrics.COUNTED, **metrics.GAUGES}
 DECLARED = {name: m for name, m in vars(metrics).items() if isinstance(m, Counter | Gauge | Histogram)}

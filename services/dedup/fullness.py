@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import redis
 
 
-def gauges(config: DedupConfig, resources: Resources) -> dict[str, float]:
+def told_by_redis(config: DedupConfig, resources: Resources) -> dict[str, float]:
     """By the names of the runtime's metrics; of several nodes the fullest. None for an index in memory.
 
     Raises ConfigurationError, DependencyDown.

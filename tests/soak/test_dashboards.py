@@ -1,0 +1,131 @@
+"""Every query of every dashboard, over what a river that runs tells a real Prometheus."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from charts.monitoring.__main__ import DASHBOARDS
+from charts.monitoring.triton import METRICS
+from services.local.packages import wheels
+from services.local.servers import triton
+from services.local.servers.triton import DEFAULT_MODELS
+from services.local.store import STATE
+from tests import servers
+from tests.e2e.commands import ROOT, SAMPLES, start
+from tests.prometheus import Prometheus, prometheus
+from tests.template_pages import texts
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
+
+LIMIT_S = 600.0
+SETTINGS = {
+    "CORPUSWORKS_UNITS__SINK__SEAL_TOKENS": "20000",
+    "CORPUSWORKS_UNITS__SINK__SEAL_AGE_S": "20",
+    "CORPUSWORKS_UNITS__SCORER__KEEP": '[{"share": 0.9}]',
+    "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "100",
+    **{f"CORPUSWORKS_UNITS__ARCHIVE_{name}__SEAL_AGE_S": "20" for name in ("DOCUMENTS", "DROPS", "USES")},
+}
+DEMO = ROOT / "build" / "demo-corpus"
+GPU = {name for name in METRICS if name.startswith("nv_gpu")}
+
+
+def test_every_panel_shows_something(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a panel that stays empty: a label that does not match, two sides that have none in common."""
+    if not DEMO.exists():
+        pytest.skip("the demo documents are not here: `make setup` brings them")
+    corpus = _corpus(tmp_path / "more.jsonl", random.Random(seed))
+    (tmp_path / "prometheus").mkdir()
+    begun = time.time()
+    with prometheus(tmp_path / "prometheus") as asked, _judges(tmp_path, monkeypatch) as (url, port):
+        settings = {**SETTINGS, "CORPUSWORKS_TRITON_URL": url}
+        out = tmp_path / "out"
+        river = start("up", DEMO, SAMPLES, corpus, "--out", out, settings=settings)
+        try:
+            empty = _scrape_until(lambda: _empty(asked, begun), asked, river, out, port)
+            assert not empty, "\n".join(f"{title}\n    {expr}" for title, expr in empty.items())
+            _compare_triton(asked)
+        finally:
+            river.send_signal(signal.SIGINT)
+            river.wait(120)
+
+
+def _empty(asked: Prometheus, since: float) -> dict[str, str]:
+    """Queries without an answer, by what they are of."""
+    found = {}
+    for dashboard in DASHBOARDS:
+        for panel in dashboard.panels if dashboard.name != "training" else ():
+            for query in panel.queries:
+                expr = query.expr.replace("$namespace", ".*").replace("$__rate_interval", "20s")
+                if not asked.numbers(expr, since):
+                    found[f"{dashboard.title}: {panel.title}: {query.legend}"] = expr
+    return found
+
+
+def _scrape_until(
+    left: Callable[[], dict[str, str]],
+    asked: Prometheus,
+    river: subprocess.Popen[str],
+    out: Path,
+    *ports: int,
+) -> dict[str, str]:
+    """Look for services that have come, until nothing is left or the time is over; what is left."""
+    deadline, due = time.monotonic() + LIMIT_S, time.monotonic() + 30
+    while True:
+        assert river.poll() is None, river.communicate()
+        asked.scrape({*ports, *_ports(out / STATE / "logs")})
+        if time.monotonic() > due:
+            found = left()
+            if not found or time.monotonic() > deadline:
+                return found
+            due = time.monotonic() + 10
+        time.sleep(0.5)
+
+
+def _ports(logs: Path) -> Iterator[int]:
+    """Of the processes of a river: each says its own when it starts."""
+    for log in logs.glob("*.log"):
+        for line in log.read_text(errors="replace").splitlines():
+            if '"started"' in line and "port" in (said := json.loads(line)):
+                yield said["port"]
+
+
+@contextmanager
+def _judges(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    """A Triton that tells its metrics, as in a cluster: its url and their port."""
+    if (reason := wheels.unsupported()) is not None:
+        pytest.skip(reason)
+    port = servers.free_port()
+    told = {"allow-metrics": "true", "metrics-address": "127.0.0.1", "metrics-port": str(port)}
+    monkeypatch.setattr(triton, "OPTIONS", {**triton.OPTIONS, **told})
+    with servers.triton(folder / "triton", DEFAULT_MODELS) as server:
+        yield server.url, port
+
+
+def _compare_triton(asked: Prometheus) -> None:
+    """The names and labels that the dashboards count on, and what a real one tells."""
+    for name, labels in METRICS.items():
+        found = asked.ask("query", query=f"last_over_time({name}[1h])")["result"]
+        if name in GPU and not found:
+            continue  # no GPU here
+        assert found, f"Triton tells no {name}"
+        assert labels <= found[0]["metric"].keys(), found[0]["metric"]
+
+
+def _corpus(path: Path, rng: random.Random) -> Path:
+    """What the demo documents have too little of: copies, pages of one template, foreign and empty ones."""
+    pages = [" ".join(page) for page in texts(rng, 400, 0.6)]
+    near = [f"{page} {page[:50]}" for page in pages[:60]]
+    foreign = "Der Stadtrat beschloss am Dienstag, die untere Straße neu zu bauen. " * 20
+    made = [*pages, *near, *pages[:60], *(f"{n} {foreign}" for n in range(40)), *(["ok"] * 20), *([" "] * 5)]
+    lines = (json.dumps({"id": f"made/{number}", "text": text}) for number, text in enumerate(made))
+    path.write_text("\n".join(lines) + "\n")
+    return path
