@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from trainer.data.store import Store
 from trainer.steplog import Row, StepLog
 
 
-def row(step: int, part: str, *sequences: int, **more: bool) -> Row:
+def row(step: int, part: str, *sequences: int, skipped: bool = False) -> Row:
     losses = [step + sequence / 8 for sequence in sequences]
     parts = [part] * len(sequences)
-    return Row(step, 0, list(sequences), parts, list(sequences), losses, learning_rate=0.1, **more)
+    return Row(step, 0, list(sequences), parts, list(sequences), losses, learning_rate=0.1, skipped=skipped)
 
 
 @pytest.fixture
