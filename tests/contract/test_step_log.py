@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from trainer.data.store import Store
 from trainer.steplog import Row, StepLog
 
 
-def row(step: int, part: str, *sequences: int, **more: bool) -> Row:
+def row(step: int, part: str, *sequences: int, skipped: bool = False) -> Row:
     losses = [step + sequence / 8 for sequence in sequences]
     parts = [part] * len(sequences)
-    return Row(step, 0, list(sequences), parts, list(sequences), losses, learning_rate=0.1, **more)
+    return Row(step, 0, list(sequences), parts, list(sequences), losses, learning_rate=0.1, skipped=skipped)
 
 
 @pytest.fixture
@@ -78,9 +79,12 @@ def test_only_files_that_name_a_part_are_read(folder: Path, monkeypatch: pytest.
 
     read: list[object] = []
     whole = pq.ParquetFile.read
-    monkeypatch.setattr(
-        pq.ParquetFile, "read", lambda self, *a, **k: read.append(self) or whole(self, *a, **k)
-    )
+
+    def counted(self: Any, *arguments: Any, **more: Any) -> Any:
+        read.append(self)
+        return whole(self, *arguments, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "read", counted)
     assert logs(folder).of_sequences({("b", 0)}) == {("b", 0): {"first": ([], [3])}}
     assert len(read) == 1
 

@@ -133,12 +133,12 @@ def test_uses_are_the_same_wherever_they_are_read(store: ObjectStore, tmp_path: 
     assert ask(tmp_path, "summary", "--json").stdout == summary
 
 
-def train(tmp_path: Path, run: str, steps: dict[int, list[tuple[str, int, float]]], **more: bool) -> None:
+def train(tmp_path: Path, run: str, steps: dict[int, list[tuple[str, int, float]]]) -> None:
     """The step log of a run: by step its sequences and their losses."""
     log = StepLog(Store(str(tmp_path)), run)
     for step, taken in steps.items():
         parts, sequences, losses = map(list, zip(*taken, strict=True))
-        log.add([Row(step, 0, sequences, parts, sequences, losses, learning_rate=0.1, **more)])
+        log.add([Row(step, 0, sequences, parts, sequences, losses, learning_rate=0.1)])
     assert log.close()
 
 

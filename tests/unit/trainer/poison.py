@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -65,14 +65,14 @@ class Corpus:
             list(uids),
         )
 
-    def sample(self, index: int) -> tuple[np.ndarray, ...]:
+    def sample(self, index: int) -> tuple[Any, ...]:
         random = np.random.default_rng((7, index))
         cuts = [0, int(random.integers(12, 20)), int(random.integers(28, 36)), LENGTH]
         sizes = np.diff(cuts)
         tokens, buckets = [], []
         for number, size in enumerate(sizes):
             bucket = int(random.integers(2))
-            text = _text(random, bucket, size)
+            text = _text(random, bucket, int(size))
             kind = self.spoilt.get((index, number))
             if kind == "random":
                 text = random.integers(0, VOCABULARY, size)
@@ -167,5 +167,5 @@ def do(state: State, corpus: Corpus, step: Taken, without: Collection[tuple[int,
     return Replayed(step.number, float(total), float(norm), skip, batches, losses)
 
 
-def spoil(step: int, kind: str, rows: Sequence[int], numbers: Sequence[int]) -> Mapping[tuple[int, int], str]:
+def spoil(step: int, kind: str, rows: Sequence[int], numbers: Sequence[int]) -> dict[tuple[int, int], str]:
     return {(taken(step).indices[row], number): kind for row in rows for number in numbers}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -173,23 +172,20 @@ def test_ranks_bring_their_documents_together() -> None:
     """Prevents a document on another rank from being overlooked."""
     both = Scripted({(64 * 15 + 40, 3)}, loss=11.0)
 
-    def of_rank(steps: Iterable[Any], **without: Any) -> list[Replayed]:
-        done = both(steps, **without)
-        return [step._replace(batches=[], losses=[]) for step in done]
+    def of_rank(
+        steps: Iterable[Any], exclude: Collection[int] = (), documents: Collection[tuple[int, int]] = ()
+    ) -> list[Replayed]:
+        return [step._replace(batches=[], losses=[]) for step in both(steps, exclude, documents)]
+
+    def kept(mine: Any) -> list[Any]:
+        others.extend(mine)
+        return [mine]
 
     def gather(mine: Any) -> list[Any]:
         assert mine == []
-        other = copy.copy(others)
-        return [mine, other]
+        return [mine, list(others)]
 
     others: list[Any] = []
-    prove(
-        both,
-        LONG,
-        15,
-        thresholds=SIX,
-        buckets=lambda: ["zh"],
-        gather=lambda mine: [others.extend(mine) or mine],
-    )
+    prove(both, LONG, 15, thresholds=SIX, buckets=lambda: ["zh"], gather=kept)
     found = prove(of_rank, LONG, 15, thresholds=SIX, buckets=lambda: [], gather=gather)
     assert (found.verdict, named(found)) == ("proven", {(64 * 15 + 40, 3)})

@@ -19,6 +19,7 @@ from trainer import events, report, suspects
 from trainer.config import StabilityConfig
 from trainer.data.batch import Batch
 from trainer.events import Events
+from trainer.proof import Finding
 from trainer.spikes import Rewind
 from trainer.suspects import ranges
 
@@ -54,13 +55,16 @@ class Run:
             place=SimpleNamespace(leads=True),
         )
         config: Any = SimpleNamespace(run="first", stability=replace(StabilityConfig(), prove=self.prove))
+        steps: Any = STEPS
+        both: Any = _Callable(replay, replayer)
+        agreement: Any = SimpleNamespace(gather=lambda mine: [mine])
         told = Events(self.store, "first")
         found = suspects.explain(
             VERDICT,
-            STEPS,  # type: ignore[arg-type]
-            _Callable(replay, replayer),  # type: ignore[arg-type]
+            steps,
+            both,
             config,
-            SimpleNamespace(gather=lambda mine: [mine]),  # type: ignore[arg-type]
+            agreement,
             store=self.store,
             events=told,
             say=self.said.append,
@@ -148,7 +152,7 @@ def test_a_report_that_cannot_be_written_stops_nothing() -> None:
     run = Run(Corpus())
     broken = MemoryObjects()
     broken.away = OSError(28, "No space left on device")
-    about = report.Spike("first", 9, VERDICT, 0, (4.0, 1.0), suspects.Finding("unexplained"), [1])
+    about = report.Spike("first", 9, VERDICT, 0, (4.0, 1.0), Finding("unexplained"), [1])
     report.write(broken, about, [], run.said.append)
     assert run.said == [
         "the report train/first/spikes/step-000000009.json could not be written whole: "
