@@ -14,7 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,31 @@ VOCABULARY_SIZE = 512
 LENGTH = 64
 
 
-def make_part(store: Path, number: int, sequences: int = 16, phase: str = "stable", seed: int = 0) -> str:
-    """Seal a part of documents that count upwards, two or three a sequence, and give it its number."""
+def make_part(
+    store: Path,
+    number: int,
+    sequences: int = 16,
+    phase: str = "stable",
+    *,
+    seed: int = 0,
+    vocabulary: int = VOCABULARY_SIZE,
+    spoilt: Container[tuple[int, int]] = (),
+) -> str:
+    """Seal a part of documents that count upwards, two or three a sequence, and give it its number.
+
+    spoilt: (sequence, number of the document in it) of those whose tokens are random instead.
+    """
     draw = np.random.RandomState(1000 * seed + number)
     tokens, records, boundaries = [], [], [0]
     for sequence in range(sequences):
         cuts = [0, *sorted(draw.choice(np.arange(8, LENGTH - 8), draw.randint(1, 3), replace=False)), LENGTH]
         for at, (start, end) in enumerate(pairwise(cuts)):
-            first, pace = draw.randint(VOCABULARY_SIZE), draw.randint(1, 4)
-            tokens.append((first + pace * np.arange(end - start)) % VOCABULARY_SIZE)
+            first, pace = draw.randint(vocabulary), draw.randint(1, 4)
+            counted = (first + pace * np.arange(end - start)) % vocabulary
+            random = draw.randint(vocabulary, size=end - start)
+            tokens.append(random if (sequence, at) in spoilt else counted)
             span = [sequence * LENGTH + int(start), sequence * LENGTH + int(end)]
-            uid = f"{number:08x}{sequence:04x}{at:04x}"
+            uid = uid_of(number, sequence, at)
             bucket = ("en", "zh")[pace % 2]
             records.append(
                 {"id": uid, "uid": uid, "bucket": bucket, "spans": [span], "tokenizer": VOCABULARY}
@@ -63,6 +77,11 @@ def make_part(store: Path, number: int, sequences: int = 16, phase: str = "stabl
     (store / "catalog").mkdir(exist_ok=True)
     (store / "catalog" / f"{number:012d}.jsonl").write_text(json.dumps(line) + "\n")
     return name
+
+
+def uid_of(number: int, sequence: int, document: int) -> str:
+    """Of a made document, as records have it."""
+    return f"{number:08x}{sequence:04x}{document:04x}"
 
 
 def tree(store: Path, **over: Any) -> dict[str, Any]:
