@@ -17,7 +17,6 @@ from services.launcher.forward import Forward
 from services.launcher.policy import Decision, Reason
 from services.runtime import (
     ConfigurationError,
-    CorpusworksError,
     DependencyDown,
     Resources,
     Settings,
@@ -74,7 +73,7 @@ class Training:
         self._words = list(words)
         self._decision: Decision | None = None
         self._trouble = ""
-        self._failure: CorpusworksError | None = None
+        self._failure: Exception | None = None
         self._stop = threading.Event()
         self._backend = TrainerProcess(self._command, log, say=self._tell)
         forward = Forward(settings, config.run, remix)
@@ -117,7 +116,7 @@ class Training:
                 self._trouble = ""
             except DependencyDown as error:
                 self._trouble = str(error)
-            except CorpusworksError as error:
+            except Exception as error:  # noqa: BLE001 - who asks what is done is told, and `up` ends
                 self._failure = error
                 return
             self._stop.wait(self._config.period_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 
 from services.launcher.backends.served import served
 from services.launcher.cluster import Kubernetes, connect
@@ -30,7 +31,9 @@ def launch(settings: Settings, mixed: Mixed) -> None:
     process = Process(settings, "launcher")
     process.start()
     process.health.ready("partitions")  # it has none
-    identity = settings.instance or f"{os.uname().nodename}-{os.getpid()}"
+    identity = (
+        f"{settings.instance or os.uname().nodename}_{uuid.uuid4().hex[:8]}"  # two must never share one
+    )
     lease = Lease(config.lease, config.namespace, identity, config.lease_s)
     lease.stand()
     control: Control | None = None
