@@ -153,13 +153,10 @@ class MemoryBroker:
         return MemoryProducer(self, transactional_id)
 
     def log(self) -> Log:
-        return Log(self._settings, make=self._reader)
+        return Log(self._settings, make=lambda *_, **__: MemoryConsumer(self, None))
 
     def topic_ids(self) -> dict[str, str]:
         return {name: topic.id for name, topic in self.topics.items()}
-
-    def _reader(self, settings: Settings, group: None, *, isolation: str = "read_committed", **_: Any) -> Any:
-        return MemoryConsumer(self, group, committed_only=isolation == "read_committed")
 
 
 class MemoryProducer:
@@ -233,14 +230,12 @@ class MemoryConsumer:
         broker: MemoryBroker,
         group: str | None,
         *,
-        committed_only: bool = True,
         gathers: bool = False,
     ) -> None:
         self._broker = broker
         self.group = group
         broker.num_members += 1
         self.number = broker.num_members
-        self._committed_only = committed_only
         self._gathers = gathers
         self._topics: list[str] = []
         self._listener: Any = None
@@ -277,11 +272,11 @@ class MemoryConsumer:
             if self.group is not None:
                 raise OffsetOutOfRangeError({tp: position})
             position = log.start
-        end = log.stable_end if self._committed_only else log.end
+        end = log.stable_end
         records: list[Record] = []
         while position < end and len(records) < room:
             record, transaction = log.entries[position]
-            if record is not None and (transaction.decided or not self._committed_only):
+            if record is not None and transaction.decided:
                 records.append(record)
             position += 1
         while room and position < end and log.entries[position][0] is None:
@@ -338,6 +333,9 @@ class MemoryConsumer:
         found = self._broker.topics.get(topic)
         return found.id if found else ""
 
+    def topic_ids(self) -> dict[str, str]:
+        return self._broker.topic_ids()
+
     def committed_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         known = self._broker.group(self.group or "").committed
         return {tp: known[tp] for tp in partitions if tp in known}
@@ -351,8 +349,10 @@ class MemoryConsumer:
         return {tp: self._broker.log_of(tp).start for tp in partitions}
 
     def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        logs = {tp: self._broker.log_of(tp) for tp in partitions}
-        return {tp: log.stable_end if self._committed_only else log.end for tp, log in logs.items()}
+        return {tp: self._broker.log_of(tp).stable_end for tp in partitions}
+
+    def written_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: self._broker.log_of(tp).end for tp in partitions}
 
     def offsets_for_times(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, Any]:
         found: dict[TopicPartition, Any] = dict.fromkeys(times)

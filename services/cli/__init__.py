@@ -17,9 +17,9 @@ def main() -> None:
         from services.cli.exits import errors
 
         with errors():
-            from services.cli.app import app
+            from services.cli.app import command
 
-            app()
+            command()
     except BaseException:
         if interrupt.came():  # also where an extension module in its import made an ImportError of it
             interrupt.leave()

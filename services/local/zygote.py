@@ -16,6 +16,7 @@ a fork; pyarrow and onnxruntime have some that they do not, so that they are imp
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -29,8 +30,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
-from services.runtime.process.child import seem
+from services.runtime.process.child import run_to_its_end, seem
 from services.runtime.process.title import show
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
@@ -227,7 +229,7 @@ def _forked(control: socket.socket) -> _Request:
     os._exit(0)
 
 
-def _become(request: _Request) -> None:
+def _become(request: _Request) -> NoReturn:
     """Run the module where, and with what, it was asked for."""
     os.chdir(request.folder)
     sys.path[0] = request.folder
@@ -235,7 +237,14 @@ def _become(request: _Request) -> None:
     os.environ.update(request.environment)
     time.tzset()
     seem(request.command)
-    runpy.run_module(request.command[2], run_name="__main__", alter_sys=True)  # which sets argv[0]
+
+    def run() -> None:
+        try:
+            runpy.run_module(request.command[2], run_name="__main__", alter_sys=True)  # which sets argv[0]
+        finally:
+            atexit._run_exitfuncs()
+
+    run_to_its_end(run)
 
 
 def main() -> None:

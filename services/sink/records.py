@@ -3,7 +3,8 @@
     {"id": "notes/7.md", "uid": "00f3…", "source": "file:///…", "bucket": "zh", "category": "",
      "language": "zh", "format": "prose", "rank": null, "phase": "stable", "use": 1, "cluster": null,
      "spans": [[0, 2048], [6144, 6200]], "num_tokens": 2104, "lane": 0, "offset": 17,
-     "recipe": "9f86d081884c7d65", "tokenizer": "6a6aed53fd4a", "url": "https://…", "licence": "CC0", "title": "Tides"}
+     "recipe": "9f86d081884c7d65", "tokenizer": "6a6aed53fd4a", "url": "https://…", "licence": "CC0",
+     "title": "Tides"}
 
 uid and cluster are hexadecimal, since JSON readers lose digits of 64-bit numbers; cluster is null for a
 document that has no near-duplicates, rank where no scorer ran. Each span lies within one sequence. url,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from services.cli.app import app
+from services.cli.app import command
 from services.cli.exits import errors
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def ask(*arguments: str | Path, settings: Mapping[str, str] | None = None, given
         patch.setattr(sys, "argv", ["corpusworks", *map(str, arguments)])
         patch.setattr(sys, "stdin", io.StringIO(given))
         with redirect_stdout(out), redirect_stderr(told), pytest.raises(SystemExit) as ended, errors():
-            app()
+            command()
     return Done(int(ended.value.code or 0), out.getvalue(), told.getvalue())
 
 

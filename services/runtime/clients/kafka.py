@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.sasl.oauth import AbstractTokenProvider
+from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
 
 from services.runtime.errors import ConfigurationError, DependencyDown
@@ -26,8 +27,10 @@ MAX_REQUEST_BYTES = 1 << 20
 _WAKE_S = 0.01  # a full batch waits no longer
 _ANSWER_MS = 10_000  # a broker that says nothing for so long is away
 _METADATA_MS = 30_000  # new partitions and topics are known so soon
-# A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it.
-_FLOWING_MS, _BRIEF_MS, _PATIENT_MS = 20, 100, 500
+# A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it: while
+# something flows; for a partition that may be resumed; else; once polls have found nothing for a while.
+_FLOWING_MS, _BRIEF_MS, _PATIENT_MS, _QUIET_MS = 20, 100, 500, 1000
+_QUIET_POLLS = 3
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
 
@@ -45,7 +48,7 @@ class GroupConsumer(KafkaConsumer):
     resumed, only if no other fetch has been read out since: else never, and fetches nothing either.
     """
 
-    _flows = False  # the last poll found something
+    _empty = 1  # polls in a row that found nothing
 
     def poll(self, *arguments: Any, **options: Any) -> dict[TopicPartition, list[Any]]:
         """See KafkaConsumer."""
@@ -54,25 +57,47 @@ class GroupConsumer(KafkaConsumer):
         fetcher = self._fetcher
         if not fetcher._next_partition_records:  # none, or one that has been read out
             fetcher._next_partition_records = None
-        fetcher.config["fetch_max_wait_ms"] = self._patience_ms()
+        fetcher.config["fetch_max_wait_ms"] = self._wait_ms()
         found: dict[TopicPartition, list[Any]] = super().poll(*arguments, **options)
-        self._flows = bool(found)
+        self._empty = 0 if found else self._empty + 1
         return found
 
-    def _patience_ms(self) -> int:
+    def _wait_ms(self) -> int:
         """How long a fetch may wait for something.
 
         While some partitions flow, what they are still to give lies here, and the fetch is for those that
-        have nothing: the next of the others, and each question for an end, would wait behind it.
+        have nothing: the next of the others, and each question for an end, would wait behind it. A partition
+        that is resumed, or comes, waits likewise; lanes and logs pause some. Where nothing comes, nothing is
+        resumed either: so a river at rest asks seldom.
         """
-        if self._flows:
+        if not self._empty:
             return _FLOWING_MS
-        # A partition that is resumed waits for the fetch under way; only lanes and logs pause any.
-        return _BRIEF_MS if self.config["group_id"] is None or self.paused() else _PATIENT_MS
+        if self.config["group_id"] is None:
+            return _BRIEF_MS
+        if self._empty > _QUIET_POLLS:
+            return _QUIET_MS
+        return _BRIEF_MS if self.paused() else _PATIENT_MS
 
     def topic_id(self, topic: str) -> str:
         """Kafka's id of a topic as this consumer reads it; empty while that is not known."""
         return str(self._cluster.topic_id(topic) or "")
+
+    def topic_ids(self) -> dict[str, str]:
+        """Kafka's id of every topic there is, by name, asked now."""
+        return {topic: self.topic_id(topic) for topic in self.topics()}
+
+    def written_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """As end_offsets, and what no transaction has decided yet: in one client, since each costs 30 ms.
+
+        No fetch is sent or read meanwhile: both are done within poll alone.
+        """
+        fetcher = self._fetcher
+        before, fetcher._isolation_level = fetcher._isolation_level, IsolationLevel.READ_UNCOMMITTED
+        try:
+            found: dict[TopicPartition, int] = self.end_offsets(partitions)
+        finally:
+            fetcher._isolation_level = before
+        return found
 
     def committed_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """What the group has committed, once no transaction on it is undecided; none for what it has not."""
@@ -185,9 +210,8 @@ def consumer(
     gathers: bool = False,
     batch_seconds: float = 300.0,
     max_records: int = 1000,
-    isolation: str = "read_committed",
 ) -> KafkaConsumer:
-    """A consumer that never commits by itself; read_committed unless told otherwise.
+    """A consumer that never commits by itself and reads what is committed.
 
     instance: a stable name makes the member static, so that a restart within the session timeout
     takes its partitions up again without a rebalance. lanes: partition i of every topic stays with
@@ -213,7 +237,7 @@ def consumer(
         **connection(kafka),
         metrics_enabled=False,
         **options,
-        isolation_level=isolation,
+        isolation_level="read_committed",
         enable_auto_commit=False,
         # A group begins where it is told to (loops/offsets.py); who reads outside of one, at what is left.
         auto_offset_reset="earliest" if group is None else "none",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from services.runtime.clients.kafka import PATIENCE_S, consumer, patiently
@@ -23,8 +23,6 @@ class Log:
     def __init__(self, settings: Settings, make: Callable[..., Any] = consumer) -> None:
         """make: where the clients come from, which is Kafka but in unit tests."""
         self._settings = settings
-        self._make = make
-        self._uncommitted: KafkaConsumer = None
         admitted(settings.kafka)
         try:
             self._consumer = make(settings, None, max_records=5000)
@@ -36,8 +34,6 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
-        if self._uncommitted is not None:
-            self._uncommitted.close()
 
     def topics(self) -> set[str]:
         """Every topic that there is."""
@@ -83,13 +79,8 @@ class Log:
         outputs that belong to them. Who compares the two reads the offsets first and then these ends.
         Raises DependencyDown when a transaction stays open beyond its timeout.
         """
-        if self._uncommitted is None:
-            make = self._make
-            self._uncommitted = patiently(lambda: make(self._settings, None, isolation="read_uncommitted"))
-        for topic in topics:  # a client that does not know a partition yet leaves it out of its answer
-            patiently(lambda: self._uncommitted.partitions_for_topic(topic))  # noqa: B023 - asked at once
         wanted = [tp for topic in topics for tp in self.partitions(topic)]
-        written = patiently(lambda: self._uncommitted.end_offsets(wanted)) if wanted else {}
+        written = patiently(lambda: self._consumer.written_ends(wanted)) if wanted else {}
         deadline = time.monotonic() + self._settings.kafka.transaction_timeout_s + PATIENCE_S
         while True:
             ends = self.ends(topics)

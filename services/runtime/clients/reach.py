@@ -57,10 +57,16 @@ def check_kafka(settings: KafkaSettings) -> None:
     raise DependencyDown(f"Kafka at {settings.bootstrap_servers}", problem)
 
 
+_ADMITTED: set[KafkaSettings] = set()
+
+
 def admitted(settings: KafkaSettings) -> None:
-    """As check_kafka, for whoever waits for a broker that is away."""
+    """As check_kafka, for whoever waits for a broker that is away; asked once in a process."""
+    if settings in _ADMITTED:
+        return
     with contextlib.suppress(DependencyDown):
         check_kafka(settings)
+        _ADMITTED.add(settings)
 
 
 def check_redis(client: redis.Redis | ClusterClient, settings: RedisSettings) -> None:

@@ -28,22 +28,21 @@ class History:
         self._moved = moved
         self._log: Log | None = None  # open while stretches are read again
 
-    def of(self, lane: int, committed: Mapping[str, int]) -> list[Message]:
+    def of(self, lane: int, committed: Mapping[str, int], log: Log) -> list[Message]:
         """The last message of each tail, then the logs from where the service needs them.
 
         A log that is also an input ends at its committed offset. Raises DependencyDown.
         """
         service = self._service
-        with self._broker.log() as log:
-            last = (log.last(topic, lane) for topic in service.tails)
-            found = [self._read(record) for record in last if record is not None]
-            since, starts = service.since(found), log.starts(service.logs)
-            ends = {tp: end for tp, end in log.settled_ends(service.logs).items() if tp[1] == lane}
-            ranges = {
-                (t, p): (max(starts[t, p], since.get(t, 0)), committed.get(t, end))
-                for (t, p), end in ends.items()
-            }
-            return found + list(self._alive(log.read(ranges)))
+        last = (log.last(topic, lane) for topic in service.tails)
+        found = [self._read(record) for record in last if record is not None]
+        since, starts = service.since(found), log.starts(service.logs)
+        ends = {tp: end for tp, end in log.settled_ends(service.logs).items() if tp[1] == lane}
+        ranges = {
+            (t, p): (max(starts[t, p], since.get(t, 0)), committed.get(t, end))
+            for (t, p), end in ends.items()
+        }
+        return found + list(self._alive(log.read(ranges)))
 
     def again(self, lane: int, task: LaneTask) -> bool:
         """Give a task the stretches that it wants again; whether there were any. Raises DependencyDown."""

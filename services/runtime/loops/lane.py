@@ -44,7 +44,8 @@ from services.runtime.topology import message as message_class
 from services.runtime.wire import decode, encode
 
 _LOOK_S = 0.25  # between two looks for inputs that have run dry while others flow
-_IDLE_MS = 250  # longest wait for messages; a step that depends on time may be late by it
+# Longest wait for messages, after some came and when none did: a step that depends on time may be late by it.
+_BUSY_MS, _IDLE_MS = 250, 500
 TYPE_HEADER = "type"  # set when a message is not what its topic holds
 
 
@@ -103,13 +104,14 @@ class LaneLoop(ConsumerRebalanceListener):
         self._watch = watch
         self._broker = broker or KafkaBroker(settings)
         self._transactions = Transactions(settings, name, f"{name}-{instance}", self._broker)
-        self._offsets = Offsets(name, self._broker)
+        self._offsets = Offsets(name)
         self._member = static_member(instance, [*self._inputs, f"{settings.lanes} lanes"])
         self._history = History(self._service, self._broker, self._message, self._process.health.moved)
         self._consumer: Consumer | None = None
         self._lanes: dict[int, _Lane] = {}
         self._drained: dict[int, set[str]] = {}
         self._rereads = False  # a task has just read again, and will have more to do
+        self._idle = False  # nothing came the last time
         self._looked = 0.0  # when the inputs' ends were last asked for
 
     def run(self) -> None:
@@ -156,7 +158,7 @@ class LaneLoop(ConsumerRebalanceListener):
     def _once(self) -> None:
         consumer = self._consumer or self._open()
         try:
-            found = consumer.poll(0 if self._rereads else _IDLE_MS)
+            found = consumer.poll(0 if self._rereads else _IDLE_MS if self._idle else _BUSY_MS)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             if not self._untaken(consumer):
                 raise
@@ -166,6 +168,7 @@ class LaneLoop(ConsumerRebalanceListener):
         for tp, records in found.items():
             if self._number(tp) not in taken_up:  # else they are read again, from the committed offset
                 self._feed(tp, records)
+        self._idle = not found
         if found:
             self._drained = {}
         # Where documents come all the time no poll is empty, and yet an input may have run dry.
@@ -183,14 +186,16 @@ class LaneLoop(ConsumerRebalanceListener):
             self._watch.look(consumer)
 
     def _open(self) -> Consumer:
-        self._agreed()
-        self._resources.topic_ids = self._broker.topic_ids()
-        self._transactions.open()
-        self._consumer = self._broker.consumer(
+        consumer = self._consumer = self._broker.consumer(
             self._service.name, instance=self._member, lanes=True, gathers=self._service.gathers
         )
-        self._consumer.subscribe(self._inputs, listener=self)
-        return self._consumer
+        if self._watch is not None:
+            self._watch.begin(consumer)
+        self._agreed()
+        self._resources.topic_ids = consumer.topic_ids()
+        self._transactions.open()
+        consumer.subscribe(self._inputs, listener=self)
+        return consumer
 
     def _check_topics(self, consumer: Consumer, found: Collection[TopicPartition]) -> None:
         for tp in found:
@@ -336,20 +341,31 @@ class LaneLoop(ConsumerRebalanceListener):
         if not whole:
             return set()
         wanted = [tp for of in whole.values() for tp in of.values()]
-        placed = self._offsets.take_up(consumer, wanted, self._transactions)
-        for lane, of in whole.items():
-            committed = {name: placed[tp] for name, tp in of.items()}
-            task = self._service.build(self._config, self._resources, lane)
-            history = self._history.of(lane, committed)
-            if self._service.gathers and not history:  # nothing was done, or all that was is lost
-                starts = consumer.beginning_offsets(list(of.values()))
-                committed = {name: starts[tp] for name, tp in of.items()}
-            task.restore(history)
-            for name, offset in committed.items():
-                consumer.seek(of[name], offset)
-            self._lanes[lane] = _Lane(task, of, committed)
-            log.info("lane taken up", lane=lane, offsets=committed)
+        with self._broker.log() as logs:
+            placed = self._offsets.take_up(consumer, wanted, self._transactions, logs)
+            for lane, of in whole.items():
+                committed = {name: placed[tp] for name, tp in of.items()}
+                self._build(consumer, lane, of, committed, self._history.of(lane, committed, logs))
         return set(whole)
+
+    def _build(
+        self,
+        consumer: Consumer,
+        lane: int,
+        inputs: Mapping[str, TopicPartition],
+        committed: dict[str, int],
+        history: Sequence[Message],
+    ) -> None:
+        """The task of a lane, from where the group stands."""
+        task = self._service.build(self._config, self._resources, lane)
+        if self._service.gathers and not history:  # nothing was done, or all that was is lost
+            starts = consumer.beginning_offsets(list(inputs.values()))
+            committed = {name: starts[tp] for name, tp in inputs.items()}
+        task.restore(history)
+        for name, offset in committed.items():
+            consumer.seek(inputs[name], offset)
+        self._lanes[lane] = _Lane(task, inputs, committed)
+        log.info("lane taken up", lane=lane, offsets=committed)
 
     def _untaken(self, consumer: Consumer) -> list[int]:
         return sorted({self._number(tp) for tp in consumer.assignment()} - set(self._lanes))

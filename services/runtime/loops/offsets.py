@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from kafka import TopicPartition
 
 from contracts import FirstStart
-from services.runtime.clients.broker import Broker, Consumer
+from services.runtime.clients.broker import Consumer
 from services.runtime.clients.log import Log
 from services.runtime.errors import ConfigurationError
 from services.runtime.loops.transaction import Produce, Transactions
@@ -69,19 +69,22 @@ class Cursor:
 class Offsets:
     """The offsets of one group. One read of river.starts, and another when it does not say enough."""
 
-    def __init__(self, group: str, broker: Broker) -> None:
+    def __init__(self, group: str) -> None:
         self._group = group
-        self._broker = broker
         self._starts: Starts = {}
 
     def take_up(
-        self, consumer: Consumer, partitions: Collection[TopicPartition], transactions: Transactions
+        self,
+        consumer: Consumer,
+        partitions: Collection[TopicPartition],
+        transactions: Transactions,
+        log: Log,
     ) -> dict[TopicPartition, int]:
         """The offset at which the group goes on in each; first starts are recorded and committed.
 
         Raises ConfigurationError naming what was lost and the way out; Aborted, DependencyDown, KafkaError.
         """
-        cursors = self._find(consumer, partitions)
+        cursors = self._find(consumer, partitions, log)
         refuse([cursor for cursor in cursors if cursor.trouble])
         new = [cursor for cursor in cursors if not cursor.began]
         if new:
@@ -93,12 +96,11 @@ class Offsets:
             for c in cursors
         }
 
-    def _find(self, consumer: Consumer, partitions: Collection[TopicPartition]) -> list[Cursor]:
+    def _find(self, consumer: Consumer, partitions: Collection[TopicPartition], log: Log) -> list[Cursor]:
         if not partitions:
             return []
         if any((self._group, *tp) not in self._starts for tp in partitions):
-            with self._broker.log() as log:
-                self._starts = read_starts(log)
+            self._starts = read_starts(log)
         committed = consumer.committed_offsets(partitions)
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         return [

@@ -84,7 +84,7 @@ class UnitLoop:
         self._process = process or Process(settings, chain.name)
         self._flood = FloodGuard(settings.dead_letter_limit, settings.dead_letter_window)
         self._transactions = Transactions(settings, chain.name, f"{chain.name}-{instance}", self._broker)
-        self._offsets = Offsets(chain.name, self._broker)
+        self._offsets = Offsets(chain.name)
         self._topic_ids: Mapping[str, str] = {}
         self._agreed = agreed
         self._watch = watch
@@ -201,10 +201,6 @@ class UnitLoop:
             self._process.worked()  # what had failed would have come again
 
     def _open(self) -> Intake:
-        if ever := self._agreed():
-            self._spread = {name: list(ever) for name in self._spread}
-        self._topic_ids = self._sandbox.topic_ids = self._broker.topic_ids()
-        self._transactions.open()
         self._intake = intake = Intake(
             self._settings,
             self._broker,
@@ -217,6 +213,12 @@ class UnitLoop:
             lost=self._abandon,
         )
         try:
+            if self._watch is not None:
+                self._watch.begin(intake.consumer)
+            if ever := self._agreed():
+                self._spread = {name: list(ever) for name in self._spread}
+            self._topic_ids = self._sandbox.topic_ids = intake.consumer.topic_ids()
+            self._transactions.open()
             self._sandbox.start()  # before the group gives this member partitions that would wait
         except BaseException:
             self._intake = None
@@ -229,7 +231,8 @@ class UnitLoop:
     ) -> dict[TopicPartition, int]:
         self._settle()  # the producer is then free
         self._sandbox.assigned()
-        return self._offsets.take_up(consumer, partitions, self._transactions)
+        with self._broker.log() as logs:
+            return self._offsets.take_up(consumer, partitions, self._transactions, logs)
 
     def _standing(self) -> dict[Place, int]:
         """What the group has committed, of all partitions of the input."""

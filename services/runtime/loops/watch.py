@@ -24,6 +24,11 @@ class Watch:
         self._looked = time.monotonic()
         self._end: int | None = None
 
+    def begin(self, consumer: Consumer) -> None:
+        """Before the first check: what is agreed on from now on is news. Raises KafkaError."""
+        self._looked = time.monotonic()
+        self._end = consumer.end_offsets([_PLACE]).get(_PLACE)
+
     def look(self, consumer: Consumer) -> None:
         """Raises Outdated, KafkaError, DependencyDown."""
         if time.monotonic() - self._looked < self._every_s:

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -90,7 +90,7 @@ def fork(module: str, arguments: Sequence[str]) -> tuple[Child, Connection] | No
         if pid == 0:
             ours.close()
             seem(_command(module, theirs.fileno(), arguments))
-            _run_to_its_end(module)
+            run_to_its_end(lambda: importlib.import_module(module).main())
     return Forked(pid), Connection(ours.detach())
 
 
@@ -111,14 +111,19 @@ def _command(module: str, descriptor: int, arguments: Sequence[str]) -> list[str
     return [sys.executable, "-m", module, str(descriptor), *arguments]
 
 
-def _run_to_its_end(module: str) -> NoReturn:
-    """And never come back into what the parent was doing."""
+def run_to_its_end(run: Callable[[], object]) -> NoReturn:
+    """In a process that was just forked: never come back into what the parent was doing.
+
+    Nor is what was imported taken apart, as Python does at its end: each page of it would be copied first.
+    """
     code = 1
     try:
-        importlib.import_module(module).main()
+        run()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - as Python does at its end
         traceback.print_exc()
     finally:

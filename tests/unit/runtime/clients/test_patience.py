@@ -44,9 +44,10 @@ def test_what_flows_does_not_wait_for_what_has_nothing(monkeypatch: pytest.Monke
     """Prevents: a lane with a dry pool that reads a thousand messages each half second, since every question
     for an end stands behind a fetch that finds nothing; a river at rest that asks fifty times a second."""
     some = {FLOWING: [object()]}
-    at_rest, flowing, last, rests = waits(monkeypatch, [some, some, {}, {}])
+    at_rest, flowing, last, rests, *_, quiet = waits(monkeypatch, [some, some, {}, {}, {}, {}, {}])
     assert at_rest == rests == 500
     assert flowing == last <= 20
+    assert quiet == 1000
 
 
 def test_what_is_resumed_waits_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
