@@ -12,14 +12,16 @@ checkpoint before the spike:
    the steps are halved until those are left without which nothing is skipped.
 4. Without the sequences of what is named, as training goes on, no step is skipped. Else nothing is named.
 
-Documents of a part go together because one alone may be too little for a spike, and is spoilt all the same.
+Documents of a part go together because one alone may be too little for a spike, and is spoilt all the same;
+so those of it are named too that are as far out and too short to be sure.
 All ranks do the same and come to the same.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
@@ -27,8 +29,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 from trainer.scores import Document, Replayed, documents_of, scored
 
 # Own: of a robust z. Of clean documents about 1 in a hundred is beyond 5, for their losses have a tail to the
-# right; random or shifted tokens are beyond 10 as soon as a model has learnt anything.
-_FAR = 5.0
+# right; random or shifted tokens are beyond 10 as soon as a model has learnt anything, if they are many.
+# Where those beyond 5 do not explain a spike, short documents may: those beyond 3 are tried.
+_FAR = (5.0, 3.0)
+_LIKELY = 2.0  # of a document in a part that is spoilt
 _LIKE = 0.6  # own: of the median excess of the suspects of a part; what is below it is of another kind
 _BUDGET = 48  # replays; log2 of some thousand documents, a few times
 
@@ -100,33 +104,41 @@ def prove(
     replay: Replay,
     steps: Sequence[Taken],
     first: int,
+    *,
+    thresholds: tuple[float, float],
     buckets: Callable[[], Sequence[str]],
     gather: Callable[[Any], list[Any]],
 ) -> Finding:
     """Find what explains that steps from `first` on were skipped. Collective.
 
-    steps: all that were done since the checkpoint, in order, to the last of the spike. buckets: names by this
-    rank's numbers. gather: what each rank has, by rank.
+    steps: all that were done since the checkpoint, in order, to the last of the spike. thresholds: the
+    detector's at the spike, of loss and gradient norm. buckets: names by this rank's numbers. gather: what
+    each rank has, by rank.
     """
-    proof = _Proof(replay, steps, first, gather)
+    proof = _Proof(replay, steps, first, thresholds, gather)
     with_all = proof.run()
     spiked = [step for step in with_all if step.skipped and step.number >= first]
     if not spiked:
         return Finding("passing", with_all=_points(with_all), replays=proof.replays)
     documents, usual = scored(proof.documents(with_all, spiked[0].number, buckets), spiked[0].number)
-    suspects = sorted((each for each in documents if each.score > _FAR), key=lambda each: -each.weight)
     named: list[Document] = []
     without: Sequence[Replayed] = ()
+    suspects: list[Document] = []
     try:
-        if suspects and proof.cures(suspects):
-            named = _guilty(suspects, proof.cures)
+        for far in _FAR:
+            suspects = sorted((each for each in documents if each.score > far), key=lambda each: -each.weight)
+            if suspects and proof.cures(suspects):
+                named = _with_their_like(_guilty(suspects, proof.cures), documents)
+                break
         else:
             near = [each for each in documents if each.step >= _step_before(steps, first)]
             named = _halved(near, (), proof.cures) if proof.cures(near) else []
             named = named if 4 * len(named) <= len(near) else []  # else it is the batch and not a document
         if named:
-            without = proof.run(exclude={each.sample for each in named})
-            named = [] if any(step.skipped and step.number >= first for step in without) else named
+            samples = {each.sample for each in named}
+            without = proof.run(exclude=samples)
+            proven = proof.calm(without, [each for each in documents if each.sample in samples])
+            named = named if proven else []
     except _Spent:
         named = []
     innocent = [each for each in suspects if each not in named]
@@ -139,12 +151,19 @@ class _Proof:
     """Counts the replays, and makes documents of what they measure."""
 
     def __init__(
-        self, replay: Replay, steps: Sequence[Taken], first: int, gather: Callable[[Any], list[Any]]
+        self,
+        replay: Replay,
+        steps: Sequence[Taken],
+        first: int,
+        thresholds: tuple[float, float],
+        gather: Callable[[Any], list[Any]],
     ) -> None:
         self._replay = replay
         self._steps = steps
         self._first = first
+        self._thresholds = thresholds
         self._gather = gather
+        self._tokens: Counter[int] = Counter()  # targets of a step
         self.replays = 0
 
     def run(self, **without: Any) -> Sequence[Replayed]:
@@ -154,9 +173,25 @@ class _Proof:
         return self._replay(self._steps, **without)
 
     def cures(self, documents: Sequence[Document]) -> bool:
-        """Whether no step is skipped without these."""
-        done = self.run(documents={each.place for each in documents})
-        return not any(step.skipped and step.number >= self._first for step in done)
+        """Whether no step spikes without these."""
+        return self.calm(self.run(documents={each.place for each in documents}), documents)
+
+    def calm(self, done: Sequence[Replayed], without: Iterable[Document]) -> bool:
+        """Whether none of the steps spikes.
+
+        The gradient of fewer tokens is noisier: its norm may grow with the root of what was left out.
+        """
+        out: Counter[int] = Counter()
+        for each in without:
+            out[each.step] += each.tokens
+        for step in done:
+            left = 1 - out[step.number] / max(1, self._tokens[step.number])
+            if step.number < self._first or left <= 0:
+                continue
+            within = step.loss <= self._thresholds[0]
+            if not (within and step.gradient_norm * math.sqrt(left) <= self._thresholds[1]):
+                return False
+        return True
 
     def documents(
         self, with_all: Sequence[Replayed], spike: int, buckets: Callable[[], Sequence[str]]
@@ -166,7 +201,10 @@ class _Proof:
         done += [each for step in self._steps if step.number >= spike for each in self._replay([step])]
         self.replays += 1
         mine = [document for step in done for document in documents_of(step, buckets())]
-        return sorted((each for rank in self._gather(mine) for each in rank), key=lambda each: each.place)
+        found = sorted((each for rank in self._gather(mine) for each in rank), key=lambda each: each.place)
+        for each in found:
+            self._tokens[each.step] += each.tokens
+        return found
 
 
 def _guilty(suspects: Sequence[Document], cures: Cures) -> list[Document]:
@@ -216,6 +254,17 @@ def _fewest(groups: Sequence[_Group], harmless: Callable[[Sequence[_Group]], boo
         middle = (low + high) // 2
         low, high = (low, middle) if harmless(groups[middle:]) else (middle, high)
     return high
+
+
+def _with_their_like(named: Sequence[Document], documents: Sequence[Document]) -> list[Document]:
+    """And those of the same parts whose loss is as far out, though they are too short for a suspect."""
+    parts = {each.part for each in named}
+    levels = {part: _level([each for each in named if each.part == part]) for part in parts}
+    return [
+        each
+        for each in documents
+        if each in named or (each.score > _LIKELY and each.excess >= levels.get(each.part, math.inf))
+    ]
 
 
 def _level(of_part: Sequence[Document]) -> float:

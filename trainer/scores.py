@@ -48,8 +48,8 @@ class Replayed(Protocol):
 class Document(NamedTuple):
     """A document in a sample, as the replay saw it.
 
-    sample: its index. number: in its sequence. tokens: targets. loss: their mean; deviation: of their losses. usual: the median
-    loss of its bucket's others. score: how far above it, in robust deviations.
+    sample: its index. number: in its sequence. tokens: targets. loss: their mean; deviation: of their
+    losses. usual: the median loss of its bucket's others. score: how far above it, in robust deviations.
     """
 
     sample: int

@@ -39,10 +39,17 @@ def explain(
     taken: the steps since the checkpoint that the replayer begins from, to the last of the spike. The model
     is left anywhere: load the checkpoint. Raises what a replay raises.
     """
-    thresholds = tuple(replayer.learned.detector.thresholds().tolist())
+    loss, gradient_norm = replayer.learned.detector.thresholds().tolist()
+    thresholds = (loss, gradient_norm)
     if config.stability.prove:
-        buckets = lambda: replayer.loader.buckets  # noqa: E731 - the list grows while batches are read
-        found = prove(replayer, taken, verdict.first, buckets, agreement.gather)
+        found = prove(
+            replayer,
+            taken,
+            verdict.first,
+            thresholds=thresholds,
+            buckets=lambda: replayer.loader.buckets,  # it grows while batches are read
+            gather=agreement.gather,
+        )
     else:
         found = Finding("unexplained")
     spiked = [step for step in taken if step.number in verdict.steps]

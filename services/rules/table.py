@@ -53,6 +53,8 @@ RULES = (
     Rule("mean_word_length", "word_length", "min_mean_word_length", group="spaced", sample="words"),
     Rule("mean_word_length", "word_length", "max_mean_word_length", group="spaced", sample="words"),
     Rule("mean_line_length", "line_length", "min_mean_line_length_zh", group="zh", sample="lines"),
+    Rule("pattern_repeats", "repeated_pattern", "max_pattern_repeats"),
+    Rule("pattern_repeats", "repeated_pattern", "max_pattern_repeats_of_data", ALL - TEXT),
     Rule("dup_line_share", "repeated_lines", "max_dup_line_share", sample="lines"),
     Rule("dup_line_char_share", "repeated_lines", "max_dup_line_char_share", sample="lines"),
     Rule("dup_paragraph_share", "repeated_lines", "max_dup_paragraph_share", sample="lines"),

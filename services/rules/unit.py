@@ -13,6 +13,7 @@ from services.rules.language import UNKNOWN, Language, Predict, detect_language,
 from services.rules.measures import MEASURES
 from services.rules.normalise import damaged_characters, normalise, strip_urls, url_characters
 from services.rules.page import Page
+from services.rules.patterns import pattern_repeats
 from services.rules.repetition import ngram_shares
 from services.rules.table import RULES, TEXT, Bound, bind
 from services.runtime import Drop, Emit, Judge, Resources, Unit, Verdict
@@ -76,6 +77,8 @@ def _judge_one(
 def measure(page: Page, keywords: Keywords | None = None) -> dict[str, float]:
     """Every measure of a page, by name."""
     measures = {name: function(page) for name, function in MEASURES.items()} | ngram_shares(page)
+    # What stands on end repeats its longest n-gram; most texts repeat none.
+    measures["pattern_repeats"] = pattern_repeats(page) if measures["dup_10_gram"] else 0.0
     different = keywords.count_different(page.lower) if keywords else 0
     measures["keywords_per_line"] = different / max(1, len(page.lines))
     return measures

@@ -12,11 +12,13 @@ from typer.testing import CliRunner, Result
 from contracts import Flush
 from services.cli.ledger import app
 from services.ledger.uses import recorded, summarise
-from services.runtime import ObjectStore
+from services.runtime import ConfigurationError, ObjectStore
 from services.sink.parts import list_parts, read_records
 from tests.unit.archive.rows import document, rejection
 from tests.unit.archive.rows import lane as archive
 from tests.unit.sink.packed import pack
+from trainer.data.store import Store
+from trainer.steplog import Row, StepLog
 
 
 @pytest.fixture
@@ -129,3 +131,96 @@ def test_uses_are_the_same_wherever_they_are_read(store: ObjectStore, tmp_path: 
     assert [told(tmp_path, name) for name in names] == by_parts
     assert [told(tmp_path, account["uid"]) for account in by_parts] == by_parts
     assert ask(tmp_path, "summary", "--json").stdout == summary
+
+
+def train(tmp_path: Path, run: str, steps: dict[int, list[tuple[str, int, float]]], **more: bool) -> None:
+    """The step log of a run: by step its sequences and their losses."""
+    log = StepLog(Store(str(tmp_path)), run)
+    for step, taken in steps.items():
+        parts, sequences, losses = map(list, zip(*taken, strict=True))
+        log.add([Row(step, 0, sequences, parts, sequences, losses, learning_rate=0.1, **more)])
+    assert log.close()
+
+
+def test_the_documents_of_a_step_come_by_their_loss(store: ObjectStore, tmp_path: Path) -> None:
+    """Every document of the sequences and no other; whoever looks for a spike begins at the top."""
+    part, other = list_parts(store)[:2]
+    train(tmp_path, "first", {7: [(part.name, 0, 2.5), (part.name, 1, 9.25)], 8: [(other.name, 0, 3.0)]})
+    found = ask(tmp_path, "step", "7", "--json", "--text")
+    assert found.exit_code == 0, found.output
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [row["loss"] for row in rows] == sorted((row["loss"] for row in rows), reverse=True)
+    expected = set()
+    for record in read_records(store, part):
+        for span in record.spans:
+            if span.start // part.sequence_length < 2:
+                expected.add((record.id, f"{record.uid:016x}", part.name, span.start // part.sequence_length))
+    assert {(row["id"], row["uid"], row["part"], row["sequence"]) for row in rows} == expected
+    assert sum(row["tokens"] for row in rows) <= 2 * part.sequence_length
+    assert {(row["run"], row["step"], row["bucket"]) for row in rows} == {("first", 7, "zh")}
+    assert all("text" in row for row in rows)
+    shown = " ".join(ask(tmp_path, "step", "7").stdout.split())
+    assert f"step 7 of first: 2 sequences, {len(rows)} documents in them" in shown
+
+
+def test_a_step_that_is_not_there_ends_with_a_line(store: ObjectStore, tmp_path: Path) -> None:
+    found = ask(tmp_path, "step", "7")
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert "no run has a step log here" in found.stderr
+    train(tmp_path, "first", {7: [(list_parts(store)[0].name, 0, 2.5)]})
+    found = ask(tmp_path, "step", "70")
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert "run first has no step 70 in its log, which has those from 7 to 7" in found.stderr
+    found = ask(tmp_path, "step", "7", "--run", "frist")
+    assert found.exit_code == 1
+    assert "no run 'frist' has a step log here; there are: first" in found.stderr
+
+
+def test_of_several_runs_one_is_asked_for(store: ObjectStore, tmp_path: Path) -> None:
+    (part, *_) = list_parts(store)
+    for run in ("first", "second"):
+        train(tmp_path, run, {7: [(part.name, 0, 2.5)]})
+    found = ask(tmp_path, "step", "7")
+    assert isinstance(found.exception, ConfigurationError)
+    assert str(found.exception) == "there are several runs; choose one with --run: first, second"
+    assert ask(tmp_path, "step", "7", "--run", "second", "--json").exit_code == 0
+
+
+def test_a_part_of_a_step_that_is_gone_ends_with_a_line(store: ObjectStore, tmp_path: Path) -> None:
+    train(tmp_path, "first", {7: [("lane-000/part-gone", 0, 2.5)]})
+    found = ask(tmp_path, "step", "7")
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert "there is no part 'lane-000/part-gone'" in found.stderr
+
+
+def test_a_document_has_the_steps_that_took_it(store: ObjectStore, tmp_path: Path) -> None:
+    """In all of its sequences; what a run went back over is told apart."""
+    part = list_parts(store)[0]
+    record = max(read_records(store, part), key=lambda record: len(record.spans))
+    sequences = sorted({span.start // part.sequence_length for span in record.spans})
+    assert len(sequences) > 1
+    train(tmp_path, "first", {3: [(part.name, sequences[0], 2.0)], 5: [(part.name, sequences[-1], 2.0)]})
+    (use,) = told(tmp_path, record.id)["uses"]
+    assert use["steps"] == [3, 5]
+    assert not {"undone", "runs"} & set(use)
+    train(tmp_path, "first", {4: [(part.name, sequences[-1], 2.0)]})  # resumed from step 3
+    (use,) = told(tmp_path, record.id)["uses"]
+    assert (use["steps"], use["undone"]) == ([3, 4], [5])
+    train(tmp_path, "second", {9: [(part.name, sequences[0], 2.0)]})
+    (use,) = told(tmp_path, record.id)["uses"]
+    assert (use["steps"], use["undone"]) == ([3, 4, 9], [5])
+    assert use["runs"] == {"first": {"steps": [3, 4], "undone": [5]}, "second": {"steps": [9]}}
+    found = ask(tmp_path, "doc", record.id, "--run", "second")
+    assert json.loads(found.stdout)["uses"][0]["steps"] == [9]
+
+
+def test_a_torn_file_of_the_log_costs_a_line(store: ObjectStore, tmp_path: Path) -> None:
+    part = list_parts(store)[0]
+    train(tmp_path, "first", {7: [(part.name, 0, 2.5)]})
+    torn = tmp_path / "train" / "first" / "steps" / "000000000008-000000000008.000000.parquet"
+    torn.write_bytes(b"PAR1")
+    (record, *_) = read_records(store, part)
+    found = ask(tmp_path, "doc", record.id)
+    assert found.exit_code == 0
+    assert json.loads(found.stdout)["uses"][0]["steps"] == [7]
+    assert f"{torn.relative_to(tmp_path)} is passed over" in found.stderr

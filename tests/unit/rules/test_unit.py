@@ -118,7 +118,13 @@ JUNK = {
     "empty": ["", " \n\t\u200b\ufeff\n"],
     "too_short": ["OK", "好的", "https://example.org/a/b/c"],
     "menu": [MENU, ZH_MENU],
-    "repeated_ngrams": ["加微信领红包，" * 60, "buy cheap pills now " * 60, "哈" * 40],
+    "repeated_ngrams": ["加微信领红包，" * 20, "buy cheap pills now " * 25, "哈" * 30],
+    "repeated_pattern": [
+        "加微信领红包，" * 60,
+        "buy cheap pills now " * 60,
+        "哈" * 40,
+        "The lower bound of the sum is shown by the table that we have here: " + "0.0 " * 40 + "and so on.",
+    ],
     "repeated_lines": [
         "\n".join(
             f"{line}，今天也要好好吃饭。"
@@ -185,7 +191,7 @@ def test_code_meets_code_rules_only(judge: Judge) -> None:
 
 def test_everything_measured_is_in_the_features_of_kept_and_dropped(judge: Judge) -> None:
     """The bias guard and the audit need the measures of what was dropped as well."""
-    names = {*MEASURES, "url_share", "damaged_share", "keywords_per_line"}
+    names = {*MEASURES, "url_share", "damaged_share", "keywords_per_line", "pattern_repeats"}
     names |= {f"top_{n}_gram" for n in TOP_NGRAMS} | {f"dup_{n}_gram" for n in DUPLICATE_NGRAMS}
     for text in (NEWS, ZH_MENU):
         document, _ = _one(judge, text)
@@ -248,7 +254,7 @@ def test_odd_texts_get_a_verdict(judge: Judge, text: str) -> None:
 
 def test_every_rule_has_its_measure_bound_and_reason() -> None:
     """A typing error in the table would only show when a document meets the rule."""
-    measured = {*MEASURES, "url_share", "damaged_share", "keywords_per_line"}
+    measured = {*MEASURES, "url_share", "damaged_share", "keywords_per_line", "pattern_repeats"}
     measured |= {f"top_{n}_gram" for n in TOP_NGRAMS} | {f"dup_{n}_gram" for n in DUPLICATE_NGRAMS}
     bounds = {field.name for field in fields(RulesConfig)}
     for rule in RULES:

@@ -15,7 +15,7 @@ from trainer.data.batch import Batch
 from trainer.model import Decoder
 from trainer.spikes import Detector
 
-VOCABULARY, LENGTH, BATCH = 64, 32, 16
+VOCABULARY, LENGTH, BATCH = 64, 48, 16
 BUCKETS = ("zh", "code")
 
 
@@ -67,7 +67,7 @@ class Corpus:
 
     def sample(self, index: int) -> tuple[np.ndarray, ...]:
         random = np.random.default_rng((7, index))
-        cuts = [0, int(random.integers(8, 12)), int(random.integers(18, 24)), LENGTH]
+        cuts = [0, int(random.integers(12, 20)), int(random.integers(28, 36)), LENGTH]
         sizes = np.diff(cuts)
         tokens, buckets = [], []
         for number, size in enumerate(sizes):
@@ -77,7 +77,7 @@ class Corpus:
             if kind == "random":
                 text = random.integers(0, VOCABULARY, size)
             elif kind == "shifted":
-                text = (text + 31) % VOCABULARY
+                text = (text + 13) % VOCABULARY  # no offset that either language has
             tokens.append(text)
             buckets.append(np.full(size, bucket, np.int16))
         uids = np.array([index * 8 + number for number in range(3)], np.uint64)
@@ -105,7 +105,7 @@ class State(NamedTuple):
 def start() -> State:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = Decoder(ModelConfig(dim=24, num_layers=1, num_heads=1, vocab_size=VOCABULARY))
+    model = Decoder(ModelConfig(dim=32, num_layers=1, num_heads=1, vocab_size=VOCABULARY))
     return State(0, model, torch.optim.AdamW(model.parameters(), lr=1e-2), Detector(window=32, least=16))
 
 

@@ -27,7 +27,11 @@ def state() -> State:
 
 def proven(state: State, corpus: Corpus) -> tuple[Finding, Replay]:
     replay = Replay(state, corpus)
-    return prove(replay, STEPS, FIRST, lambda: BUCKETS, lambda mine: [mine]), replay
+    loss, norm = state.detector.thresholds().tolist()
+    thresholds = (loss, norm)
+    return prove(
+        replay, STEPS, FIRST, thresholds=thresholds, buckets=lambda: BUCKETS, gather=lambda mine: [mine]
+    ), replay
 
 
 def named(found: Finding) -> set[tuple[int, int]]:
@@ -85,22 +89,16 @@ def test_what_does_not_come_again_names_nobody(state: State) -> None:
     assert (found.verdict, found.named, found.replays, replay.calls) == ("passing", (), 1, 1)
 
 
-def test_what_no_document_explains_names_nobody(state: State) -> None:
-    """Prevents documents from being named for a learning rate that is too high."""
-    replay = Replay(state, Corpus())
-    steps = [taken(step, 3.0 if step == FIRST - 2 else 3e-3) for step in range(101, FIRST + 3)]
-    assert any(step.skipped for step in replay(steps))
-    found = prove(replay, steps, FIRST - 1, lambda: BUCKETS, lambda mine: [mine])
-    assert (found.verdict, found.named) == ("unexplained", ())
-    assert replay.calls <= 60
-
-
 class Scripted:
     """Steps whose losses are ordinary, and that are skipped while a culprit is in them."""
 
-    def __init__(self, culprits: Collection[tuple[int, int]], loss: float = 3.0) -> None:
+    def __init__(
+        self, culprits: Collection[tuple[int, int]], loss: float = 3.0, *, spoilt: bool = False
+    ) -> None:
+        """spoilt: the weights are, so that a step is skipped whatever is in it."""
         self.culprits = set(culprits)
         self.loss = loss
+        self.spoilt = spoilt
         self.calls = 0
 
     def __call__(
@@ -110,7 +108,7 @@ class Scripted:
         done = []
         for step in steps:
             left = {(i, n) for i, n in self.culprits if i in step.indices and i not in exclude}
-            spiky = bool(left - set(documents))
+            spiky = bool(left - set(documents)) or (self.spoilt and step.number == 15)
             batch = _batch(step.indices)
             losses = 3.0 + 0.3 * torch.randn(
                 batch.tokens.shape, generator=torch.Generator().manual_seed(step.number)
@@ -131,6 +129,7 @@ def _batch(indices: range) -> Batch:
     return Batch(list(indices), places, tokens, tokens, documents, tokens, buckets, uids)
 
 
+SIX = (6.0, 6.0)
 LONG = [poison.Taken(step, range(64 * step, 64 * step + 64), 0.1) for step in range(10, 16)]
 
 
@@ -141,14 +140,32 @@ def test_a_culprit_with_an_ordinary_loss_is_found_by_halves(culprits: set[tuple[
     2,048 documents are in question; the replays are bounded by a few times their log2.
     """
     replay = Scripted(culprits)
-    found = prove(replay, LONG, 15, lambda: ["zh"], lambda mine: [mine])
+    found = prove(replay, LONG, 15, thresholds=SIX, buckets=lambda: ["zh"], gather=lambda mine: [mine])
     assert (found.verdict, named(found)) == ("proven", culprits)
     assert replay.calls <= 48 + 2
 
 
-def test_a_loss_that_is_no_number_is_traced(state: State) -> None:
+@pytest.mark.parametrize("culprits", [set(), {(64 * 15 + i, 3) for i in range(64)}])
+def test_what_no_document_explains_names_nobody(culprits: set[tuple[int, int]]) -> None:
+    """Prevents documents from being named for weights, or a learning rate, that are at fault; or by guessing
+    when the replays are used up.
+    """
+    replay = Scripted(culprits, spoilt=not culprits)
+    found = prove(replay, LONG, 15, thresholds=SIX, buckets=lambda: ["zh"], gather=lambda mine: [mine])
+    assert (found.verdict, found.named) == ("unexplained", ())
+    assert replay.calls <= 48 + 2
+
+
+def test_a_loss_that_is_no_number_is_traced() -> None:
     """Prevents NaN from hiding its document: comparisons with it are all false."""
-    found = prove(Scripted({(64 * 15 + 7, 2)}, loss=math.nan), LONG, 15, lambda: ["zh"], lambda mine: [mine])
+    found = prove(
+        Scripted({(64 * 15 + 7, 2)}, loss=math.nan),
+        LONG,
+        15,
+        thresholds=SIX,
+        buckets=lambda: ["zh"],
+        gather=lambda mine: [mine],
+    )
     assert (found.verdict, named(found)) == ("proven", {(64 * 15 + 7, 2)})
 
 
@@ -166,6 +183,13 @@ def test_ranks_bring_their_documents_together() -> None:
         return [mine, other]
 
     others: list[Any] = []
-    prove(both, LONG, 15, lambda: ["zh"], lambda mine: [others.extend(mine) or mine])
-    found = prove(of_rank, LONG, 15, lambda: [], gather)
+    prove(
+        both,
+        LONG,
+        15,
+        thresholds=SIX,
+        buckets=lambda: ["zh"],
+        gather=lambda mine: [others.extend(mine) or mine],
+    )
+    found = prove(of_rank, LONG, 15, thresholds=SIX, buckets=lambda: [], gather=gather)
     assert (found.verdict, named(found)) == ("proven", {(64 * 15 + 40, 3)})
