@@ -27,8 +27,8 @@ MAX_REQUEST_BYTES = 1 << 20
 _WAKE_S = 0.01  # a full batch waits no longer
 _ANSWER_MS = 10_000  # a broker that says nothing for so long is away
 _METADATA_MS = 30_000  # new partitions and topics are known so soon
-# A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it: while
-# something flows; for a partition that may be resumed; else; once polls have found nothing for a while.
+# A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it:
+# while something flows; for a partition that may be resumed; else; once polls have found nothing for a while.
 _FLOWING_MS, _BRIEF_MS, _PATIENT_MS, _QUIET_MS = 20, 100, 500, 1000
 _QUIET_POLLS = 3
 
