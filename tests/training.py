@@ -27,6 +27,11 @@ VOCABULARY_SIZE = 512
 LENGTH = 64
 
 
+def name_of(number: int) -> str:
+    """Of a part that make_part seals, as sinks name theirs."""
+    return f"lane-000/part-000-0a1b2c3d-{number:012d}-{number:012d}"
+
+
 def make_part(
     store: Path,
     number: int,
@@ -57,7 +62,7 @@ def make_part(
                 {"id": uid, "uid": uid, "bucket": bucket, "spans": [span], "tokenizer": VOCABULARY}
             )
             boundaries.append(len(records))
-    name = f"lane-000/part-000-0a1b2c3d-{number:012d}-{number:012d}"
+    name = name_of(number)
     files = {
         "bin": np.concatenate(tokens).astype("<u2").tobytes(),
         "idx": b"MMIDIDX\x00\x00"

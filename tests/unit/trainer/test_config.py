@@ -64,7 +64,7 @@ def test_a_preset_is_whole_and_as_large_as_its_name_says(name: str) -> None:
         made = Decoder(load(name, ["model.vocab_size=256"]).model)
     wanted = float(name[:-1]) * {"m": 1e6, "b": 1e9}[name[-1]]
     assert made.num_parameters(embedding=False) == pytest.approx(wanted, rel=0.2)
-    assert config.run == name
+    assert config.run == f"decoder-{name}"
     assert config.schedule.decay_at + config.schedule.decay_steps == config.steps
 
 

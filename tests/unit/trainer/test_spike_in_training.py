@@ -9,7 +9,7 @@ import yaml
 
 pytest.importorskip("torch")
 
-from tests.training import make_part, tree, uid_of
+from tests.training import make_part, name_of, tree, uid_of
 from trainer import checkpoint, train
 from trainer.config import load
 from trainer.data.store import Store
@@ -45,13 +45,13 @@ def test_a_poisoned_part_is_found_gone_back_for_and_named(tmp_path: Path) -> Non
     named = {f"{uid:016x}" for event in events if event.kind == "quarantine" for uid in event.documents}
     bad = {uid_of(BAD, sequence, document) for sequence, document in SPOILT}
     assert rewinds, said
-    first = min(row.step for row in read(objects, "tiny") if f"part-{BAD:06d}" in str(row.parts))
+    first = min(row.step for row in read(objects, "tiny") if name_of(BAD) in row.parts)
     assert rewinds[0].step <= first + 2, "found within three steps"
     assert named <= bad, "no innocent document"
     assert {uid[8:12] for uid in named} == {uid[8:12] for uid in bad}, "each sequence"
     rows = list(read(objects, "tiny"))
     used = {(name, number) for row in rows for name, number in zip(row.parts, row.sequences, strict=True)}
-    name = f"lane-000/part-{BAD:06d}"
+    name = name_of(BAD)
     assert {number for part, number in used if part == name} == set(range(16)) - {s for s, _ in SPOILT}
     assert ended.why == "starved", "five sequences less than whole batches"
     assert [row.step for row in rows if row.boundary] == list(range(1, ended.step + 1))
