@@ -15,7 +15,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak cluster check format bench proto dashboards lock clean
+.PHONY: help setup demo train test soak cluster check format bench proto dashboards lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -25,6 +25,15 @@ setup: $(DONE)/servers $(DONE)/corpus ## Virtual environment, Kafka, Triton, dem
 
 demo: setup ## Run the demo documents through the whole river; parts and report in demo/
 	$(BIN)/corpusworks run $(CORPUS) tests/data/documents --out demo
+	@echo 'next: make train, which trains a small model on these parts while more documents come in'
+
+train: setup $(DONE)/trainer $(DONE)/more ## Train a small model on the demo's parts while more documents come in; needs 6 GB of disk for PyTorch
+	$(BIN)/corpusworks run $(CORPUS) tests/data/documents --out demo >demo-run.log || { cat demo-run.log; exit 1; }
+	@mv demo-run.log demo/
+	CORPUSWORKS_UNITS__SINK__SEAL_AGE_S=15 $(BIN)/corpusworks up $(MORE) --out demo >demo/up.log 2>&1 & river=$$!; \
+	trap 'kill -INT $$river 2>/dev/null' EXIT; \
+	$(BIN)/corpusworks train --out demo --run first --wait 60
+	$(BIN)/corpusworks ledger step 1 --run first --out demo
 
 test: setup $(DONE)/judge $(DONE)/s3 check ## Checks and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
