@@ -29,7 +29,7 @@ _ANSWER_MS = 10_000  # a broker that says nothing for so long is away
 _METADATA_MS = 30_000  # new partitions and topics are known so soon
 # A fetch that finds nothing waits so long at the broker; the last once polls have found nothing for a while.
 _BRIEF_MS, _PATIENT_MS, _QUIET_MS = 100, 500, 1000
-_QUIET_POLLS = 3
+_QUIET_POLLS = 2
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
 
