@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from contracts import ArchiveFile, Flush
@@ -123,8 +123,12 @@ class Archive:
             if found.open is not None and found.open.since is None:
                 found.open.since = now
         due = next(self._due(now, drained), None)
-        if due is not None:
-            return self._seal(due)
+        sealed = self._seal(due) if due is not None else Step((), {})
+        consumed = {**sealed.consumed, **self._passed(drained)}
+        return replace(sealed, consumed=consumed) if consumed else None
+
+    def _passed(self, drained: Collection[str]) -> dict[str, int]:
+        """What is done with and in no open file: after the last file of a Flush that, too, in one step."""
         consumed: dict[str, int] = {
             topic: found.next_offset
             for topic, found in self._inputs.items()
@@ -135,7 +139,7 @@ class Archive:
         if self._told is not None and (not self._flushing or self._is_at_rest(drained)):
             consumed[self._table.flush] = self._told
             self._told, self._flushing = None, False
-        return Step((), consumed) if consumed else None
+        return consumed
 
     def _fill(self, found: _Input) -> None:
         while found.waiting:

@@ -153,17 +153,13 @@ class River:
     def flush(self, run: str) -> None:
         """Ask every lane to mix what waits and to seal."""
         flush = Control(flush=Flush(run=run))
-        self._tell(CONTROL, flush, self._settings.lanes)
+        self._tell({CONTROL: (flush, self._settings.lanes)})
 
     def flush_archive(self, run: str) -> None:
         """Ask for all that the archive holds, up to now, to be written."""
-        known = self.topology.topics()
-        for topic, number in (
-            (ARCHIVE_FLUSH, self._settings.partitions),
-            (USES_FLUSH, self._settings.lanes),
-        ):
-            if topic in known:
-                self._tell(topic, Flush(run=run), number)
+        known, flush = self.topology.topics(), Flush(run=run)
+        numbers = {ARCHIVE_FLUSH: self._settings.partitions, USES_FLUSH: self._settings.lanes}
+        self._tell({topic: (flush, number) for topic, number in numbers.items() if topic in known})
 
     def troubles(self) -> dict[str, str]:
         """By process: what it waits for (a disk with room, a server), if it has just said so in its log."""
@@ -205,9 +201,15 @@ class River:
         self._children.append(child)
         return child
 
-    def _tell(self, topic: str, told: Control | Flush, num_partitions: int) -> None:
-        value = told.SerializeToString()
-        say(self._settings, "flush", [Produce(topic, value, partition=n) for n in range(num_partitions)])
+    def _tell(self, told: Mapping[str, tuple[Control | Flush, int]]) -> None:
+        """By topic: what, and to how many of its partitions."""
+        said = [
+            Produce(topic, what.SerializeToString(), partition=n)
+            for topic, (what, number) in told.items()
+            for n in range(number)
+        ]
+        if said:
+            say(self._settings, "flush", said)
 
     def _first_of_each(self) -> list[Service]:
         """By process: the service that reads from Kafka."""

@@ -40,6 +40,11 @@ class Log:
         found: set[str] = patiently(self._consumer.topics)
         return found
 
+    def topic_ids(self) -> dict[str, str]:
+        """Kafka's id of every topic that there is."""
+        found: dict[str, str] = patiently(self._consumer.topic_ids)
+        return found
+
     def partitions(self, topic: str) -> list[TopicPartition]:
         """Its partitions; none when there is no such topic."""
         found = patiently(lambda: self._consumer.partitions_for_topic(topic))

@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from contracts import Document, IngestProgress, Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker
+from services.runtime.clients.log import Log
 from services.runtime.contracts.source import IMPORT, Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
@@ -72,10 +73,11 @@ class SourceLoop:
             while not self._process.stopping and not self.finished:
                 try:
                     self._agreed()
-                    self._resources.topic_ids = self._broker.topic_ids()
+                    with self._broker.log() as said:
+                        self._resources.topic_ids, known = said.topic_ids(), self._known(said)
                     self._transactions.open()
                     self._process.health.ready("partitions")
-                    with closing(reader.read(self._known())) as steps:
+                    with closing(reader.read(known)) as steps:
                         self._publish_all(steps)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
@@ -84,9 +86,9 @@ class SourceLoop:
             self._transactions.reset()
             self._resources.close()
 
-    def _known(self) -> dict[str, bytes]:
+    def _known(self, said: Log) -> dict[str, bytes]:
         """What was read, and when the import began: an interrupted one goes on, and is not a later one."""
-        known = progress(self._broker)
+        known = progress(said)
         former = IngestProgress.FromString(known.get(IMPORT, b""))
         self._said_that_it_began = bool(former.began_ms) and not former.complete
         if self._said_that_it_began:
@@ -114,22 +116,22 @@ class SourceLoop:
             ):
                 self._publish(pending)
                 pending, num_documents, num_bytes, since = [], 0, 0, time.monotonic()
-        self._publish(pending)
-        if self._said_that_it_began:
-            over = IngestProgress(began_ms=self._import.began_ms, complete=True)
-            self._transactions.commit([_progress(over.SerializeToString())], {}, None)
+        self._publish(pending, last=True)
         self.finished = True
 
-    def _publish(self, steps: Sequence[Step]) -> None:
+    def _publish(self, steps: Sequence[Step], *, last: bool = False) -> None:
         outputs: list[Produce] = []
         for step in steps:
             outputs += [self._document(uid, value) for uid, value in step.documents]
             outputs += [self._unreadable(*piece) for piece in step.unreadable]
             outputs.append(_progress(step.progress))
+        if outputs and not self._said_that_it_began:
+            outputs.append(_progress(self._import.SerializeToString()))
+        if last and (outputs or self._said_that_it_began):
+            over = IngestProgress(began_ms=self._import.began_ms, complete=True)
+            outputs.append(_progress(over.SerializeToString()))
         if not outputs:
             return
-        if not self._said_that_it_began:
-            outputs.append(_progress(self._import.SerializeToString()))
         came = [Told(Tally.CAME, uid) for step in steps for uid, _ in step.documents]
         unreadable = [Told(Tally.UNREADABLE, 0, self._source.name) for step in steps for _ in step.unreadable]
         outputs += tally([*came, *unreadable])
@@ -169,8 +171,7 @@ def hash_of(key: bytes) -> int:
     return zlib.crc32(key)
 
 
-def progress(broker: Broker) -> dict[str, bytes]:
+def progress(log: Log) -> dict[str, bytes]:
     """By source, and IMPORT: the IngestProgress that was committed last, serialised."""
-    with broker.log() as history:
-        records = history.read_all(PROGRESS)
-        return {IngestProgress.FromString(r.value).source: r.value for r in records if r.value is not None}
+    records = log.read_all(PROGRESS)
+    return {IngestProgress.FromString(r.value).source: r.value for r in records if r.value is not None}

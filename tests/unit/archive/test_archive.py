@@ -104,10 +104,10 @@ def test_every_document_is_archived_once_whatever_is_killed(tmp_path: Path, seed
         fill(river, range(1, 200), seed)
         river.put("archive.flush", Flush())
         river.now += 2 * DAY_S
-        river.run(kill_share=0.0 if number == 0 else 0.3)
+        river.run(kill_share=0.0 if number == 0 else 0.4)
         fill(river, range(200, 260), seed)
         river.put("archive.flush", Flush())
-        river.run(kill_share=0.0 if number == 0 else 0.3)
+        river.run(kill_share=0.0 if number == 0 else 0.4)
         rivers.append(river)
         stores.append(store)
     assert rivers[1].num_kills > 10

@@ -66,9 +66,9 @@ def test_every_use_is_archived_once_whatever_is_killed(store: ObjectStore, seed:
     river = lane(store, "uses", seed=seed, max_chunk=1, seal_rows=3)
     for part in list_parts(store):
         river.put("shards.sealed", part)
-        river.run(kill_share=0.5)
+        river.run(kill_share=0.6)
     river.put("archive.uses.flush", Flush())
-    river.run(kill_share=0.5)
+    river.run(kill_share=0.6)
     river.start()
     assert river.num_kills > 3
     assert [row["id"] for row in used(store)] == [f"d{n}" for n in range(1, 9)]

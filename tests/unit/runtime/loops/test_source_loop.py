@@ -10,7 +10,8 @@ from kafka.errors import KafkaTimeoutError
 from contracts import Document, IngestProgress
 from services.runtime import Settings, Source
 from services.runtime.contracts.source import IMPORT
-from services.runtime.loops.source import SourceLoop, progress
+from services.runtime.loops import source
+from services.runtime.loops.source import SourceLoop
 from services.runtime.loops.transaction import Aborted
 from services.runtime.process.reader_frames import Step
 from services.runtime.topology import Topology
@@ -36,6 +37,16 @@ def steps(known: dict[str, bytes]) -> Iterator[Step]:
             yield Step([(number + 1, document)], said, [])
 
 
+def progress(broker: MemoryBroker) -> dict[str, bytes]:
+    with broker.log() as log:
+        return source.progress(log)
+
+
+def known_to(loop: SourceLoop, broker: MemoryBroker) -> dict[str, bytes]:
+    with broker.log() as log:
+        return loop._known(log)
+
+
 def test_a_source_goes_on_where_its_last_transaction_ended(broker: MemoryBroker, settings: Settings) -> None:
     """Prevents a record that is published twice, or never, when a commit fails in between."""
     broker.create_topic("docs.raw", 2)
@@ -47,7 +58,7 @@ def test_a_source_goes_on_where_its_last_transaction_ended(broker: MemoryBroker,
         it._publish_all(steps({}))
     it._transactions.open()  # which aborts what was begun
     assert progress(broker) == {}
-    it._publish_all(steps(it._known()))
+    it._publish_all(steps(known_to(it, broker)))
     assert it.finished
     with broker.log() as log:
         texts = sorted(Document.FromString(r.value).text for r in log.read_all("docs.raw"))
@@ -70,14 +81,14 @@ def test_an_import_that_was_interrupted_is_no_later_one(broker: MemoryBroker, se
         return IngestProgress.FromString(known[IMPORT]).began_ms
 
     first = loop(1000)
-    assert began(first._known()) == 1000
+    assert began(known_to(first, broker)) == 1000
     first._publish(list(steps({}))[:3])  # and no more, since it is killed
     second = loop(2000)
-    known = second._known()
+    known = known_to(second, broker)
     assert began(known) == 1000
     second._publish_all(steps(known))
     third = loop(3000)
-    assert began(third._known()) == 3000, "what comes after an import that has ended is a later one"
+    assert began(known_to(third, broker)) == 3000, "what comes after an import that has ended is a later one"
     third._publish_all(iter(()))
     assert IngestProgress.FromString(progress(broker)[IMPORT]).complete, "it brought nothing"
     assert began(progress(broker)) == 1000
