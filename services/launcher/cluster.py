@@ -6,8 +6,8 @@ under a manager of ours without force, so that a field which somebody else has s
     CorpusworksError
     ├── Conflict            the object has changed since it was read: look again
     │   └── Held            another manager owns the field
-    ├── ConfigurationError  what we may not do, and what the server does not take
-    └── DependencyDown      it does not answer, or is overloaded: wait and try again
+    ├── ConfigurationError  what the server does not take
+    └── DependencyDown      it does not answer, is overloaded or refuses us: wait and try again
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class Kubernetes:
                 found = self._custom.get_api_resources(kind.group, kind.version, _request_timeout=_TIMEOUT_S)
             except Exception as error:
                 if _status(error) == 404:
+                    self._check_ready()
                     return False
                 raise
         return any(resource.name == kind.plural for resource in found.resources)
@@ -118,8 +119,10 @@ class Kubernetes:
                     *self._place(kind, name), _request_timeout=_TIMEOUT_S
                 )
             except Exception as error:
-                if _status(error) == 404:
+                if _is_absent(error, name):
                     return None
+                if _status(error) == 404:
+                    self._check_ready()
                 raise
         return found
 
@@ -164,6 +167,14 @@ class Kubernetes:
         with _errors():
             self._core.create_namespaced_event(self.namespace, event, _request_timeout=_TIMEOUT_S)
 
+    def _check_ready(self) -> None:
+        """A server that has just begun does not know its custom resources yet. Raises DependencyDown."""
+        client = self._custom.api_client
+        asked = client.param_serialize("GET", "/readyz", auth_settings=["BearerToken"])
+        answer = client.call_api(*asked, _request_timeout=_TIMEOUT_S)
+        if answer.status != 200:
+            raise DependencyDown("Kubernetes", "it is not ready yet")
+
     def _place(self, kind: Kind, name: str) -> tuple[str, str, str, str, str]:
         return kind.group, kind.version, self.namespace, kind.plural, name
 
@@ -173,6 +184,13 @@ def _status(error: Exception) -> int:
     from kubernetes.client import ApiException
 
     return int(error.status or 0) if isinstance(error, ApiException) else 0
+
+
+def _is_absent(error: Exception, name: str) -> bool:
+    """Whether it says that there is no object of this name, and not that it does not know the kind."""
+    return (
+        _status(error) == 404 and _parsed(getattr(error, "body", "")).get("details", {}).get("name") == name
+    )
 
 
 @contextmanager
@@ -197,10 +215,9 @@ def meaning(status: int, body: object) -> CorpusworksError:
         causes = answer.get("details", {}).get("causes", [])
         held = [c for c in causes if c.get("reason") == "FieldManagerConflict"]
         return Held(str(held[0].get("message", ""))) if held else Conflict(told)
-    if status in (401, 403):
-        return ConfigurationError(
-            f"Kubernetes refuses: {told}; the rules it takes: services/launcher/rbac.yaml"
-        )
+    if status in (401, 403):  # also what a server says that has just begun and does not know its rules yet
+        why = f"it refuses: {told}; the rules it takes: services/launcher/rbac.yaml"
+        return DependencyDown("Kubernetes", why)
     if status in (400, 404, 405, 415, 422) or told.startswith(_WRONG_TYPE):
         return ConfigurationError(f"Kubernetes does not take it: {told}")
     return DependencyDown("Kubernetes", f"{status}: {told}")

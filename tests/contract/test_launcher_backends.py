@@ -462,9 +462,9 @@ def test_a_launcher_may_do_no_more(server: KubernetesServer, mine: Path) -> None
     cluster = Kubernetes("train", server.client(mine))
     other = PyTorchJob(cluster, "second")
     for forbidden in (other.look, other.remove):
-        with pytest.raises(ConfigurationError, match=r"Kubernetes refuses: .*rbac.yaml"):
+        with pytest.raises(DependencyDown, match=r"it refuses: .*rbac.yaml"):
             forbidden()
-    with pytest.raises(ConfigurationError, match="Kubernetes refuses"):
+    with pytest.raises(DependencyDown, match="it refuses"):
         other.make(replace(PLAN, config=replace(CONFIG, run="second")))
     from kubernetes.client import CoordinationV1Api, CoreV1Api
     from kubernetes.client.exceptions import ForbiddenException
@@ -484,6 +484,19 @@ def test_what_the_server_does_not_take_is_named(server: KubernetesServer, mine: 
     wrong = replace(CONFIG, volumes=({"name": "data", "emptyDir": "no table"},))
     with pytest.raises(ConfigurationError, match=r"Kubernetes does not take it: .*emptyDir"):
         PyTorchJob(Kubernetes("train", server.client(mine)), "first").make(replace(PLAN, config=wrong))
+
+
+def test_a_kind_that_is_not_known_is_no_job_that_is_absent(server: KubernetesServer, mine: Path) -> None:
+    """Prevents: a second job, since a server that has just begun does not know the kind of the first yet."""
+    cluster = Kubernetes("train", server.client(mine))
+    unknown = PyTorchJob.kind._replace(version="v9", group="nobody.org")
+    assert not cluster.serves(unknown)
+    with pytest.raises(DependencyDown, match="it refuses"):
+        cluster.get(unknown, "first")
+    unknown = PyTorchJob.kind._replace(version="v9")
+    assert not cluster.serves(unknown)
+    with pytest.raises(ConfigurationError, match="does not take it"):
+        cluster.get(unknown, "first")
 
 
 def test_a_server_that_is_away_is_waited_for(server: KubernetesServer) -> None:
