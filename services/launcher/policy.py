@@ -1,8 +1,8 @@
 """What should be of the job, given what is ready, how far the run is, and what the job is now.
 
 A pure function, so that every case can be read and tried. Hysteresis: what is suspended goes on when
-`resume_tokens` wait; what runs is suspended when fewer than `starve_tokens` wait, which are less, *and* nothing
-has moved for `starve_after_s`. So one part that comes or goes changes nothing.
+`resume_tokens` wait; what runs is suspended when fewer than `starve_tokens` wait, which are not more, *and*
+nothing has moved for `starve_after_s`. So one part that comes or goes changes nothing.
 """
 
 from __future__ import annotations
