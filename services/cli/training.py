@@ -24,7 +24,7 @@ from services.runtime import (
 )
 
 # A process costs seconds to start and no cluster's time: it begins with the first part.
-_POLICY = {"start_tokens": 1, "resume_tokens": 50_000}
+_POLICY = {"start_tokens": 1, "resume_tokens": 50_000, "starve_tokens": 50_000}
 _PERIOD_S = 1.0
 
 

@@ -80,12 +80,15 @@ class Cluster(Protocol):
 
 def connect() -> None:
     """By a kubeconfig, or else by the pod's ServiceAccount. Raises ConfigurationError without either."""
-    from kubernetes import config
+    from kubernetes import client, config
 
     try:
         config.load_config()
     except (config.ConfigException, OSError) as error:
         raise ConfigurationError(f"no cluster to launch in ({error}): set KUBECONFIG") from error
+    found = client.Configuration.get_default_copy()
+    found.retries = 0  # who asks tries again in its own time; the lease's is short
+    client.Configuration.set_default(found)
 
 
 class Kubernetes:

@@ -171,5 +171,5 @@ class _Failed:
 
 
 def _lost(why: str) -> None:
-    print(f"corpusworks: {why}; another launcher leads", file=sys.stderr, flush=True)
+    print(f"corpusworks: {why}; another launcher may lead by now", file=sys.stderr, flush=True)
     os._exit(EXIT_LOST)

@@ -1,8 +1,8 @@
 """What should be of the job, given what is ready, how far the run is, and what the job is now.
 
 A pure function, so that every case can be read and tried. Hysteresis: what is suspended goes on when
-`resume_tokens` wait; what runs is suspended when fewer wait *and* nothing has moved for `starve_after_s`.
-So one part that comes or goes changes nothing.
+`resume_tokens` wait; what runs is suspended when fewer than `starve_tokens` wait, which are not more, *and*
+nothing has moved for `starve_after_s`. So one part that comes or goes changes nothing.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class PolicyConfig:
     start_tokens: a run begins with. The default is some hours of a 1 B model on eight GPUs, so that a start,
         which costs minutes of them, is worth it.
     resume_tokens: a suspended run, or one that had ended for want of tokens, goes on with.
+    starve_tokens: with fewer a running trainer may be starved; a global batch, since what is less than one
+        stays over, has some millions at the most.
     starve_after_s: nothing came and nothing was trained on for so long. A part is sealed after some minutes
         at the latest (services/sink), so ten without any mean that none is on its way.
     retries: of a job that fails without coming further, retry_after_s (doubled each time, an hour at most)
@@ -73,14 +75,19 @@ class PolicyConfig:
 
     start_tokens: int = 100_000_000
     resume_tokens: int = 20_000_000
+    starve_tokens: int = 4_000_000
     starve_after_s: float = 600.0
     retries: int = 5
     retry_after_s: float = 30.0
     keep_s: float = 86_400.0
 
     def __post_init__(self) -> None:
-        if min(self.start_tokens, self.resume_tokens) < 1:
-            raise ValueError("start_tokens and resume_tokens are 1 at least: a job without tokens only waits")
+        if min(self.start_tokens, self.resume_tokens, self.starve_tokens) < 1:
+            raise ValueError(
+                "start_, resume_ and starve_tokens are 1 at least: a job without tokens only waits"
+            )
+        if self.starve_tokens > self.resume_tokens:
+            raise ValueError("starve_tokens above resume_tokens: what is resumed would be suspended again")
         if min(self.starve_after_s, self.retry_after_s, self.keep_s, self.retries) < 0:
             raise ValueError("times and retries are not negative")
 
@@ -178,9 +185,9 @@ def _absent(seen: Seen, config: PolicyConfig) -> Decision:
 def _running(seen: Seen, config: PolicyConfig) -> Decision:
     if seen.job.made != seen.planned:
         return Decision(Wanted.REPLACED, Reason.CHANGED, _CHANGED)
-    if seen.waiting >= config.resume_tokens or seen.quiet_s < config.starve_after_s:
+    if seen.waiting >= config.starve_tokens or seen.quiet_s < config.starve_after_s:
         return Decision(Wanted.RUNNING, Reason.TRAINING, f"{seen.consumed:,} of {seen.ready:,} tokens")
-    why = f"nothing came or moved for {seen.quiet_s:.0f} s, and {_amount(seen, config.resume_tokens)}"
+    why = f"nothing came or moved for {seen.quiet_s:.0f} s, and {_amount(seen, config.starve_tokens)}"
     return Decision(Wanted.SUSPENDED, Reason.STARVED, why)
 
 

@@ -12,7 +12,7 @@ from services.launcher.policy import Reason
 from services.local.run import applied
 from services.local.stack import Stack
 from services.runtime.clients.log import Log
-from tests.cluster.training import TOKENS, Training
+from tests.cluster.training import BATCH, TOKENS, Training
 from tests.kubernetes_server import KubernetesServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -27,7 +27,7 @@ def forwarded(kafka: Stack, run: str) -> list[TrainEvent]:
 
 
 def test_two_workers_train_to_their_end(node: KubernetesServer, kafka: Stack, tmp_path: Path) -> None:
-    policy = {"start_tokens": 4 * TOKENS, "resume_tokens": TOKENS, "starve_after_s": 600}
+    policy = {"start_tokens": 4 * TOKENS, "resume_tokens": TOKENS, "starve_tokens": BATCH}
     settings = {"workers": 2, "policy": policy}
     with Training(node, kafka, tmp_path, "whole", 8, settings) as training:
         training.launch("one")
@@ -52,8 +52,12 @@ def test_a_run_with_every_trouble(node: KubernetesServer, kafka: Stack, tmp_path
     settings = {
         "workers": 2,
         "phases": {"anneal": {"workers": 1}},
-        "policy": {"start_tokens": 2 * TOKENS, "resume_tokens": 2 * TOKENS, "starve_after_s": 5},
-        "lease_s": 8,
+        "policy": {
+            "start_tokens": 2 * TOKENS,
+            "resume_tokens": 2 * TOKENS,
+            "starve_tokens": BATCH,
+            "starve_after_s": 5,
+        },
     }
     with Training(node, kafka, tmp_path, "troubled", 12, settings) as training:
         training.launch("one")
@@ -73,10 +77,11 @@ def test_a_run_with_every_trouble(node: KubernetesServer, kafka: Stack, tmp_path
         first = training.job()["metadata"]["uid"]
 
         node.script("kill", "kube-apiserver")
-        training.seal(2, "anneal")
+        training.seal(1, "anneal")
         node.script("run", "kube-apiserver")
         training.until("another job", lambda: training.job().get("metadata", {}).get("uid", first) != first)
         assert "Worker" not in training.job()["spec"]["pytorchReplicaSpecs"]
+        training.seal(1, "anneal")
         training.until("it succeeds", lambda: training.condition("Succeeded"))
         training.until("that is understood", lambda: training.condition("TokensReady") == Reason.ENDED)
 

@@ -19,6 +19,7 @@ from typing import Any, Self
 import yaml
 
 from services.launcher.config import LauncherConfig
+from services.launcher.lease import EXIT_LOST
 from services.launcher.rbac import rules
 from services.local.stack import Stack
 from tests.kubernetes_server import KubernetesServer
@@ -32,6 +33,7 @@ _MOUNTED = {"/usr/lib": "/usr/lib", "/lib": "/usr/lib", "/lib64": "/lib64"} | {
     str(path): str(path) for path in (_PYTHON, _ENVIRONMENT)
 }
 TOKENS = 1024  # of a part
+BATCH = 512
 
 
 @dataclass
@@ -153,9 +155,12 @@ class Training:
         deadline = time.monotonic() + timeout_s
         while not self._ask(holds):
             assert time.monotonic() < deadline, f"not in {timeout_s:.0f} s: {what}"
-            for name, process in self.launchers.items():
+            for name, process in list(self.launchers.items()):
                 code = process.poll()
-                assert code is None, f"{name} ended with {code}: {self._log(name)}"
+                if code == EXIT_LOST:  # as a Deployment does
+                    self.launch(name)
+                else:
+                    assert code is None, f"{name} ended with {code}: {self._log(name)}"
             time.sleep(0.3)
 
     def kubectl(self, *arguments: str) -> str:

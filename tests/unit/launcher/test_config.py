@@ -37,6 +37,7 @@ PLAN = Plan(CONFIG, "s3://corpus/river")
         ({"run": "x", "phases": {"anneal": {"worker": 2}}}, "worker"),
         ({"run": "x", "policy": {"resume_token": 1}}, "resume_token"),
         ({"run": "x", "policy": {"resume_tokens": 0}}, "1 at least"),
+        ({"run": "x", "policy": {"resume_tokens": 1000}}, "starve_tokens above resume_tokens"),
         ({"run": "x", "imagee": "y"}, "no setting imagee"),
         ({}, "run"),
     ],

@@ -20,7 +20,13 @@ from tests.unit.launcher.memory_cluster import MemoryCluster
 from tests.unit.launcher.store import RUN, catalogue, memory, say, step
 
 POLICY = PolicyConfig(
-    start_tokens=100, resume_tokens=50, starve_after_s=60, retries=1, retry_after_s=0, keep_s=0
+    start_tokens=100,
+    resume_tokens=50,
+    starve_tokens=10,
+    starve_after_s=60,
+    retries=1,
+    retry_after_s=0,
+    keep_s=0,
 )
 CONFIG = LauncherConfig(
     run=RUN, image="trainer:1", config_map="train", policy=POLICY, phases={"anneal": PhaseConfig(workers=2)}

@@ -20,7 +20,13 @@ from services.launcher.policy import (
 )
 
 CONFIG = PolicyConfig(
-    start_tokens=1000, resume_tokens=100, starve_after_s=60, retries=2, retry_after_s=10, keep_s=50
+    start_tokens=1000,
+    resume_tokens=100,
+    starve_tokens=40,
+    starve_after_s=60,
+    retries=2,
+    retry_after_s=10,
+    keep_s=50,
 )
 MADE, OTHER = "made", "other"
 
@@ -41,7 +47,8 @@ CASES = [
     # it runs while it has something, or something moves
     (seen(State.RUNNING, 600, 500, quiet_s=1e6), Wanted.RUNNING, Reason.TRAINING),
     (seen(State.RUNNING, 600, 600, quiet_s=59), Wanted.RUNNING, Reason.TRAINING),
-    (seen(State.RUNNING, 600, 501, quiet_s=60), Wanted.SUSPENDED, Reason.STARVED),
+    (seen(State.RUNNING, 600, 561, quiet_s=60), Wanted.SUSPENDED, Reason.STARVED),
+    (seen(State.RUNNING, 600, 560, quiet_s=1e6), Wanted.RUNNING, Reason.TRAINING),  # it only begins slowly
     (seen(State.RUNNING, 600, 700, quiet_s=60), Wanted.SUSPENDED, Reason.STARVED),  # rewound, counted twice
     (seen(State.SUSPENDED, 600, 501), Wanted.SUSPENDED, Reason.STARVED),
     (seen(State.SUSPENDED, 600, 500), Wanted.RUNNING, Reason.ENOUGH),
@@ -87,7 +94,7 @@ def everything() -> list[Seen]:
         seen(state, 600, consumed, quiet, ended=ended, planned=planned, remake=remake,
              queued=queued, attempt=attempt, over_s=over, began=500)
         for state, consumed, quiet, ended, planned, remake, queued, attempt, over in product(
-            State, (0, 500, 501, 700), (0, 60), flags, (MADE, OTHER), flags, flags, (0, 2), (0, 1e6)
+            State, (0, 500, 501, 560, 561, 700), (0, 60), flags, (MADE, OTHER), flags, flags, (0, 2), (0, 1e6)
         )
     ]  # fmt: skip
 
@@ -104,6 +111,7 @@ def test_what_never_happens() -> None:
         if found.wanted is Wanted.SUSPENDED:
             assert state in (State.RUNNING, State.SUSPENDED)
             assert given.waiting < CONFIG.resume_tokens
+            assert state is State.SUSPENDED or given.waiting < CONFIG.starve_tokens
         if found.wanted is Wanted.REPLACED:
             assert state not in (State.ABSENT, State.LEAVING)
         if state is State.LEAVING:
@@ -139,10 +147,18 @@ def test_pauses_double_up_to_an_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"start_tokens": 0}, {"resume_tokens": 0}, {"retries": -1}, {"keep_s": -1.0}]
+    "wrong",
+    [
+        {"start_tokens": 0},
+        {"resume_tokens": 0},
+        {"starve_tokens": 0},
+        {"resume_tokens": 5},
+        {"retries": -1},
+        {"keep_s": -1.0},
+    ],
 )
 def test_thresholds_that_cannot_be(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"at least|not negative"):
+    with pytest.raises(ValueError, match=r"at least|not negative|above resume_tokens"):
         PolicyConfig(**wrong)  # type: ignore[arg-type]
 
 
