@@ -26,7 +26,7 @@ from services.runtime.clients.log import Log
 from services.runtime.loops.lane import LaneLoop
 from services.runtime.topology import DEFAULT, Topology
 from services.sink.parts import list_parts
-from tests.memory_broker import MemoryBroker
+from tests.memory_broker import MemoryBroker, MemoryConsumer
 from tests.unit.archive.rows import document, rejection
 from tests.unit.sink.packed import pack
 
@@ -78,7 +78,7 @@ class River:
         self.broker.group(service).committed[topic, 0] = offset  # type: ignore[index]
 
     def log(self) -> CountingLog:
-        return CountingLog(self.settings, make=self.broker._reader)
+        return CountingLog(self.settings, make=lambda *_, **__: MemoryConsumer(self.broker, None))
 
     def archived(self, wanted: str) -> list[Sighting]:
         found = []
