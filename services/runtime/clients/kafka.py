@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.abstract import ConsumerProtocolAssignment
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
@@ -31,6 +31,7 @@ _METADATA_MS = 30_000  # new partitions and topics are known so soon
 # while something flows; for a partition that may be resumed; else; once polls have found nothing for a while.
 _FLOWING_MS, _BRIEF_MS, _PATIENT_MS, _QUIET_MS = 20, 100, 500, 1000
 _QUIET_POLLS = 2
+_ASKS, _AGAIN_S = 20, 0.1  # for what an answer lacks
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
 
@@ -78,6 +79,14 @@ class GroupConsumer(KafkaConsumer):
             return _QUIET_MS
         return _BRIEF_MS if self.paused() else _PATIENT_MS
 
+    def beginning_offsets(self, partitions: Any, timeout_ms: int | None = None) -> dict[TopicPartition, int]:
+        """See KafkaConsumer."""
+        return _whole(lambda: super(GroupConsumer, self).beginning_offsets(partitions, timeout_ms))
+
+    def end_offsets(self, partitions: Any, timeout_ms: int | None = None) -> dict[TopicPartition, int]:
+        """See KafkaConsumer."""
+        return _whole(lambda: super(GroupConsumer, self).end_offsets(partitions, timeout_ms))
+
     def topic_id(self, topic: str) -> str:
         """Kafka's id of a topic as this consumer reads it; empty while that is not known."""
         return str(self._cluster.topic_id(topic) or "")
@@ -110,6 +119,20 @@ class GroupConsumer(KafkaConsumer):
         """Outside of any transaction, as a member of the group: who lost the partitions is refused."""
         marks = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
         self.commit(marks, timeout_ms=_ANSWER_MS)
+
+
+def _whole(ask: Callable[[], T]) -> T:
+    """Ask for offsets again where the answer lacks a partition: kafka-python 3.0.12 falls over it (KeyError).
+
+    Seen while its metadata are renewed under load. Raises LeaderNotAvailableError, which may be waited for.
+    """
+    for _ in range(_ASKS):
+        try:
+            return ask()
+        except KeyError as error:
+            missing = error
+            time.sleep(_AGAIN_S)
+    raise LeaderNotAvailableError(f"no offset is told of {missing}")
 
 
 class OneOwner(RangePartitionAssignor):

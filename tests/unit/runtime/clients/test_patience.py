@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import LeaderNotAvailableError
 
+from services.runtime.clients import kafka
 from services.runtime.clients.kafka import GroupConsumer
 
 FLOWING = TopicPartition("pool.control", 0)
@@ -54,3 +56,23 @@ def test_what_is_resumed_waits_a_moment_only(monkeypatch: pytest.MonkeyPatch) ->
     """Prevents: a bucket that is taken up again half a second late."""
     (wait,) = waits(monkeypatch, [{}], paused=True)
     assert wait == 100
+
+
+def test_an_answer_that_lacks_a_partition_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a river that ends with a traceback since the client falls over such an answer."""
+    left = [KeyError(FLOWING), KeyError(FLOWING), {FLOWING: 7}]
+
+    def answer(*_: Any) -> dict[TopicPartition, int]:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(found, KeyError):
+            raise found
+        return found
+
+    monkeypatch.setattr(kafka, "_AGAIN_S", 0.0)
+    for name in ("end_offsets", "beginning_offsets"):
+        monkeypatch.setattr(KafkaConsumer, name, answer)
+    assert Polled([], set()).end_offsets([FLOWING]) == {FLOWING: 7}
+    left[:] = [KeyError(FLOWING)]
+    with pytest.raises(LeaderNotAvailableError, match=r"pool\.control") as caught:
+        Polled([], set()).beginning_offsets([FLOWING])
+    assert caught.value.retriable, "so that who asks patiently asks again"
