@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 # What the smallest preset needs to see something in the half a million tokens of a first river: its own
-# batches of 32 sequences would be seven steps. Narrower, since the rows of 49,152 tokens cost the most by far:
-# 3.3 M parameters with them.
+# batches of 32 sequences would be seven steps. Narrower, since the rows of 49,152 tokens cost by far the
+# most: 3.3 M parameters with them.
 _FIRST_LOOK = (
     "model.dim=64",
     "model.num_layers=3",
