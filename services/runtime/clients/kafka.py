@@ -124,7 +124,8 @@ class GroupConsumer(KafkaConsumer):
 def _whole(ask: Callable[[], T]) -> T:
     """Ask for offsets again where the answer lacks a partition: kafka-python 3.0.12 falls over it (KeyError).
 
-    Seen while its metadata are renewed under load. Raises LeaderNotAvailableError, which may be waited for.
+    A client leaves out what it does not know yet, or no more while its metadata are renewed.
+    Raises LeaderNotAvailableError, which may be waited for.
     """
     for _ in range(_ASKS):
         try:
