@@ -34,7 +34,7 @@ class Home:
     _taken_at_kill: dict[str, int] = field(default_factory=dict)
 
     def kill_service(self, random_: random.Random, among: Collection[str] = ()) -> None:
-        """SIGKILL to a process that is at work, chosen at random; nothing if none is.
+        """SIGKILL to a process that is at work, any of those that were killed least; nothing if none is.
 
         At work: it has done some messages since it was last killed, so it is past its imports and in its
         group. among: names to choose from; all by default.
@@ -48,7 +48,8 @@ class Home:
             and (taken[name] > self._taken_at_kill.get(name, 0) + WORKED)
         ]
         if able:
-            name = random_.choice(able)
+            fewest = min(map(self.kills.count, able))
+            name = random_.choice([name for name in able if self.kills.count(name) == fewest])
             self._taken_at_kill[name] = taken[name]
             self.stack.supervisor.children[name].kill(signal.SIGKILL)
             self.kills.append(name)

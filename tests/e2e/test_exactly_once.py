@@ -27,9 +27,11 @@ SETTINGS = {
 }
 
 
-def _torment(river: Home, kills: int, random_: random.Random, among: Collection[str] = ()) -> None:
-    """Kill services at random moments, until there were so many kills."""
-    while len(river.kills) < kills:
+def _torment(
+    river: Home, kills: int, random_: random.Random, among: Collection[str] = (), kinds: int = 1
+) -> None:
+    """Kill services at random moments, until there were so many kills, and of so many services."""
+    while len(river.kills) < kills or len(set(river.kills)) < kinds:
         time.sleep(random_.uniform(0.1, 1.0))
         river.kill_service(random_, among)
 
@@ -52,7 +54,7 @@ def test_nothing_is_lost_or_doubled_when_everything_is_killed(tmp_path: Path) ->
         while not reading[0].over:
             time.sleep(0.1)
         reading.append(river.river.ingest([str(second)]))
-        _torment(river, 6, random_)
+        _torment(river, 6, random_, kinds=3)
         river.settle(reading)
         river.river.stop()
 

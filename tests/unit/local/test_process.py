@@ -33,7 +33,7 @@ def python(tmp_path: Path, code: str, **options: object) -> Program:
     return Program("child", command, tmp_path / "child.log", **options)  # type: ignore[arg-type]
 
 
-def until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
