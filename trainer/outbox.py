@@ -46,6 +46,8 @@ class Outbox(Generic[T]):
         self._since = 0.0  # when the oldest of the items came
         self._not_before = 0.0  # the next attempt
         self._asked = False
+        self._at_once = False  # by a flush, which does not wait for retry_s
+        self._begun = self._failed = 0  # number of the newest attempt, and of the newest that failed
         self._closed = False
         self._failing = False
         self.failures = 0
@@ -72,13 +74,16 @@ class Outbox(Generic[T]):
             self._changed.notify_all()
 
     def flush(self, timeout_s: float = 30.0) -> bool:
-        """Have everything written now; whether it was, within this time and at the first attempt."""
+        """Have everything written now; whether it was, within this time and at the first attempt from now on.
+
+        One that is under way may fail over what is past.
+        """
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            self._asked, self._not_before = True, 0.0
-            failures = self.failures
+            self._asked, self._at_once, self._not_before = True, True, 0.0
+            begun = self._begun
             self._changed.notify_all()
-            while self._items and self.failures == failures and self._thread.is_alive():
+            while self._items and self._failed <= begun and self._thread.is_alive():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
@@ -104,7 +109,8 @@ class Outbox(Generic[T]):
                         return
                     self._changed.wait(self._wait_s())
                 items = list(self._items)
-                self._asked = False
+                self._asked = self._at_once = False
+                self._begun += 1
             number = len(items)
             error = self._attempt(items)
             with self._changed:
@@ -113,7 +119,8 @@ class Outbox(Generic[T]):
                     self._since = time.monotonic()
                 else:
                     self.failures += 1
-                    self._not_before = time.monotonic() + self._retry_s
+                    self._failed = self._begun
+                    self._not_before = 0.0 if self._at_once else time.monotonic() + self._retry_s
                 self._tell(error)
                 self._changed.notify_all()
 

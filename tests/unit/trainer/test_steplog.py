@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -13,6 +16,7 @@ import pytest
 
 from tests.unit.trainer.objects import MemoryObjects
 from trainer import steplog
+from trainer.outbox import Outbox
 from trainer.steplog import Row, StepLog
 
 
@@ -112,6 +116,32 @@ def test_a_store_that_is_away_stops_nothing(caplog: pytest.LogCaptureFixture) ->
         "the step log of first is written again",
     ]
     assert "No space left" in caplog.records[0].message
+
+
+def test_a_flush_is_not_answered_by_what_was_under_way() -> None:
+    """Prevents rows that a close gives up because an attempt from before it failed."""
+    begun, fail, written = threading.Event(), threading.Event(), list[int]()
+
+    def send(items: list[int]) -> None:
+        if not begun.is_set():
+            begun.set()
+            assert fail.wait(60)
+            raise OSError("away until just now")
+        written.extend(items)
+
+    box = Outbox("it", send, every=1, every_s=3600, retry_s=3600)
+    box.add([1])
+    assert begun.wait(60)
+    with ThreadPoolExecutor(1) as pool:
+        flushed = pool.submit(box.flush)
+        deadline = time.monotonic() + 60
+        while not box._at_once and time.monotonic() < deadline:
+            time.sleep(0.001)
+        fail.set()
+        assert flushed.result(60)
+    assert written == [1]
+    assert box.failures == 1
+    assert box.close()
 
 
 def test_no_more_is_kept_than_has_room(caplog: pytest.LogCaptureFixture) -> None:
