@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from services.rules.pii import KINDS
+
 
 @dataclass(frozen=True)
 class RulesConfig:
@@ -20,6 +22,12 @@ class RulesConfig:
     min_language_confidence: float = 0.65  # FineWeb: fastText score of at least .65
 
     strip_urls: bool = True  # bare URLs out of prose; the document stays
+
+    # Personal data that is masked (pii/find.py: KINDS). In code and LaTeX the placeholder of an address or a
+    # number breaks what the text does, and what looks like one is a constant or a test's.
+    pii_kinds: tuple[str, ...] = KINDS
+    pii_kinds_of_code: tuple[str, ...] = ("email", "id_card")
+    ner: str = ""  # module:attribute of a tagger of names, such as services.rules.pii.lac:lac
 
     # Lists of banned words, one word a line; a document is dropped by how many different ones it holds.
     keyword_files: tuple[str, ...] = ()
@@ -90,6 +98,9 @@ class RulesConfig:
             raise ValueError(f"languages is {self.languages!r}; give ISO 639-1 codes such as zh, en")
         if not 0 <= self.min_language_confidence <= 1:
             raise ValueError(f"min_language_confidence is {self.min_language_confidence}; it lies in 0..1")
+        for name in ("pii_kinds", "pii_kinds_of_code"):
+            if unknown := sorted(set(getattr(self, name)) - set(KINDS)):
+                raise ValueError(f"{name} has no {', '.join(unknown)}; there are {', '.join(KINDS)}")
         for name, length in (("max_top_ngrams", 3), ("max_dup_ngrams", 6)):
             for kind in ("spaced", "zh"):
                 if len(getattr(self, f"{name}_{kind}")) != length:

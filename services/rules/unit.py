@@ -1,9 +1,9 @@
-"""The rules unit: normalise, decide the format and the language, measure everything, drop by a short list."""
+"""The rules unit: normalise, mask personal data, tell format and language, measure, drop by a short list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from contracts import Document
@@ -16,6 +16,7 @@ from services.rules.measures import MEASURES
 from services.rules.normalise import damaged_characters, normalise, strip_urls, url_characters
 from services.rules.page import Page
 from services.rules.patterns import pattern_repeats
+from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
 from services.rules.table import RULES, TEXT, Bound, bind
 from services.runtime import Drop, Emit, Judge, Reject, Resources, Unit, Verdict
@@ -24,35 +25,38 @@ from services.runtime import Drop, Emit, Judge, Reject, Resources, Unit, Verdict
 # and memory of one document stay bounded (1 s, 250 MB).
 _MAX_MEASURED = 1_000_000
 
-Binder = Callable[[str, str], tuple[Bound, ...]]
+
+@dataclass(frozen=True)
+class Means:
+    """What the judge works with, each loaded once. rules: those of a language and format."""
+
+    predict: Predict
+    keywords: Keywords | None
+    masker: Masker
+    rules: Callable[[str, str], tuple[Bound, ...]]
 
 
 def build(config: RulesConfig, resources: Resources) -> Judge:
-    """Load the language model and the keyword lists. Raises ConfigurationError for a list that is wrong."""
-    return partial(
-        judge,
-        config=config,
+    """Load models and lists. Raises ConfigurationError for one that is wrong or missing."""
+    means = Means(
         predict=load_model(),
         keywords=Keywords(config.keyword_files) if config.keyword_files else None,
+        masker=Masker(
+            config.pii_kinds, config.pii_kinds_of_code, load_finder(config.ner) if config.ner else None
+        ),
         rules=cache(partial(bind, config)),
     )
+    return partial(judge, config=config, means=means)
 
 
-def judge(
-    documents: Sequence[Document],
-    *,
-    config: RulesConfig,
-    predict: Predict,
-    keywords: Keywords | None,
-    rules: Binder,
-) -> list[Verdict]:
+def judge(documents: Sequence[Document], *, config: RulesConfig, means: Means) -> list[Verdict]:
     """A verdict for each document. Sets text, language, language_confidence, format and features in place."""
-    verdicts = [_judge_one(document, config, predict, keywords, rules) for document in documents]
-    return _counted(documents, verdicts, config, rules)
+    verdicts = [_judge_one(document, config, means) for document in documents]
+    return _counted(documents, verdicts, config, means)
 
 
 def _counted(
-    documents: Sequence[Document], verdicts: Sequence[Verdict], config: RulesConfig, rules: Binder
+    documents: Sequence[Document], verdicts: Sequence[Verdict], config: RulesConfig, means: Means
 ) -> list[Verdict]:
     """Each with what is counted of it; the first of a group also with which rules apply to the group."""
     found: list[Verdict] = []
@@ -66,14 +70,12 @@ def _counted(
         counts = [judged(group, reason)]
         if group not in met:
             met.add(group)
-            counts += applying(group, rules(document.language, document.format))
+            counts += applying(group, means.rules(document.language, document.format))
         found.append(replace(verdict, counted=counts))
     return found
 
 
-def _judge_one(
-    document: Document, config: RulesConfig, predict: Predict, keywords: Keywords | None, rules: Binder
-) -> Verdict:
+def _judge_one(document: Document, config: RulesConfig, means: Means) -> Verdict:
     received = document.text
     text = normalise(received)
     if not text or text.isspace():
@@ -88,13 +90,18 @@ def _judge_one(
     if config.strip_urls and document.format == "prose" and measures["url_share"]:
         text = strip_urls(text)
         page = Page(text[:_MAX_MEASURED])
+    masked = means.masker.mask(page if len(text) <= _MAX_MEASURED else Page(text), document.format)
+    if masked.counts:
+        text = masked.text
+        page = Page(text[:_MAX_MEASURED])
+        measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
     if text != received:
         document.text = text
-    language = _language(page, document.format, config, predict)
+    language = _language(page, document.format, config, means.predict)
     document.language, document.language_confidence = language.code, language.confidence
-    measures |= measure(page, keywords)
+    measures |= measure(page, means.keywords)
     document.features.update(measures)
-    return _verdict(document, language, measures, config, rules(language.code, document.format))
+    return _verdict(document, language, measures, config, means.rules(language.code, document.format))
 
 
 def measure(page: Page, keywords: Keywords | None = None) -> dict[str, float]:

@@ -1,0 +1,63 @@
+"""What a number is called: the words that stand before it, and what may stand between."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+REACH = 40  # characters before a number in which its name may stand
+
+
+class Name(NamedTuple):
+    """words: of a text in lower case. gap: most characters between them and the number."""
+
+    words: re.Pattern[str]
+    gap: int
+    between: re.Pattern[str] | None = None
+
+    def calls(self, before: str) -> bool:
+        """Whether the text before a number ends so. A line ends between the two only behind a mark."""
+        said = list(self.words.finditer(before[-REACH:].lower()))
+        if not said:
+            return False
+        between = before[-REACH:][said[-1].end() :]
+        if len(between) > self.gap or ("\n" in between and not between.rstrip().endswith(_MARKS)):
+            return False
+        return self.between is None or self.between.fullmatch(between) is not None
+
+
+_MARKS = (":", "：", "=", "*", "(", "（", "[", '"')
+_SAID = re.compile(
+    r"[\s:：=#*_(（\[「“\"'群号码是为]*(?:(?:no\.?|number|num|id|is)[\s:：#]*){0,2}", re.IGNORECASE
+)
+_DIGITS_FOLLOW = r"(?![a-z])"  # the word may touch its number, not another letter
+
+PHONE = Name(
+    re.compile(
+        r"(?<![a-z])(?:(?:tele?phone|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline|pager)s?|called|call"
+        r"|dial|(?<!```)text|ring|whats ?app|contact|reach|voice ?mail|messages? to|registered|answering)"
+        rf"{_DIGITS_FOLLOW}|电话|電話|手机|手機|热线|熱線|传真|傳真|联系方式|致电|拨打|来电|座机|小灵通|打给"
+    ),
+    gap=16,
+)
+PHONE_BEHIND = re.compile(r"[ -]{0,3}\(?(?:office|fax|mobile|cell|home|work)\b", re.IGNORECASE)
+CARD = Name(
+    re.compile(
+        rf"(?<![a-z])(?:cards?|cc|visa|master ?card|accounts?|acct|a/c){_DIGITS_FOLLOW}"
+        "|卡|[账帐][号户]|尾号|户"
+    ),
+    gap=20,
+)
+SSN = Name(re.compile(r"\bssn\b|social security|tax ?payer"), gap=18)
+ID = Name(re.compile("身份证|身份證|证件"), gap=8)
+PASSPORT = Name(re.compile("护照|護照|通行证|passport"), gap=14)
+LICENCE = Name(re.compile(r"driv(?:er|ing)\W{0,2}s?\W{0,2}licen[cs]e|驾驶证|驾照"), gap=16)
+EMPLOYEE = Name(
+    re.compile(r"工号|[员职]工(?:编号|号)|工牌|\b(?:employee|staff|badge) ?(?:id|no|number|#)"),
+    gap=8,
+)
+QQ = Name(re.compile("qq|扣扣|企鹅"), gap=12, between=_SAID)
+WECHAT = Name(re.compile(r"微信|wechat|weixin|\b[wv]x"), gap=12, between=_SAID)
+VERSION = Name(
+    re.compile(r"\b(?:v|version|release|ver\.?)(?![a-z])|版本|§|section|chapter"), gap=3, between=_SAID
+)

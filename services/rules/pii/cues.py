@@ -1,0 +1,109 @@
+"""What no shape tells: names, accounts and numbers that stand behind a word for them, and number plates.
+
+A name behind a form's field ("姓名：", "Name:") is one. Behind words of running text ("我叫", "my name is")
+it is taken for one only near other personal data: novels are full of people who call themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from services.rules.pii.places import PROVINCES, places_of
+from services.rules.pii.span import Span, around
+
+NEAR = 100  # characters between a name in running text and other personal data
+
+# The commonest of one character, but for those that are another word in most texts; and those of two.
+_SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢"
+    "姚沈钟姜崔谭陆范汪廖石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常"
+    "汤康易乔赖文施洪辛柯颜樊葛毕聂章鲁殷庞邢俞翟詹申耿关焦左柳甘祝包宁符舒阮纪梅童凌单季裴霍涂成苗谷盛曲"
+    "翁冉骆蓝路游靳欧阳管柴蒙鲍华喻祁蒲房滕屈饶解牟艾尤时穆农司卓古吉缪简车项连芦麦褚娄窦戚岑景党宫费卜冷"
+    "晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝官封谈匡鞠惠"
+    "荆乐冀郁胥南班储原栗燕楚鄢劳谌奚皮粟冼蔺楼盘满闻位厉伊仝区郜海阚花权强帅屠豆朴盖练廉禹井祖漆巴丰支卿"
+    "国狄平计索宣晋云容敬扈晁芮阙浦戈伏鹿薄邸雍辜羊阿乌裘亓修邰赫杭况宿鲜印逯隆茹诺战慕危玉银亢嵇哈湛宾戎"
+    "勾茅揭尉冶元束檀衣阴昝幸奉植衡富尧闭"
+)
+_SURNAMES_OF_TWO = "欧阳|上官|司马|诸葛|东方|皇甫|尉迟|公孙|慕容|令狐|夏侯|司徒"
+_NOBODY = frozenset({"张三", "李四", "王五", "赵六"})  # the John Does of manuals
+_HAN = "\u4e00-\u9fff"
+_NAME = rf"(?:(?:{_SURNAMES_OF_TWO})[{_HAN}]{{1,2}}|[{_SURNAMES}][{_HAN}]{{1,2}}?)"
+_ENDS = (
+    rf"(?=[^{_HAN}]|$|先生|女士|小姐|同志|老师|电话|手机|联系|身份|证件|性别|住址|地址|派送|配送"
+    "|护照|工号|男|女|的)"
+)
+_FIELD_ZH = re.compile(
+    r"(?:姓名|联系人|收件人|收货人|寄件人|持卡人|持证人|户名|被保险人|投保人|法定代表人|甲方|乙方|申请人|经办人"
+    rf"|负责人|责任人|患者|车主)(?:[（(][{_HAN}]{{1,4}}[)）])?[ 　]*[:：][ 　]*({_NAME}){_ENDS}"
+)
+_RUNNING_ZH = re.compile(
+    rf"(?:姓名[是为]?|车主|我叫|名叫|我是|本人|由|快递员|客服)(?!方式)[ 　]?({_NAME}){_ENDS}"
+)
+_CAPITALISED = r"[A-Z][a-zà-ÿ'’-]{1,20}(?: (?:[A-Z]\.|[A-Z][a-zà-ÿ'’-]{1,20}))"
+_FIELD_EN = re.compile(
+    r"\b(?:[Nn]ame|Cardholder|Attn)"
+    rf"[ \t]*:[ \t]*({_CAPITALISED}{{1,3}})(?![A-Za-z])"
+)
+_RUNNING_EN = re.compile(
+    rf"\b(?:[Mm]y name is|I am|I'm|[Cc]ontact|[Cc]all|Dear|[Rr]egards,) ({_CAPITALISED}{{1,2}})(?![A-Za-z])"
+)
+_WECHAT = re.compile(
+    r"(?:(?:微信|wechat|weixin)(?:号|号码|id)?|加[vw]x|\b[vw]x(?=[ 　]*[:：]))[ 　]*[:：是为=]{0,2}[ 　]*"
+    r"([a-z][a-z0-9_-]{5,19})(?![a-z0-9_.-])",
+    re.IGNORECASE,
+)
+_EMPLOYEE = re.compile(
+    r"(?:工号|员工(?:编号|号)|职工(?:编号|号)|工牌号?|\b(?:employee|staff|badge) ?(?:id|no\.?|number|#))"
+    r"(?: is|是|为)?[ 　]*[:：#]?[ 　]*([a-z]{0,4}-?[0-9]{3,10})(?![a-z0-9])",
+    re.IGNORECASE,
+)
+_PASSPORT = re.compile(
+    r"(?:护照|護照|passport)(?:号码|号|號碼| ?(?:no\.?|number))?(?: is|是|为)?[ 　]*[:：#]?[ 　]*"
+    r"([a-z]{1,2}[0-9]{6,8}|[0-9]{8,9})(?![a-z0-9])",
+    re.IGNORECASE,
+)
+_PLATE = re.compile(
+    rf"[{PROVINCES}][A-Z][·•\- .]?(?=[A-Z0-9]*[0-9][A-Z]?[0-9])"
+    r"(?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳]|[A-HJ-NP-Z0-9]{6})(?![A-Za-z0-9])"
+)
+
+# With the Chinese words that each begins with.
+_ACCOUNTS = (
+    (_WECHAT, "wechat", ("微信", "加v", "加V", "加w", "加W")),
+    (_EMPLOYEE, "employee", ("工号", "员工", "职工", "工牌")),
+    (_PASSPORT, "passport", ("护照", "護照")),
+)
+_REACH = 60  # characters behind a word in which what it announces ends
+
+
+def plates(text: str, places: Sequence[int]) -> Iterator[Span]:
+    """Number plates of mainland China (GA 36): province, letter of the place, five or six signs."""
+    for found in filter(None, (_PLATE.match(text, place) for place in places)):
+        value = "".join(sign for sign in found[0] if sign.isalnum())
+        yield Span(found.start(), found.end(), "plate", value)
+
+
+def accounts(text: str, places: Sequence[int]) -> Iterator[Span]:
+    """WeChat names, numbers of employees, passports: by the word before them. places: of English words."""
+    for pattern, kind, words in _ACCOUNTS:
+        begins = [*places, *(place for word in words if word[0] in text for place in places_of(word, text))]
+        for one in filter(None, (pattern.match(text, place, place + _REACH) for place in begins)):
+            yield Span(one.start(1), one.end(1), kind, one[1].lower())
+
+
+def names(text: str, others: Sequence[Span], places: Sequence[int]) -> Iterator[Span]:
+    """People's names: behind a form's field, or in running text near one of the others. places: of "name"."""
+    if "：" in text or (":" in text and "人" in text):
+        yield from _named(_FIELD_ZH, text)
+    for place in places:
+        yield from _named(_FIELD_EN, text, place, place + _REACH)
+    for start, end in around(others, len(text), NEAR):
+        for pattern in (_RUNNING_ZH, _RUNNING_EN):
+            yield from _named(pattern, text, start, end)
+
+
+def _named(pattern: re.Pattern[str], text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
+    for found in pattern.finditer(text, start, len(text) if end is None else end):
+        if found[1] not in _NOBODY:
+            yield Span(found.start(1), found.end(1), "name", found[1].lower())

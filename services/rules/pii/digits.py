@@ -1,0 +1,60 @@
+"""Digits however they are written: full-width, as Chinese characters, as English words.
+
+Folding keeps the length, so that what is found in a folded piece has its place in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+HAN_DIGITS = "〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
+_WIDE = {
+    **{0xFF01 + i: 0x21 + i for i in range(94)},  # full-width forms of ASCII
+    **dict.fromkeys(map(ord, "‐‑‒–—－"), ord("-")),
+    **dict.fromkeys(map(ord, "．·•"), ord(".")),
+    0x3000: 0x20,
+    0x2060: 0x20,
+}
+
+_HAN = _WIDE | {
+    ord(sign): ord(digit) for sign, digit in zip(HAN_DIGITS, "001234567891123456789", strict=True)
+}
+
+WORDS = {
+    "zero": "0", "oh": "0", "o": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5",
+    "six": "6", "seven": "7", "eight": "8", "nine": "9",
+}  # fmt: skip
+_WORD = r"(?:(?:double|triple) )?(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_SPELLED = re.compile(rf"\b{_WORD}(?:(?: |, ?| ?- ?){_WORD}){{6,14}}\b", re.IGNORECASE)
+_TIMES = {"double": 2, "triple": 3}
+
+
+def fold(piece: str) -> str:
+    """ASCII digits, letters and marks for the full-width ones, one for one."""
+    return piece if piece.isascii() else piece.translate(_WIDE)
+
+
+def fold_han(piece: str) -> str:
+    """The same, and ASCII digits for Chinese characters."""
+    return piece.translate(_HAN)
+
+
+def spelled(text: str, places: Sequence[int]) -> Iterator[tuple[int, int, str]]:
+    """Start, end and digits of the runs of at least seven English words for digits that begin there."""
+    reached = 0
+    for place in places:
+        found = _SPELLED.match(text, place) if place >= reached else None
+        if found is not None:
+            reached = found.end()
+            yield place, reached, _value(found[0])
+
+
+def _value(words: str) -> str:
+    digits, times = "", 1
+    for word in re.findall("[a-z]+", words.lower()):
+        if word in _TIMES:
+            times = _TIMES[word]
+        else:
+            digits, times = digits + times * WORDS[word], 1
+    return digits

@@ -1,0 +1,119 @@
+"""Numbers that belong to a person, in the runs of digits of a text.
+
+A run is at least seven digits with at most two separators between any two. Each is looked at once, from each
+of its groups of digits at most a few patterns of bounded length: linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from services.rules.pii.called import EMPLOYEE, LICENCE, PASSPORT, PHONE, QQ, REACH, WECHAT
+from services.rules.pii.checksums import is_card, is_iban, is_id_card
+from services.rules.pii.digits import HAN_DIGITS, fold, fold_han
+from services.rules.pii.shapes import GROUP, MOBILE, OPEN, SHAPES
+from services.rules.pii.span import Span
+
+_AFTER = 12
+_MARKS = r" \-‐‑‒–—－.．·•()（）\u3000\u2060"
+_RUN = re.compile(rf"[0-9０-９](?:[{_MARKS}]{{0,2}}[0-9０-９]){{6,}}")
+_RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGITS}0-9０-９]){{10,19}}")
+_LETTERS = re.compile(r"[A-Za-z0-9]{1,10}$")
+_TOKEN = re.compile(r"[0-9A-Za-z]*")
+
+
+def numbers(text: str, places: Iterable[tuple[int, int]]) -> Iterator[Span]:
+    """What is found in the runs of digits there, in order; spans of one run do not overlap."""
+    for start, end in places:
+        for run in _RUN.finditer(text, start, end):
+            yield from _in_run(text, run.start(), run.end())
+
+
+def spelled_in_han(text: str, places: Iterable[tuple[int, int]]) -> Iterator[Span]:
+    """Phone and card numbers in Chinese characters, mixed with digits or not; a run is one or none."""
+    for run in (run for start, end in places for run in _RUN_OF_HAN.finditer(text, start, end)):
+        if any(sign in HAN_DIGITS for sign in run[0]):
+            digits = "".join(GROUP.findall(fold_han(run[0])))
+            for kind, size, is_right in (
+                ("phone", 11, lambda number: number[0] == "1" and number[1] in "3456789"),
+                ("id_card", 18, is_id_card),
+                ("bank_card", len(digits), is_card),
+            ):
+                if len(digits) == size and is_right(digits):
+                    yield Span(run.start(), run.end(), kind, digits)
+                    break
+
+
+def _in_run(text: str, start: int, end: int) -> Iterator[Span]:
+    """Every number of a run. The window is the run with a little of what stands around it, folded."""
+    low = max(0, start - REACH)
+    near = max(low, start - 2)
+    window = text[low:near] + fold(text[near : end + _AFTER])
+    reached, last = start - low, end - low
+    for group in GROUP.finditer(window, start - low, last):
+        if group.start() < reached:
+            continue
+        found = _at(window, group.start())
+        if found is not None:
+            begin, stop, kind, value = found
+            yield Span(low + begin, low + stop, kind, value)
+            reached = stop
+
+
+def _at(window: str, at: int) -> tuple[int, int, str, str] | None:
+    """The number whose first group of digits begins here."""
+    before = window[max(0, at - REACH) : at]
+    opened = at - 1 if at and window[at - 1] in "+(" else at
+    if opened and window[opened - 1] == "+":
+        opened -= 1
+    glued = (
+        at == opened
+        and at > 0
+        and window[at - 1].isascii()
+        and (window[at - 1].isalpha() or window[at - 1] == "_")
+    )
+    if glued:
+        return _behind_letters(window, at, before)
+    for kind, pattern, is_right in SHAPES:
+        begin = opened if pattern in OPEN else at
+        found = pattern.match(window, begin)
+        if found is None:
+            continue
+        value = "".join(GROUP.findall(found[0])) + ("X" if found[0][-1] in "xX" else "")
+        if is_right(found[0], value, before, window[found.end() :]):
+            return begin, found.end(), kind, value[-11:] if pattern is MOBILE else value
+    return None
+
+
+def _behind_letters(window: str, at: int, before: str) -> tuple[int, int, str, str] | None:
+    """A number with letters in front: an account, a passport, or one that its name touches."""
+    letters = _LETTERS.search(before)
+    digits = _TOKEN.match(window, at)
+    if letters is None or digits is None:
+        return None
+    stop, begin = digits.end(), at - len(letters[0])
+    token, cue = window[begin:stop], window[max(0, begin - REACH) : begin]
+    if is_iban(token):
+        return begin, stop, "iban", token.upper()
+    for kind, name, size in (
+        ("passport", PASSPORT, 9),
+        ("licence", LICENCE, 20),
+        ("employee", EMPLOYEE, 16),
+    ):
+        if len(token) <= size and name.calls(cue):
+            return begin, stop, kind, token.upper()
+    if stop > at and window[at:stop].isdigit():
+        return _named(window, at, stop, before)
+    return None
+
+
+def _named(window: str, at: int, stop: int, before: str) -> tuple[int, int, str, str] | None:
+    value = window[at:stop]
+    for kind, name, low, high in (
+        ("qq", QQ, 5, 11), ("wechat", WECHAT, 6, 20), ("phone", PHONE, 7, 15),
+        ("employee", EMPLOYEE, 3, 12),
+    ):  # fmt: skip
+        if low <= len(value) <= high and name.calls(before):
+            return at, stop, kind, value
+    return None

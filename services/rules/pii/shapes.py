@@ -1,0 +1,172 @@
+"""The shapes of numbers, each with what makes it one of that kind: a check digit, a separator, its name.
+
+Patterns are for text whose digits and marks are folded to ASCII. None begins inside a longer number, a
+decimal or a word.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+from services.rules.pii.called import (
+    CARD,
+    EMPLOYEE,
+    ID,
+    PASSPORT,
+    PHONE,
+    PHONE_BEHIND,
+    QQ,
+    SSN,
+    VERSION,
+    Name,
+)
+from services.rules.pii.checksums import is_card, is_id_card, is_luhn
+
+# Of what is shown, its digits, what stands before and behind.
+IsRight = Callable[[str, str, str, str], bool]
+
+GROUP = re.compile(r"[0-9]+")
+
+# What bounds a number on the left and right.
+_S = "[ -]?"
+_GAP = "[ .-]{0,2}"
+_L = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
+_R = r"(?![0-9A-Za-z_])(?![.\-]?[0-9])"
+_ID = re.compile(
+    rf"{_L}[1-9][0-9]{{5}}{_S}(?:18|19|20)[0-9]{{2}}{_S}(?:0[1-9]|1[0-2]){_S}(?:0[1-9]|[12][0-9]|3[01])"
+    rf"{_S}[0-9]{{3}}(?:[0-9](?![0-9A-Za-z_])|[xX](?![0-9A-Za-z_]))"
+    # in groups of four, as of a card
+    rf"|{_L}[1-9][0-9]{{3}}([ -])[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}\1[0-9][0-9xX](?![0-9A-Za-z_])"
+)
+_OLD_ID = re.compile(rf"{_L}[1-9][0-9]{{7}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{{3}}{_R}")
+_IP = re.compile(r"(?<![0-9A-Za-z_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
+_SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}([ -]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
+_CARD = re.compile(rf"{_L}(?:[0-9]{{12,19}}|[0-9]{{4}}([ -])(?:[0-9]{{3,6}}\1){{1,3}}[0-9]{{1,6}}){_R}")
+_EXTENSION = r"(?: ?(?:x|ext\.? ?|转)[0-9]{1,6}|-[0-9]{2,5}(?![0-9-]))?"
+MOBILE = re.compile(  # in mainland China
+    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:(?:\+|00)?86[ -]{{0,2}})?1[3-9][0-9]"
+    rf"(?:{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}|[0-9]{_GAP}[0-9]{{3}}{_GAP}[0-9]{{4}}|{_GAP}[0-9]{{3}}{_GAP}[0-9]{{5}})"
+    rf"{_R}(?! ?(?:[元万亿吨]|美元|%|人民币))"
+)
+_SPACED_OUT = re.compile(r"(?<![0-9A-Za-z_])1([ .-]{1,2})[3-9](?:\1[0-9]){9}(?![0-9A-Za-z_]|[ .-]{1,2}[0-9])")
+_LANDLINE = re.compile(
+    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:(?:\+|00)?86[ -]?)?(?:\(0(?:10|2[0-9]|[3-9][0-9]{{2}})\)[ -]?"
+    rf"|(?:0|(?<=86)|(?<=86[ -]))(?:10|2[0-9]|[3-9][0-9]{{2}})[ -])[0-9]{{3,4}}[ -]?[0-9]{{4}}"
+    rf"{_EXTENSION}(?![0-9A-Za-z_])"
+)
+_ABROAD = re.compile(
+    rf"(?<![0-9A-Za-z_)\]])\+[1-9][0-9]{{0,2}}(?:[ .-]{{0,2}}\(?[0-9]{{1,5}}\)?){{2,6}}"
+    rf"{_EXTENSION}(?![0-9A-Za-z_])"
+)
+_AMERICAN = re.compile(
+    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:1[-. ])?(?:\([2-9][0-9]{{2}}\) ?-?|[2-9][0-9]{{2}}([-. ]))"
+    rf"[0-9]{{3}}(?(1)\1|[-. ])[0-9]{{4}}{_EXTENSION}(?![0-9A-Za-z_])(?![.\-]?[0-9])"
+)
+_SERVICE = re.compile(rf"{_L}[48]00(-?)[0-9]{{3,4}}\1[0-9]{{3,4}}{_R}")
+_CALLED = re.compile(  # what is called a phone number may be of any country
+    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])\(?[0-9]{{1,15}}\)?(?:[ .-]{{1,2}}\(?[0-9]{{1,8}}\)?){{0,5}}"
+    rf"{_EXTENSION}(?![0-9A-Za-z_])"
+)
+_DATES = re.compile(
+    r"(?:19|20)[0-9]{2}[-. ]{1,2}(?:(?:19|20)[0-9]{2}|(?:0?[1-9]|1[0-2])[-. ][0-9]{1,2})$"
+    r"|[0-9]{1,2}[-. ][0-9]{1,2}[-. ](?:19|20)[0-9]{2}|(?:19|20)[0-9]{6}$"
+)
+
+
+def _is_public(shown: str, _value: str, before: str, _after: str) -> bool:
+    """An address of the Internet. Numbers of sections and versions are small, or called so."""
+    try:
+        address = ipaddress.ip_address(shown)
+    except ValueError:
+        return False
+    small = all(int(part) < 32 for part in shown.split("."))
+    return address.is_global and not small and not VERSION.calls(before)
+
+
+def _is_id(_shown: str, value: str, _before: str, _after: str) -> bool:
+    return is_id_card(value)
+
+
+def _is_old_id(_shown: str, value: str, before: str, _after: str) -> bool:
+    return is_id_card(value) and ID.calls(before)
+
+
+def _is_ssn(shown: str, _value: str, before: str, _after: str) -> bool:
+    return shown.count("-") == 2 or SSN.calls(before)
+
+
+def _is_bank_card(_shown: str, value: str, before: str, _after: str) -> bool:
+    if not 12 <= len(value) <= 19:
+        return False
+    if is_card(value):
+        return True
+    if not CARD.calls(before):
+        return False
+    return is_luhn(value) or (len(value) >= 16 and any(sign > "\u2e80" for sign in before[-8:]))
+
+
+def _is_called(name: Name, low: int, high: int) -> IsRight:
+    def is_called(_shown: str, value: str, before: str, _after: str) -> bool:
+        return low <= len(value) <= high and name.calls(before)
+
+    return is_called
+
+
+def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
+    if not 7 <= len(value) <= 20 or _DATES.match(shown):
+        return False
+    if sum(map(len, GROUP.findall(shown.split("x", maxsplit=1)[0]))) > 15:
+        return False
+    return PHONE.calls(before) or PHONE_BEHIND.match(after) is not None
+
+
+def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
+    """Among columns of numbers, groups with spaces between them are no phone, unless they are called so."""
+    if before.endswith("$") or after.startswith("$"):  # a formula
+        return False
+    if " " not in shown.removeprefix("+86 ") or not (
+        re.match(" ?[0-9]", after) or re.search("[0-9] $", before)
+    ):
+        return True
+    return _is_phone(shown, value, before, after)
+
+
+def _always(_shown: str, value: str, _before: str, _after: str) -> bool:
+    return len(value) <= 21
+
+
+def _is_abroad(_shown: str, value: str, _before: str, _after: str) -> bool:
+    return 8 <= len(value) <= 20
+
+
+def _is_american(shown: str, value: str, before: str, after: str) -> bool:
+    """By hyphens or brackets at once; by dots where its exchange is one (2-9); else if called so."""
+    if "-" in shown or "(" in shown:
+        return True
+    return (shown.count(".") == 2 and value[-7] in "23456789") or _is_phone(shown, value, before, after)
+
+
+def _is_service(shown: str, value: str, before: str, after: str) -> bool:
+    return len(value) == 10 and ("-" in shown or _is_phone(shown, value, before, after))
+
+
+SHAPES = (
+    ("id_card", _ID, _is_id),
+    ("ip", _IP, _is_public),
+    ("passport", re.compile(rf"{_L}[0-9]{{8,9}}{_R}"), _is_called(PASSPORT, 8, 9)),
+    ("ssn", _SSN, _is_ssn),
+    ("qq", re.compile(rf"{_L}[1-9][0-9]{{4,10}}{_R}"), _is_called(QQ, 5, 11)),
+    ("employee", re.compile(rf"{_L}[0-9]{{3,12}}{_R}"), _is_called(EMPLOYEE, 3, 12)),
+    ("bank_card", _CARD, _is_bank_card),
+    ("id_card", _OLD_ID, _is_old_id),
+    ("phone", MOBILE, _is_mobile),
+    ("phone", _SPACED_OUT, _is_phone),
+    ("phone", _LANDLINE, _always),
+    ("phone", _SERVICE, _is_service),
+    ("phone", _ABROAD, _is_abroad),
+    ("phone", _AMERICAN, _is_american),
+    ("phone", _CALLED, _is_phone),
+)
+OPEN = frozenset({MOBILE, _LANDLINE, _ABROAD, _AMERICAN, _CALLED})  # may begin with + or (
