@@ -29,7 +29,8 @@ class RulesConfig:
     pii_kinds_of_code: tuple[str, ...] = ("email", "id_card")
     ner: str = ""  # module:attribute of a tagger of names, such as services.rules.pii.lac:lac
 
-    # Lists of banned words, one word a line; a document is dropped by how many different ones it holds.
+    # Lists of words (keywords/lists.py): plain files, one word a line, or YAML with language, category and
+    # action; paths, or store:KEY. A plain list drops by how many different words a document holds.
     keyword_files: tuple[str, ...] = ()
     max_keywords_per_line: float = 0.5  # ChineseWebText: different sensitive words for each line
 

@@ -10,7 +10,7 @@ from contracts import Document
 from services.rules.config import RulesConfig
 from services.rules.counts import Group, applying, group_of, judged
 from services.rules.formats import decide_format
-from services.rules.keywords import Keywords
+from services.rules.keywords import Keywords, Lookup, Watched
 from services.rules.language import UNKNOWN, Language, Predict, detect_language, load_model
 from services.rules.measures import MEASURES
 from services.rules.normalise import damaged_characters, normalise, strip_urls, url_characters
@@ -31,7 +31,7 @@ class Means:
     """What the judge works with, each loaded once. rules: those of a language and format."""
 
     predict: Predict
-    keywords: Keywords | None
+    keywords: Watched | None
     masker: Masker
     rules: Callable[[str, str], tuple[Bound, ...]]
 
@@ -40,7 +40,7 @@ def build(config: RulesConfig, resources: Resources) -> Judge:
     """Load models and lists. Raises ConfigurationError for one that is wrong or missing."""
     means = Means(
         predict=load_model(),
-        keywords=Keywords(config.keyword_files) if config.keyword_files else None,
+        keywords=Watched(config.keyword_files, lambda: resources.store) if config.keyword_files else None,
         masker=Masker(
             config.pii_kinds, config.pii_kinds_of_code, load_finder(config.ner) if config.ner else None
         ),
@@ -51,7 +51,8 @@ def build(config: RulesConfig, resources: Resources) -> Judge:
 
 def judge(documents: Sequence[Document], *, config: RulesConfig, means: Means) -> list[Verdict]:
     """A verdict for each document. Sets text, language, language_confidence, format and features in place."""
-    verdicts = [_judge_one(document, config, means) for document in documents]
+    keywords = means.keywords.current() if means.keywords else None
+    verdicts = [_judge_one(document, config, means, keywords) for document in documents]
     return _counted(documents, verdicts, config, means)
 
 
@@ -75,7 +76,7 @@ def _counted(
     return found
 
 
-def _judge_one(document: Document, config: RulesConfig, means: Means) -> Verdict:
+def _judge_one(document: Document, config: RulesConfig, means: Means, keywords: Keywords | None) -> Verdict:
     received = document.text
     text = normalise(received)
     if not text or text.isspace():
@@ -87,30 +88,43 @@ def _judge_one(document: Document, config: RulesConfig, means: Means) -> Verdict
         "damaged_share": damaged_characters(received) / len(received),
         "url_share": url_characters(page.text) / page.size,
     }
-    if config.strip_urls and document.format == "prose" and measures["url_share"]:
-        text = strip_urls(text)
-        page = Page(text[:_MAX_MEASURED])
-    masked = means.masker.mask(page if len(text) <= _MAX_MEASURED else Page(text), document.format)
-    if masked.counts:
-        text = masked.text
-        page = Page(text[:_MAX_MEASURED])
-        measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
-    if text != received:
-        document.text = text
+    text, page = _cleaned(text, page, document.format, config=config, masker=means.masker, measures=measures)
     language = _language(page, document.format, config, means.predict)
     document.language, document.language_confidence = language.code, language.confidence
-    measures |= measure(page, means.keywords)
+    found = keywords.look_up(text, language.code) if keywords else Lookup({}, None)
+    if found.masked is not None:
+        text, page = found.masked, Page(found.masked[:_MAX_MEASURED])
+    if text != received:
+        document.text = text
+    measures |= measure(page) | found.measures(len(page.lines))
     document.features.update(measures)
-    return _verdict(document, language, measures, config, means.rules(language.code, document.format))
+    if found.worst is not None:
+        return Drop("keywords", len(found.words[found.worst]), found.worst.at_least, found.told())
+    verdict = _verdict(document, language, measures, config, means.rules(language.code, document.format))
+    if isinstance(verdict, Drop) and verdict.reason == "keywords":
+        return replace(verdict, detail=f"{verdict.detail}; {found.told()}")
+    return verdict
 
 
-def measure(page: Page, keywords: Keywords | None = None) -> dict[str, float]:
+def _cleaned(
+    text: str, page: Page, format_: str, *, config: RulesConfig, masker: Masker, measures: dict[str, float]
+) -> tuple[str, Page]:
+    """The text and its page without bare URLs and personal data; how much of that goes into the measures."""
+    if config.strip_urls and format_ == "prose" and measures["url_share"]:
+        text = strip_urls(text)
+        page = Page(text[:_MAX_MEASURED])
+    masked = masker.mask(page if len(text) <= _MAX_MEASURED else Page(text), format_)
+    if masked.counts:
+        measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
+        return masked.text, Page(masked.text[:_MAX_MEASURED])
+    return text, page
+
+
+def measure(page: Page) -> dict[str, float]:
     """Every measure of a page, by name."""
     measures = {name: function(page) for name, function in MEASURES.items()} | ngram_shares(page)
     # What stands on end repeats its longest n-gram; most texts repeat none.
     measures["pattern_repeats"] = pattern_repeats(page) if measures["dup_10_gram"] else 0.0
-    different = keywords.count_different(page.lower) if keywords else 0
-    measures["keywords_per_line"] = different / max(1, len(page.lines))
     return measures
 
 

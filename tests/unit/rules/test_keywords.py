@@ -8,8 +8,16 @@ pytest.importorskip("ahocorasick", reason="pyahocorasick is not installed")
 
 from contracts import Document
 from services.rules import SERVICE, RulesConfig
-from services.rules.keywords import Keywords
-from services.runtime import ConfigurationError, Drop, Emit, Resources, load_settings
+from services.rules.keywords import Keywords, Watched
+from services.rules.keywords.lists import parse
+from services.rules.keywords.reload import EVERY_S
+from services.runtime import ConfigurationError, Drop, Emit, ObjectStore, Resources, load_settings
+
+YAML = """
+- {name: gambling, language: zh, category: adverts, at_least: 2, words: [彩票, 百家乐, Casino]}
+- {name: slurs, action: mask, words: [Dummkopf, 笨蛋]}
+- {name: guns, language: en, action: measure, words: [rifle]}
+"""
 
 
 @pytest.fixture
@@ -32,7 +40,107 @@ def words(tmp_path: Path) -> str:
     ],
 )
 def test_counts_different_words(words: str, text: str, count: int) -> None:
-    assert Keywords([words]).count_different(text.lower()) == count
+    keywords = Keywords(parse("words.txt", Path(words).read_bytes()))
+    assert keywords.look_up(text, "zh").num_of_drops == count
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "whole"),
+    [
+        ("ass", "a class", False),
+        ("ass", "naïass", False),  # letters beyond ASCII are letters
+        ("ass", "ass！", True),
+        ("ass", "这个ass真", True),
+        ("彩票", "买彩票吧", True),
+        ("casino", "ІСcasino", False),  # Cyrillic letters touch it
+        ("13点", "他是13点。", True),
+        ("13点", "213点", False),
+        ("ß", "Straße ß", True),
+    ],
+)
+def test_words_are_bounded_as_their_script_is(word: str, text: str, whole: bool) -> None:
+    """Half of the complaints about banned words are of words inside words."""
+    found = Keywords(parse("w.txt", word.encode())).look_up(text, "en").words
+    assert bool(found) == whole
+
+
+def judged(file: Path, text: str) -> tuple[Document, object]:
+    judge = SERVICE.build(RulesConfig(keyword_files=(str(file),)), Resources(load_settings()))
+    document = Document(text=text)
+    return document, judge([document])[0]
+
+
+def test_lists_by_language_category_and_action(tmp_path: Path) -> None:
+    file = tmp_path / "lists.yaml"
+    file.write_text(YAML, encoding="utf-8")
+    dropped, verdict = judged(file, "这里有彩票也有百家乐，大家都来玩一玩，注册就送礼金，先到先得。")
+    assert isinstance(verdict, Drop)
+    assert (verdict.reason, verdict.measured, verdict.threshold) == ("keywords", 2, 2)
+    assert verdict.detail == "list gambling (adverts): 2 different words"
+    assert dropped.features["keywords_gambling"] == 2
+    masked, verdict = judged(
+        file, "他说你这个笨蛋，这句话里只有一个彩票，İ 是一个长字母，dummkopf，后面还有几个字。"
+    )
+    assert isinstance(verdict, Emit)
+    assert masked.text.startswith("他说你这个<SLURS>，")
+    assert "İ 是一个长字母，<SLURS>，" in masked.text
+    measured, verdict = judged(
+        file, "The casino sold a rifle and lottery tickets to the miller and to his aunt."
+    )
+    assert isinstance(verdict, Emit)
+    assert measured.features["keywords_guns"] == 1
+    assert "keywords_gambling" not in measured.features  # a list for Chinese
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("- {name: a, words: []}", "a holds no word"),
+        ("- {name: a, action: kill, words: [b]}", "action 'kill' is none of measure, drop, mask"),
+        ("- {name: a, wrods: [b]}", "a has wrods; there are name, words, language"),
+        ("- {name: a, words: [1]}", "words is a list of words; quote numbers"),
+        ("- {name: 'A b', words: [c]}", "name 'A b' is not of letters"),
+        ("- {words: [c]}", "entry 1 has no name"),
+        ("- {name: a, action: mask, at_least: 2, words: [c]}", "at_least is a number from 1 up"),
+        ("name: a", "a list of lists"),
+        ("- {name: a, words: [b]}\n- {name: a, words: [c]}", "two lists are called a"),
+        ("- [", "cannot be used"),
+    ],
+)
+def test_a_bad_list_is_one_clear_error(tmp_path: Path, content: str, told: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(content)
+    with pytest.raises(ConfigurationError, match=rf"bad\.yaml.*{told}") as error:
+        Watched([str(file)], _no_store)
+    assert "\n" not in str(error.value)
+
+
+def _no_store() -> ObjectStore:
+    raise AssertionError("no file is in the store")
+
+
+def test_files_are_loaded_anew_while_running(tmp_path: Path) -> None:
+    """A list is mended in minutes, not at the next deployment; a broken one must not stop the river."""
+    clock = [0.0]
+    file, store = tmp_path / "a.txt", ObjectStore(f"file://{tmp_path}")
+    file.write_text("lottery")
+    store.put("lists/b.txt", b"casino")
+    watched = Watched([str(file), "store:lists/b.txt"], lambda: store, lambda: clock[0])
+
+    def holds(word: str) -> bool:
+        return bool(watched.current().look_up(word, "en").words)
+
+    assert holds("lottery")
+    assert holds("casino")
+    store.put("lists/b.txt", b"roulette")
+    assert not holds("roulette")  # nothing is read for each batch
+    clock[0] += EVERY_S
+    assert holds("roulette")
+    assert not holds("casino")
+    file.write_text("# nothing")
+    clock[0] += EVERY_S
+    assert holds("lottery")
+    assert holds("roulette")
 
 
 def test_drops_by_density_and_not_by_one_word(words: str) -> None:
@@ -53,4 +161,4 @@ def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00\x80")
     for file in (empty, binary, tmp_path / "missing.txt"):
         with pytest.raises(ConfigurationError, match=file.name):
-            Keywords([str(file)])
+            Watched([str(file)], _no_store)
