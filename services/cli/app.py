@@ -23,7 +23,9 @@ from services.cli import (
     plan,
     pool,
     recipe,
+    reinstate,
     retention,
+    rules,
     run,
     serve,
     server,
@@ -43,6 +45,7 @@ for group in (part, export, adopt):
     parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")
 app.add_typer(archive.app, name="archive")
+audit.app.add_typer(reinstate.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
@@ -52,6 +55,7 @@ app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")
 app.add_typer(retention.app, name="retention")
+app.add_typer(rules.app, name="rules")
 app.add_typer(tokenizer.app, name="tokenizer")
 
 # Built here, so that what a zygote forks has it ready (50 ms of CPU).

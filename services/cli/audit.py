@@ -104,7 +104,7 @@ def audit_count(
         found = count(store_in(folder), chosen, asked, columns)
     except Damaged as error:
         fail(error, EXIT_WRONG)
-    _print([*columns, "rows"], found[: limit or None], as_json=as_json, as_csv=as_csv)
+    audit_print([*columns, "rows"], found[: limit or None], as_json=as_json, as_csv=as_csv)
 
 
 @app.command("list")
@@ -145,7 +145,7 @@ def audit_list(
     columns = [*told[table], *(["text"] if with_text else [])]
     try:
         found = islice(rows(store_in(folder), chosen, asked, columns), limit or None)
-        _print(columns, found, as_json=as_json, as_csv=as_csv)
+        audit_print(columns, found, as_json=as_json, as_csv=as_csv)
     except Damaged as error:
         fail(error, EXIT_WRONG)
 
@@ -176,7 +176,10 @@ def _asked(source: str, **equal: str) -> Asked:
     return Asked({name: value for name, value in equal.items() if value}, source)
 
 
-def _print(columns: Sequence[str], found: Iterable[dict[str, Any]], *, as_json: bool, as_csv: bool) -> None:
+def audit_print(
+    columns: Sequence[str], found: Iterable[dict[str, Any]], *, as_json: bool = False, as_csv: bool = False
+) -> None:
+    """Rows as a table on the screen, JSON objects a line, or CSV."""
     if as_json:
         for row in found:
             print(json.dumps(row, ensure_ascii=False, default=datetime.isoformat))

@@ -45,6 +45,8 @@ class RulesConfig:
     # Prose and Markdown, any language.
     min_alpha_share: float = 0.4  # own: dumps, columns of numbers (Gopher's .8 is of words)
     max_run_length: float = 1000  # C4: no word of more than 1000 characters (base64, keys)
+    # The textbook's rule against pages full of links; off: it drops the manuals of one language alone.
+    max_url_share: float = math.inf
     max_symbol_share: float = 0.3  # own: pictures out of characters
     max_hash_per_word: float = 0.1  # Gopher
     max_ellipsis_line_share: float = 0.3  # Gopher

@@ -44,6 +44,7 @@ RULES = (
     Rule("generated", "generated", "max_code_generated", CODE),
     Rule("alpha_share", "few_letters", "min_alpha_share", sample="words"),
     Rule("max_run_length", "long_run", "max_run_length"),
+    Rule("url_share", "urls", "max_url_share"),
     Rule("symbol_share", "symbols", "max_symbol_share"),
     Rule("hash_per_word", "symbols", "max_hash_per_word", frozenset({"prose"}), sample="words"),
     Rule("lorem_ipsum", "filler", "max_lorem_ipsum"),

@@ -19,7 +19,9 @@ from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
 from services.rules.table import RULES, TEXT, Bound, bind
-from services.runtime import Drop, Emit, Judge, Reject, Resources, Unit, Verdict
+from services.rules.waivers import NAME as WAIVER
+from services.rules.waivers import is_waived
+from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Unit, Verdict
 
 # Measures are taken on this much of a text; a book's first million characters say enough, and the time
 # and memory of one document stay bounded (1 s, 250 MB).
@@ -33,6 +35,7 @@ class Means:
     predict: Predict
     keywords: Watched | None
     masker: Masker
+    store: Callable[[], ObjectStore]
     rules: Callable[[str, str], tuple[Bound, ...]]
 
 
@@ -44,6 +47,7 @@ def build(config: RulesConfig, resources: Resources) -> Judge:
         masker=Masker(
             config.pii_kinds, config.pii_kinds_of_code, load_finder(config.ner) if config.ner else None
         ),
+        store=lambda: resources.store,
         rules=cache(partial(bind, config)),
     )
     return partial(judge, config=config, means=means)
@@ -52,7 +56,10 @@ def build(config: RulesConfig, resources: Resources) -> Judge:
 def judge(documents: Sequence[Document], *, config: RulesConfig, means: Means) -> list[Verdict]:
     """A verdict for each document. Sets text, language, language_confidence, format and features in place."""
     keywords = means.keywords.current() if means.keywords else None
-    verdicts = [_judge_one(document, config, means, keywords) for document in documents]
+    verdicts = [
+        _unless_waived(document, _judge_one(document, config, means, keywords), means)
+        for document in documents
+    ]
     return _counted(documents, verdicts, config, means)
 
 
@@ -104,6 +111,16 @@ def _judge_one(document: Document, config: RulesConfig, means: Means, keywords: 
     if isinstance(verdict, Drop) and verdict.reason == "keywords":
         return replace(verdict, detail=f"{verdict.detail}; {found.told()}")
     return verdict
+
+
+def _unless_waived(document: Document, verdict: Verdict, means: Means) -> Verdict:
+    """A person's word stands over a rule's; the measures stay as they are."""
+    if not isinstance(verdict, Drop) or WAIVER not in document.metadata:
+        return verdict
+    if not is_waived(document, verdict.reason, means.store):
+        return verdict
+    document.features["waived"] = 1.0
+    return Emit(document)
 
 
 def _cleaned(

@@ -1,0 +1,225 @@
+"""`audit bias`, `audit sample`, `audit reinstate`: who is dropped too much, what it was, and back it goes."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.audit import AsJson, Folder, Id, Language, Uid, Unit, audit_print
+from services.cli.exits import EXIT_WRONG, fail
+from services.local.store import store_in
+from services.runtime import ConfigurationError, ObjectStore, load_settings
+
+if TYPE_CHECKING:
+    from services.archive.bias import Share
+    from services.mixer.picture import Shape
+
+app = typer.Typer()
+
+Rule = Annotated[
+    str, typer.Option("--rule", help="Why it was dropped, as `audit count --by unit,reason` has it.")
+]
+Number = Annotated[int, typer.Option("-n", min=1, help="So many, by chance.")]
+Seed = Annotated[int, typer.Option(help="Another one: other drops.")]
+
+_SAMPLED = (
+    "uid", "id", "source", "unit", "reason", "measured", "threshold", "detail", "language", "format",
+    "category", "body", "text",
+)  # fmt: skip
+
+
+@app.command("bias")
+def audit_bias(
+    folder: Folder,
+    *,
+    by: Annotated[str, typer.Option(help="language, format or category; left out: all three.")] = "",
+    picture: Annotated[
+        Path | None, typer.Option(help="Ratios as bars: .svg, or .png (needs Pillow).")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Groups too small to tell as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Each rule's share of drops in each group against its share in the whole; exit 1 where one is biased."""
+    from services.archive.bias import BOUND, GROUPS, LEAST_DROPS, LEAST_JUDGED, bias
+    from services.archive.query import Damaged
+    from services.cli.options import topology_of
+
+    if by and by not in GROUPS:
+        raise ConfigurationError(f"--by {by}: there are {', '.join(GROUPS)}")
+    units = list(topology_of(load_settings()).services)
+    try:
+        found = [
+            share
+            for dimension in ([by] if by else GROUPS)
+            for share in bias(store_in(folder), units, dimension, _applies)
+            if every or (share.drops >= LEAST_DROPS and share.judged >= LEAST_JUDGED)
+        ]
+    except Damaged as error:
+        fail(error, EXIT_WRONG)
+    if picture is not None:
+        _picture_of(found, picture)
+    columns = ["unit", "reason", "by", "group", "drops", "judged", "share", "whole", "ratio", "verdict"]
+    audit_print(columns, [_row(share) for share in found], as_json=as_json)
+    if biased := [share for share in found if share.is_biased]:
+        print(
+            f"{len(biased)} above {BOUND:g}: `audit sample --rule {biased[0].reason}` shows why",
+            file=sys.stderr,
+        )
+        raise typer.Exit(EXIT_WRONG)
+
+
+@app.command("sample")
+def audit_sample(
+    folder: Folder,
+    *,
+    rule: Rule = "",
+    unit: Unit = "",
+    language: Annotated[str, typer.Option("--lang", "--language", help="zh, en, …")] = "",
+    number: Number = 20,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Drops by chance: what was measured, the threshold, the text as it was received and as it was judged."""
+    found = list(_sampled(store_in(folder), number, seed, unit=unit, reason=rule, language=language))
+    for row in found:
+        if row["body"] is not None:
+            row["body"] = (
+                row["body"].decode(errors="replace") if isinstance(row["body"], bytes) else row["body"]
+            )
+        print(json.dumps(row, ensure_ascii=False, default=str) if as_json else _page(row))
+    if not found:
+        print("nothing was dropped that is like this", file=sys.stderr)
+
+
+@app.command("reinstate")
+def audit_reinstate(
+    folder: Folder,
+    *,
+    rule: Rule = "",
+    language: Language = "",
+    name: Id = "",
+    uid: Uid = "",
+    why: Annotated[str, typer.Option(help="For those who come after.")],
+    to: Annotated[Path, typer.Option(help="New JSONL file for `run` or `import`, which the rules let pass.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Appended to: the same as good text for `judge train`.")
+    ] = None,
+    number: Number = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Drops of the rules that were wrong, as documents with a waiver, and as examples for the judges."""
+    from services.rules.waivers import NAME, grant
+
+    if not (rule or name or uid):
+        raise ConfigurationError("say which drops: --rule, --id or --uid")
+    if to.exists():
+        raise ConfigurationError(f"{to} is there already: name a new file")
+    store = store_in(folder)
+    asked = {"unit": "rules", "reason": rule, "language": language, "id": name, "uid": uid.lower()}
+    found = [row for row in _sampled(store, number, seed, **asked) if row["text"]]
+    if not found:
+        raise ConfigurationError(
+            "the rules dropped no text that is like this: `audit list --unit rules` has them"
+        )
+    with to.open("x", encoding="utf-8") as documents:
+        for row in found:
+            waiver = grant(store, row["text"], {row["reason"]}, why)
+            record = {
+                "id": f"{row['id']}#reinstated",
+                "text": row["text"],
+                NAME: waiver,
+                "reinstated": row["source"],
+            }
+            documents.write(json.dumps(record, ensure_ascii=False) + "\n")
+    if labels is not None:
+        with labels.open("a", encoding="utf-8") as examples:
+            for row in found:
+                example = {
+                    "text": row["text"],
+                    "quality": 1.0,
+                    "lang": row["language"],
+                    "source": f"waived: {why}",
+                }
+                examples.write(json.dumps(example, ensure_ascii=False) + "\n")
+    print(f"{len(found)} documents in {to}; they go back with: corpusworks run {to} --out …", file=sys.stderr)
+
+
+def _sampled(store: ObjectStore, number: int, seed: int, **equal: str) -> Iterator[dict[str, Any]]:
+    """A sample of the drops that are like this, each as likely as any other (reservoir), in order."""
+    from services.archive.query import Asked, Damaged, rows
+    from services.archive.tables import TABLES
+
+    rng, kept = random.Random(seed), list[tuple[int, dict[str, Any]]]()
+    asked = Asked({name: value for name, value in equal.items() if value})
+    try:
+        for seen, row in enumerate(rows(store, TABLES["drops"], asked, _SAMPLED)):
+            if len(kept) < number:
+                kept.append((seen, row))
+            elif (place := rng.randrange(seen + 1)) < number:
+                kept[place] = (seen, row)
+    except Damaged as error:
+        fail(error, EXIT_WRONG)
+    return (row for _, row in sorted(kept, key=lambda each: each[0]))
+
+
+def _applies(unit: str, reason: str, by: str, group: str) -> bool:
+    """Whether a rule of the table can drop a group; every other reason can drop any."""
+    from services.rules.table import RULES, group_of
+
+    rules = [rule for rule in RULES if rule.reason == reason] if unit == "rules" else []
+    if not rules or by == "category":
+        return True
+    if by == "format":
+        return any(group in rule.formats for rule in rules)
+    return any(rule.group in group_of(group) for rule in rules)
+
+
+def _row(share: Share) -> dict[str, Any]:
+    told = ("unit", "reason", "by", "group", "drops", "judged", "share", "whole", "ratio")
+    return {name: getattr(share, name) for name in told} | {"verdict": "BIASED" if share.is_biased else ""}
+
+
+def _page(row: dict[str, Any]) -> str:
+    """A drop for a person to read."""
+    bound = "" if row["threshold"] is None else f" against {row['threshold']:g}"
+    measured = "" if row["measured"] is None else f", measured {row['measured']:.4g}{bound}"
+    head = (
+        f"── {row['uid']}  {row['unit']}: {row['reason']}{measured}\n"
+        f"   {row['detail'] or ''}\n   {row['language'] or 'und'} {row['format'] or ''}  {row['source']}"
+    )
+    received = f"\n── as received\n{row['body']}" if row["body"] else ""
+    return f"{head}{received}\n── as judged\n{row['text'] or ''}\n"
+
+
+_WIDTH, _BAR, _LEFT = 900, 18, 330
+_MOST = 4.0  # ratio at the right edge
+
+
+def _picture_of(found: list[Share], path: Path) -> None:
+    from services.archive.bias import BOUND
+    from services.mixer.picture import Line, Picture, Text, block
+
+    scale = (_WIDTH - _LEFT - 70) / _MOST
+    height = 60 + _BAR * max(1, len(found)) + 20
+    shapes: list[Shape] = [Text((16, 28), "Drops of each rule by group, against the whole", size=16)]
+    for number, share in enumerate(found):
+        y = 50 + _BAR * number
+        length = scale * min(share.ratio, _MOST)
+        colour = "#D55E00" if share.is_biased else "#0072B2"
+        shapes += [
+            Text((_LEFT - 8, y + 12), f"{share.unit} {share.reason}: {share.group}", "end"),
+            block(_LEFT, y + 2, max(length, 0.5), _BAR - 5, colour),
+            Text((_LEFT + length + 6, y + 12), f"{share.ratio:.2f}"),
+        ]
+    for ratio, dash in ((1.0, 0.0), (BOUND, 4.0)):
+        shapes.append(
+            Line((_LEFT + scale * ratio, 44), (_LEFT + scale * ratio, height - 14), "faint", 1.0, dash)
+        )
+    Picture("Drops of each rule by group", _WIDTH, height, shapes).write(path)
+    print(f"{path} written", file=sys.stderr)

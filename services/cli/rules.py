@@ -1,0 +1,175 @@
+"""`rules`: what the rules say of a document, and what other thresholds would do to the archive."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.audit import AsJson, Folder, audit_print
+from services.cli.exits import EXIT_WRONG, fail
+from services.local.store import store_in
+from services.runtime import ConfigurationError, Drop, Reject, Resources, configure, load_settings
+
+if TYPE_CHECKING:
+    from contracts import Document
+    from services.rules import RulesConfig
+    from services.rules.tune import Known
+    from services.runtime import ObjectStore, Verdict
+
+app = typer.Typer(no_args_is_help=True, help="Try the rules, and what other thresholds would do.")
+
+_HEAD = 100  # characters of a sample's text
+
+
+@app.command("test")
+def rules_test(
+    paths: Annotated[list[str], typer.Argument(metavar="FILE…", help="Documents, as `run` reads them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Each measure of each document, the bound that is held against it, and the verdict."""
+    from services.cli.documents import read
+    from services.cli.options import topology_of
+    from services.runtime.apply import judged
+
+    settings = load_settings()
+    config = _config()
+    for document, verdict in judged(
+        ["parse", "rules"], read(paths, settings), Resources(settings), topology_of(settings)
+    ):
+        told = _verdict(verdict)
+        if as_json:
+            row = {
+                "id": document.id,
+                "verdict": told,
+                "language": document.language,
+                "format": document.format,
+            }
+            print(json.dumps(row | {"measures": list(_measures(document, config))}, ensure_ascii=False))
+        else:
+            language = f"{document.language} ({document.language_confidence:.2f}), {document.format}"
+            print(f"{document.id}: {told}\n{language}")
+            audit_print(
+                ["measure", "value", "bound", "threshold", "from", "drops"], _measures(document, config)
+            )
+
+
+@app.command("tune")
+def rules_tune(
+    folder: Folder,
+    settings: Annotated[
+        list[str], typer.Option("--set", help="A bound: max_symbol_share=0.2; as often as wanted.")
+    ],
+    number: Annotated[int, typer.Option("-n", min=0, help="So many samples of each kind of change.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """How many archived documents other thresholds would drop or keep, by language, with samples."""
+    from services.rules.tune import changed, changes
+
+    try:
+        config = changed(_config(), dict(map(_setting, settings)))
+    except ValueError as error:
+        raise ConfigurationError(f"--set: {error}") from error
+    store = store_in(folder)
+    seen, moved = Counter[str](), Counter[tuple[str, str, str]]()
+    samples: dict[tuple[str, str, str], list[str]] = {}
+    for change in changes(config, _known(store, seen)):
+        document = change.document
+        what = (document.language, "dropped" if change.reason else "kept", change.reason or document.reason)
+        moved[what] += 1
+        if moved[what] <= number:
+            samples.setdefault(what, []).append(document.uid)
+    columns = ["language", "would be", "rule", "documents", "of", "share", "samples"]
+    rows = [
+        {
+            "language": what[0], "would be": what[1], "rule": what[2], "documents": number_of,
+            "of": seen[what[0]], "share": number_of / seen[what[0]],
+            "samples": " ".join(samples.get(what, [])),
+        }
+        for what, number_of in sorted(moved.items(), key=lambda item: (-item[1], item[0]))
+    ]  # fmt: skip
+    audit_print(columns, rows, as_json=as_json)
+    for what, uids in samples.items() if not as_json else ():
+        for uid, text in _texts(store, what[1], uids):
+            print(f"{' '.join(what)}  {uid}  {text}")
+    if not rows:
+        print(f"nothing would change for {seen.total()} documents", file=sys.stderr)
+
+
+def _config() -> RulesConfig:
+    from services.rules import RulesConfig
+
+    config: RulesConfig = configure("rules", RulesConfig, load_settings().units.get("rules", {}))
+    return config
+
+
+def _verdict(verdict: Verdict) -> str:
+    if isinstance(verdict, Drop):
+        return f"dropped: {verdict.reason} ({verdict.detail})"
+    return f"cannot be processed: {verdict.error}" if isinstance(verdict, Reject) else "kept"
+
+
+def _measures(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
+    """A row for each measure and bound; "from" is where the bound is set."""
+    from services.rules.table import bind
+
+    bounds = bind(config, document.language, document.format) if document.format else ()
+    features = dict(document.features)
+    for name, value in features.items():
+        judging = [bound for bound in bounds if bound.rule.measure == name]
+        if not judging:
+            yield {"measure": name, "value": value, "bound": "", "threshold": None, "from": "", "drops": ""}
+        for bound in judging:
+            sign = "at least" if bound.is_minimum else "at most"
+            place = f"units.rules.{bound.rule.bound}" + (
+                "" if bound.rule.item is None else f"[{bound.rule.item}]"
+            )
+            drops = bound.rule.reason if bound.passed_by(features) else ""
+            yield {
+                "measure": name, "value": value, "bound": sign, "threshold": bound.threshold, "from": place,
+                "drops": drops,
+            }  # fmt: skip
+
+
+def _setting(told: str) -> tuple[str, float]:
+    name, _, value = told.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise ValueError(f"{told!r} is not NAME=NUMBER") from None
+
+
+def _known(store: ObjectStore, seen: Counter[str]) -> Iterator[Known]:
+    """What the rules judged, of the archive; seen: how many of each language."""
+    from services.archive.query import Asked, Damaged, rows
+    from services.archive.tables import TABLES
+    from services.rules.tune import Known
+
+    columns = ["uid", "language", "format", "features"]
+    try:
+        for table, more in (("documents", []), ("drops", ["unit", "reason"])):
+            for row in rows(store, TABLES[table], Asked(), [*columns, *more]):
+                features = dict(row["features"] or ())
+                if not row["format"] or not features:
+                    continue
+                seen[row["language"] or "und"] += 1
+                reason = row["reason"] if row.get("unit") == "rules" else ""
+                yield Known(row["uid"], row["language"] or "und", row["format"], reason, features)
+    except Damaged as error:
+        fail(error, EXIT_WRONG)
+
+
+def _texts(store: ObjectStore, fate: str, uids: list[str]) -> Iterator[tuple[str, str]]:
+    """How the texts of the samples begin."""
+    from services.archive.query import Asked, rows
+    from services.archive.tables import TABLES
+
+    for uid in uids:
+        for table in ("documents", "drops") if fate == "dropped" else ("drops",):
+            for row in rows(store, TABLES[table], Asked({"uid": uid}), ["text"]):
+                yield uid, " ".join((row["text"] or "").split())[:_HEAD]
+                break

@@ -1,0 +1,56 @@
+"""What other thresholds would do to documents whose measures are known: who would go, who come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+from services.rules.config import RulesConfig
+from services.rules.table import RULES, bind
+
+
+@dataclass(frozen=True)
+class Known:
+    """A document of the archive. reason: why the rules dropped it; "" where they let it pass."""
+
+    uid: str
+    language: str
+    format: str
+    reason: str
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A document whose fate changes. reason: why it would be dropped now; "" where it would stay."""
+
+    document: Known
+    reason: str
+
+
+def changed(config: RulesConfig, settings: Mapping[str, float]) -> RulesConfig:
+    """The config with other bounds. Raises ValueError naming a bound that there is not."""
+    bounds = sorted({rule.bound for rule in RULES if rule.item is None})
+    if unknown := sorted(set(settings) - set(bounds)):
+        raise ValueError(f"there is no bound {', '.join(unknown)}; there are {', '.join(bounds)}")
+    values: dict[str, Any] = dict(settings)
+    return replace(config, **values)
+
+
+def changes(config: RulesConfig, documents: Iterable[Known]) -> Iterator[Change]:
+    """Those that the config would judge differently. Drops that no bound made (language, empty) stand."""
+    rules = cache(partial(bind, config))
+    by_bounds = {rule.reason for rule in RULES}
+    for document in documents:
+        if document.reason and document.reason not in by_bounds:
+            continue
+        bounds = rules(document.language, document.format)
+        try:
+            broken = [bound for bound in bounds if bound.passed_by(dict(document.features))]
+        except KeyError:  # from before there was such a measure
+            continue
+        reason = broken[0].rule.reason if broken else ""
+        if bool(reason) != bool(document.reason):
+            yield Change(document, reason)

@@ -1,0 +1,205 @@
+"""`rules test`, `rules tune`, `audit bias`, `sample` and `reinstate`, on the archive of judged documents."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from contracts import Document, Flush, Rejection
+from services.archive.bias import shares
+from services.cli.app import app
+from services.cli.reinstate import _applies
+from services.rules import SERVICE, RulesConfig
+from services.runtime import Drop, Judge, ObjectStore, Resources, load_settings
+from tests.unit.archive.rows import lane
+
+NUM = 300  # documents of each language
+MENU = "\n".join(
+    ["Home", "Products", "About us", "Contact", "Imprint", "Search", "Sign in", "Help", "Cart", "Top"]
+)
+
+
+def texts() -> Iterator[str]:
+    """Ordinary pages in two languages; the English ones cite their sources, as English pages do."""
+    for number in range(NUM):
+        link = (
+            f" See http://www.river-{number}.example.org/reports/{number}/gauge for the figures."
+            if number % 4
+            else ""
+        )
+        yield (
+            f"The gauge at bridge {number} is read by a girl from the mill, who sends figures to the office."
+            f" When the river is high she walks there twice a day, and the postcards are then numbered.{link}"
+        )
+        yield (
+            f"第{number}号桥的水位由磨坊的一个女孩每天记录，她把数字写在明信片上寄给办公室。河水上涨的时候，她一天要去两次，"
+            "明信片都编了号，丢了一张还可以再要。秋天以后水位一直很低。"
+        )
+
+
+def judged(judge: Judge) -> list[tuple[Document, object]]:
+    documents = [
+        Document(uid=(number + 1) << 40, id=f"d{number}", source=f"file:///in/{number}", text=text)
+        for number, text in enumerate(texts())
+    ]
+    return list(zip(documents, judge(documents), strict=True))
+
+
+def _judge(**config: float) -> Judge:
+    return SERVICE.build(RulesConfig(**config), Resources(load_settings()))  # type: ignore[arg-type]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A river's archive, whose rules had the textbook's URL rule on, and one menu that was dropped."""
+    folder = tmp_path_factory.mktemp("out")
+    store = ObjectStore(folder.as_uri())
+    store.put("parts/river.json", b"{}")
+    drops, documents = lane(store, "drops", seal_rows=500), lane(store, seal_rows=500)
+    for document, verdict in judged(_judge(max_url_share=0.1)):
+        if isinstance(verdict, Drop):
+            drops.put("docs.rejected", _rejection(document, verdict))
+        else:
+            documents.put("pool.zh", document)
+    menu = Document(uid=7, id="menu", text=MENU, source="file:///in/menu")
+    (verdict,) = _judge()([menu])
+    assert isinstance(verdict, Drop)
+    drops.put("docs.rejected", _rejection(menu, verdict))
+    for each in (drops, documents):
+        each.put("archive.flush", Flush())
+        each.run()
+    return folder
+
+
+def _rejection(document: Document, drop: Drop) -> Rejection:
+    return Rejection(
+        document=document, unit="rules", reason=drop.reason, measured=drop.measured, threshold=drop.threshold,
+        detail=drop.detail, rejected_ms=1,
+    )  # fmt: skip
+
+
+def biased(judge: Judge) -> set[tuple[str, str]]:
+    """Rule and language of what the guard finds in 2,000 documents at most."""
+    drops: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    seen: Counter[str] = Counter()
+    for document, verdict in judged(judge):
+        seen[document.language] += 1
+        if isinstance(verdict, Drop):
+            drops["rules", verdict.reason][document.language] += 1
+    assert seen.total() <= 2000
+    found = (share for rule in drops for share in shares(rule, "language", drops[rule], seen, _applies))
+    return {(share.reason, share.group) for share in found if share.is_biased}
+
+
+def test_the_guard_catches_the_textbooks_url_rule_and_passes_the_defaults() -> None:
+    """A rule that drops one language turns a bilingual corpus into half of one."""
+    assert biased(_judge(max_url_share=0.1)) == {("urls", "en")}
+    assert biased(_judge()) == set()
+
+
+def test_bias_is_told_and_drawn(out: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "bias.svg"
+    found = run("audit", "bias", out, "--json", "--picture", picture)
+    assert found.exit_code == 1, found.output
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    worst = next(row for row in rows if row["by"] == "language" and row["verdict"] == "BIASED")
+    assert (worst["unit"], worst["reason"], worst["group"], worst["drops"]) == (
+        "rules",
+        "urls",
+        "en",
+        NUM * 3 // 4,
+    )
+    assert worst["ratio"] == pytest.approx(2, abs=0.02)
+    assert "rules urls: en" in picture.read_text()
+    assert "menu" in run("audit", "bias", out, "--all", "--by", "format").stdout
+    assert run("audit", "bias", out, "--by", "colour").exit_code != 0
+
+
+def test_a_sample_shows_measure_threshold_and_text(out: Path) -> None:
+    found = run("audit", "sample", out, "--rule", "urls", "--lang", "en", "-n", 3, "--json")
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    assert len(rows) == 3
+    for row in rows:
+        assert row["threshold"] == 0.1
+        assert row["measured"] > 0.1
+        assert "gauge" in row["text"]
+    other = run("audit", "sample", out, "--rule", "urls", "-n", 3, "--seed", 1, "--json").stdout
+    assert other != found.stdout
+    assert "against 0.6" in run("audit", "sample", out, "--rule", "menu").stdout
+
+
+def test_what_was_dropped_wrongly_goes_back_once_and_alone(out: Path, tmp_path: Path) -> None:
+    """The waiver holds for the text and the rule that a person has seen, and for no page that claims one."""
+    to, labels = tmp_path / "back.jsonl", tmp_path / "labels.jsonl"
+    arguments = (
+        "audit",
+        "reinstate",
+        out,
+        "--rule",
+        "menu",
+        "--why",
+        "a poem",
+        "--to",
+        to,
+        "--labels",
+        labels,
+    )
+    assert run(*arguments).exit_code == 0
+    (record,) = map(json.loads, to.read_text().splitlines())
+    assert json.loads(labels.read_text()) == {
+        "text": MENU, "quality": 1.0, "lang": "en", "source": "waived: a poem",
+    }  # fmt: skip
+    settings = load_settings().model_copy(update={"store_url": out.as_uri()})
+    judge = SERVICE.build(RulesConfig(), Resources(settings))
+
+    def reason(text: str, waiver: str) -> str:
+        document = Document(id=record["id"], text=text, metadata={"waiver": waiver})
+        (verdict,) = judge([document])
+        return verdict.reason if isinstance(verdict, Drop) else ""
+
+    assert reason(record["text"], record["waiver"]) == ""
+    assert reason(MENU.replace("Cart", "Basket"), record["waiver"]) == "menu"
+    assert reason(record["text"], "forged") == "menu"
+    assert reason("lorem ipsum dolor sit amet " * 9, record["waiver"]) == "filler"
+    assert "is there already" in str(run(*arguments).exception)
+    assert "dropped no text" in str(run(*arguments[:4], "none", *arguments[5:8], tmp_path / "new").exception)
+
+
+def test_tune_says_who_would_go_and_who_come_back(out: Path) -> None:
+    found = run("rules", "tune", out, "--set", "max_url_share=1", "--set", "max_digit_share=0", "--json")
+    assert "no bound max_digit_share" in str(found.exception)
+    found = run("rules", "tune", out, "--set", "max_url_share=1", "-n", 2, "--json")
+    row = json.loads(found.stdout)
+    assert (row["language"], row["would be"], row["rule"]) == ("en", "kept", "urls")
+    assert (row["documents"], row["of"], len(row["samples"].split())) == (NUM * 3 // 4, NUM + 1, 2)
+    shown = run("rules", "tune", out, "--set", "min_words=45", "-n", 1).stdout  # characters in Chinese
+    assert "dropped too_short" in shown
+    assert "The gauge at bridge" in shown
+    assert "zh" not in shown
+
+
+@pytest.mark.parametrize("told", ["max_url_share", "max_url_share=much", "max_nothing=1", "max_url_share=-1"])
+def test_tune_refuses_what_is_no_bound(out: Path, told: str) -> None:
+    assert "--set" in str(run("rules", "tune", out, "--set", told).exception)
+
+
+def test_test_shows_each_measure_with_its_bound(tmp_path: Path) -> None:
+    file = tmp_path / "menu.txt"
+    file.write_text(MENU)
+    found = run("rules", "test", file, "--json")
+    row = json.loads(found.stdout)
+    assert row["verdict"].startswith("dropped: menu")
+    (menu,) = [each for each in row["measures"] if each["measure"] == "menu_line_share"]
+    assert menu == {
+        "measure": "menu_line_share", "value": 1.0, "bound": "at most", "threshold": 0.6,
+        "from": "units.rules.max_menu_line_share", "drops": "menu",
+    }  # fmt: skip
+    assert "dropped: menu" in run("rules", "test", file).stdout
