@@ -37,6 +37,9 @@ from services.rules.page import (
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 
 NARROW_LINE = 60  # columns; a wrapped line of text is wider
+# Columns of a line of Han: entries of Chinese menus have two to eight characters. Verse, subtitles and chat
+# without punctuation have lines of ten to twenty, and such a line says as much as an English sentence.
+NARROW_LINE_OF_HAN = 28
 _LIST_SIGNS = "-*+•#=|>"
 _NAME_OR_CODE = re.compile("[:：={}`;].")
 
@@ -209,7 +212,9 @@ def menu_line_share(page: Page) -> float:
     """
     starts, ends = page.line_spans
     last = page.line_end_classes
-    narrow = np.flatnonzero((page.line_widths < NARROW_LINE) & (last != TERMINAL) & (last != COMMA))
+    widths, lengths = page.line_widths, page.line_lengths
+    bound = np.where(2 * (widths - lengths) > lengths, NARROW_LINE_OF_HAN, NARROW_LINE)
+    narrow = np.flatnonzero((widths < bound) & (last != TERMINAL) & (last != COMMA))
     lines, firsts = page.lines, page.line_firsts
     goes_on = [*(starts[1:] == ends[:-1] + 1).tolist(), False]  # no blank line comes next
     found = sum(

@@ -13,20 +13,36 @@ import unicodedata
 _NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 # No-break, en, em, thin... spaces. Not U+3000: it indents Chinese paragraphs.
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f]")
-# Controls, soft hyphen, zero-width space, bidi marks, word joiner, BOM, replacement character.
+# Controls, soft hyphen, zero-width space, bidi marks, fillers, word joiner, BOM, replacement character.
 _INVISIBLE = (
-    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u200e\u200f"
-    "\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffd"
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffd\U0001d173-\U0001d17a"
 )
 _REMOVED = re.compile(f"[{_INVISIBLE}]")
+# What a terminal obeys (ECMA-48): colours, cursor, titles.
+_ESCAPES = re.compile(
+    "\x1b(?:\\[[0-?]{0,40}[ -/]{0,4}[@-~]|\\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\\\)|[@-Z\\\\-_])?"
+    "|\x9b[0-?]{0,40}[@-~]"
+)
+# Letters that no screen shows: tags but in a flag, selectors but where they choose between two shapes.
+_HIDDEN = "\u2800\ufe00-\ufe0f\U000e0000-\U000e01ef"
+_TAGS = re.compile(
+    "(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,7}\U000e007f)|[\U000e0000-\U000e007f]+"
+)
+_STRAY_SELECTORS = re.compile(
+    "(?<![#*0-9\xa9\xae\u2000-\u2bff\u3000-\u9fff\uf900-\ufaff\U0001d000-\U0001faff\u1000-\u109f\ua840-\ua87f])"
+    "[\ufe00-\ufe0f]+|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef]+"
+)
+_STRAY_BLANKS = re.compile("(?<![\u2800-\u28ff])\u2800+(?![\u2801-\u28ff])")  # of braille, outside of it
 # Zero-width (non-)joiners mean something in emoji and in scripts from Hebrew to Khmer, nowhere else.
 _STRAY_JOINERS = re.compile(
     "(?<![\u0590-\u1cff\u2600-\u27bf\u2b00-\u2bff\ua800-\uabff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]+"
 )
 # Most texts hold none of all these: one search says so.
 _ANY_ODD = re.compile(
-    f"[{_INVISIBLE}\r\x0b\x0c\x85\u2028\u2029\xa0\u1680\u2000-\u200a\u202f\u205f\u200c\u200d]"
+    f"[{_INVISIBLE}{_HIDDEN}\r\x0b\x0c\x85\u2028\u2029\xa0\u1680\u2000-\u200a\u202f\u205f\u200c\u200d]"
 )
+_ANY_STRAY = re.compile(f"[\u200c\u200d{_HIDDEN}]")
 _ODD_ASCII = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
 _DAMAGED = re.compile("[\ue000-\uf8ff\ufffd]|锟斤拷|烫烫|ï»¿")
 _MAYBE_DAMAGED = re.compile("[\ue000-\uf8ff\ufffd锟烫ï]")
@@ -48,8 +64,8 @@ def normalise(text: str) -> str:
     Linear in the length of the text; normalise(normalise(t)) == normalise(t).
     """
     if _is_odd(text):
-        text = _SPACES.sub(" ", _REMOVED.sub("", _NEWLINES.sub("\n", text)))
-        text = _without_stray_joiners(text)
+        text = _REMOVED.sub("", _NEWLINES.sub("\n", _ESCAPES.sub("", text)))
+        text = _without_strays(_SPACES.sub(" ", text))
     text = unicodedata.normalize("NFC", text)
     if "&nbsp;" in text and "<" not in text:  # left by a bad extraction, not HTML shown as text (ftfy's test)
         text = text.replace("&nbsp;", " ")
@@ -64,18 +80,30 @@ def _is_odd(text: str) -> bool:
     return _ANY_ODD.search(text) is not None
 
 
+def normalise_code(text: str) -> str:
+    r"""Code as it is: `\n` ends lines, no byte order mark, no NUL, no blank lines around it."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return text.replace("\x00", "").lstrip("\ufeff").strip("\n")
+
+
 def _without_blank_runs(text: str) -> str:
     return (_BLANK_RUN.sub("\n\n\n", text) if "\n\n\n\n" in text else text).strip("\n")
 
 
-def _without_stray_joiners(text: str) -> str:
-    """In NFC. Composition moves marks, which can bring a joiner behind another character: hence the loop."""
+def _without_strays(text: str) -> str:
+    """In NFC, without what means something beside certain characters only.
+
+    Taking one away, or composing marks, can bring another behind other characters: hence the loop.
+    """
+    if text.isascii():
+        return text
     for _ in range(4):
-        again = unicodedata.normalize("NFC", _STRAY_JOINERS.sub("", text))
+        again = _STRAY_JOINERS.sub("", _TAGS.sub(r"\1", text))
+        again = unicodedata.normalize("NFC", _STRAY_BLANKS.sub(" ", _STRAY_SELECTORS.sub("", again)))
         if again == text:
             return text
         text = again
-    return text.replace("\u200c", "").replace("\u200d", "")  # nobody writes like this
+    return _ANY_STRAY.sub("", text)  # nobody writes like this
 
 
 def damaged_characters(text: str) -> int:

@@ -7,13 +7,21 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from contracts import Document
+from services.rules.blobs import without_blobs
 from services.rules.config import RulesConfig
 from services.rules.counts import Group, applying, group_of, judged
 from services.rules.formats import decide_format
 from services.rules.keywords import Keywords, Lookup, Watched
 from services.rules.language import UNKNOWN, Language, Predict, detect_language, load_model
 from services.rules.measures import MEASURES
-from services.rules.normalise import damaged_characters, normalise, strip_urls, url_characters
+from services.rules.mojibake import mend, unmended
+from services.rules.normalise import (
+    damaged_characters,
+    normalise,
+    normalise_code,
+    strip_urls,
+    url_characters,
+)
 from services.rules.page import Page
 from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
@@ -85,16 +93,20 @@ def _counted(
 
 def _judge_one(document: Document, config: RulesConfig, means: Means, keywords: Keywords | None) -> Verdict:
     received = document.text
-    text = normalise(received)
+    mended = mend(received)
+    text = normalise(mended)
     if not text or text.isspace():
         document.text = ""
         return Drop("empty", measured=0, threshold=1, detail="no visible character")
     page = Page(text[:_MAX_MEASURED])
     document.format = decide_format(page, document.media_type, document.source)
     measures = {
-        "damaged_share": damaged_characters(received) / len(received),
+        "damaged_share": (damaged_characters(mended) + unmended(text)) / len(received),
         "url_share": url_characters(page.text) / page.size,
     }
+    if document.format == "code":
+        text = normalise_code(received)
+        page = Page(text[:_MAX_MEASURED]) if text != page.text else page
     text, page = _cleaned(text, page, document.format, config=config, masker=means.masker, measures=measures)
     language = _language(page, document.format, config, means.predict)
     document.language, document.language_confidence = language.code, language.confidence
@@ -126,9 +138,13 @@ def _unless_waived(document: Document, verdict: Verdict, means: Means) -> Verdic
 def _cleaned(
     text: str, page: Page, format_: str, *, config: RulesConfig, masker: Masker, measures: dict[str, float]
 ) -> tuple[str, Page]:
-    """The text and its page without bare URLs and personal data; how much of that goes into the measures."""
+    """The text and its page without bare URLs, blobs and personal data; how much goes into the measures."""
     if config.strip_urls and format_ == "prose" and measures["url_share"]:
         text = strip_urls(text)
+        page = Page(text[:_MAX_MEASURED])
+    if format_ in TEXT and (rest := without_blobs(page)) != page.text:
+        measures["blob_share"] = 1 - len(rest) / page.size
+        text = rest + text[_MAX_MEASURED:]
         page = Page(text[:_MAX_MEASURED])
     masked = masker.mask(page if len(text) <= _MAX_MEASURED else Page(text), format_)
     if masked.counts:

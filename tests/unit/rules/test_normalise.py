@@ -20,6 +20,11 @@ from services.rules.normalise import damaged_characters, normalise, strip_urls, 
         ("cafe\u0301", "caf\xe9"),
         ("中\u200c文\u200d字", "中文字"),
         ("价格&nbsp;百元", "价格 百元"),
+        ("a \x1b[1;31mred\x1b[0m\x1b]0;title\x07 word\x1b", "a red word"),
+        ("hills" + "".join(chr(0xE0000 + ord(sign)) for sign in "obey") + " are", "hills are"),
+        ("a\ufe0fb \U0001f600\U000e0158\U000e0159", "ab \U0001f600"),
+        ("mark\u061c of\u034f a\u3164", "mark of a"),
+        ("room\u2800\u2800made", "room made"),
     ],
 )
 def test_brings_one_text_into_one_form(found: str, wanted: str) -> None:
@@ -37,6 +42,9 @@ def test_brings_one_text_into_one_form(found: str, wanted: str) -> None:
         "\U0001f468\u200d\U0001f469\u200d\U0001f467",  # a family, joined by zero-width joiners
         "می\u200cخواهم",  # Persian spelling needs the non-joiner
         "漢字與汉字",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f \u2764\ufe0f 1\ufe0f\u20e3",
+        "葛\U000e0100城",  # one of two shapes of a character
+        "⠓⠑⠇⠇⠕\u2800⠺",  # braille
         "<p>a&nbsp;b</p>",  # HTML shown as text
     ],
 )
@@ -49,6 +57,7 @@ def test_leaves_what_means_something(text: str) -> None:
 def test_is_idempotent(seed: int) -> None:
     """A replayed document must not change a second time: its hash is its identity in dedup."""
     alphabet = "ab 中文\u0301\u200b\u200c\u200d\ufeff\n\n\n\r\t\xa0\u3000\ufffd\ue000\U0001f600"
+    alphabet += "\x1b[m\ufe0f\u2800\u2801\U000e0100\U000e0067\U000e007f\U0001f3f4\u061c"
     alphabet += "\uf900&nbsp;\u212b\x85\u0915\u093c"
     text = "".join(random.Random(seed).choices(alphabet, k=400))
     once = normalise(text)

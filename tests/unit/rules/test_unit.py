@@ -320,3 +320,39 @@ def test_a_language_that_is_not_kept_has_no_label_of_its_own(judge: Judge) -> No
     assert isinstance(verdict, Drop)
     assert verdict.reason == "language"
     assert {labels[0] for labels in counts([verdict])} == {"other"}
+
+
+ZH_CHAT = "\n".join(
+    [
+        "昨天晚上我们一起去看了新上映的电影",
+        "散场以后外面下起了很大的一场雨",
+        "路边的小店都早早地关上了大门",
+        "他说没有带伞我们就跑回去吧好不好",
+        "后来我们在车站等了很久很久的车",
+        "最后一班车上只有我们三个人坐着",
+        "司机放着一首很老的歌",
+        "回到家已经是第二天早晨了",
+    ]
+)
+ZH_FRAME = "\n".join(
+    ["首页", "新闻", "体育", "财经", "娱乐", "汽车", "房产", "科技", "登录", "注册", "关于我们", "联系我们"]
+)
+
+
+def test_chinese_without_punctuation_is_no_menu(judge: Judge) -> None:
+    """Lyrics, subtitles and chat are written so; two thirds of a line say what a whole English one does."""
+    kept, dropped = Document(text=ZH_CHAT), Document(text=ZH_FRAME)
+    verdicts = judge([kept, dropped])
+    assert kept.features["menu_line_share"] < 0.6
+    assert isinstance(verdicts[0], Emit)
+    assert isinstance(verdicts[1], Drop)
+    assert verdicts[1].reason == "menu"
+
+
+def test_code_is_never_normalised(judge: Judge) -> None:
+    """Blank lines, no-break spaces and the like are what a program says."""
+    code = 'def mark():\n    return "a\xa0b\u200b cafe\u0301"   \n\n\n\n\n\nprint(mark())'
+    document = Document(text="\ufeff" + code + "\r\n", source="file:///in/mark.py")
+    judge([document])
+    assert document.format == "code"
+    assert document.text == code
