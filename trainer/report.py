@@ -219,10 +219,12 @@ def curve(store: Objects, run: str) -> Curve:
 
 def _mean(event: Any, tokens_before: Mapping[str, int]) -> float:
     """Over all buckets; that of the step where the buckets' tokens do not tell how they weigh."""
-    new = {name: event.bucket_tokens.get(name, 0) - tokens_before.get(name, 0) for name in event.bucket_loss}
+    new: dict[str, int] = {
+        name: event.bucket_tokens.get(name, 0) - tokens_before.get(name, 0) for name in event.bucket_loss
+    }
     if not new or min(new.values()) <= 0:
         return float(event.loss)
-    total = math.fsum(loss * new[name] for name, loss in event.bucket_loss.items())
+    total: float = math.fsum(loss * new[name] for name, loss in event.bucket_loss.items())
     return total / sum(new.values())
 
 
