@@ -1,5 +1,7 @@
 """The runtime: the only loop, and the few names a service may use."""
 
+from typing import TYPE_CHECKING, Any
+
 from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
@@ -19,6 +21,9 @@ from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 from services.runtime.wire import fetch
 
+if TYPE_CHECKING:
+    from services.runtime.loops.publisher import Publisher
+
 __all__ = [
     "IMPORT",
     "Also",
@@ -36,6 +41,7 @@ __all__ = [
     "Message",
     "ObjectStore",
     "Output",
+    "Publisher",
     "Read",
     "Reader",
     "Reading",
@@ -57,3 +63,12 @@ __all__ = [
     "place",
     "topics",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What speaks to Kafka is imported by who asks for it: a worker that runs units never does."""
+    if name == "Publisher":
+        from services.runtime.loops.publisher import Publisher
+
+        return Publisher
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
