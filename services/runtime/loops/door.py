@@ -13,6 +13,7 @@ from services.runtime.contracts.door import Door
 from services.runtime.contracts.source import Read, Unreadable
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
+from services.runtime.logs import log
 from services.runtime.loops.publisher import PATIENCE_S, Publisher
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.reader import SourceReader
@@ -82,6 +83,15 @@ class Keeper:
         """A server answers again."""
         self._process.health.ready(what)
 
+    def all_well(self) -> None:
+        """Everything answers; who finds otherwise says so again."""
+        for what in self._process.health.unready_reasons():
+            self.well(what)
+
+    def say(self, event: str, **values: object) -> None:
+        """A line in the log."""
+        log.info(event, **values)
+
     def unwell(self, what: str, why: object) -> None:
         """A server does not answer: the pod is sent nobody meanwhile."""
         self._process.health.unready(what, str(why))
@@ -90,6 +100,10 @@ class Keeper:
     def count(self, name: str, *labels: str, number: float = 1) -> None:
         """Add to one of metrics.COUNTED. Raises KeyError."""
         metrics.COUNTED[name].labels(self._service.name, *labels).inc(number)
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set one of metrics.GAUGES. Raises KeyError."""
+        metrics.GAUGES[name].labels(self._service.name).set(value)
 
     def publisher(self, name: str = "0", *, patience_s: float = PATIENCE_S) -> Publisher:
         """A way into the river of its own; name: tells those of one process apart."""
