@@ -47,6 +47,7 @@ def up(
     out: Annotated[Path, typer.Option("--out", help="Folder for parts and state.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Files and folders to begin with.")] = None,
     recipe: RecipeName = None,
+    *,
     train: Annotated[
         str | None,
         typer.Option(
@@ -81,7 +82,7 @@ def up(
 
 
 def _upload(out: Path, port: int) -> dict[str, str]:
-    """Settings of an upload service for the user of this machine, with a key of their own, which is printed."""
+    """Settings of an upload service for this user, with a key of their own, which is printed."""
     from services.cli.extras import require
     from services.ingest.upload.keys import KEYS, own_key
     from services.local.store import STATE
@@ -89,10 +90,9 @@ def _upload(out: Path, port: int) -> dict[str, str]:
     require("fastapi", "upload")
     folder = out / STATE / "upload"
     key = own_key(folder)
-    print(
-        f"Files in: curl -H 'Authorization: Bearer {key}' --data-binary @FILE http://127.0.0.1:{port}/files?name=FILE"
-    )
-    print(f"(the key is in {folder}; http://127.0.0.1:{port}/docs says what else there is)")
+    url = f"http://127.0.0.1:{port}"
+    print(f"In: curl -H 'Authorization: Bearer {key}' --data-binary @FILE '{url}/files?name=FILE'")
+    print(f"{url}/docs says what else there is; the key is in {folder}")
     settings = {"KEYS": str((folder / KEYS).absolute()), "PORT": str(port)}
     return {f"CORPUSWORKS_UNITS__UPLOAD__{name}": value for name, value in settings.items()}
 

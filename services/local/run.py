@@ -203,8 +203,8 @@ def up(
 ) -> None:
     """Keep the river running until Ctrl-C. Raises ConfigurationError, ProcessFailed.
 
-    beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened, settings
-    that are theirs alone.
+    beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
+    settings that are theirs alone.
     """
     with river_on(job, console) as (river, settings), ExitStack() as stack:
         river.start()

@@ -87,8 +87,8 @@ COUNTED = {
     "sealed_parts": Counter("corpusworks_sealed_parts", "Parts announced", ["service", "sealed_by"]),
     # Tokens in them, by the bucket that they come from.
     "sealed_tokens": Counter("corpusworks_sealed_tokens", "Tokens in parts announced", ["service", "bucket"]),
-    # Requests that send something. outcome: accepted; repeated (known by its idempotency key); refused (what was
-    # sent is wrong), unauthorised, throttled; cut (the sender went away); failed (a server does not answer).
+    # Requests that send something. outcome: accepted; repeated (known by its idempotency key); refused (it is
+    # wrong), unauthorised, throttled; cut (the sender went away); failed (a server does not answer).
     "upload_requests": Counter("corpusworks_upload_requests", "Requests by outcome", ["service", "outcome"]),
     # Of bodies that were taken.
     "upload_bytes": Counter("corpusworks_upload_bytes", "Bytes that were sent and taken", ["service"]),
