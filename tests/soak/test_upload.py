@@ -1,4 +1,4 @@
-"""Uploads while their service is killed: thousands of files in archives, and a large one that is cut again and again.
+"""Uploads while their service is killed: thousands of files in archives, and a large one that is cut.
 
 SOAK_SCALE=0.05 makes it smaller.
 """
@@ -171,7 +171,8 @@ def test_each_byte_comes_once_whatever_is_killed(tmp_path: Path, seed: int) -> N
         assert list(ObjectStore(made.settings.store_url).list("uploads/ready")) == []
         again = sum(times.values()) - wanted
         print(
-            f"\n{wanted} documents, {size:,} bytes by tus; {cuts} cuts, {trouble.kills} kills; {again} came again"
+            f"\n{wanted} documents, {size:,} bytes by tus; {cuts} cuts, "
+            f"{trouble.kills} kills; {again} documents came again"
         )
 
 
