@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtoMessage
 
 import contracts
+from services.runtime.contracts.door import Door
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
@@ -58,7 +59,7 @@ class Service:
     watches: bool = False
 
     @cached_property
-    def definition(self) -> Unit | LaneService | Source:
+    def definition(self) -> Unit | LaneService | Source | Door:
         """The object named by `run`, imported now. Raises ConfigurationError naming the service."""
         module, _, attribute = self.run.partition(":")
         try:
@@ -67,9 +68,9 @@ class Service:
             raise ConfigurationError(
                 f"service {self.name}: {self.run!r} cannot be imported: {error}"
             ) from error
-        if not isinstance(found, Unit | LaneService | Source):
+        if not isinstance(found, Unit | LaneService | Source | Door):
             raise ConfigurationError(
-                f"service {self.name}: {self.run!r} is not a Unit, LaneService or Source"
+                f"service {self.name}: {self.run!r} is not a Unit, LaneService, Source or Door"
             )
         return found
 
