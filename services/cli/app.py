@@ -10,10 +10,12 @@ from services.cli import (
     archive,
     ask,
     audit,
+    config,
     dedup,
     dlq,
     doctor,
     export,
+    given,
     judge,
     launch,
     ledger,
@@ -42,6 +44,7 @@ for group in (run, serve, server, launch, ask, plan, doctor, train):
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")
+app.add_typer(config.app, name="config")
 app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
@@ -53,6 +56,8 @@ app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")
 app.add_typer(retention.app, name="retention")
 app.add_typer(tokenizer.app, name="tokenizer")
+
+given.take(app)
 
 # Built here, so that what a zygote forks has it ready (50 ms of CPU).
 command = typer.main.get_command(app)

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.exits import EXIT_WRONG
+from services.cli.given import given, is_of_river
 from services.cli.options import RecipeName, topology_of
 from services.mixer.presets import lasting
 from services.mixer.recipe import Recipe
-from services.runtime import ConfigurationError, configure, load_settings
+from services.runtime import configure, load_settings
 
 app = typer.Typer()
 
@@ -54,7 +55,12 @@ def up(
         ),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Over the one of --train.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the river, or over the configuration of --train; repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Keep a river running on this machine until Ctrl-C; with --train, a trainer beside it."""
@@ -62,17 +68,19 @@ def up(
 
     from services.local.run import up as keep_up
 
-    job = _job(paths or [], out, recipe)
-    if train is None:
-        if overrides:
-            raise ConfigurationError("--set is for the configuration of --train, and there is none")
-        keep_up(job, Console())
-        return
-    from services.cli.training import beside
-    from services.local.store import STATE, url_of
+    told = overrides or []
+    of_river = [pair for pair in told if train is None or is_of_river(pair)]
+    with given(of_river):
+        job = _job(paths or [], out, recipe)
+        if train is None:
+            keep_up(job, Console())
+            return
+        from services.cli.training import beside
+        from services.local.store import STATE, url_of
 
-    log = out / STATE / "logs" / "trainer.log"
-    keep_up(job, Console(), beside(train, overrides or [], url_of(out), log))
+        log = out / STATE / "logs" / "trainer.log"
+        of_trainer = [pair for pair in told if pair not in of_river]
+        keep_up(job, Console(), beside(train, of_trainer, url_of(out), log))
 
 
 def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:

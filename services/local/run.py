@@ -29,6 +29,7 @@ from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.settings import PREFIX
 from services.runtime.topics import RAW
 from services.runtime.topology import Topology
+from services.runtime.wrong import meant_path
 
 JUDGES = ("classifier", "scorer")
 _TICK_S = 0.5
@@ -85,6 +86,7 @@ def attached(out: Path | None) -> Iterator[Settings]:
     if not (out / STATE).is_dir():
         raise ConfigurationError(
             f"{out} holds no river: give the folder that `run` or `up` was given as --out"
+            + ("" if out.is_dir() else meant_path(out))
         )
     environment = running(out / STATE)
     if environment is not None:

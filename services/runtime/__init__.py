@@ -18,6 +18,7 @@ from services.runtime.errors import (
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 from services.runtime.wire import fetch
+from services.runtime.wrong import meant_path
 
 __all__ = [
     "IMPORT",
@@ -54,6 +55,7 @@ __all__ = [
     "configure",
     "fetch",
     "load_settings",
+    "meant_path",
     "place",
     "topics",
 ]
