@@ -14,6 +14,7 @@ from services.cli import (
     dedup,
     dlq,
     doctor,
+    document,
     export,
     given,
     judge,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for group in (run, serve, server, launch, ask, plan, doctor, train):
     app.add_typer(group.app)
+audit.app.add_typer(document.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")

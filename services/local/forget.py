@@ -12,6 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
+from services.local import letters
 from services.local.folder import LOCK, FolderLock
 from services.local.store import STATE, begun_with, check, remove_empty, url_of
 from services.runtime import ConfigurationError, ObjectStore, load_settings
@@ -93,6 +94,7 @@ def _remove(out: Path, url: str) -> None:
             elif path.name != LOCK:
                 path.unlink()
         (out / REPORT).unlink(missing_ok=True)
+        letters.forget(out)
         (out / STATE / LOCK).unlink(missing_ok=True)
         (out / STATE).rmdir()
         (out / MARK).unlink()

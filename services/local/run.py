@@ -17,6 +17,7 @@ from rich.console import Console
 from services.ledger import lost_sources, report, shares, take_account, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
+from services.local import letters
 from services.local.folder import running
 from services.local.forget import REPORT, finish, refuse_half
 from services.local.progress import Progress
@@ -113,6 +114,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
         if stack.stand_in:
             console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
         keep_url(job.out, url)
+        letters.forget(job.out)
         environment = {PREFIX + "STORE_URL": url} | stack.environment | settings_too
         with (
             applied(environment) as settings,
@@ -179,6 +181,7 @@ def run(job: Job, console: Console) -> dict[str, Any]:
         account = take_account(settings, job.topology, since=marks, at_rest=True)
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
             retain(settings, job.topology)
+        letters.keep(job.out, settings, job.topology)
         cpu = river.cpu_seconds()
     lost = lost_sources(account.files, job.paths)
     found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu, lost=lost)
