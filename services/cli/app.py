@@ -33,6 +33,7 @@ from services.cli import (
     tokenizer,
     train,
 )
+from services.cli.report import command as report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, server, launch, ask, plan, doctor, train):
+for group in (run, serve, server, launch, ask, report, plan, doctor, train):
     app.add_typer(group.app)
 audit.app.add_typer(document.app)
 for group in (part, export, adopt):

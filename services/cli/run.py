@@ -29,6 +29,7 @@ def run(
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
     from rich.console import Console
 
+    from services.cli.report.command import write_page
     from services.local.forget import forget as forget_all
     from services.local.run import run as run_job
     from services.local.screen import show_report
@@ -39,7 +40,8 @@ def run(
         forget_all(out, job.topology)
     found = run_job(job, console)
     show_report(found, out, console)
-    if found["unaccounted"] or found["num_lost_sources"]:
+    write_page(out, console)
+    if found["unaccounted"] or found["num_lost_sources"] or found["mostly_dead"] or found["too_many_dead"]:
         raise typer.Exit(EXIT_WRONG)
 
 
@@ -94,8 +96,8 @@ def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
 
         os.environ["CORPUSWORKS_RECIPE"] = lasting(recipe)
     settings = load_settings()
-    phase = Recipe.load(settings.recipe).phases[0]
-    targets = dict.fromkeys(phase.weights, 0.0) | phase.shares
+    read = Recipe.load(settings.recipe)
+    targets = {phase.name: dict.fromkeys(read.buckets, 0.0) | phase.shares for phase in read.phases}
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)

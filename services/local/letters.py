@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,19 @@ def kept(out: Path) -> list[dict[str, Any]] | None:
             return [json.loads(line) for line in file]
     except (OSError, ValueError):
         return None
+
+
+def reasons(out: Path, most: int = 10) -> dict[str, int]:
+    """How many letters say the same, but for the place and the numbers in it; the most frequent first."""
+    told = Counter(_kind(row) for row in kept(out) or ())
+    return dict(told.most_common(most))
+
+
+def _kind(row: dict[str, Any]) -> str:
+    said = str(row["reason"])
+    place, colon, rest = said.partition(": ")
+    said = rest if colon and place.startswith("/") else said
+    return f"{row['unit']}: {re.sub(r'[0-9][0-9,.]*', 'N', said)}"[:200]
 
 
 def forget(out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +13,12 @@ from typing import Any, Protocol
 import redis
 from rich.console import Console
 
-from services.ledger import lost_sources, report, shares, take_account, under_way
+from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
-from services.local import letters
+from services.local import letters, reports
 from services.local.folder import running
-from services.local.forget import REPORT, finish, refuse_half
+from services.local.forget import finish, refuse_half
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
@@ -43,14 +42,14 @@ HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
 class Job:
     """What a run is asked for.
 
-    out: the state folder; targets: share of tokens by bucket; expected: share of documents that the scorer
-    keeps, by language, format and category.
+    out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
+    scorer keeps, by language, format and category.
     """
 
     paths: Sequence[str]
     out: Path
     topology: Topology
-    targets: Mapping[str, float]
+    targets: Mapping[str, Mapping[str, float]]
     expected: Expected = lambda *_: 1.0
 
 
@@ -183,11 +182,14 @@ def run(job: Job, console: Console) -> dict[str, Any]:
             retain(settings, job.topology)
         letters.keep(job.out, settings, job.topology)
         cpu = river.cpu_seconds()
+    bound, seconds = settings.dead_letter_share, time.monotonic() - begun
     lost = lost_sources(account.files, job.paths)
-    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu, lost=lost)
+    sick = mostly_dead(account.files, bound, lost)
+    found = report(account, carried_over, job.targets, seconds, cpu, lost=lost, sick=sick)
+    found["too_many_dead"] = found["dead_letters"] > bound * found["documents_in"]
+    found["dead_letters_by_reason"] = letters.reasons(job.out)
     found["shares"] = [share.row for share in shares(account, job.expected)]
-    (job.out / REPORT).write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
-    return found
+    return reports.keep(job.out, found, job.paths)
 
 
 class Companion(Protocol):

@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     )  # of the process that runs the units, or reads files
     dead_letter_limit: int = Field(100, ge=0)  # in a row of dead_letter_window documents
     dead_letter_window: int = Field(1000, ge=1)
+    dead_letter_share: float = Field(0.5, ge=0, le=1)  # of a source, or of all: above it `run` ends with 1
     stop_grace_s: float = 20.0
     http_port: int = 0  # /livez /readyz /metrics on 127.0.0.1 or all addresses; 0: any free one
     http_host: str = "127.0.0.1"
