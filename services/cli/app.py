@@ -30,6 +30,7 @@ from services.cli import (
     run,
     serve,
     server,
+    take,
     tokenizer,
     train,
 )
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, server, launch, ask, report, plan, doctor, train):
+for group in (run, serve, server, launch, ask, report, take, plan, doctor, train):
     app.add_typer(group.app)
 audit.app.add_typer(document.app)
 for group in (part, export, adopt):
