@@ -91,8 +91,8 @@ def test_a_host_and_its_subdomains(store: ObjectStore, host: str, found: list[in
     """Prevents a host that is named in a path, or ends like another, from being taken for it."""
     assert numbers([row["uid"] for row in rows(store, DOCUMENTS, Asked(host=host), ["uid"])]) == found
     by_host = {row["host"]: row["rows"] for row in count(store, DOCUMENTS, Asked(), ["host"])}
-    hosts = {"news.example.com": 1, "example.com": 2, "example.com.evil.org": 1}
-    assert by_host == {**hosts, None: 1}
+    hosts: dict[str | None, int] = {"news.example.com": 1, "example.com": 2, "example.com.evil.org": 1}
+    assert by_host == hosts | {None: 1}
 
 
 def test_a_time(store: ObjectStore) -> None:
