@@ -12,6 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
+from services.local import letters, reports
 from services.local.folder import LOCK, FolderLock
 from services.local.store import STATE, begun_with, check, remove_empty, url_of
 from services.runtime import ConfigurationError, ObjectStore, load_settings
@@ -19,7 +20,6 @@ from services.runtime.clients.log import Log
 from services.runtime.topology import Topology
 
 MARK = "forgetting.json"
-REPORT = "report.json"
 _FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive", "ledger", "uploads")
 _OWNER = "parts/river.json"
 # What a river writes: nothing else in a folder or a bucket is touched.
@@ -93,7 +93,8 @@ def _remove(out: Path, url: str) -> None:
                 shutil.rmtree(path)
             elif path.name != LOCK:
                 path.unlink()
-        (out / REPORT).unlink(missing_ok=True)
+        reports.forget(out)
+        letters.forget(out)
         (out / STATE / LOCK).unlink(missing_ok=True)
         (out / STATE).rmdir()
         (out / MARK).unlink()

@@ -105,6 +105,7 @@ class Topology:
         self._topics = {name: _topic(name, row) for name, row in table["topics"].items()}
         self.services = _services(table["services"])
         rows = table["services"].values()
+        self.names = tuple(table["services"])  # those that are left out as well
         # Topics of services that are left out: nobody writes there.
         self.idle = frozenset(row["output"] for row in rows if not row.get("enabled", True))
         groups: list[list[str]] = table.get("processes", [])
