@@ -141,7 +141,7 @@ class Meter:
         sums = torch.zeros(size, dtype=torch.float64).index_add_(0, number, loss)
         counts = torch.bincount(number, minlength=size)
         for each in counts.nonzero().flatten().tolist():
-            self._count(buckets[each], target[number == each].cpu())
+            self._count(buckets[each], target[number == each])
         lengths = torch.zeros(size, dtype=torch.int64)
         if self.token_bytes is not None:
             lengths.index_add_(0, number, self.token_bytes[target])

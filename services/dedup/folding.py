@@ -21,7 +21,7 @@ _HAN = ((0x3000, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFF65), 
 _TRADITIONAL = (0x3400, 0xA000)
 _PLAIN = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "."}
 _SPACE = 0x20
-_HAN_TEXT = 0.1  # of the characters
+_HAN_TEXT = 0.25  # of the characters; less are words and names in a text of another script
 
 
 def fold(text: str, *, script: bool) -> str:

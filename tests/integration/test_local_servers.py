@@ -229,6 +229,34 @@ def answers(server: KafkaServer) -> bool:
     return True
 
 
+def test_a_new_folder_gets_what_formatting_writes_and_ids_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Prevents two clusters of one id, and a copy that Kafka's own tool would have made otherwise."""
+    if not kafka.first_records().exists():
+        pytest.skip("the install kept no records to copy: this Java or Kafka is not the packaged one")
+
+    def made(name: str) -> tuple[dict[str, str], dict[str, int]]:
+        server = KafkaServer(tmp_path / name)
+        server.folder.mkdir()
+        server.prepare()
+        data = server.folder / "data"
+        lines = (data / "meta.properties").read_text().splitlines()
+        told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+        return told, {
+            path.name: path.stat().st_size for path in data.iterdir() if path.suffix == ".checkpoint"
+        }
+
+    (one, kept), (other, again) = made("one"), made("other")
+    monkeypatch.setattr(kafka, "first_records", lambda: tmp_path / "nowhere" / "bootstrap.checkpoint")
+    formatted, written = made("formatted")
+    assert kept == again == written != {}
+    assert one.keys() == other.keys() == formatted.keys()
+    for key in ("cluster.id", "directory.id"):
+        assert len({one[key], other[key], formatted[key]}) == 3
+    assert (one["version"], one["node.id"]) == (formatted["version"], formatted["node.id"])
+
+
 def test_an_empty_stack_takes_little_room(stack: Stack):
     """Prevents preallocated indexes from making an empty state folder hundreds of megabytes."""
     blocks = sum(path.stat().st_blocks for path in stack.folder.rglob("*") if path.is_file())
