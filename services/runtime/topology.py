@@ -176,7 +176,7 @@ class Topology:
         found.setdefault(TALLY, Topic(TALLY, self.holds(TALLY), "partitions"))
         for name in [expanded for topic in inputs + outputs for expanded in self.expand(topic)]:
             dead = name + DEAD_LETTER_SUFFIX
-            found[dead] = Topic(dead, contracts.Document, "partitions")
+            found[dead] = Topic(dead, contracts.Document, "one")  # few, and a flood of them stops the service
         return found
 
     def holds(self, topic: str) -> type[ProtoMessage]:
