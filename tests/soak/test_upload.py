@@ -183,7 +183,7 @@ def test_no_request_of_the_openapi_is_an_error_of_the_server(tmp_path: Path, see
         uploads.start()
         url = f"http://127.0.0.1:{uploads.ports[0]}/openapi.json"
         tool = [sys.executable, "-m", "schemathesis.cli", "run", url, "--seed", str(seed)]
-        how = ["--checks", "not_a_server_error", "--max-examples", "30", "--no-color"]
+        how = ["--checks", "not_a_server_error", "--max-examples", "10", "--no-color"]
         for key in (KEY, "wrong"):
             done = subprocess.run(
                 [*tool, *how, "-H", f"Authorization: Bearer {key}"],
