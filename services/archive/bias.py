@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.archive.query import Asked, count
+from services.archive.asked import Asked
+from services.archive.query import count
 from services.archive.tables import TABLES
 from services.runtime import ObjectStore
 

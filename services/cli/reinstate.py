@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.audit import AsJson, Folder, Id, Language, Uid, Unit, audit_print
+from services.archive.asked import Asked
+from services.cli.audit import AsJson, Folder
 from services.cli.exits import EXIT_WRONG, fail
+from services.cli.rows import print_rows
 from services.local.store import store_in
 from services.runtime import ConfigurationError, ObjectStore, load_settings
 
@@ -25,6 +27,10 @@ app = typer.Typer()
 Rule = Annotated[
     str, typer.Option("--rule", help="Why it was dropped, as `audit count --by unit,reason` has it.")
 ]
+Unit = Annotated[str, typer.Option(help="Who dropped it.")]
+Language = Annotated[str, typer.Option("--lang", "--language", help="zh, en, …")]
+Name = Annotated[str, typer.Option("--id", help="The name its owner gave it.")]
+Uid = Annotated[str, typer.Option(help="16 hex digits.")]
 Number = Annotated[int, typer.Option("-n", min=1, help="So many, by chance.")]
 Seed = Annotated[int, typer.Option(help="Another one: other drops.")]
 
@@ -65,7 +71,7 @@ def audit_bias(
     if picture is not None:
         _picture_of(found, picture)
     columns = ["unit", "reason", "by", "group", "drops", "judged", "share", "whole", "ratio", "verdict"]
-    audit_print(columns, [_row(share) for share in found], as_json=as_json)
+    print_rows(columns, [_row(share) for share in found], as_json=as_json, as_csv=False)
     if biased := [share for share in found if share.is_biased]:
         print(
             f"{len(biased)} above {BOUND:g}: `audit sample --rule {biased[0].reason}` shows why",
@@ -80,7 +86,7 @@ def audit_sample(
     *,
     rule: Rule = "",
     unit: Unit = "",
-    language: Annotated[str, typer.Option("--lang", "--language", help="zh, en, …")] = "",
+    language: Language = "",
     number: Number = 20,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -103,7 +109,7 @@ def audit_reinstate(
     *,
     rule: Rule = "",
     language: Language = "",
-    name: Id = "",
+    name: Name = "",
     uid: Uid = "",
     why: Annotated[str, typer.Option(help="For those who come after.")],
     to: Annotated[Path, typer.Option(help="New JSONL file for `run` or `import`, which the rules let pass.")],
@@ -152,7 +158,7 @@ def audit_reinstate(
 
 def _sampled(store: ObjectStore, number: int, seed: int, **equal: str) -> Iterator[dict[str, Any]]:
     """A sample of the drops that are like this, each as likely as any other (reservoir), in order."""
-    from services.archive.query import Asked, Damaged, rows
+    from services.archive.query import Damaged, rows
     from services.archive.tables import TABLES
 
     rng, kept = random.Random(seed), list[tuple[int, dict[str, Any]]]()

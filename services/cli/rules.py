@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.audit import AsJson, Folder, audit_print
+from services.archive.asked import Asked
+from services.cli.audit import AsJson, Folder
 from services.cli.exits import EXIT_WRONG, fail
+from services.cli.rows import print_rows
 from services.local.store import store_in
 from services.runtime import ConfigurationError, Drop, Reject, Resources, configure, load_settings
 
@@ -53,8 +55,11 @@ def rules_test(
         else:
             language = f"{document.language} ({document.language_confidence:.2f}), {document.format}"
             print(f"{document.id}: {told}\n{language}")
-            audit_print(
-                ["measure", "value", "bound", "threshold", "from", "drops"], _measures(document, config)
+            print_rows(
+                ["measure", "value", "bound", "threshold", "from", "drops"],
+                _measures(document, config),
+                as_json=False,
+                as_csv=False,
             )
 
 
@@ -92,7 +97,7 @@ def rules_tune(
         }
         for what, number_of in sorted(moved.items(), key=lambda item: (-item[1], item[0]))
     ]  # fmt: skip
-    audit_print(columns, rows, as_json=as_json)
+    print_rows(columns, rows, as_json=as_json, as_csv=False)
     for what, uids in samples.items() if not as_json else ():
         for uid, text in _texts(store, what[1], uids):
             print(f"{' '.join(what)}  {uid}  {text}")
@@ -145,7 +150,7 @@ def _setting(told: str) -> tuple[str, float]:
 
 def _known(store: ObjectStore, seen: Counter[str]) -> Iterator[Known]:
     """What the rules judged, of the archive; seen: how many of each language."""
-    from services.archive.query import Asked, Damaged, rows
+    from services.archive.query import Damaged, rows
     from services.archive.tables import TABLES
     from services.rules.tune import Known
 
@@ -165,7 +170,7 @@ def _known(store: ObjectStore, seen: Counter[str]) -> Iterator[Known]:
 
 def _texts(store: ObjectStore, fate: str, uids: list[str]) -> Iterator[tuple[str, str]]:
     """How the texts of the samples begin."""
-    from services.archive.query import Asked, rows
+    from services.archive.query import rows
     from services.archive.tables import TABLES
 
     for uid in uids:
