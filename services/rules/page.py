@@ -13,6 +13,8 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from services.rules.quoted import without_fences, without_quotes
+
 # Character classes.
 OTHER, SPACE, NEWLINE, DIGIT, LOWER, UPPER, HAN, KANA, HANGUL, LETTER = range(10)
 TERMINAL, COMMA, PUNCTUATION, SYMBOL = range(10, 14)
@@ -145,6 +147,14 @@ class Page:
     def paragraphs(self) -> list[str]:
         """What blank lines separate."""
         return [stripped for part in self.text.split("\n\n") if (stripped := part.strip("\n"))]
+
+    @cached_property
+    def own_words(self) -> Page:
+        """The page without fenced blocks and lines that are quoted again: both repeat lines by nature."""
+        if not self.repeated_lines[0] and not self.repeated_paragraphs[0]:
+            return self
+        rest = without_quotes(without_fences(self.text))
+        return self if rest == self.text else Page(rest)
 
     @cached_property
     def repeated_lines(self) -> tuple[float, float]:

@@ -35,6 +35,9 @@ from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, 
 # and memory of one document stay bounded (1 s, 250 MB).
 _MAX_MEASURED = 1_000_000
 
+# A short text is held to be as long as this: an emoji that was lost does not spoil it.
+_LEAST_DAMAGED = 40  # characters
+
 
 @dataclass(frozen=True)
 class Means:
@@ -101,7 +104,7 @@ def _judge_one(document: Document, config: RulesConfig, means: Means, keywords: 
     page = Page(text[:_MAX_MEASURED])
     document.format = decide_format(page, document.media_type, document.source)
     measures = {
-        "damaged_share": (damaged_characters(mended) + unmended(text)) / len(received),
+        "damaged_share": (damaged_characters(mended) + unmended(text)) / max(len(received), _LEAST_DAMAGED),
         "url_share": url_characters(page.text) / page.size,
     }
     if document.format == "code":
