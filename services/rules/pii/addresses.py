@@ -21,7 +21,7 @@ _HIDDEN = re.compile(
     re.IGNORECASE,
 )
 _DOT = re.compile(r" ?[\[(] ?dot ?[\])] ?", re.IGNORECASE)
-_WIDE = re.compile(r"[A-Za-z0-9.-]*[\uff01-\uff5e]")
+_WIDE = re.compile(r"[A-Za-z0-9.-]*[\uff0d\uff0e\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
 # What a file is called and no domain is: icon@2x.png.
 _FILES = frozenset(
     re.findall(

@@ -9,18 +9,22 @@ REACH = 40  # characters before a number in which its name may stand
 
 
 class Name(NamedTuple):
-    """words: of a text in lower case. gap: most characters between them and the number."""
+    """words: of a text in lower case, each with one of `signs`. gap: most characters to the number."""
 
+    signs: tuple[str, ...]
     words: re.Pattern[str]
     gap: int
     between: re.Pattern[str] | None = None
 
     def calls(self, before: str) -> bool:
-        """Whether the text before a number ends so. A line ends between the two only behind a mark."""
-        said = list(self.words.finditer(before[-REACH:].lower()))
+        """Whether the text before a number, in lower case, ends so. A line ends there only behind a mark."""
+        if not any(sign in before for sign in self.signs):
+            return False
+        before = before[-REACH:]
+        said = list(self.words.finditer(before))
         if not said:
             return False
-        between = before[-REACH:][said[-1].end() :]
+        between = before[said[-1].end() :]
         if len(between) > self.gap or ("\n" in between and not between.rstrip().endswith(_MARKS)):
             return False
         return self.between is None or self.between.fullmatch(between) is not None
@@ -32,7 +36,13 @@ _SAID = re.compile(
 )
 _DIGITS_FOLLOW = r"(?![a-z])"  # the word may touch its number, not another letter
 
+_SIGNS_OF_PHONES = (
+    "tel", "phone", "mobile", "cell", "fax", "faks", "desk", "line", "pager", "call", "dial", "text", "ring",
+    "app", "contact", "reach", "mail", "messages", "registered", "answering", "电", "電", "机", "機", "线",
+    "線", "传", "傳", "联", "拨", "小灵通", "打给",
+)  # fmt: skip
 PHONE = Name(
+    _SIGNS_OF_PHONES,
     re.compile(
         r"(?<![a-z])(?:(?:tele?phone|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline|pager)s?|called|call"
         r"|dial|(?<!```)text|ring|whats ?app|contact|reach|voice ?mail|messages? to|registered|answering)"
@@ -42,22 +52,53 @@ PHONE = Name(
 )
 PHONE_BEHIND = re.compile(r"[ -]{0,3}\(?(?:office|fax|mobile|cell|home|work)\b", re.IGNORECASE)
 CARD = Name(
+    ("card", "cc", "visa", "acc", "a/c", "卡", "账", "帐", "尾号", "户"),
     re.compile(
         rf"(?<![a-z])(?:cards?|cc|visa|master ?card|accounts?|acct|a/c){_DIGITS_FOLLOW}"
         "|卡|[账帐][号户]|尾号|户"
     ),
     gap=20,
 )
-SSN = Name(re.compile(r"\bssn\b|social security|tax ?payer"), gap=18)
-ID = Name(re.compile("身份证|身份證|证件"), gap=8)
-PASSPORT = Name(re.compile("护照|護照|通行证|passport"), gap=14)
-LICENCE = Name(re.compile(r"driv(?:er|ing)\W{0,2}s?\W{0,2}licen[cs]e|驾驶证|驾照"), gap=16)
+SSN = Name(
+    ("ssn", "social", "payer"),
+    re.compile(r"\bssn\b|social security|tax ?payer"),
+    gap=18,
+)
+ID = Name(
+    ("证", "證"),
+    re.compile("身份证|身份證|证件"),
+    gap=8,
+)
+PASSPORT = Name(
+    ("护", "護", "证", "passport"),
+    re.compile("护照|護照|通行证|passport"),
+    gap=14,
+)
+LICENCE = Name(
+    ("licen", "驾"),
+    re.compile(r"driv(?:er|ing)\W{0,2}s?\W{0,2}licen[cs]e|驾驶证|驾照"),
+    gap=16,
+)
 EMPLOYEE = Name(
+    ("工", "employee", "staff", "badge"),
     re.compile(r"工号|[员职]工(?:编号|号)|工牌|\b(?:employee|staff|badge) ?(?:id|no|number|#)"),
     gap=8,
 )
-QQ = Name(re.compile("qq|扣扣|企鹅"), gap=12, between=_SAID)
-WECHAT = Name(re.compile(r"微信|wechat|weixin|\b[wv]x"), gap=12, between=_SAID)
+QQ = Name(
+    ("qq", "扣扣", "企鹅"),
+    re.compile("qq|扣扣|企鹅"),
+    gap=12,
+    between=_SAID,
+)
+WECHAT = Name(
+    ("微信", "wechat", "weixin", "wx", "vx"),
+    re.compile(r"微信|wechat|weixin|\b[wv]x"),
+    gap=12,
+    between=_SAID,
+)
 VERSION = Name(
-    re.compile(r"\b(?:v|version|release|ver\.?)(?![a-z])|版本|§|section|chapter"), gap=3, between=_SAID
+    ("v", "release", "版本", "§", "section", "chapter"),
+    re.compile(r"\b(?:v|version|release|ver\.?)(?![a-z])|版本|§|section|chapter"),
+    gap=3,
+    between=_SAID,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from services.rules.pii.places import PROVINCES, places_of
+from services.rules.pii.places import PROVINCES
 from services.rules.pii.span import Span, around
 
 NEAR = 100  # characters between a name in running text and other personal data
@@ -45,9 +45,12 @@ _FIELD_EN = re.compile(
     r"\b(?:[Nn]ame|Cardholder|Attn)"
     rf"[ \t]*:[ \t]*({_CAPITALISED}{{1,3}})(?![A-Za-z])"
 )
+# Literals first: a pattern that begins with \b is tried at every character.
 _RUNNING_EN = re.compile(
-    rf"\b(?:[Mm]y name is|I am|I'm|[Cc]ontact|[Cc]all|Dear|[Rr]egards,) ({_CAPITALISED}{{1,2}})(?![A-Za-z])"
+    "(?:My name is|my name is|I am|I'm|Contact|contact|Call|call|Dear|Regards,|regards,)"
+    rf" ({_CAPITALISED}{{1,2}})(?![A-Za-z])"
 )
+_LETTER = re.compile("[A-Za-z0-9_]")
 _WECHAT = re.compile(
     r"(?:(?:微信|wechat|weixin)(?:号|号码|id)?|加[vw]x|\b[vw]x(?=[ 　]*[:：]))[ 　]*[:：是为=]{0,2}[ 　]*"
     r"([a-z][a-z0-9_-]{5,19})(?![a-z0-9_.-])",
@@ -68,13 +71,10 @@ _PLATE = re.compile(
     r"(?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳]|[A-HJ-NP-Z0-9]{6})(?![A-Za-z0-9])"
 )
 
-# With the Chinese words that each begins with.
-_ACCOUNTS = (
-    (_WECHAT, "wechat", ("微信", "加v", "加V", "加w", "加W")),
-    (_EMPLOYEE, "employee", ("工号", "员工", "职工", "工牌")),
-    (_PASSPORT, "passport", ("护照", "護照")),
-)
+_ACCOUNTS = ((_WECHAT, "wechat"), (_EMPLOYEE, "employee"), (_PASSPORT, "passport"))
 _REACH = 60  # characters behind a word in which what it announces ends
+_FIELD_ENDS = "名人方者主)）] \u3000"  # what stands before the colon of a Chinese form's field
+_FIELD_SIZE, _NAMED_SIZE = 16, 24  # characters of a field's name before its colon, and of what is behind
 
 
 def plates(text: str, places: Sequence[int]) -> Iterator[Span]:
@@ -85,25 +85,35 @@ def plates(text: str, places: Sequence[int]) -> Iterator[Span]:
 
 
 def accounts(text: str, places: Sequence[int]) -> Iterator[Span]:
-    """WeChat names, numbers of employees, passports: by the word before them. places: of English words."""
-    for pattern, kind, words in _ACCOUNTS:
-        begins = [*places, *(place for word in words if word[0] in text for place in places_of(word, text))]
-        for one in filter(None, (pattern.match(text, place, place + _REACH) for place in begins)):
+    """WeChat names, numbers of employees, passports: by the word before them. places: where one may be."""
+    for pattern, kind in _ACCOUNTS:
+        for one in filter(None, (pattern.match(text, place, place + _REACH) for place in places)):
             yield Span(one.start(1), one.end(1), kind, one[1].lower())
 
 
-def names(text: str, others: Sequence[Span], places: Sequence[int]) -> Iterator[Span]:
-    """People's names: behind a form's field, or in running text near one of the others. places: of "name"."""
-    if "：" in text or (":" in text and "人" in text):
-        yield from _named(_FIELD_ZH, text)
+def names(text: str, others: Sequence[Span], places: Sequence[int], colons: Sequence[int]) -> Iterator[Span]:
+    """People's names: behind a form's field, or in running text near one of the others.
+
+    places: of "name" in English; colons: of text with Chinese.
+    """
+    reached = 0
+    for colon in colons:
+        if text[colon - 1 : colon] in _FIELD_ENDS:
+            for span in _named(_FIELD_ZH, text, max(reached, colon - _FIELD_SIZE), colon + _NAMED_SIZE):
+                yield span
+                reached = span.end
     for place in places:
         yield from _named(_FIELD_EN, text, place, place + _REACH)
     for start, end in around(others, len(text), NEAR):
-        for pattern in (_RUNNING_ZH, _RUNNING_EN):
-            yield from _named(pattern, text, start, end)
+        yield from _named(_RUNNING_ZH, text, start, end)
+        yield from _named(_RUNNING_EN, text, start, end)
 
 
-def _named(pattern: re.Pattern[str], text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
-    for found in pattern.finditer(text, start, len(text) if end is None else end):
-        if found[1] not in _NOBODY:
+def _named(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Span]:
+    for found in pattern.finditer(text, start, end):
+        if found[1] not in _NOBODY and not _is_within_word(text, found.start()):
             yield Span(found.start(1), found.end(1), "name", found[1].lower())
+
+
+def _is_within_word(text: str, start: int) -> bool:
+    return start > 0 and _LETTER.match(text, start) is not None and _LETTER.match(text, start - 1) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -44,14 +43,16 @@ class Masker:
 
 def _replaced(text: str, found: list[Span]) -> Masked:
     names: dict[tuple[str, str], str] = {}
-    numbers: Counter[str] = Counter()
+    numbers: dict[str, int] = {}
+    counts: dict[str, int] = {}
     pieces: list[str] = []
     reached = 0
-    for span in found:
-        who = (span.kind, span.value)
-        if who not in names:
-            numbers[span.kind] += 1
-            names[who] = f"<{span.kind.upper()}_{numbers[span.kind]}>"
-        pieces += (text[reached : span.start], names[who])
-        reached = span.end
-    return Masked("".join([*pieces, text[reached:]]), Counter(span.kind for span in found))
+    for start, end, kind, value in found:
+        name = names.get((kind, value))
+        if name is None:
+            numbers[kind] = numbers.get(kind, 0) + 1
+            name = names[kind, value] = f"<{kind.upper()}_{numbers[kind]}>"
+        counts[kind] = counts.get(kind, 0) + 1
+        pieces += (text[reached:start], name)
+        reached = end
+    return Masked("".join([*pieces, text[reached:]]), counts)

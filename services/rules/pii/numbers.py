@@ -7,7 +7,7 @@ of its groups of digits at most a few patterns of bounded length: linear in the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from services.rules.pii.called import EMPLOYEE, LICENCE, PASSPORT, PHONE, QQ, REACH, WECHAT
 from services.rules.pii.checksums import is_card, is_iban, is_id_card
@@ -19,21 +19,23 @@ _AFTER = 12
 _MARKS = r" \-‐‑‒–—－.．·•()（）\u3000\u2060"
 _RUN = re.compile(rf"[0-9０-９](?:[{_MARKS}]{{0,2}}[0-9０-９]){{6,}}")
 _RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGITS}0-9０-９]){{10,19}}")
-_LETTERS = re.compile(r"[A-Za-z0-9]{1,10}$")
+_HAN_DIGIT = re.compile(f"[{HAN_DIGITS}]")
+_LETTERS = re.compile(r"[a-z0-9]{1,10}$")
 _TOKEN = re.compile(r"[0-9A-Za-z]*")
 
 
-def numbers(text: str, places: Iterable[tuple[int, int]]) -> Iterator[Span]:
+def numbers(text: str, start: int, end: int) -> Iterator[Span]:
     """What is found in the runs of digits there, in order; spans of one run do not overlap."""
-    for start, end in places:
-        for run in _RUN.finditer(text, start, end):
-            yield from _in_run(text, run.start(), run.end())
+    for run in _RUN.finditer(text, start, end):
+        yield from _in_run(text, run.start(), run.end())
 
 
-def spelled_in_han(text: str, places: Iterable[tuple[int, int]]) -> Iterator[Span]:
+def spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:
     """Phone and card numbers in Chinese characters, mixed with digits or not; a run is one or none."""
-    for run in (run for start, end in places for run in _RUN_OF_HAN.finditer(text, start, end)):
-        if any(sign in HAN_DIGITS for sign in run[0]):
+    if not _HAN_DIGIT.search(text, start, end):
+        return
+    for run in _RUN_OF_HAN.finditer(text, start, end):
+        if _HAN_DIGIT.search(run[0]):
             digits = "".join(GROUP.findall(fold_han(run[0])))
             for kind, size, is_right in (
                 ("phone", 11, lambda number: number[0] == "1" and number[1] in "3456789"),
@@ -63,7 +65,7 @@ def _in_run(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _at(window: str, at: int) -> tuple[int, int, str, str] | None:
     """The number whose first group of digits begins here."""
-    before = window[max(0, at - REACH) : at]
+    before = window[max(0, at - REACH) : at].lower()
     opened = at - 1 if at and window[at - 1] in "+(" else at
     if opened and window[opened - 1] == "+":
         opened -= 1
@@ -93,7 +95,7 @@ def _behind_letters(window: str, at: int, before: str) -> tuple[int, int, str, s
     if letters is None or digits is None:
         return None
     stop, begin = digits.end(), at - len(letters[0])
-    token, cue = window[begin:stop], window[max(0, begin - REACH) : begin]
+    token, cue = window[begin:stop], window[max(0, begin - REACH) : begin].lower()
     if is_iban(token):
         return begin, stop, "iban", token.upper()
     for kind, name, size in (

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +17,14 @@ from numpy.typing import NDArray
 from services.rules.page import DIGIT, HAN, LOWER, NUM_POINTS, UPPER, Page
 from services.rules.pii.digits import HAN_DIGITS, WORDS
 
-LEAST, LEAST_OF_HAN = 7, 11  # digits
+LEAST = 7  # digits
 _GAP = 3  # from one digit to the next, of a run: two separators between them
 PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
+
+# Chinese words before an account, a number of an employee, a passport.
+ACCOUNT_WORDS = ("微信", "加v", "加V", "加w", "加W", "工号", "员工", "职工", "工牌", "护照", "護照")
+
+DIGITS, PROVINCE, CUES = 1, 2, 4  # bits of a mark; cues: a colon, or how one of these words begins
 
 # English words that announce something, by what: one look-up tells those of a page.
 _ANNOUNCING = {
@@ -30,25 +37,41 @@ SPELLED, AT, NAME, ACCOUNT = _ANNOUNCING
 _NUM_HASHES = 1 << 16
 
 
-def runs_of_digits(page: Page) -> Iterator[tuple[int, int]]:
-    """Start and end of what holds at least seven digits, each at most two signs behind the one before."""
-    digits = np.flatnonzero(page.classes == DIGIT)
-    yield from _clusters(digits, LEAST)
+class Marked(NamedTuple):
+    """What of a page's characters may begin or belong to something: places [n] and their bits, uint8 [n]."""
+
+    places: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+
+    def of(self, kind: int) -> NDArray[np.int64]:
+        """Where those of a kind, or of one of several, stand."""
+        return self.places[(self.kinds & kind).nonzero()[0]]
 
 
-def runs_with_han(page: Page) -> Iterator[tuple[int, int]]:
-    """The same of at least eleven digits, some of them Chinese characters."""
-    if page.counts[HAN] >= 2:
-        digits = np.flatnonzero(_table(HAN_DIGITS + "0123456789０１２３４５６７８９")[page.points])
-        yield from _clusters(digits, LEAST_OF_HAN)
+def marked(page: Page) -> Marked:
+    """One look-up of each character for all that a Chinese text may hold; of others the digits."""
+    if not page.counts[HAN]:
+        places = (page.classes == DIGIT).nonzero()[0]
+        return Marked(places, np.full(len(places), DIGITS, np.uint8))
+    kinds = _marks().take(page.points, mode="clip")
+    places = (kinds != 0).nonzero()[0]
+    return Marked(places, kinds[places])
 
 
-def plates(page: Page) -> list[int]:
+def runs_of_digits(marks: Marked) -> Iterator[tuple[int, int]]:
+    """Start and end of what holds at least seven digits, each at most two signs behind the one before.
+
+    Chinese characters for digits are some, too.
+    """
+    return _clusters(marks.of(DIGITS), LEAST)
+
+
+def plates(page: Page, marks: Marked) -> list[int]:
     """Where a character for a province stands before a capital."""
-    if not page.counts[HAN] or not page.counts[UPPER]:
+    if not page.counts[UPPER]:
         return []
-    found = _table(PROVINCES)[page.points[:-1]] & (page.classes[1:] == UPPER)
-    return np.flatnonzero(found).tolist()
+    text = page.text
+    return [place for place in marks.of(PROVINCE).tolist() if "A" <= text[place + 1 : place + 2] <= "Z"]
 
 
 def announced(page: Page) -> dict[int, NDArray[np.int64]]:
@@ -76,17 +99,21 @@ def _clusters(places: NDArray[np.int64], least: int) -> Iterator[tuple[int, int]
     reach = least - 1
     if len(places) < least or not (places[reach:] - places[:-reach] <= _GAP * reach).any():
         return
-    breaks = np.flatnonzero(np.diff(places) > _GAP)
-    firsts = np.concatenate(([0], breaks + 1))
-    lasts = np.concatenate((breaks, [len(places) - 1]))
-    for first in np.flatnonzero(lasts - firsts >= least - 1).tolist():
-        yield int(places[firsts[first]]), int(places[lasts[first]]) + 1
+    breaks = (places[1:] - places[:-1] > _GAP).nonzero()[0] + 1
+    for first, behind in pairwise([0, *breaks.tolist(), len(places)]):
+        if behind - first >= least:
+            yield int(places[first]), int(places[behind - 1]) + 1
 
 
 @cache
-def _table(signs: str) -> NDArray[np.bool_]:
-    table = np.zeros(NUM_POINTS, bool)
-    table[[ord(sign) for sign in signs]] = True
+def _marks() -> NDArray[np.uint8]:
+    table = np.zeros(NUM_POINTS, np.uint8)
+    for mark, signs in (
+        (DIGITS, HAN_DIGITS + "0123456789０１２３４５６７８９"),
+        (PROVINCE, PROVINCES),
+        (CUES, ":：" + "".join(word[0] for word in ACCOUNT_WORDS)),
+    ):
+        table[[ord(sign) for sign in signs]] |= mark
     return table
 
 

@@ -24,7 +24,7 @@ from services.rules.pii.called import (
 )
 from services.rules.pii.checksums import is_card, is_id_card, is_luhn
 
-# Of what is shown, its digits, what stands before and behind.
+# Of what is shown, its digits, what stands before (in lower case) and behind.
 IsRight = Callable[[str, str, str, str], bool]
 
 GROUP = re.compile(r"[0-9]+")
@@ -75,14 +75,25 @@ _DATES = re.compile(
 )
 
 
+# What is no one's on the Internet: special-purpose networks (RFC 6890), as first and last address.
+_NETWORKS = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "240.0.0.0/4",
+)  # fmt: skip
+_SPECIAL = [(int(network[0]), int(network[-1])) for network in map(ipaddress.IPv4Network, _NETWORKS)]
+
+
 def _is_public(shown: str, _value: str, before: str, _after: str) -> bool:
     """An address of the Internet. Numbers of sections and versions are small, or called so."""
-    try:
-        address = ipaddress.ip_address(shown)
-    except ValueError:
+    parts = shown.split(".")
+    if any(len(part) > 1 and part[0] == "0" for part in parts):
         return False
-    small = all(int(part) < 32 for part in shown.split("."))
-    return address.is_global and not small and not VERSION.calls(before)
+    numbers = [int(part) for part in parts]
+    if max(numbers) > 255 or max(numbers) < 32:
+        return False
+    address = int.from_bytes(numbers, "big")
+    return not any(first <= address <= last for first, last in _SPECIAL) and not VERSION.calls(before)
 
 
 def _is_id(_shown: str, value: str, _before: str, _after: str) -> bool:
