@@ -22,6 +22,9 @@ class RulesConfig:
     min_language_confidence: float = 0.65  # FineWeb: fastText score of at least .65
 
     strip_urls: bool = True  # bare URLs out of prose; the document stays
+    strip_scaffolding: bool = (
+        True  # buttons, times of posts, names of writers out of threads (scaffolding.py)
+    )
 
     # Personal data that is masked (pii/find.py: KINDS). In code and LaTeX the placeholder of an address or a
     # number breaks what the text does, and what looks like one is a constant or a test's.

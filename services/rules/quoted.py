@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # What announces a quoted post: its last words, or its first.
 _LONGEST_MARK = 80  # characters
@@ -13,19 +14,27 @@ _QUOTES = re.compile(
 )
 
 
-def without_fences(text: str) -> str:
-    """The text without Markdown's fenced blocks; as it is where one is left open."""
-    kept: list[str] = []
+def outside_fences(lines: Sequence[str]) -> list[int]:
+    """Numbers of the lines outside Markdown's fenced blocks; of all where one is left open."""
+    kept: list[int] = []
     fence = ""
-    for line in text.split("\n"):
+    for number, line in enumerate(lines):
         mark = line.lstrip()[:3]
         if fence:
             fence = "" if mark == fence else fence
         elif mark in ("```", "~~~") and line.count(mark) == 1:
             fence = mark
         else:
-            kept.append(line)
-    return text if fence else "\n".join(kept)
+            kept.append(number)
+    return list(range(len(lines))) if fence else kept
+
+
+def without_fences(text: str) -> str:
+    """The text without Markdown's fenced blocks; as it is where one is left open."""
+    if "```" not in text and "~~~" not in text:
+        return text
+    lines = text.split("\n")
+    return "\n".join([lines[number] for number in outside_fences(lines)])
 
 
 def without_quotes(text: str) -> str:

@@ -26,6 +26,7 @@ from services.rules.page import Page
 from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
+from services.rules.scaffolding import without_scaffolding
 from services.rules.table import RULES, TEXT, Bound, bind
 from services.rules.waivers import NAME as WAIVER
 from services.rules.waivers import is_waived
@@ -141,12 +142,16 @@ def _unless_waived(document: Document, verdict: Verdict, means: Means) -> Verdic
 def _cleaned(
     text: str, page: Page, format_: str, *, config: RulesConfig, masker: Masker, measures: dict[str, float]
 ) -> tuple[str, Page]:
-    """The text and its page without bare URLs, blobs and personal data; how much goes into the measures."""
+    """The text and its page without URLs, blobs, scaffolding, personal data; how much goes into measures."""
     if config.strip_urls and format_ == "prose" and measures["url_share"]:
         text = strip_urls(text)
         page = Page(text[:_MAX_MEASURED])
     if format_ in TEXT and (rest := without_blobs(page)) != page.text:
         measures["blob_share"] = 1 - len(rest) / page.size
+        text = rest + text[_MAX_MEASURED:]
+        page = Page(text[:_MAX_MEASURED])
+    if config.strip_scaffolding and format_ in TEXT and (rest := without_scaffolding(page)) != page.text:
+        measures["scaffolding_share"] = 1 - len(rest) / page.size
         text = rest + text[_MAX_MEASURED:]
         page = Page(text[:_MAX_MEASURED])
     masked = masker.mask(page if len(text) <= _MAX_MEASURED else Page(text), format_)
