@@ -254,8 +254,11 @@ def _units(table: Path | None = None) -> dict[str, Service | None]:
     So settings that several tables share hold a unit that one of them leaves out.
     """
     path = os.environ.get(PREFIX + "TOPOLOGY")
-    table = table or (Path(path) if path else None)
-    return {name: each.services.get(name) for each in (_table(None), _table(table)) for name in each.names}
+    shipped, own = _table(None), _table(table or (Path(path) if path else None))
+    units = {name: each.services.get(name) for each in (shipped, own) for name in each.names}
+    known = {service.run for service in shipped.services.values()}
+    theirs = [service for service in own.services.values() if service.run and service.run not in known]
+    return units | {service.definition.name: service for service in theirs}  # a row may be called otherwise
 
 
 @functools.cache
