@@ -103,6 +103,7 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
+_PDF_START = re.compile(rb"[\xef\xbb\xbf \t\r\n]*%PDF-")
 # A WARC file begins with a version and a named field; prose about the format does not.
 _WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n[\w-]+:")
 # Kinds that a page saved under a wrong name may carry; a template in a source file is none.
@@ -131,7 +132,7 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
         return PARQUET
     if _WARC_START.match(head):
         return WARC
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
+    if _PDF_START.match(head):
         return PDF
     if declared in _NOT_SOURCE and _HTML_START.match(head):
         return HTML
@@ -147,7 +148,7 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
 
 def page_type(head: bytes) -> str | None:
     """PDF or HTML when the first bytes of what came over HTTP say so."""
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
+    if _PDF_START.match(head):
         return PDF
     return HTML if _HTML_START.match(head) else None
 

@@ -57,6 +57,21 @@ def opened(path: str, max_window_bytes: int) -> Iterator[io.BufferedReader]:
             yield file
 
 
+def stored(stream: io.BufferedReader) -> io.BufferedReader | None:
+    """The file that a stream of `opened` reads, if it is plain or gzip; it moves with the stream."""
+    if not isinstance(stream.raw, _Unpacked):
+        return stream
+    return stream.raw.file if stream.raw.magic == _GZIP else None
+
+
+def restarted(stream: io.BufferedReader, at: int) -> io.BufferedReader:
+    """A stream of `opened`, read from that byte of its file on: the beginning of a frame where it is packed."""
+    if not isinstance(stream.raw, _Unpacked):
+        stream.seek(at)
+        return stream
+    return io.BufferedReader(stream.raw.restarted(at), BUFFER_BYTES)
+
+
 def go_on_after_damage(stream: io.BufferedReader) -> bool:
     """Let a compressed stream that has raised go on at its next frame. False when there is none."""
     return isinstance(stream.raw, _Unpacked) and stream.raw.go_on()
@@ -105,9 +120,9 @@ class _Unpacked(io.RawIOBase):
         magic: bytes,
         max_window_bytes: int = 0,
     ) -> None:
-        self._file = file
+        self.file = file
         self._new_frame = new_frame
-        self._magic = magic
+        self.magic = magic
         self._max_window = max_window_bytes
         self._head = b""  # of the frame
         self._packed = b""  # what was given to the frame last
@@ -130,14 +145,19 @@ class _Unpacked(io.RawIOBase):
             raise self._damage
         return count
 
+    def restarted(self, at: int) -> _Unpacked:
+        """One that reads the same file from there."""
+        self.file.seek(at)
+        return _Unpacked(self.file, self._new_frame, self.magic, self._max_window)
+
     def go_on(self) -> bool:
         """After a damage: go to the next frame, which may begin in what was given to the damaged one."""
         packed = self._packed[1:]
-        while (at := packed.find(self._magic)) < 0:
-            read = self._file.read(self._STEP_BYTES)
+        while (at := packed.find(self.magic)) < 0:
+            read = self.file.read(self._STEP_BYTES)
             if not read:
                 return False
-            packed = packed[-len(self._magic) + 1 :] + read
+            packed = packed[-len(self.magic) + 1 :] + read
         self._pending, self._frame, self._damage = packed[at:], None, None
         return True
 
@@ -179,8 +199,8 @@ class _Unpacked(io.RawIOBase):
             packed, self._pending = self._pending, b""
             return packed
         if not (self._frame and self._frame.eof):
-            return self._file.read(self._STEP_BYTES)
+            return self.file.read(self._STEP_BYTES)
         packed, self._frame = self._frame.unused_data.lstrip(b"\0"), None
-        while not packed and (read := self._file.read(self._STEP_BYTES)):
+        while not packed and (read := self.file.read(self._STEP_BYTES)):
             packed = read.lstrip(b"\0")
         return packed
