@@ -91,4 +91,10 @@ def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)
-    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets, expected)
+    return Job(
+        [p if "://" in p else str(Path(p).absolute()) for p in paths],
+        out,
+        topology_of(settings),
+        targets,
+        expected,
+    )

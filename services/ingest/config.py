@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -24,7 +24,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]  # "a,b" in the env
 class IngestConfig:
     """Which files, and how a record becomes a document. Raises ValueError.
 
-    paths: files and folders of this machine.
+    paths: files and folders of this machine, patterns over them; s3://bucket/prefix, hf://datasets/owner/name,
+        https://host/file: see remote/.
     text_fields: of a JSON or Parquet record, the first that is there and not empty is the text. The
         defaults are the names in C4, FineWeb, SkyPile (text), WuDao (content), RedPajama 2 (raw_content).
         A record that has none of them may be a conversation: see conversation.py.
@@ -34,6 +35,10 @@ class IngestConfig:
     max_window_bytes: of a zstd frame, which says itself how much memory unpacking it takes. 2 GiB is the most
         that `zstd --long=31` makes; a window above the memory limit of the process ends in a dead letter too.
     chunk_documents, chunk_bytes: one step of reading ends at the first that is reached.
+    s3_…: for s3:// paths that lie with somebody else than the river's store, over the AWS_… variables; with
+        s3_anonymous requests are not signed.
+    patience_s: how long a server that does not answer is asked again. Below the process's time limit, so that
+        the file is not blamed for it.
     """
 
     paths: Paths
@@ -43,6 +48,12 @@ class IngestConfig:
     max_window_bytes: int = 2 << 30
     chunk_documents: int = 500
     chunk_bytes: int = 4 << 20
+    s3_endpoint: str = ""
+    s3_region: str = ""
+    s3_access_key_id: str = ""
+    s3_secret_access_key: str = field(default="", repr=False)
+    s3_anonymous: bool = False
+    patience_s: float = 30.0
 
     def __post_init__(self) -> None:
         if not self.paths or not all(self.paths):
@@ -52,5 +63,7 @@ class IngestConfig:
         for name in ("max_document_bytes", "chunk_documents", "chunk_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.patience_s <= 0:
+            raise ValueError("patience_s must be more than 0")
         if not 1 << 10 <= self.max_window_bytes <= 2 << 30:  # what zstd takes
             raise ValueError("max_window_bytes must be between 1,024 and 2,147,483,648")

@@ -6,8 +6,6 @@ record or the file here, a hang or a crash in the runtime, which is told of each
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -17,16 +15,18 @@ from contracts import Document, IngestProgress
 from services.ingest import kinds, parquet, records, walk, warc
 from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
-from services.ingest.records import Piece, Skipped, said
+from services.ingest.found import Found, Skipped
+from services.ingest.records import Piece, said
 from services.ingest.streams import HEAD_BYTES, Damaged, WindowTooLarge, opened
-from services.runtime import IMPORT, Read, Reading, Resources, Unreadable
+from services.runtime import IMPORT, CorpusworksError, Read, Reading, Resources, Unreadable
 
 _SILENCE_S = 1.0  # the longest time without a word to the runtime, while all is known already
 
 
 def build(config: IngestConfig, resources: Resources) -> FileReader:
-    """Raises ConfigurationError naming a path that is not there."""
+    """Raises ConfigurationError naming a path that is not there, Unreachable."""
     walk.check(config.paths)
+    walk.check_remote(config)
     return FileReader(config)
 
 
@@ -53,19 +53,16 @@ class FileReader:
         began = progress.get(IMPORT)
         self._maker = Maker(self._config, began.began_ms if began else self._now_ms())
         pulse = _Pulse()
-        for found in walk.find(self._config.paths):
+        for found in walk.find(self._config):
             if pulse.due():
                 yield Reading(None)
             if found.uri not in passed:
                 yield from self._read(found, progress.get(found.uri) or IngestProgress(source=found.uri))
 
-    def _read(self, found: walk.Found, before: IngestProgress) -> Iterator[Reading | Read]:
+    def _read(self, found: Found, before: IngestProgress) -> Iterator[Reading | Read]:
         fingerprint = ""
         try:
-            if found.error:
-                raise found.error
-            status = _regular(found.path)
-            fingerprint = f"{status.st_size}-{status.st_mtime_ns}-{self._settings}"
+            fingerprint = f"{found.stamp()}-{self._settings}"
             same = before.fingerprint == fingerprint
             if same and before.complete:
                 return
@@ -82,7 +79,7 @@ class FileReader:
         except OSError as error:
             yield Read((), IngestProgress(source=found.uri, fingerprint=fingerprint), [_failed(found, error)])
 
-    def _chunks(self, found: walk.Found, start: IngestProgress) -> Iterator[Reading | Read]:
+    def _chunks(self, found: Found, start: IngestProgress) -> Iterator[Reading | Read]:
         """Reads of bounded size, each before the next record is touched; the last says that all is read."""
         documents: list[Document] = []
         unreadable: list[Unreadable] = []
@@ -115,7 +112,11 @@ class FileReader:
                 if len(documents) + len(unreadable) >= self._config.chunk_documents:
                     yield read(complete=False)
                     documents, unreadable, size = [], [], 0
-        except (Skipped, MemoryError):  # memory may be short for others' sake: the runtime tries it afresh
+        except (
+            Skipped,
+            CorpusworksError,
+            MemoryError,
+        ):  # memory may be short for others' sake: the runtime tries it afresh
             raise
         except Exception as error:  # noqa: BLE001 - whatever a library raises, it is this file's fault
             if isinstance(error, OSError) and error.errno is not None:
@@ -130,10 +131,10 @@ class FileReader:
                 )
         yield read(complete)
 
-    def _pieces(self, found: walk.Found, skip: int) -> Iterator[Piece]:
+    def _pieces(self, found: Found, skip: int) -> Iterator[Piece]:
         number = skip
         try:
-            with opened(found.path, self._config.max_window_bytes) as stream:
+            with opened(found, self._config.max_window_bytes) as stream:
                 head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
                 kind = kinds.recognise(found.path, head, self._config.text_fields, named=found.named)
                 if not head:
@@ -160,7 +161,7 @@ class FileReader:
         except WindowTooLarge as error:
             yield number + 1, Unreadable(f"{found.uri}#{number + 1}", b"", f"{found.shown}: {error}")
 
-    def _whole(self, found: walk.Found, body: bytes, media_type: str) -> Iterator[Piece]:
+    def _whole(self, found: Found, body: bytes, media_type: str) -> Iterator[Piece]:
         try:
             yield 1, self._maker.of_file(found.uri, body, media_type)
         except NotADocument as error:
@@ -181,24 +182,14 @@ class _Pulse:
         return True
 
 
-def _regular(path: str) -> os.stat_result:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError as error:
-        raise Skipped("a link to nothing, or gone since the folder was listed") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise Skipped("not a regular file")
-    return status
-
-
-def _empty(found: walk.Found, kind: str | None) -> Iterator[Piece]:
+def _empty(found: Found, kind: str | None) -> Iterator[Piece]:
     """An empty module is a habit of programmers; an empty page or PDF is a download that failed."""
     if not found.named and (kind is None or kinds.is_source(kind)):
         raise Skipped("empty source file" if kind else _unknown_kind(found))
     yield 1, Unreadable(found.uri, b"", f"{found.shown}: empty file; fetch it again or remove it")
 
 
-def _unknown(found: walk.Found, head: bytes) -> Iterator[Piece]:
+def _unknown(found: Found, head: bytes) -> Iterator[Piece]:
     if not found.named:
         raise Skipped(_unknown_kind(found))
     problem = (
@@ -208,7 +199,7 @@ def _unknown(found: walk.Found, head: bytes) -> Iterator[Piece]:
     yield 1, Unreadable(found.uri, head, problem)
 
 
-def _unknown_kind(found: walk.Found) -> str:
+def _unknown_kind(found: Found) -> str:
     suffix = kinds.suffix_of(found.path)
     if suffix == ".json":
         return kinds.NO_TEXT_FIELD
@@ -217,7 +208,7 @@ def _unknown_kind(found: walk.Found) -> str:
     return f"unknown kind {suffix}" if usual else "unknown kind, no usual suffix"
 
 
-def _failed(found: walk.Found, error: OSError) -> Unreadable:
+def _failed(found: Found, error: OSError) -> Unreadable:
     what = "folder cannot be listed" if found.error else "cannot be read"
     return Unreadable(
         found.uri,

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from contracts import Document
 from services.ingest import conversation
 from services.ingest.document import SET_TEXT_FIELD, Maker, NotADocument
+from services.ingest.found import Found
 from services.ingest.records import Piece, piece_of, said
-from services.ingest.walk import Found
-from services.runtime import Unreadable
+from services.ingest.streams import is_packed
+from services.runtime import CorpusworksError, Unreadable
 
 
 def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> Iterator[Piece]:
@@ -25,7 +26,7 @@ def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> It
     import pyarrow.parquet as pq
 
     try:
-        if not isinstance(stream.raw, io.FileIO):
+        if is_packed(stream):
             raise NotADocument("it is compressed as a whole; unpack it, Parquet is compressed inside")
         file = pq.ParquetFile(stream)
         columns = _columns(file.schema_arrow, maker)
@@ -192,6 +193,6 @@ def _is_usable(kind: Any) -> bool:
 
 
 def _raise_if_disk(error: Exception) -> None:
-    """Arrow raises OSError for data that do not decode, too, but then without an error number."""
-    if isinstance(error, OSError) and error.errno is not None:
+    """Or the network. Arrow raises OSError for data that do not decode, too, but without an error number."""
+    if isinstance(error, CorpusworksError) or (isinstance(error, OSError) and error.errno is not None):
         raise error

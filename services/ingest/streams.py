@@ -7,14 +7,15 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import zstandard
+
+from services.ingest.found import BUFFER_BYTES, Found
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-BUFFER_BYTES = 256 << 10
 HEAD_BYTES = 64 << 10  # what a dead letter keeps of a piece, and what a kind is recognised by
 
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
@@ -37,14 +38,13 @@ class Overlong(NamedTuple):
 
 
 @contextmanager
-def opened(path: str, max_window_bytes: int) -> Iterator[io.BufferedReader]:
+def opened(found: Found, max_window_bytes: int) -> Iterator[io.BufferedReader]:
     """The bytes of a file, unpacked if it begins as gzip or zstd does. Raises OSError.
 
     Reading raises one of Damaged where a compressed file is broken or ends early, or WindowTooLarge. What
     came before it has been given out by then, but for the last 2 KiB packed where a checksum disagrees.
     """
-    with open(path, "rb", buffering=BUFFER_BYTES) as opened_file:
-        file = cast(io.BufferedReader, opened_file)
+    with found.open() as file:
         magic = file.peek(4)[:4]
         if magic.startswith(_GZIP[:2]):
             unpacked = _Unpacked(file, lambda: zlib.decompressobj(wbits=31), _GZIP)
@@ -57,6 +57,11 @@ def opened(path: str, max_window_bytes: int) -> Iterator[io.BufferedReader]:
             yield file
 
 
+def is_packed(stream: io.BufferedReader) -> bool:
+    """Whether it was compressed as a whole."""
+    return isinstance(stream.raw, _Unpacked)
+
+
 def stored(stream: io.BufferedReader) -> io.BufferedReader | None:
     """The file that a stream of `opened` reads, if it is plain or gzip; it moves with the stream."""
     if not isinstance(stream.raw, _Unpacked):
@@ -65,7 +70,7 @@ def stored(stream: io.BufferedReader) -> io.BufferedReader | None:
 
 
 def restarted(stream: io.BufferedReader, at: int) -> io.BufferedReader:
-    """A stream of `opened`, read from that byte of its file on: the beginning of a frame where it is packed."""
+    """A stream of `opened`, read from that byte of its file on: a frame begins there, if it is packed."""
     if not isinstance(stream.raw, _Unpacked):
         stream.seek(at)
         return stream

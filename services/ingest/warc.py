@@ -2,8 +2,8 @@
 
 fastwarc reads them as long as all is well. A record counts once the one behind it has been made out, since a
 wrong length shows there only; from the last that counts, what is damaged, and the end of each file, is framed
-by warc_blocks.py, so that a damaged record costs itself alone: reading goes on at the next head, or at the next
-gzip member.
+by warc_blocks.py, so that a damaged record costs itself alone: reading goes on at the next head, or at the
+next gzip member.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from contracts import Document
 from services.ingest import kinds
 from services.ingest.document import Maker, NotADocument, too_large
+from services.ingest.found import Found
 from services.ingest.records import Piece
-from services.ingest.streams import HEAD_BYTES, Damaged, go_on_after_damage, restarted, stored
-from services.ingest.walk import Found
+from services.ingest.streams import Damaged, go_on_after_damage, restarted, stored
 from services.ingest.warc_blocks import HEAD_LIMIT, Block, Blocks, Broken
 from services.runtime import Unreadable
 
@@ -116,7 +116,7 @@ def _by_block(
 
 
 class _Page(NamedTuple):
-    """heads: of the record, by name in lower case. http: its body was undone; declared: what it said it is."""
+    """heads: of the record, by name in lower case. declared: what its body is said to be. http: undone."""
 
     heads: dict[str, str]
     body: bytes

@@ -1,7 +1,7 @@
 """Reading WARC and WET: MB/s of the stored file a core, against fastwarc's own loop over the same file.
 
-Ours makes documents (id, uid, metadata, body) of what the rival only reads. The files are written by fastwarc of
-generated pages: a member of gzip a record, as Common Crawl has them.
+Ours makes documents (id, uid, metadata, body) of what the rival only reads. The files are written by fastwarc
+of generated pages: a member of gzip a record, as Common Crawl has them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def _records(path: Path) -> int:
 def _write(path: Path, make: Callable[[str], WarcRecord]) -> int:
     """Records until the file is as large as it should be; how many."""
     chance = random.Random(11)
-    words = ["".join(chance.choices("etaoinshrdlucmfwypvbgkjqxz", k=chance.randint(2, 11))) for _ in range(30_000)]
+    words = [
+        "".join(chance.choices("etaoinshrdlucmfwypvbgkjqxz", k=chance.randint(2, 11))) for _ in range(30_000)
+    ]
     count = 0
     with path.open("wb") as file:
         while file.tell() < FILE_BYTES:

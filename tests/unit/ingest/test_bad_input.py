@@ -132,7 +132,7 @@ def test_a_failing_disk_is_tried_again_from_the_same_record(
     ("make", "said"),
     [
         (lambda folder: folder / "missing", "does not exist"),
-        (lambda folder: "s3://bucket/folder", "is not on this machine"),
+        (lambda folder: "ftp://host/folder", "write s3://bucket/prefix"),
         (lambda folder: os.mkfifo(folder / "pipe") or folder / "pipe", "neither a file nor a folder"),
     ],
 )
