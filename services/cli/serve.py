@@ -11,7 +11,7 @@ import typer
 from contracts import Document
 from services.cli.exits import EXIT_INTERRUPTED
 from services.cli.options import Units, topology_of
-from services.runtime import DependencyDown, Reading, Resources, Settings, load_settings
+from services.runtime import DependencyDown, Reading, Recorded, Resources, Settings, load_settings
 from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
@@ -24,14 +24,21 @@ Wait = Annotated[
 
 @app.command("import")
 def import_(
-    paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")], wait: Wait = 0
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, patterns, s3://, hf:// or https:// URLs.")
+    ],
+    wait: Wait = 0,
+    share: Annotated[
+        bool, typer.Option("--share", help="With other processes of this command, each file to one of them.")
+    ] = False,
 ) -> None:
     """Read documents into the configured river; goes on where it was, ends when all is published."""
     settings = load_settings()
     if wait:
         _await_topics(settings, wait)
     ingest = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
-    settings = settings.model_copy(update={"units": settings.units | {"ingest": ingest}})
+    changed = {"units": settings.units | {"ingest": ingest}}
+    settings = settings.model_copy(update=changed | ({"share_sources": True} if share else {}))
     if not serve(["ingest"], settings, topology_of(settings)):
         raise typer.Exit(EXIT_INTERRUPTED)
 
@@ -112,7 +119,7 @@ def _document_of(path: str, resources: Resources) -> Document:
     """The first document of a file, as ingest reads it. Raises ValueError when it cannot be read."""
     from services.ingest import SERVICE, IngestConfig
 
-    for read in SERVICE.build(IngestConfig(paths=(path,)), resources)({}):
+    for read in SERVICE.build(IngestConfig(paths=(path,)), resources)(Recorded()):
         if isinstance(read, Reading):
             continue
         for piece in read.unreadable:

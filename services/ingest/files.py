@@ -7,7 +7,8 @@ record or the file here, a hang or a crash in the runtime, which is told of each
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import NamedTuple
 
 import xxhash
 
@@ -18,8 +19,12 @@ from services.ingest.document import Maker, NotADocument
 from services.ingest.found import Found, Skipped
 from services.ingest.records import Piece, said
 from services.ingest.streams import HEAD_BYTES, Damaged, WindowTooLarge, opened
-from services.runtime import IMPORT, CorpusworksError, Read, Reading, Resources, Unreadable
+from services.runtime import CorpusworksError, Known, Read, Reading, Resources, Unreadable
 
+# Files that are asked for at once: many small ones, or a large one, so that what others may take is not held.
+_MOST_FILES, _MOST_BYTES = 128, 64 << 20
+_MOST_WAITING = 4096  # files of others that are remembered; more are looked at on the way
+_LOOK_AGAIN_S = 0.5
 _SILENCE_S = 1.0  # the longest time without a word to the runtime, while all is known already
 
 
@@ -46,38 +51,62 @@ class FileReader:
         decisive = (config.text_fields, config.id_fields, config.max_document_bytes)
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
 
-    def __call__(
-        self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
-    ) -> Iterator[Reading | Read]:
-        """Reads what `progress` does not say was read."""
-        began = progress.get(IMPORT)
-        self._maker = Maker(self._config, began.began_ms if began else self._now_ms())
+    def __call__(self, known: Known) -> Iterator[Reading | Read]:
+        """Reads what `known` does not say was read, some files at a time."""
+        self._maker = Maker(self._config, known.began_ms or self._now_ms())
         pulse = _Pulse()
+        waiting: list[_Entry] = []  # what others read: they may be killed
+        some: list[_Entry] = []
         for found in walk.find(self._config):
             if pulse.due():
                 yield Reading(None)
-            if found.uri not in passed:
-                yield from self._read(found, progress.get(found.uri) or IngestProgress(source=found.uri))
+            some.append(self._entry(found))
+            if len(some) >= _MOST_FILES or sum(entry.size for entry in some) >= _MOST_BYTES:
+                waiting += yield from self._taken(known, some)
+                some = []
+                if len(waiting) > _MOST_WAITING:
+                    waiting = yield from self._taken(known, waiting)
+        waiting += yield from self._taken(known, some)
+        while waiting:
+            time.sleep(_LOOK_AGAIN_S)
+            yield Reading(None)
+            waiting = yield from self._taken(known, waiting)
 
-    def _read(self, found: Found, before: IngestProgress) -> Iterator[Reading | Read]:
-        fingerprint = ""
+    def _entry(self, found: Found) -> _Entry:
+        """Raises CorpusworksError."""
         try:
-            fingerprint = f"{found.stamp()}-{self._settings}"
-            same = before.fingerprint == fingerprint
-            if same and before.complete:
-                return
-            skip = before.num_records if same else 0
-            start = IngestProgress(source=found.uri, fingerprint=fingerprint, num_records=skip)
+            return _Entry(found, f"{found.stamp()}-{self._settings}")
+        except (OSError, Skipped) as error:
+            return _Entry(found, "", error)
+
+    def _taken(
+        self, known: Known, entries: Sequence[_Entry]
+    ) -> Generator[Reading | Read, None, list[_Entry]]:
+        """Read those of them that are ours; returns those that others read."""
+        if not entries:
+            return []
+        sources = [IngestProgress(source=entry.found.uri, fingerprint=entry.fingerprint) for entry in entries]
+        taken = known.take(sources)
+        mine, others = {each.source: each for each in taken.mine}, set(taken.others)
+        for entry in entries:
+            if (start := mine.get(entry.found.uri)) is not None:
+                yield from self._read(entry, start)
+        return [entry for entry in entries if entry.found.uri in others]
+
+    def _read(self, entry: _Entry, start: IngestProgress) -> Iterator[Reading | Read]:
+        found = entry.found
+        try:
+            if entry.failure:
+                raise entry.failure
             yield Reading(start)
             yield from self._chunks(found, start)
         except Skipped as reason:
             after = IngestProgress(
-                source=found.uri, fingerprint=fingerprint, complete=True, skipped=str(reason)
+                source=found.uri, fingerprint=entry.fingerprint, complete=True, skipped=str(reason)
             )
-            if after != before:
-                yield Read((), after)
+            yield Read((), after)
         except OSError as error:
-            yield Read((), IngestProgress(source=found.uri, fingerprint=fingerprint), [_failed(found, error)])
+            yield Read((), IngestProgress(source=found.uri, fingerprint=""), [_failed(found, error)])
 
     def _chunks(self, found: Found, start: IngestProgress) -> Iterator[Reading | Read]:
         """Reads of bounded size, each before the next record is touched; the last says that all is read."""
@@ -166,6 +195,19 @@ class FileReader:
             yield 1, self._maker.of_file(found.uri, body, media_type)
         except NotADocument as error:
             yield 1, Unreadable(found.uri, body[:HEAD_BYTES], f"{found.shown}: at least {error}")
+
+
+class _Entry(NamedTuple):
+    """A file of the list. failure: why there is no fingerprint."""
+
+    found: Found
+    fingerprint: str
+    failure: OSError | Skipped | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 where it is not known."""
+        return int(self.fingerprint.partition("-")[0] or 0)
 
 
 class _Pulse:

@@ -4,7 +4,16 @@ from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, RereadingTask, Step, place
-from services.runtime.contracts.source import IMPORT, Read, Reader, Reading, Source, Unreadable
+from services.runtime.contracts.source import (
+    IMPORT,
+    Known,
+    Read,
+    Reader,
+    Reading,
+    Source,
+    Taken,
+    Unreadable,
+)
 from services.runtime.contracts.unit import Judge, Unit, configure
 from services.runtime.contracts.verdict import Also, Count, Drop, Emit, Reject, Verdict
 from services.runtime.contracts.vocabulary import Vocabularies, VocabularyCard
@@ -15,6 +24,7 @@ from services.runtime.errors import (
     DependencyDown,
     Fenced,
 )
+from services.runtime.process.recorded import Recorded
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 from services.runtime.wire import fetch
@@ -31,6 +41,7 @@ __all__ = [
     "Emit",
     "Fenced",
     "Judge",
+    "Known",
     "LaneService",
     "LaneTask",
     "Message",
@@ -39,12 +50,14 @@ __all__ = [
     "Read",
     "Reader",
     "Reading",
+    "Recorded",
     "Reject",
     "RereadingTask",
     "Resources",
     "Settings",
     "Source",
     "Step",
+    "Taken",
     "Tls",
     "Unit",
     "Unreadable",

@@ -15,7 +15,7 @@ from fastwarc.stream_io import GzipWriter
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from services.ingest import FileReader, IngestConfig
-from services.runtime import Read
+from services.runtime import Read, Recorded
 from tests.benchmarks.figures import Figure, cpu_seconds
 
 FILE_BYTES = 100_000_000  # as stored
@@ -42,7 +42,7 @@ def run() -> Iterator[Figure]:
 
 def _documents(path: Path) -> int:
     read = FileReader(IngestConfig(paths=(str(path),)))
-    return sum(len(step.documents) for step in read({}) if isinstance(step, Read))
+    return sum(len(step.documents) for step in read(Recorded()) if isinstance(step, Read))
 
 
 def _records(path: Path) -> int:

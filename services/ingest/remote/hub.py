@@ -132,6 +132,6 @@ class Dataset:
         if error.status in (401, 403, 404):
             return ConfigurationError(
                 f"{self._endpoint} has no {what} one may read (HTTP {error.status}): look at its name; "
-                "if it is private or gated, accept its terms there and set HF_TOKEN to a token that may read it"
+                "if it is private or gated, accept its terms and set HF_TOKEN to a token that may read it"
             )
         return ConfigurationError(f"{what}: {error}")

@@ -5,6 +5,7 @@ Reading runs in a process of its own (process/reader.py) and one step ahead of t
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,13 @@ from kafka.errors import KafkaError
 from contracts import Document, IngestProgress, Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker
-from services.runtime.clients.log import Log
-from services.runtime.contracts.source import IMPORT, Source
+from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.deadletter import ERROR_HEADER
+from services.runtime.loops.leases import Leases
+from services.runtime.loops.sharing import Sharing
 from services.runtime.loops.tally import Told, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.process.lifecycle import Process
@@ -56,7 +58,9 @@ class SourceLoop:
         self._output = service.output
         self._resources = Resources(settings)
         self._process = Process(settings, service.name)
-        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}", self._broker)
+        self._id = f"{service.name}-{instance}"
+        self._transactions = Transactions(settings, service.name, self._id, self._broker)
+        self._sharing = Sharing(self._broker, None, self._fence)
         self._import = IngestProgress(began_ms=time.time_ns() // 1_000_000)
         self._said_that_it_began = False
         self.finished = False
@@ -73,28 +77,44 @@ class SourceLoop:
             while not self._process.stopping and not self.finished:
                 try:
                     self._agreed()
-                    with self._broker.log() as said:
-                        self._resources.topic_ids, known = said.topic_ids(), self._known(said)
+                    self._know()
                     self._transactions.open()
                     self._process.health.ready("partitions")
-                    with closing(reader.read(known)) as steps:
+                    with closing(reader.read(self._sharing.recorded, self._sharing.take)) as steps:
                         self._publish_all(steps)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
                     self._transactions.reset()
         finally:
             self._transactions.reset()
+            with contextlib.suppress(DependencyDown):
+                self._sharing.close(finished=self.finished)
             self._resources.close()
 
-    def _known(self, said: Log) -> dict[str, bytes]:
+    def _know(self) -> None:
         """What was read, and when the import began: an interrupted one goes on, and is not a later one."""
-        known = progress(said)
-        former = IngestProgress.FromString(known.get(IMPORT, b""))
+        with self._broker.log() as said:
+            self._resources.topic_ids = said.topic_ids()
+            leases = self._leases() if self._settings.share_sources else None
+            self._sharing = Sharing(self._broker, leases, self._fence)
+            self._sharing.read(said)
+        former = self._sharing.began
         self._said_that_it_began = bool(former.began_ms) and not former.complete
-        if self._said_that_it_began:
-            self._import = former
-        known[IMPORT] = self._import.SerializeToString()
-        return known
+        self._import.began_ms = self._sharing.begin(self._import.began_ms)
+        self._sharing.recorded.began_ms = self._import.began_ms
+
+    def _leases(self) -> Leases:
+        river = self._resources.topic_ids.get(PROGRESS, "")
+        return Leases(self._resources.redis, river, self._id, self._settings.kafka.session_timeout_s)
+
+    def _fence(self, owner: str) -> None:
+        """Make that process unable to commit, and undo what it has begun."""
+        transactions = Transactions(self._settings, self._service.name, owner, self._broker)
+        try:
+            transactions.open()
+        finally:
+            transactions.reset()
+        log.warning("took over from a process that is not heard of", owner=owner)
 
     def _publish_all(self, steps: Iterator[Step | None]) -> None:
         pending: list[Step] = []
@@ -104,6 +124,7 @@ class SourceLoop:
             if self._process.stopping:
                 return
             self._process.health.moved()
+            self._sharing.wait()
             if step is not None:
                 pending.append(step)
                 num_documents += len(step.documents)
@@ -135,7 +156,9 @@ class SourceLoop:
         came = [Told(Tally.CAME, uid) for step in steps for uid, _ in step.documents]
         unreadable = [Told(Tally.UNREADABLE, 0, self._source.name) for step in steps for _ in step.unreadable]
         outputs += tally([*came, *unreadable])
+        self._sharing.before_commit(steps)
         self._transactions.commit(outputs, {}, None)
+        self._sharing.committed(steps)
         self._said_that_it_began = True
         self._process.worked()
         name = self._source.name
@@ -169,9 +192,3 @@ def _progress(value: bytes) -> Produce:
 def hash_of(key: bytes) -> int:
     """A stable spread for a key that is not a document's."""
     return zlib.crc32(key)
-
-
-def progress(log: Log) -> dict[str, bytes]:
-    """By source, and IMPORT: the IngestProgress that was committed last, serialised."""
-    records = log.read_all(PROGRESS)
-    return {IngestProgress.FromString(r.value).source: r.value for r in records if r.value is not None}

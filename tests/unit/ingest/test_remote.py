@@ -17,7 +17,7 @@ import pytest
 from contracts import IngestProgress
 from services.ingest import FileReader, IngestConfig
 from services.ingest.remote import Unreachable, place_of
-from services.runtime import ConfigurationError, Read
+from services.runtime import ConfigurationError, Read, Recorded
 from tests.hub_server import HubServer
 from tests.unit.ingest.reading import documents, reached, reads, texts, unreadable
 
@@ -193,7 +193,7 @@ def test_a_server_that_goes_away_loses_nothing(hub: HubServer) -> None:
     steps: list[Read] = []
 
     def read() -> None:
-        for step in FileReader(config)({}):
+        for step in FileReader(config)(Recorded()):
             if isinstance(step, Read):
                 steps.append(step)
                 hub.busy = 1_000_000
@@ -215,7 +215,7 @@ def test_a_file_that_goes_while_it_is_read_costs_itself_alone(
     url = f"hf://datasets/{REPO}"
     steps: list[Read] = []
     commit = hub.commit(REPO)
-    for step in FileReader(IngestConfig(paths=(url,), chunk_documents=50))({}):
+    for step in FileReader(IngestConfig(paths=(url,), chunk_documents=50))(Recorded()):
         if isinstance(step, Read):
             steps.append(step)
             if "a.jsonl" in hub.datasets[REPO]:
