@@ -28,6 +28,9 @@ def import_(
         list[str], typer.Argument(help="Files, folders, patterns, s3://, hf:// or https:// URLs.")
     ],
     wait: Wait = 0,
+    preset: Annotated[
+        str, typer.Option("--preset", help="Layout of a public dataset: fineweb, c4, wudao …")
+    ] = "",
     share: Annotated[
         bool, typer.Option("--share", help="With other processes of this command, each file to one of them.")
     ] = False,
@@ -37,6 +40,7 @@ def import_(
     if wait:
         _await_topics(settings, wait)
     ingest = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
+    ingest |= {"preset": preset} if preset else {}
     changed = {"units": settings.units | {"ingest": ingest}}
     settings = settings.model_copy(update=changed | ({"share_sources": True} if share else {}))
     if not serve(["ingest"], settings, topology_of(settings)):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from services.ingest.presets import PRESETS
+
 
 def _one(value: object) -> object:
     return (value,) if isinstance(value, str) else value
@@ -30,6 +32,8 @@ class IngestConfig:
         defaults are the names in C4, FineWeb, SkyPile (text), WuDao (content), RedPajama 2 (raw_content).
         A record that has none of them may be a conversation: see conversation.py.
     id_fields: likewise for the id; a record without one gets a digest of file and content.
+    preset: the layout of a public dataset by its name in presets.py, where the columns do not say it; "none":
+        no record is taken for one of them.
     max_document_bytes: of one file or one line; above it the piece is a dead letter. The runtime holds
         a document several times over while it is sent, so that 64 MiB fits a 1 GiB container.
     max_window_bytes: of a zstd frame, which says itself how much memory unpacking it takes. 2 GiB is the most
@@ -44,6 +48,7 @@ class IngestConfig:
     paths: Paths
     text_fields: Names = ("text", "content", "raw_content", "body")
     id_fields: Names = ("id", "doc_id", "docid", "document_id")
+    preset: str = ""
     max_document_bytes: int = 64 << 20
     max_window_bytes: int = 2 << 30
     chunk_documents: int = 500
@@ -60,6 +65,8 @@ class IngestConfig:
             raise ValueError("paths must name at least one file or folder")
         if not self.text_fields or not all(self.text_fields):
             raise ValueError("text_fields must name at least one field")
+        if self.preset not in ("", "none", *PRESETS):
+            raise ValueError(f"preset must be one of {', '.join(sorted(PRESETS))}, or none")
         for name in ("max_document_bytes", "chunk_documents", "chunk_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import xxhash
 
 from contracts import Document
-from services.ingest import conversation
+from services.ingest import conversation, presets
 from services.ingest.config import IngestConfig
 from services.ingest.kinds import HTML, TEXT
+from services.ingest.presets import Preset
 
 # Bounds of what travels beside the text; a longer id or value is cut, further fields are left out.
 MAX_ID_CHARS = 512
@@ -58,6 +59,9 @@ class Maker:
         """
         if not isinstance(record, dict):
             raise NotADocument(f"a record must be an object with a text, this is a {type(record).__name__}")
+        known = self.preset_of(presets.columns_of(record), uri)
+        if known is not None and isinstance(text := record.get(known[0].text), str):
+            return self._of_preset(uri, number, record, text, known)
         if (written := self._conversation(record)) is not None:
             return self._of_conversation(uri, number, record, written)
         field, body = self._text(record)
@@ -70,6 +74,29 @@ class Maker:
         said = _metadata(record, leave_out={field, id_field, "html", "media_type"})
         source = f"{uri}#{number}"
         return self._make(identifier, uri, body, source=source, media_type=media_type, metadata=said)
+
+    def preset_of(self, columns: Collection[str], uri: str) -> tuple[Preset, bool] | None:
+        """The layout of a public dataset that records with these columns have, and whether they are of it."""
+        if self.config.preset in presets.PRESETS:
+            return presets.PRESETS[self.config.preset], True
+        return None if self.config.preset else presets.recognise(columns, uri)
+
+    def _of_preset(
+        self, uri: str, number: int, record: dict[str, Any], text: str, known: tuple[Preset, bool]
+    ) -> Document:
+        preset, certain = known
+        identifier = record.get(preset.id)
+        said = preset.said(record, certain=certain)
+        more = _metadata(record, leave_out={preset.text, preset.id, *said})
+        metadata = {name: _short(value) for name, value in said.items()} | more
+        return self._make(
+            _valid(str(identifier)[:MAX_ID_CHARS]) if _is_id(identifier) else "",
+            uri,
+            _utf8(text),
+            source=f"{uri}#{number}",
+            media_type=TEXT,
+            metadata=dict(islice(metadata.items(), MAX_METADATA_FIELDS)),
+        )
 
     def _of_conversation(
         self, uri: str, number: int, record: dict[str, Any], written: conversation.Written

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import xxhash
 
 from contracts import Document, IngestProgress
-from services.ingest import kinds, parquet, records, walk, warc
+from services.ingest import kinds, parquet, records, table_rows, walk, warc
 from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
 from services.ingest.found import Found, Skipped
@@ -48,7 +48,8 @@ class FileReader:
     def __init__(self, config: IngestConfig, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000):
         self._config = config
         self._now_ms = now_ms
-        decisive = (config.text_fields, config.id_fields, config.max_document_bytes)
+        decisive: tuple[object, ...] = (config.text_fields, config.id_fields, config.max_document_bytes)
+        decisive += (config.preset,) if config.preset else ()
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
 
     def __call__(self, known: Known) -> Iterator[Reading | Read]:
@@ -168,6 +169,8 @@ class FileReader:
                 kind = kinds.recognise(found.path, head, self._config.text_fields, named=found.named)
                 if not head:
                     pieces = _empty(found, kind)
+                elif kind in (None, kinds.TEXT) and self._is_table(found, head):
+                    pieces = table_rows.csv_rows(found, stream, self._maker, skip)
                 elif kind is None:
                     pieces = _unknown(found, head)
                 elif kind == kinds.JSON_LINES:
@@ -189,6 +192,14 @@ class FileReader:
             yield number + 1, Unreadable(f"{found.uri}#{number + 1}", b"", f"{problem}; fetch it again")
         except WindowTooLarge as error:
             yield number + 1, Unreadable(f"{found.uri}#{number + 1}", b"", f"{found.shown}: {error}")
+
+    def _is_table(self, found: Found, head: bytes) -> bool:
+        """Data are no text, but for those of layouts that are known."""
+        if kinds.suffix_of(found.path) != ".csv":
+            return False
+        names = table_rows.header_of(head)
+        known = self._maker.preset_of(names, found.uri)
+        return known is not None and known[0].text in names
 
     def _whole(self, found: Found, body: bytes, media_type: str) -> Iterator[Piece]:
         try:

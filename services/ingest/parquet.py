@@ -29,7 +29,7 @@ def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> It
         if is_packed(stream):
             raise NotADocument("it is compressed as a whole; unpack it, Parquet is compressed inside")
         file = pq.ParquetFile(stream)
-        columns = _columns(file.schema_arrow, maker)
+        columns = _columns(file.schema_arrow, maker, found.uri)
     except (MemoryError, RecursionError):
         raise
     except Exception as error:  # noqa: BLE001 - Arrow raises of all kinds
@@ -166,12 +166,14 @@ class _Columns(NamedTuple):
     needed: list[str]
 
 
-def _columns(schema: Any, maker: Maker) -> _Columns:
+def _columns(schema: Any, maker: Maker, uri: str) -> _Columns:
     """Raises NotADocument when there is no text among them."""
     import pyarrow as pa
 
     config = maker.config
     texts = {*config.text_fields, "html"}
+    known = maker.preset_of(_names(schema), uri)
+    texts |= {known[0].text} if known else set()
     usable = list(
         dict.fromkeys(f.name for f in schema if _is_usable(f.type) or f.name in conversation.FIELDS)
     )
@@ -182,6 +184,17 @@ def _columns(schema: Any, maker: Maker) -> _Columns:
     texts |= set() if has_text else conversation.FIELDS
     needed = texts | {*config.id_fields, "media_type"}
     return _Columns(usable, [name for name in usable if name in needed])
+
+
+def _names(schema: Any) -> set[str]:
+    """Of its columns, and of the fields inside `meta`."""
+    import pyarrow as pa
+
+    found = set(schema.names)
+    kind = schema.field("meta").type if schema.names.count("meta") == 1 else None
+    if kind is not None and pa.types.is_struct(kind):
+        found |= {f"meta.{kind.field(index).name}" for index in range(kind.num_fields)}
+    return found
 
 
 def _is_usable(kind: Any) -> bool:

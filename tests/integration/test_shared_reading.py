@@ -23,8 +23,8 @@ SILENCE_S = 1.5
 
 
 def test_each_record_comes_once_whoever_is_killed(shared_stack: Stack, tmp_path: Path) -> None:
-    """Prevents: a file that two read, one that nobody reads after a kill, a record lost or twice where another
-    goes on, and a process that was asleep and still commits what is another's by then.
+    """Prevents: a file that two read or nobody reads after a kill, a record lost or twice where another goes
+    on, and a process that was asleep and still commits what is another's by then.
     """
     folder = tmp_path / "documents"
     folder.mkdir()
