@@ -171,9 +171,11 @@ class Maker:
             raise NotADocument(too_large(len(body), limit))
         # Of the file and not of the record's number: a record put in above must not rename those below.
         identifier = identifier or xxhash.xxh3_128_hexdigest(uri.encode() + b"\0" + body)
+        digest = xxhash.xxh3_64(identifier.encode() + b"\0")
+        digest.update(body)
         made = Document(
             id=identifier,
-            uid=xxhash.xxh3_64_intdigest(identifier.encode() + b"\0" + body) or 1,
+            uid=digest.intdigest() or 1,
             source=source,
             media_type=media_type,
             body=body,

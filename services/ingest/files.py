@@ -13,7 +13,7 @@ from typing import NamedTuple
 import xxhash
 
 from contracts import Document, IngestProgress
-from services.ingest import kinds, parquet, records, table_rows, walk, warc
+from services.ingest import arc, kinds, parquet, records, table_rows, walk, warc
 from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
 from services.ingest.found import Found, Skipped
@@ -179,6 +179,8 @@ class FileReader:
                     pieces = records.json_file(found, stream, self._maker, skip)
                 elif kind == kinds.WARC:
                     pieces = warc.records(found, stream, self._maker, skip)
+                elif kind == kinds.ARC:
+                    pieces = arc.records(found, stream, self._maker, skip)
                 elif kind == kinds.PARQUET:
                     pieces = parquet.rows(found, stream, self._maker, skip)
                 else:

@@ -106,12 +106,12 @@ def _by_block(
                 piece = _document(found, maker, number, _Page.of_block(block, maker))
         except (Broken, NotADocument) as error:
             head = error.head if isinstance(error, Broken) else b""
-            piece = _unreadable(found, number, error, head)
+            piece = unreadable(found, number, error, head)
         except Damaged as error:
             if not go_on_after_damage(stream):
                 raise
             reader.forget()
-            piece = _unreadable(found, number, f"its gzip member is damaged: {error}")
+            piece = unreadable(found, number, f"its gzip member is damaged: {error}")
         yield number, piece if number > skip else None
 
 
@@ -132,13 +132,8 @@ class _Page(NamedTuple):
         heads, declared = block.heads, block.heads.get("content-type", "")
         if not declared.lower().startswith("application/http"):
             return cls(heads, block.block, declared, http=False)
-        from fastwarc.warc import WarcRecord, WarcRecordType
-
-        record = WarcRecord()
-        record.init_headers(WarcRecordType.response)
-        record.is_http = True
-        record.set_bytes_content(block.block)
-        return cls(heads, *_undone(heads, record, limit), http=True)
+        is_answer = heads["warc-type"].lower() == "response"
+        return cls(heads, *(undone_block(block.block, limit) if is_answer else (b"", "")), http=True)
 
     @classmethod
     def of_record(cls, heads: dict[str, str], record: WarcRecord, maker: Maker) -> _Page:
@@ -147,9 +142,10 @@ class _Page(NamedTuple):
         if record.content_length > limit + HEAD_LIMIT:
             raise NotADocument(too_large(record.content_length, limit))
         if not declared.lower().startswith("application/http"):
-            return cls(heads, record.reader.read(limit + 1), declared, http=False)
+            return cls(heads, record.reader.read(), declared, http=False)
         record.is_http = True
-        return cls(heads, *_undone(heads, record, limit), http=True)
+        is_answer = heads["warc-type"].lower() == "response"
+        return cls(heads, *(_undone(record, limit) if is_answer else (b"", "")), http=True)
 
 
 def _piece(found: Found, maker: Maker, number: int, record: WarcRecord) -> Document | Unreadable | None:
@@ -161,7 +157,7 @@ def _piece(found: Found, maker: Maker, number: int, record: WarcRecord) -> Docum
     try:
         return _document(found, maker, number, _Page.of_record(heads, record, maker))
     except NotADocument as error:
-        return _unreadable(found, number, error)
+        return unreadable(found, number, error)
 
 
 def _document(found: Found, maker: Maker, number: int, page: _Page) -> Document | None:
@@ -172,7 +168,7 @@ def _document(found: Found, maker: Maker, number: int, page: _Page) -> Document 
     if heads["warc-type"].lower() == "conversion":
         media_type = kinds.TEXT
     else:
-        media_type = kinds.page_type(body) or _MEDIA_TYPES.get(_bare(page.declared), "")
+        media_type = media_type_of(body, page.declared)
     if not media_type:
         return None
     said = {_NAMES.get(name, name): text for name, text in heads.items() if name not in _NOT_METADATA}
@@ -182,13 +178,27 @@ def _document(found: Found, maker: Maker, number: int, page: _Page) -> Document 
     return maker.of_page((found.uri, number), body, media_type, identifier, said)
 
 
-def _undone(heads: dict[str, str], record: WarcRecord, limit: int) -> tuple[bytes, str]:
-    """The body of an HTTP response and its Content-Type; nothing where it was no success, or a request.
+def media_type_of(body: bytes, declared: str) -> str:
+    """Of what came over HTTP; "" where it is no document."""
+    return kinds.page_type(body) or _MEDIA_TYPES.get(_bare(declared), "")
+
+
+def undone_block(block: bytes, limit: int) -> tuple[bytes, str]:
+    """The body of an HTTP response, as it came, and its Content-Type; nothing where it was no success.
 
     Raises NotADocument.
     """
-    if heads["warc-type"].lower() != "response":
-        return b"", ""
+    from fastwarc.warc import WarcRecord, WarcRecordType
+
+    record = WarcRecord()
+    record.init_headers(WarcRecordType.response)
+    record.is_http = True
+    record.set_bytes_content(block)
+    return _undone(record, limit)
+
+
+def _undone(record: WarcRecord, limit: int) -> tuple[bytes, str]:
+    """As undone_block."""
     try:
         record.parse_http(auto_decode="all")
         status = record.http_headers.status_code if record.http_headers else None
@@ -197,12 +207,22 @@ def _undone(heads: dict[str, str], record: WarcRecord, limit: int) -> tuple[byte
         if not 200 <= status < 300:
             return b"", ""
         declared = record.http_headers.get("content-type") or ""
-        return record.reader.read(limit + 1), declared
+        return _read(record, limit + 1), declared
     except (OSError, ValueError) as error:
         raise NotADocument(f"its HTTP response cannot be undone: {error}") from error
 
 
-def _unreadable(found: Found, number: int, error: object, head: bytes = b"") -> Unreadable:
+def _read(record: WarcRecord, limit: int) -> bytes:
+    """The body, or its first bytes. In steps of its packed size: fastwarc takes memory for all it may read."""
+    step = record.content_length + 1
+    body = record.reader.read(min(step, limit))
+    while len(body) < limit and (more := record.reader.read(min(step, limit - len(body)))):
+        body += more
+    return body
+
+
+def unreadable(found: Found, number: int, error: object, head: bytes = b"") -> Unreadable:
+    """A record that gave no document."""
     return Unreadable(f"{found.uri}#{number}", head, f"{found.shown}, WARC record {number}: {error}")
 
 

@@ -62,11 +62,13 @@ def test_each_record_comes_once_whoever_is_killed(shared_stack: Stack, tmp_path:
             if asleep in running and kills == 2 and f'"owner": "shared-{asleep}"' in _logs(tmp_path):
                 os.killpg(running[asleep].pid, signal.SIGCONT)
             for name in [name for name, process in running.items() if process.poll() is not None]:
-                assert running.pop(name).returncode == (3 if name == asleep else 0), river.log(instance=name)
+                # Fenced where it would commit (3), or where it began anew anyway (0).
+                fine = (0, 3) if name == asleep else (0,)
+                assert running.pop(name).returncode in fine, river.log(instance=name)
                 ended.append(name)
             time.sleep(0.1)
         assert kills == 2
-        assert asleep in ended, "who was asleep was fenced"
+        assert asleep in ended
         documents = river.documents()
         assert Counter(d.id for d in documents if "-" in d.id) == wanted
         assert Counter(d.body for d in documents if d.body.startswith(b"small")).total() == SMALL
