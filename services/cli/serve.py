@@ -11,7 +11,7 @@ import typer
 from contracts import Document
 from services.cli.exits import EXIT_INTERRUPTED
 from services.cli.options import Units, topology_of
-from services.runtime import DependencyDown, Reading, Recorded, Resources, Settings, load_settings
+from services.runtime import DependencyDown, Reading, Recorded, Resources, Settings, configure, load_settings
 from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
@@ -43,7 +43,17 @@ def import_(
     ingest |= {"preset": preset} if preset else {}
     changed = {"units": settings.units | {"ingest": ingest}}
     settings = settings.model_copy(update=changed | ({"share_sources": True} if share else {}))
-    if not serve(["ingest"], settings, topology_of(settings)):
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        from services.cli.importing import Bar
+        from services.ingest import IngestConfig
+
+        with Bar(configure("ingest", IngestConfig, ingest), Console(stderr=True)) as bar:
+            finished = serve(["ingest"], settings, topology_of(settings), bar)
+    else:
+        finished = serve(["ingest"], settings, topology_of(settings))
+    if not finished:
         raise typer.Exit(EXIT_INTERRUPTED)
 
 

@@ -213,7 +213,7 @@ def _undone(record: WarcRecord, limit: int) -> tuple[bytes, str]:
 
 
 def _read(record: WarcRecord, limit: int) -> bytes:
-    """The body, or its first bytes. In steps of its packed size: fastwarc takes memory for all it may read."""
+    """The body, or its first bytes. In steps of its packed size: fastwarc takes memory for all of a step."""
     step = record.content_length + 1
     body = record.reader.read(min(step, limit))
     while len(body) < limit and (more := record.reader.read(min(step, limit - len(body)))):

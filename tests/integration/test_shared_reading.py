@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 
 INGESTED = {"docs.ingested": {"holds": "IngestProgress", "by": "partitions", "compact": True}}
 FILES, RECORDS, SMALL = 6, 800, 40
-SILENCE_S = 1.5
+SILENCE_S = 2.5
 
 
 def test_each_record_comes_once_whoever_is_killed(shared_stack: Stack, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_each_record_comes_once_whoever_is_killed(shared_stack: Stack, tmp_path:
     with rig(shared_stack, tmp_path, "shared", table, INGESTED, **settings) as river:
         running = {str(name): river.serve(instance=str(name)) for name in range(4)}
         ended: list[str] = []
-        deadline, kills = time.monotonic() + 150, 0
+        deadline, kills = time.monotonic() + 240, 0
         asleep = ""
         while running:
             assert time.monotonic() < deadline, {name: river.log(instance=name)[-2000:] for name in running}
@@ -62,9 +62,7 @@ def test_each_record_comes_once_whoever_is_killed(shared_stack: Stack, tmp_path:
             if asleep in running and kills == 2 and f'"owner": "shared-{asleep}"' in _logs(tmp_path):
                 os.killpg(running[asleep].pid, signal.SIGCONT)
             for name in [name for name, process in running.items() if process.poll() is not None]:
-                # Fenced where it would commit (3), or where it began anew anyway (0).
-                fine = (0, 3) if name == asleep else (0,)
-                assert running.pop(name).returncode in fine, river.log(instance=name)
+                assert running.pop(name).returncode == 0, river.log(instance=name)
                 ended.append(name)
             time.sleep(0.1)
         assert kills == 2

@@ -26,6 +26,7 @@ class Sharing:
         self._fence = fence
         self.began = IngestProgress()  # the import that the log knows
         self.recorded = Recorded()
+        self.num_known = 0  # sources that were asked for and are done with
         self._ends: dict[tuple[str, int], int] = {}
         # Read here: `recorded` knows more of them than the log, until that says they are complete.
         self._own: set[str] = set()
@@ -59,6 +60,7 @@ class Sharing:
     def take(self, sources: Sequence[IngestProgress]) -> Taken:
         """See Known. Raises DependencyDown, Fenced, KafkaError."""
         wanted = self.recorded.take(sources)
+        self.num_known += len(sources) - len(wanted.mine)
         if self._leases is None or not wanted.mine:
             return wanted
         self._leases.given_up(self.recorded.passed)

@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 from kafka.errors import KafkaError
 
@@ -18,7 +19,7 @@ from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
-from services.runtime.errors import DependencyDown
+from services.runtime.errors import DependencyDown, Fenced
 from services.runtime.logs import log
 from services.runtime.loops.deadletter import ERROR_HEADER
 from services.runtime.loops.leases import Leases
@@ -37,6 +38,15 @@ from services.runtime.wire import encode
 _ERROR_LIMIT = 16_000  # characters; a header is part of the message's size
 
 
+class Came(NamedTuple):
+    """What a source has brought since it was started. files: done with, known ones included."""
+
+    files: int = 0
+    documents: int = 0
+    num_bytes: int = 0
+    unreadable: int = 0
+
+
 class SourceLoop:
     """Publishes a source until it is read to the end, or SIGTERM; then `finished` tells which."""
 
@@ -48,7 +58,11 @@ class SourceLoop:
         *,
         agreed: Callable[[], object] = tuple,
         broker: Broker | None = None,
+        tell: Callable[[Came], object] | None = None,
     ) -> None:
+        """tell: called with what came, after each commit."""
+        self._tell = tell
+        self._came = Came()
         self._agreed = agreed
         self._broker = broker or KafkaBroker(settings)
         assert isinstance(service.definition, Source)
@@ -77,13 +91,19 @@ class SourceLoop:
             while not self._process.stopping and not self.finished:
                 try:
                     self._agreed()
+                    self._transactions.open()  # first: a predecessor of this name commits no more
                     self._know()
-                    self._transactions.open()
                     self._process.health.ready("partitions")
                     with closing(reader.read(self._sharing.recorded, self._sharing.take)) as steps:
                         self._publish_all(steps)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
+                    self._transactions.reset()
+                except Fenced as error:
+                    if not self._settings.share_sources:
+                        raise
+                    log.warning("others took over what this process was reading; it begins anew")
+                    self._process.failed(DependencyDown("Kafka", error))
                     self._transactions.reset()
         finally:
             self._transactions.reset()
@@ -168,6 +188,14 @@ class SourceLoop:
         metrics.DOCUMENTS.labels(name, name, "dead", "").inc(num_unreadable)
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
         log.info("published", documents=num_documents, unreadable=num_unreadable)
+        self._came = Came(
+            self._came.files + sum(IngestProgress.FromString(step.progress).complete for step in steps),
+            self._came.documents + num_documents,
+            self._came.num_bytes + sum(len(value) for step in steps for _, value in step.documents),
+            self._came.unreadable + num_unreadable,
+        )
+        if self._tell is not None:
+            self._tell(self._came._replace(files=self._came.files + self._sharing.num_known))
 
     def _document(self, uid: int, value: bytes) -> Produce:
         limit = self._settings.max_message_bytes

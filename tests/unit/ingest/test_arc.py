@@ -25,13 +25,14 @@ def page(number: int, status: str = "200 OK") -> bytes:
 
 FIRST = record("filedesc://made.arc", ABOUT)
 RECORDS = [FIRST, record("dns:made.example", b"20010203 10.0.0.1"), record("http://made.example/1", page(1)),
-           record("http://made.example/a b", page(2)), record("http://made.example/3", page(3, "404 Not Found")),
+           record("http://made.example/a b", page(2)), record("http://made.example/3", page(3, "404")),
            record("http://made.example/4", page(4), more="200 - - 17 made.arc.gz ")]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "pack", [b"".join, lambda all_: b"".join(map(gzip.compress, all_))], ids=["plain", "gzip"]
-)
+PACKS = [b"".join, lambda records: b"".join(map(gzip.compress, records))]
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=["plain", "gzip by record"])
 def test_each_page_is_a_document(tmp_path: Path, pack: object) -> None:
     """Prevents an archive of the old kind that is passed over, or read as one text."""
     path = tmp_path / "made.arc"
