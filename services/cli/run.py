@@ -76,7 +76,8 @@ def up(
 
 
 def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
-    from services.ingest.walk import check
+    from services.ingest import IngestConfig
+    from services.ingest.walk import check, check_remote
     from services.local.run import Job
     from services.scorer import ScorerConfig, chosen, share_of
 
@@ -86,6 +87,10 @@ def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
 
         os.environ["CORPUSWORKS_RECIPE"] = lasting(recipe)
     settings = load_settings()
+    if paths:  # a server that does not answer would be waited for, and a wrong name too
+        check_remote(
+            configure("ingest", IngestConfig, settings.units.get("ingest", {}) | {"paths": tuple(paths)})
+        )
     phase = Recipe.load(settings.recipe).phases[0]
     targets = dict.fromkeys(phase.weights, 0.0) | phase.shares
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
