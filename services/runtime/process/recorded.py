@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import xxhash
 
 from contracts import IngestProgress
@@ -59,15 +60,14 @@ class _Digests:
     """A map of digests, 0 where there is none: sorted arrays, and what has come since."""
 
     def __init__(self) -> None:
-        self._keys = np.empty(0, np.uint64)
-        self._values = np.empty(0, np.uint64)
+        self._keys, self._values = array("Q"), array("Q")
         self._recent: dict[int, int] = {}
 
     def __getitem__(self, key: int) -> int:
         if key in self._recent:
             return self._recent[key]
-        at = int(np.searchsorted(self._keys, np.uint64(key)))
-        return int(self._values[at]) if at < len(self._keys) and int(self._keys[at]) == key else 0
+        at = bisect_left(self._keys, key)
+        return self._values[at] if at < len(self._keys) and self._keys[at] == key else 0
 
     def __setitem__(self, key: int, value: int) -> None:
         self._recent[key] = value
@@ -75,13 +75,17 @@ class _Digests:
             self._settle()
 
     def _settle(self) -> None:
+        import numpy as np  # not while a command starts
+
         recent = np.fromiter(self._recent.keys(), np.uint64, len(self._recent))
         values = np.fromiter(self._recent.values(), np.uint64, len(self._recent))
-        old = ~np.isin(self._keys, recent)
-        keys = np.concatenate([self._keys[old], recent])
-        values = np.concatenate([self._values[old], values])
+        keys = np.frombuffer(self._keys, np.uint64)
+        old = ~np.isin(keys, recent)
+        values = np.concatenate([np.frombuffer(self._values, np.uint64)[old], values])
+        keys = np.concatenate([keys[old], recent])
         order = np.argsort(keys)
-        self._keys, self._values, self._recent = keys[order], values[order], {}
+        self._keys, self._values = array("Q", keys[order].tobytes()), array("Q", values[order].tobytes())
+        self._recent = {}
 
 
 def _digest(text: str) -> int:

@@ -13,17 +13,13 @@ from services.runtime.process.recorded import Recorded
 
 
 def test_it_knows_what_a_dictionary_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevents a file that is left out, or read again, because its entry was lost where entries are settled."""
+    """Prevents a file that is left out, or read again, because its entry was lost where they are settled."""
     monkeypatch.setattr(recorded, "_RECENT", 7)
     chance, plain, ours = random.Random(5), dict[str, IngestProgress](), Recorded()
     for _ in range(3000):
         name, fingerprint = f"file {chance.randrange(200)}", f"f{chance.randrange(3)}"
-        said = IngestProgress(
-            source=name,
-            fingerprint=fingerprint,
-            num_records=chance.randrange(9),
-            complete=chance.random() < 0.6,
-        )
+        said = IngestProgress(source=name, fingerprint=fingerprint, num_records=chance.randrange(9))
+        said.complete = chance.random() < 0.6
         plain[name] = said
         ours.note(said)
         asked = [IngestProgress(source=f"file {chance.randrange(220)}", fingerprint="f1") for _ in range(5)]
