@@ -7,7 +7,8 @@ record or the file here, a hang or a crash in the runtime, which is told of each
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import xxhash
@@ -16,7 +17,7 @@ from contracts import Document, IngestProgress
 from services.ingest import arc, kinds, parquet, records, table_rows, walk, warc
 from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
-from services.ingest.found import Found, Skipped
+from services.ingest.found import Found, Refused, Skipped
 from services.ingest.records import Piece, said
 from services.ingest.streams import HEAD_BYTES, Damaged, WindowTooLarge, opened
 from services.runtime import CorpusworksError, Known, Read, Reading, Resources, Unreadable
@@ -36,7 +37,10 @@ def build(config: IngestConfig, resources: Resources) -> FileReader:
 
 
 class FileReader:
-    """A Reader over `config.paths`. now_ms: the clock, Unix milliseconds, where no import is known.
+    """A Reader over what `find` finds: `config.paths`, if it is not given.
+
+    now_ms: the clock, Unix milliseconds, where no import is known. find: each of its files may be gone when
+    the next is asked for.
 
     A file that was read to its end is read again only when its size, its time of change or a setting
     that decides what its records become is different; then from its first record, and the records that
@@ -45,8 +49,15 @@ class FileReader:
     is recorded once, with no records and the reason.
     """
 
-    def __init__(self, config: IngestConfig, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000):
+    def __init__(
+        self,
+        config: IngestConfig,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        find: Callable[[], Iterable[Found]] | None = None,
+    ) -> None:
         self._config = config
+        self._find = find or partial(walk.find, config)
+        self._most_files = _MOST_FILES if find is None else 1
         self._now_ms = now_ms
         decisive: tuple[object, ...] = (config.text_fields, config.id_fields, config.max_document_bytes)
         decisive += (config.preset,) if config.preset else ()
@@ -58,11 +69,11 @@ class FileReader:
         pulse = _Pulse()
         waiting: list[_Entry] = []  # what others read: they may be killed
         some: list[_Entry] = []
-        for found in walk.find(self._config):
+        for found in self._find():
             if pulse.due():
                 yield Reading(None)
             some.append(self._entry(found))
-            if len(some) >= _MOST_FILES or sum(entry.size for entry in some) >= _MOST_BYTES:
+            if len(some) >= self._most_files or sum(entry.size for entry in some) >= _MOST_BYTES:
                 waiting += yield from self._taken(known, some)
                 some = []
                 if len(waiting) > _MOST_WAITING:
@@ -77,7 +88,7 @@ class FileReader:
         """Raises CorpusworksError."""
         try:
             return _Entry(found, f"{found.stamp()}-{self._settings}")
-        except (OSError, Skipped) as error:
+        except (OSError, Skipped, Refused) as error:
             return _Entry(found, "", error)
 
     def _taken(
@@ -106,6 +117,9 @@ class FileReader:
                 source=found.uri, fingerprint=entry.fingerprint, complete=True, skipped=str(reason)
             )
             yield Read((), after)
+        except Refused as reason:
+            piece = Unreadable(found.uri, b"", f"{found.shown}: {reason}")
+            yield Read((), IngestProgress(source=found.uri, complete=True), [piece])
         except OSError as error:
             yield Read((), IngestProgress(source=found.uri, fingerprint=""), [_failed(found, error)])
 
@@ -215,7 +229,7 @@ class _Entry(NamedTuple):
 
     found: Found
     fingerprint: str
-    failure: OSError | Skipped | None = None
+    failure: OSError | Skipped | Refused | None = None
 
     @property
     def size(self) -> int:

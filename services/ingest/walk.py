@@ -12,7 +12,7 @@ from services.ingest.config import IngestConfig
 from services.ingest.found import Found
 from services.ingest.pattern import is_pattern
 from services.ingest.remote import is_remote, place_of
-from services.runtime import ConfigurationError
+from services.runtime import ConfigurationError, meant_path
 
 # Made by tools out of what is already there; hidden folders (.git, .venv) are passed over as such.
 _GENERATED = {"__pycache__", "node_modules", "CVS"}
@@ -32,7 +32,8 @@ def check(paths: Sequence[str]) -> None:
         elif os.path.exists(path):
             raise ConfigurationError(f"{path} is neither a file nor a folder; write its content to a file")
         elif not is_pattern(path):
-            raise ConfigurationError(f"{path} does not exist, or may not be looked at; check the path")
+            meant = meant_path(path) or "; check the path"
+            raise ConfigurationError(f"{path} does not exist, or may not be looked at{meant}")
         elif next(_matches(path), None) is None:
             raise ConfigurationError(f"{path} matches no file; check the pattern")
 

@@ -81,7 +81,7 @@ class Bucket:
             except DependencyDown as error:
                 raise Unreachable(f"{error}; the same command goes on from there") from error
 
-        return Remote(key, address=f"{self._base}/{quote(key)}", size=size, version=version, fetch=fetch)
+        return Remote(key, origin=f"{self._base}/{quote(key)}", size=size, version=version, fetch=fetch)
 
 
 def _options(config: IngestConfig) -> dict[str, Any]:

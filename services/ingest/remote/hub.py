@@ -83,7 +83,7 @@ class Dataset:
             return fetched(self._web, url, begin, end, "")  # the commit is what it is
 
         return Remote(
-            name, address=f"{self._base}/{quote(name)}", size=int(entry["size"]), version=version, fetch=fetch
+            name, origin=f"{self._base}/{quote(name)}", size=int(entry["size"]), version=version, fetch=fetch
         )
 
     def _commit(self) -> str:

@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from services.ingest.found import BUFFER_BYTES, Found
@@ -20,24 +19,13 @@ Fetch = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class Remote(Found):
-    """address: its URI. size: bytes. version: another when the content is. fetch: the bytes from one place to
+    """size: bytes. version: another when the content is. fetch: the bytes from one place to
     before another, tried again while that helps; raises OSError for the file's fault, else CorpusworksError.
     """
 
-    address: str = ""
     size: int = 0
     version: str = ""
     fetch: Fetch | None = None
-
-    @cached_property
-    def uri(self) -> str:
-        """As it is recorded, and as a document says it."""
-        return self.address
-
-    @cached_property
-    def shown(self) -> str:
-        """The same, for people."""
-        return self.address
 
     def as_named(self) -> Remote:
         """The user named this very file."""

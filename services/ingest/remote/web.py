@@ -143,7 +143,7 @@ class WebFile:
         def fetch(begin: int, end: int) -> bytes:
             return fetched(self._web, self._url, begin, end, version)
 
-        yield Remote(path, named=True, address=shown(self._url), size=size, version=version, fetch=fetch)
+        yield Remote(path, named=True, origin=shown(self._url), size=size, version=version, fetch=fetch)
 
 
 def fetched(web: Web, url: str, begin: int, end: int, version: str) -> bytes:
