@@ -8,8 +8,8 @@
 | pile | meta.pile_set_name | the datasheet: each component has its own |
 | redpajama | meta with source and timestamp, or red_pajama_subset | its card: each subset has its own |
 | redpajama2 | raw_content with the fields of CCNet, or with quality_signals | its card |
-| wudao | titleUkey, dataType, title, content | the page it is given out at |
-| wukong | url, caption and no other: texts of pictures, as CSV | its page |
+| wudao | titleUkey, dataType, title, content | nobody: unknown |
+| wukong | url, caption and no other: texts of pictures, as CSV | the card of its copy on the hub |
 
 Where the columns are so few that others have them too, the licence is said only when the address names the
 dataset, or the user does.
@@ -86,7 +86,7 @@ PRESETS = {
             text="content",
             id="uniqueKey",
             language="zh",
-            licence="WuDaoCorpora data agreement",
+            licence="unknown",  # it is given out after a log-in, and no public page was found that says one
             source="https://data.baai.ac.cn/details/WuDaoCorporaText",
         ),
         Preset(
@@ -144,7 +144,7 @@ PRESETS = {
             language="zh",
             alone=True,
             licence="CC-BY-NC-SA-4.0",
-            source="https://wukong-dataset.github.io/wukong-dataset/",
+            source="https://huggingface.co/datasets/wanng/wukong100m",
         ),
     )
 }

@@ -1,86 +1,68 @@
-"""Several processes that read one list of files, on a real broker and Redis, while they are killed."""
+"""Several processes that read one list, on a real broker and Redis; four of them, under kills: tests/soak."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
-from collections import Counter
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from contracts import IngestProgress
 from services.local.stack import Stack
 from tests.integration.rig import rig
+from tests.shared_list import INGESTED, shared_list
 from tests.unit.ingest.reading import jsonl
 
 pytestmark = pytest.mark.stack
 
-INGESTED = {"docs.ingested": {"holds": "IngestProgress", "by": "partitions", "compact": True}}
-FILES, RECORDS, SMALL = 6, 800, 40
-SILENCE_S = 2.5
+SILENCE_S = 1.5
 
 
-def test_each_record_comes_once_whoever_is_killed(shared_stack: Stack, tmp_path: Path) -> None:
-    """Prevents: a file that two read or nobody reads after a kill, a record lost or twice where another goes
-    on, and a process that was asleep and still commits what is another's by then.
+def test_another_goes_on_where_one_fell_asleep(shared_stack: Stack, tmp_path: Path) -> None:
+    """Prevents: a file that two read or nobody reads where its reader is gone, a record lost or twice where
+    another goes on, and a process that was asleep and still commits what is another's by then.
     """
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    for number in range(FILES):
-        records = [{"id": f"{number}-{record}", "text": f"text {record}"} for record in range(RECORDS)]
-        jsonl(folder / f"{number}.jsonl", [*records, {"bad": "record"}])
-    for number in range(SMALL):
-        (folder / f"small {number}.txt").write_text(f"small {number}")
-    wanted = Counter(f"{number}-{record}" for number in range(FILES) for record in range(RECORDS))
-    settings = {
-        "CORPUSWORKS_UNITS__INGEST__PATHS": str(folder),
-        "CORPUSWORKS_UNITS__INGEST__CHUNK_DOCUMENTS": "40",
-        "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "40",
-        "CORPUSWORKS_SHARE_SOURCES": "true",
-        "CORPUSWORKS_KAFKA_SESSION_TIMEOUT_S": str(SILENCE_S),
-    }
-    table = {"shared": {"run": "services.ingest:SERVICE", "output": "shared.out"}}
-    with rig(shared_stack, tmp_path, "shared", table, INGESTED, **settings) as river:
-        running = {str(name): river.serve(instance=str(name)) for name in range(4)}
-        ended: list[str] = []
-        deadline, kills = time.monotonic() + 240, 0
-        asleep = ""
-        while running:
-            assert time.monotonic() < deadline, {name: river.log(instance=name)[-2000:] for name in running}
-            published = {name: river.log(instance=name).count('"published"') for name in running}
-            busy = max(published, key=lambda name: published[name])
-            if kills < 2 and busy != asleep and published[busy] > 5:
-                if not asleep:
-                    os.killpg(running[busy].pid, signal.SIGSTOP)
-                    asleep = busy
-                else:
-                    river.kill(running.pop(busy))
-                    running[f"{busy}x"] = river.serve(instance=f"{busy}x")
-                    kills += 1
-            if asleep in running and kills == 2 and f'"owner": "shared-{asleep}"' in _logs(tmp_path):
-                os.killpg(running[asleep].pid, signal.SIGCONT)
-            for name in [name for name, process in running.items() if process.poll() is not None]:
-                assert running.pop(name).returncode == 0, river.log(instance=name)
-                ended.append(name)
-            time.sleep(0.1)
-        assert kills == 2
-        assert asleep in ended
-        documents = river.documents()
-        assert Counter(d.id for d in documents if "-" in d.id) == wanted
-        assert Counter(d.body for d in documents if d.body.startswith(b"small")).total() == SMALL
-        assert len({d.uid for d in documents}) == len(documents)
-        assert len({d.ingested_ms for d in documents}) == 1, "they are one import"
-        letters = [record.key for record in river.records("shared.out.dlq")]
-        assert len(letters) == len(set(letters)) == FILES
-        said = [IngestProgress.FromString(record.value) for record in river.records("docs.ingested")]
-        last = {each.source: each for each in said if str(folder) in each.source}
-        assert len(last) == FILES + SMALL
-        assert all(each.complete for each in last.values())
-        assert river.serve(instance="again").wait(60) == 0
-        assert len(river.documents()) == len(documents)
+    made = shared_list(shared_stack, tmp_path, "shared", files=2, records=200, small=10, silence_s=SILENCE_S)
+    with made as shared:
+        asleep = shared.river.serve("ingest", instance="asleep")
+        shared.river.wait_until(lambda: shared.num_published("asleep") > 3)
+        os.killpg(asleep.pid, signal.SIGSTOP)
+        awake = shared.river.serve("ingest", instance="awake")
+        shared.river.wait_until(lambda: shared.is_fenced("asleep"))
+        os.killpg(asleep.pid, signal.SIGCONT)
+        assert awake.wait(90) == 0, shared.river.log("ingest", "awake")
+        assert asleep.wait(90) == 0, shared.river.log("ingest", "asleep")
+        assert shared.num_published("awake") > 0
+        shared.assert_each_once()
 
 
-def _logs(folder: Path) -> str:
-    return "".join(path.read_text(errors="replace") for path in folder.glob("shared-*.log"))
+def test_documents_into_the_river_of_a_folder(shared_stack: Stack, tmp_path: Path) -> None:
+    """Prevents an import that wants the addresses of servers that run beside it on the same machine."""
+    jsonl(tmp_path / "more.jsonl", [{"id": f"m{number}", "text": f"text {number}"} for number in range(30)])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "state").symlink_to(shared_stack.folder)
+    table = {"ingest": {"run": "services.ingest:SERVICE", "output": "fed.out"}}
+    with rig(shared_stack, tmp_path, "fed", table, INGESTED) as river:
+        # Of the river it is told the table alone: where its servers are, the folder says.
+        told = {name: river.environment[name] for name in ("CORPUSWORKS_TOPOLOGY", "PYTHONPATH")}
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "services.cli",
+                "import",
+                tmp_path / "more.jsonl",
+                "--out",
+                tmp_path / "out",
+            ],
+            env={**os.environ, **told},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "They wait" not in done.stderr, "it runs: nothing waits for `up`"
+        assert {document.id for document in river.documents()} == {f"m{number}" for number in range(30)}

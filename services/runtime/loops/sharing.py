@@ -65,8 +65,9 @@ class Sharing:
             return wanted
         self._leases.given_up(self.recorded.passed)
         asked = self._leases.take([each.source for each in wanted.mine], self._fence)
-        with self._broker.log() as log:
-            self.read(log)  # what former owners committed before the leases were ours
+        if asked.mine:
+            with self._broker.log() as log:
+                self.read(log)  # what former owners committed before the leases were ours
         mine = set(asked.mine)
         found = self.recorded.take([each for each in sources if each.source in mine])
         taken = {each.source for each in found.mine}

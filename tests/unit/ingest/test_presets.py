@@ -70,7 +70,7 @@ LAYOUTS: list[tuple[str, str, dict[str, Any], dict[str, str]]] = [
         "wudao",
         "part-202101281a.json",
         {"id": 1, "uniqueKey": "8f6", "titleUkey": "8f6", "dataType": "科技", "title": "潮汐", "content": ZH},
-        {"title": "潮汐", "language": "zh", "licence": "WuDaoCorpora data agreement", "dataType": "科技"},
+        {"title": "潮汐", "language": "zh", "licence": "unknown", "dataType": "科技"},
     ),
     (
         "wukong",
