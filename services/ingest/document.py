@@ -122,7 +122,7 @@ class Maker:
             body,
             source=f"{uri}#{number}",
             media_type=media_type,
-            metadata={_short(name): _short(text) for name, text in islice(said.items(), MAX_METADATA_FIELDS)},
+            metadata=_bounded(said),
         )
 
     def _id(self, record: dict[str, Any]) -> tuple[str, str]:
@@ -193,6 +193,14 @@ def too_large(size: int, limit: int) -> str:
         f"{size:,} bytes are more than the limit of {limit:,}; split it, or raise the limit with "
         "CORPUSWORKS_UNITS__INGEST__MAX_DOCUMENT_BYTES"
     )
+
+
+def _bounded(said: dict[str, str]) -> dict[str, str]:
+    """What a page says of itself, within bounds; nearly always it is, which one look at all of it tells."""
+    joined = "".join((*said, *said.values()))
+    if len(joined) <= MAX_METADATA_CHARS and len(said) <= MAX_METADATA_FIELDS and joined.isascii():
+        return said
+    return {_short(name): _short(text) for name, text in islice(said.items(), MAX_METADATA_FIELDS)}
 
 
 def _metadata(record: dict[str, Any], leave_out: set[str], most: int = MAX_METADATA_FIELDS) -> dict[str, str]:

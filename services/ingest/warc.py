@@ -22,7 +22,7 @@ from services.ingest.warc_blocks import HEAD_LIMIT, Block, Blocks, Broken
 from services.runtime import Unreadable
 
 if TYPE_CHECKING:
-    from fastwarc.warc import WarcRecord
+    from fastwarc.warc import HeaderMap, WarcRecord
 
 # Records whose block is a document or holds one. The rest is about other records: passed over.
 _PAGES = {"conversion", "response", "resource"}
@@ -72,14 +72,17 @@ def _by_fastwarc(
     while True:
         try:
             record = next(records, None)
-            begins = -1 if record is None else record.stream_pos
-            if record is None or begins <= at or "Content-Length" not in record.headers:
+            if record is None:
+                return
+            begins, heads = record.stream_pos, _named(record.headers)
+            if begins <= at or "content-length" not in heads:
                 return  # more than one record in a gzip member, say: nobody knows where they begin
             if number:
                 place.number, place.at = number, at
                 yield number, waiting
             number, at = number + 1, begins
-            waiting = _piece(found, maker, number, record) if number > skip else None
+            wanted = number > skip and heads.get("warc-type", "").lower() in _PAGES
+            waiting = _piece(found, maker, number, heads, record) if wanted else None
         except OSError as error:
             if error.errno is not None:
                 raise
@@ -148,12 +151,17 @@ class _Page(NamedTuple):
         return cls(heads, *(_undone(record, limit) if is_answer else (b"", "")), http=True)
 
 
-def _piece(found: Found, maker: Maker, number: int, record: WarcRecord) -> Document | Unreadable | None:
+def _named(headers: HeaderMap) -> dict[str, str]:
+    """By name in lower case; of two with one name the first. To ask for one costs more than to list all."""
     heads: dict[str, str] = {}
-    for name, value in record.headers.to_tuples():
+    for name, value in headers.to_tuples():
         heads.setdefault(name.lower(), value)
-    if heads.get("warc-type", "").lower() not in _PAGES:
-        return None
+    return heads
+
+
+def _piece(
+    found: Found, maker: Maker, number: int, heads: dict[str, str], record: WarcRecord
+) -> Document | Unreadable | None:
     try:
         return _document(found, maker, number, _Page.of_record(heads, record, maker))
     except NotADocument as error:
@@ -206,8 +214,7 @@ def _undone(record: WarcRecord, limit: int) -> tuple[bytes, str]:
             raise NotADocument("its HTTP response has no status")
         if not 200 <= status < 300:
             return b"", ""
-        declared = record.http_headers.get("content-type") or ""
-        return _read(record, limit + 1), declared
+        return _read(record, limit + 1), _named(record.http_headers).get("content-type", "")
     except (OSError, ValueError) as error:
         raise NotADocument(f"its HTTP response cannot be undone: {error}") from error
 
