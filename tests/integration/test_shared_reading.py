@@ -64,5 +64,5 @@ def test_documents_into_the_river_of_a_folder(shared_stack: Stack, tmp_path: Pat
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert "They wait" not in done.stderr, "it runs: nothing waits for `up`"
+        assert "wait in" not in done.stderr, "it runs: nothing waits for `up`"
         assert {document.id for document in river.documents()} == {f"m{number}" for number in range(30)}
