@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from services.cli.importing import Bar
 from services.ingest import IngestConfig
+from services.runtime import load_settings
 from services.runtime.loops.source import Came
 from tests.e2e.commands import ask
 from tests.servers import free_port
@@ -62,3 +64,16 @@ def test_no_broker_ends_it_with_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert done.code == 3
     assert done.err.startswith("corpusworks: Kafka at 127.0.0.1:")
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_what_nobody_reads_on_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: bool) -> None:
+    """Prevents a person who waits for parts of a river that stands still."""
+    found = {"CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS": "a:1"} if runs else None
+    monkeypatch.setattr("services.local.folder.running", lambda folder: found)
+    monkeypatch.setattr("services.local.run.attached", lambda out: nullcontext(load_settings()))
+    monkeypatch.setattr("services.cli.serve._import", lambda *_, **__: True)
+    jsonl(tmp_path / "more.jsonl", [{"id": "m", "text": "text"}])
+    done = ask("import", tmp_path / "more.jsonl", "--out", tmp_path)
+    assert done.code == 0, done.err
+    assert (f"wait in {tmp_path}: `corpusworks up --out {tmp_path}`" in done.err) == (not runs)
