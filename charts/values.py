@@ -48,8 +48,12 @@ IMPORT = {
         "name": NAME,
         "paths": {"type": "array", "items": {"type": "string", "minLength": 1}},
         "volume": {"type": "object"},
+        "parallelism": {"type": "integer", "minimum": 1},
+        "preset": {"type": "string", "minLength": 1},
+        "secret": {"type": "string", "minLength": 1},
     },
-    "required": ["name", "volume"],
+    "required": ["name"],
+    "anyOf": [{"required": ["volume"]}, {"required": ["paths"]}],
     "additionalProperties": False,
 }
 

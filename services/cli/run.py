@@ -108,7 +108,8 @@ def _upload(out: Path, port: int) -> dict[str, str]:
 
 
 def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
-    from services.ingest.walk import check
+    from services.ingest import IngestConfig
+    from services.ingest.walk import check, check_remote
     from services.local.run import Job
     from services.scorer import ScorerConfig, chosen, share_of
 
@@ -118,9 +119,19 @@ def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
 
         os.environ["CORPUSWORKS_RECIPE"] = lasting(recipe)
     settings = load_settings()
+    if paths:  # a server that does not answer would be waited for, and a wrong name too
+        check_remote(
+            configure("ingest", IngestConfig, settings.units.get("ingest", {}) | {"paths": tuple(paths)})
+        )
     read = Recipe.load(settings.recipe)
     targets = {phase.name: dict.fromkeys(read.buckets, 0.0) | phase.shares for phase in read.phases}
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)
-    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets, expected)
+    return Job(
+        [p if "://" in p else str(Path(p).absolute()) for p in paths],
+        out,
+        topology_of(settings),
+        targets,
+        expected,
+    )
