@@ -119,9 +119,10 @@ class Release:
         self.values = dict(values)
 
     def uninstall(self) -> None:
-        """helm uninstall, until the pods have ended."""
+        """helm uninstall, until no pod runs; those of `helm test` and of a training that has ended stay."""
         self._run("uninstall", NAME, "--wait", "--timeout", "120s")
-        until("no pod is left", lambda: not self.pods(), 120)
+        ended = ("Succeeded", "Failed")
+        until("no pod runs", lambda: all(s["phase"] in ended for s in self.pods().values()), 120)
 
     @property
     def revision(self) -> int:
