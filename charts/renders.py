@@ -18,6 +18,7 @@ CHART = Path(__file__).parent / "corpusworks"
 EXAMPLES = CHART / "examples"
 # What a cluster with the operators of examples/production.yaml serves.
 OPERATORS = (
+    "gateway.networking.k8s.io/v1/HTTPRoute",
     "kafka.strimzi.io/v1/Kafka",
     "kubeflow.org/v1/PyTorchJob",
     "keda.sh/v1alpha1/ScaledObject",

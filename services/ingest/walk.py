@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from services.runtime import ConfigurationError
+from services.runtime import ConfigurationError, meant_path
 
 # Made by tools out of what is already there; hidden folders (.git, .venv) are passed over as such.
 _GENERATED = {"__pycache__", "node_modules", "CVS"}
@@ -16,21 +16,27 @@ _GENERATED = {"__pycache__", "node_modules", "CVS"}
 
 @dataclass(frozen=True)
 class Found:
-    """A file, or a folder that cannot be listed (then with the error). named: by the user, itself."""
+    """A file, or a folder that cannot be listed (then with the error). named: by the user, itself.
+
+    origin: the URI of what lies at `path` only to be read, as a member of an archive does. refused: why it is
+    not to be read.
+    """
 
     path: str
     named: bool = False
     error: OSError | None = None
+    origin: str = ""
+    refused: str = ""
 
     @cached_property
     def uri(self) -> str:
         """file:///absolute/path, percent-encoded."""
-        return Path(self.path).as_uri()
+        return self.origin or Path(self.path).as_uri()
 
     @cached_property
     def shown(self) -> str:
         """The path for people; bytes that are not UTF-8 are replaced."""
-        return os.fsencode(self.path).decode("utf-8", "replace")
+        return self.origin or os.fsencode(self.path).decode("utf-8", "replace")
 
 
 def check(paths: Sequence[str]) -> None:
@@ -42,7 +48,9 @@ def check(paths: Sequence[str]) -> None:
             raise ConfigurationError(f"{path} is not on this machine; copy it to a folder and name that")
         if os.path.exists(path):
             raise ConfigurationError(f"{path} is neither a file nor a folder; write its content to a file")
-        raise ConfigurationError(f"{path} does not exist, or may not be looked at; check the path")
+        raise ConfigurationError(
+            f"{path} does not exist, or may not be looked at{meant_path(path) or '; check the path'}"
+        )
 
 
 def find(paths: Sequence[str]) -> Iterator[Found]:

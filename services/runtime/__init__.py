@@ -1,8 +1,12 @@
 """The runtime: the only loop, and the few names a service may use."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
+from services.runtime.contracts.door import Door
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, RereadingTask, Step, place
 from services.runtime.contracts.source import IMPORT, Read, Reader, Reading, Source, Unreadable
 from services.runtime.contracts.unit import Judge, Unit, configure
@@ -18,6 +22,11 @@ from services.runtime.errors import (
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 from services.runtime.wire import fetch
+from services.runtime.wrong import meant_path
+
+if TYPE_CHECKING:
+    from services.runtime.loops.door import Keeper
+    from services.runtime.loops.publisher import Publisher
 
 __all__ = [
     "IMPORT",
@@ -27,15 +36,18 @@ __all__ = [
     "Count",
     "DeadLetterFlood",
     "DependencyDown",
+    "Door",
     "Drop",
     "Emit",
     "Fenced",
     "Judge",
+    "Keeper",
     "LaneService",
     "LaneTask",
     "Message",
     "ObjectStore",
     "Output",
+    "Publisher",
     "Read",
     "Reader",
     "Reading",
@@ -54,6 +66,17 @@ __all__ = [
     "configure",
     "fetch",
     "load_settings",
+    "meant_path",
     "place",
     "topics",
 ]
+
+
+_LATE = {"Keeper": "services.runtime.loops.door", "Publisher": "services.runtime.loops.publisher"}
+
+
+def __getattr__(name: str) -> Any:
+    """What speaks to Kafka is imported by who asks for it: a worker that runs units never does."""
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,8 +26,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contracts import Agreement, Control, RecipeChange
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
-from services.runtime.contracts.source import Source
-from services.runtime.contracts.unit import configure
+from services.runtime.contracts.lane import LaneService
+from services.runtime.contracts.unit import Unit, configure
 from services.runtime.errors import ConfigurationError, Outdated
 from services.runtime.loops.transaction import Produce, say
 from services.runtime.settings import PREFIX, Settings
@@ -61,7 +61,7 @@ def values(services: Collection[Service], settings: Settings, topology: Topology
     }
     for service in services:
         definition = service.definition
-        if not isinstance(definition, Source):
+        if isinstance(definition, Unit | LaneService):  # doors and sources answer for nothing else
             config = configure(service.name, definition.config, settings.units.get(service.name, {}))
             found |= definition.agrees(config, settings)
     return found

@@ -8,11 +8,13 @@ from functools import partial
 
 from services.runtime import agreement
 from services.runtime.clients.reach import admitted
+from services.runtime.contracts.door import Door
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import ConfigurationError
 from services.runtime.logs import configure_logs
+from services.runtime.loops.door import Keeper
 from services.runtime.loops.lane import LaneLoop
 from services.runtime.loops.source import SourceLoop
 from services.runtime.loops.unit import UnitLoop
@@ -49,8 +51,11 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
         source = SourceLoop(settings, services[0], instance, agreed=agreed)
         source.run()
         return source.finished
+    elif len(services) == 1 and kinds == {Door}:
+        Keeper(settings, topology, services[0], instance, agreed=agreed).run()
     else:
         raise ConfigurationError(
-            "a source and each lane service (mixer, sink, catalog, archive) run alone; units can be joined"
+            "a source, a door and each lane service (mixer, sink, catalog, archive) run alone; "
+            "units can be joined"
         )
     return True

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtoMessage
 
 import contracts
+from services.runtime.contracts.door import Door
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
@@ -58,7 +59,7 @@ class Service:
     watches: bool = False
 
     @cached_property
-    def definition(self) -> Unit | LaneService | Source:
+    def definition(self) -> Unit | LaneService | Source | Door:
         """The object named by `run`, imported now. Raises ConfigurationError naming the service."""
         module, _, attribute = self.run.partition(":")
         try:
@@ -67,9 +68,9 @@ class Service:
             raise ConfigurationError(
                 f"service {self.name}: {self.run!r} cannot be imported: {error}"
             ) from error
-        if not isinstance(found, Unit | LaneService | Source):
+        if not isinstance(found, Unit | LaneService | Source | Door):
             raise ConfigurationError(
-                f"service {self.name}: {self.run!r} is not a Unit, LaneService or Source"
+                f"service {self.name}: {self.run!r} is not a Unit, LaneService, Source or Door"
             )
         return found
 
@@ -104,6 +105,7 @@ class Topology:
         self._topics = {name: _topic(name, row) for name, row in table["topics"].items()}
         self.services = _services(table["services"])
         rows = table["services"].values()
+        self.names = tuple(table["services"])  # those that are left out as well
         # Topics of services that are left out: nobody writes there.
         self.idle = frozenset(row["output"] for row in rows if not row.get("enabled", True))
         groups: list[list[str]] = table.get("processes", [])
@@ -175,7 +177,7 @@ class Topology:
         found.setdefault(TALLY, Topic(TALLY, self.holds(TALLY), "partitions"))
         for name in [expanded for topic in inputs + outputs for expanded in self.expand(topic)]:
             dead = name + DEAD_LETTER_SUFFIX
-            found[dead] = Topic(dead, contracts.Document, "partitions")
+            found[dead] = Topic(dead, contracts.Document, "one")  # few, and a flood of them stops the service
         return found
 
     def holds(self, topic: str) -> type[ProtoMessage]:

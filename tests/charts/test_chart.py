@@ -62,7 +62,8 @@ def test_every_process_of_the_topology_runs(objects: Objects, example: str) -> N
         if (arguments := pod["containers"][0].get("args", []))
         and "serve" in pod["containers"][0].get("command", [])
     }
-    assert found == {tuple(group) for group in Topology.load(DEFAULT, ("zh",)).processes}
+    doors = {("upload",)} if example == "production" else set()
+    assert found == {tuple(group) for group in Topology.load(DEFAULT, ("zh",)).processes} | doors
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -254,3 +255,44 @@ def test_dashboards_and_alerts_come_along(helm: Path, objects: Objects) -> None:
         for name in each["data"]
     }
     assert labelled == {file.name for file in (renders.CHART / "dashboards").glob("*.json")}
+
+
+def test_a_door_that_is_open_is_reached_and_nothing_else(objects: Objects) -> None:
+    """Prevents an upload service that nobody reaches, or whose keys are not where it looks for them."""
+    assert not [one for one in objects["try-out"] if str(one["metadata"]["name"]).endswith("-upload")]
+    found = {one["kind"]: one for one in objects["production"] if one["metadata"]["name"].endswith("-upload")}
+    assert set(found) == {"Deployment", "Service", "Ingress", "NetworkPolicy", "PodDisruptionBudget"}
+    container = found["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    environment = {one["name"]: one.get("value") for one in container["env"]}
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    assert environment["CORPUSWORKS_UNITS__UPLOAD__PORT"] == str(ports["door"])
+    keys = environment["CORPUSWORKS_UNITS__UPLOAD__KEYS"]
+    mounts = {one["mountPath"] for one in container["volumeMounts"]}
+    assert keys.rpartition("/")[0] in mounts
+    assert found["Service"]["spec"]["ports"] == [{"name": "door", "port": 8000, "targetPort": "door"}]
+    assert found["NetworkPolicy"]["spec"]["ingress"][0]["ports"] == [{"port": 8000}]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ("upload.enabled=true", "nobody could come in"),
+        (
+            "upload.enabled=true,upload.keysSecret.name=k,upload.ingress.enabled=true",
+            "set upload.ingress.host",
+        ),
+        (
+            "upload.enabled=true,upload.keysSecret.name=k,upload.route.enabled=true",
+            "name a Gateway in upload.route",
+        ),
+        (
+            "upload.enabled=true,upload.keysSecret.name=k,upload.memoryLimitBytes=3221225472",
+            "leaves less than 200 MiB",
+        ),
+    ],
+)
+def test_a_door_that_cannot_work_is_refused(helm: Path, values: str, says: str) -> None:
+    """Prevents an open door without keys, without a name, or one that the kernel ends."""
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        renders.template(helm, "--set", values)
+    assert says in refused.value.stderr

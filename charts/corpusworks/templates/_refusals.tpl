@@ -76,7 +76,30 @@ store: {{ printf "%s%s" (include "corpusworks.storeUrl" .) (ternary (ternary "" 
 {{- if and (eq .Values.triton.mode "deployed") (or (not .Values.triton.deployed.image) (and (hasPrefix "/" .Values.triton.deployed.modelRepository) (not .Values.triton.deployed.claim))) -}}
   {{- $why = append $why "triton.mode is deployed: set triton.deployed.image, and modelRepository to s3://… or claim to the volume that holds it" -}}
 {{- end -}}
+{{- range $name, $door := include "corpusworks.openDoors" . | fromYaml -}}
+  {{- $values := $door.values -}}
+  {{- if $door.secret -}}
+    {{- $secret := printf "%sSecret" $door.secret -}}
+    {{- if not (get $values $secret).name -}}
+      {{- $why = append $why (printf "%s.enabled: nobody could come in. Put its %s into a Secret and name that in %s.%s.name" $name $door.secret $name $secret) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- with (dig "ingress" dict $values) -}}
+    {{- if and .enabled (not .host) -}}{{- $why = append $why (printf "%s.ingress.enabled: set %s.ingress.host to the name it is reached under" $name $name) -}}{{- end -}}
+  {{- end -}}
+  {{- with (dig "route" dict $values) -}}
+    {{- if and .enabled (not .parentRefs) -}}{{- $why = append $why (printf "%s.route.enabled: name a Gateway in %s.route.parentRefs" $name $name) -}}{{- end -}}
+  {{- end -}}
+  {{- with ($values.resources.limits | default dict).memory -}}
+    {{- if gt (add (div (int64 $values.memoryLimitBytes) 1048576) 200) (include "corpusworks.mebibytes" . | int64) -}}
+      {{- $why = append $why (printf "%s.memoryLimitBytes leaves less than 200 MiB below the container's limit of %s: the kernel would end the pod before one file is given up" $name .) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- $needs := dict -}}
+{{- range $name, $door := include "corpusworks.openDoors" . | fromYaml -}}
+  {{- if (dig "route" "enabled" false $door.values) -}}{{- $_ := set $needs (printf "%s.route" $name) (list "gateway.networking.k8s.io/v1/HTTPRoute") -}}{{- end -}}
+{{- end -}}
 {{- if eq .Values.kafka.mode "strimzi" -}}{{- $_ := set $needs "kafka.mode: strimzi" (list "kafka.strimzi.io/v1/Kafka" "kafka.strimzi.io/v1beta2/Kafka") -}}{{- end -}}
 {{- if .Values.monitoring.podMonitor -}}{{- $_ := set $needs "monitoring.podMonitor" (list "monitoring.coreos.com/v1/PodMonitor") -}}{{- end -}}
 {{- if .Values.monitoring.rules -}}{{- $_ := set $needs "monitoring.rules" (list "monitoring.coreos.com/v1/PrometheusRule") -}}{{- end -}}

@@ -6,33 +6,26 @@ Reading runs in a process of its own (process/reader.py) and one step ahead of t
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from kafka.errors import KafkaError
 
-from contracts import Document, IngestProgress, Tally
-from services.runtime import metrics
+from contracts import IngestProgress
 from services.runtime.clients.broker import Broker, KafkaBroker
 from services.runtime.clients.log import Log
 from services.runtime.contracts.source import IMPORT, Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
-from services.runtime.logs import log
-from services.runtime.loops.deadletter import ERROR_HEADER
-from services.runtime.loops.tally import Told, tally
+from services.runtime.loops.inflow import Inflow, hash_of
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.reader import SourceReader
 from services.runtime.process.reader_frames import Step
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
-from services.runtime.topics import DEAD_LETTER_SUFFIX, PROGRESS
+from services.runtime.topics import PROGRESS
 from services.runtime.topology import Service
-from services.runtime.wire import encode
-
-_ERROR_LIMIT = 16_000  # characters; a header is part of the message's size
 
 
 class SourceLoop:
@@ -120,11 +113,9 @@ class SourceLoop:
         self.finished = True
 
     def _publish(self, steps: Sequence[Step], *, last: bool = False) -> None:
-        outputs: list[Produce] = []
-        for step in steps:
-            outputs += [self._document(uid, value) for uid, value in step.documents]
-            outputs += [self._unreadable(*piece) for piece in step.unreadable]
-            outputs.append(_progress(step.progress))
+        documents = [document for step in steps for document in step.documents]
+        unreadable = [piece for step in steps for piece in step.unreadable]
+        outputs = [_progress(step.progress) for step in steps]
         if outputs and not self._said_that_it_began:
             outputs.append(_progress(self._import.SerializeToString()))
         if last and (outputs or self._said_that_it_began):
@@ -132,43 +123,21 @@ class SourceLoop:
             outputs.append(_progress(over.SerializeToString()))
         if not outputs:
             return
-        came = [Told(Tally.CAME, uid) for step in steps for uid, _ in step.documents]
-        unreadable = [Told(Tally.UNREADABLE, 0, self._source.name) for step in steps for _ in step.unreadable]
-        outputs += tally([*came, *unreadable])
+        inflow = self._inflow()
+        outputs += inflow.messages(documents, unreadable)
         self._transactions.commit(outputs, {}, None)
         self._said_that_it_began = True
         self._process.worked()
-        name = self._source.name
-        num_documents = sum(len(s.documents) for s in steps)
-        metrics.DOCUMENTS.labels(name, name, "emit", "").inc(num_documents)
-        num_unreadable = sum(len(s.unreadable) for s in steps)
-        metrics.DOCUMENTS.labels(name, name, "dead", "").inc(num_unreadable)
-        metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
-        log.info("published", documents=num_documents, unreadable=num_unreadable)
+        inflow.published(len(documents), len(unreadable), outputs)
 
-    def _document(self, uid: int, value: bytes) -> Produce:
+    def _inflow(self) -> Inflow:
         limit = self._settings.max_message_bytes
-        if len(value) > limit:
-            value = encode(Document.FromString(value), self._resources.store, limit, self._output)
-        return Produce(self._output, value, spread=uid)
-
-    def _unreadable(self, source: str, head: bytes, error: str) -> Produce:
-        said = {"topic": source, "stage": self._source.name, "exception.message": error[:_ERROR_LIMIT]}
-        headers = [
-            (ERROR_HEADER + name, text.encode(errors="backslashreplace")) for name, text in said.items()
-        ]
-        key = source.encode(errors="backslashreplace")
-        return Produce(self._output + DEAD_LETTER_SUFFIX, head, key, spread=hash_of(key), headers=headers)
+        return Inflow(self._source.name, self._output, self._resources.store, limit)
 
 
 def _progress(value: bytes) -> Produce:
     key = IngestProgress.FromString(value).source.encode()
     return Produce(PROGRESS, value, key=key, spread=hash_of(key))
-
-
-def hash_of(key: bytes) -> int:
-    """A stable spread for a key that is not a document's."""
-    return zlib.crc32(key)
 
 
 def progress(log: Log) -> dict[str, bytes]:
