@@ -13,8 +13,9 @@ from services.runtime.contracts.door import Door
 from services.runtime.contracts.source import Read, Unreadable
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
+from services.runtime.logs import log
 from services.runtime.loops.publisher import PATIENCE_S, Publisher
-from services.runtime.process.lifecycle import Process
+from services.runtime.process.lifecycle import WAITING, Process
 from services.runtime.process.reader import SourceReader
 from services.runtime.process.reader_frames import Step
 from services.runtime.resources import Resources
@@ -86,10 +87,15 @@ class Keeper:
         """A server does not answer: the pod is sent nobody meanwhile."""
         self._process.health.unready(what, str(why))
         metrics.DEPENDENCY_FAILURES.labels(self._service.name, what.partition(" ")[0].lower()).inc()
+        log.warning(WAITING, error=str(why))
 
     def count(self, name: str, *labels: str, number: float = 1) -> None:
         """Add to one of metrics.COUNTED. Raises KeyError."""
         metrics.COUNTED[name].labels(self._service.name, *labels).inc(number)
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set one of metrics.GAUGES. Raises KeyError."""
+        metrics.GAUGES[name].labels(self._service.name).set(value)
 
     def publisher(self, name: str = "0", *, patience_s: float = PATIENCE_S) -> Publisher:
         """A way into the river of its own; name: tells those of one process apart."""
