@@ -42,11 +42,15 @@ AGENT = "corpusworks"
 
 @dataclass(frozen=True)
 class Web:
-    """num_pages: of each host, beside what its kind adds."""
+    """num_pages: of each host, beside what its kind adds. plain: all hosts are of kind 0."""
 
     num_hosts: int
     num_pages: int
     port: int
+    plain: bool = False
+
+    def kind(self, number: int) -> int:
+        return 0 if self.plain else number % KINDS
 
     def name(self, number: int) -> str:
         return f"h{number}.web.test"
@@ -79,7 +83,7 @@ class Web:
 
     def pages(self, number: int) -> Iterator[str]:
         """Paths of the pages whose text is to be in the river."""
-        kind = number % KINDS
+        kind = self.kind(number)
         if kind in (3, 4):
             return
         for page in range(self.num_pages):
@@ -99,7 +103,7 @@ class Web:
         """Whether robots.txt keeps the crawler from it."""
         if path in ("/robots.txt", "/r.txt"):
             return False
-        kind = int(host[1:].partition(".")[0]) % KINDS
+        kind = self.kind(int(host[1:].partition(".")[0]))
         return (
             kind in (3, 4)
             or (kind == 1 and path.startswith("/private/"))
@@ -117,7 +121,7 @@ class Site:
         self._failed: set[tuple[int, str]] = set()
 
     def answer(self, number: int, path: str, conditional: str) -> tuple[int, dict[str, str], bytes]:
-        kind = number % KINDS
+        kind = self.web.kind(number)
         if path == "/robots.txt" or path == "/r.txt":
             return self._robots(number, kind, path)
         if path == "/.well-known/tdmrep.json":
@@ -177,9 +181,13 @@ class Site:
         if kind == 6:
             links = ["/", *(f"/c3{child}" for child in children)]
         if page == 0:
-            links += [web.url((number + 1) % web.num_hosts), f"http://{INSIDE}:{web.port}/",
-            f"http://inside.web.test:{web.port}/",
-                      "http://169.254.169.254/latest", "javascript:void(0)", "mailto:a@b.example"]  # fmt: skip
+            links += [
+                web.url((number + 1) % web.num_hosts),
+                f"http://{INSIDE}:{web.port}/",
+                f"http://inside.web.test:{web.port}/",
+                "http://169.254.169.254/latest",
+                "javascript:void(0)",
+            ]
             links += {
                 1: ["/private/x"],
                 2: ["/no/x"],
@@ -325,8 +333,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     for name, kind in (("hosts", int), ("pages", int), ("port", int), ("log", Path), ("slow", float)):
         parser.add_argument(f"--{name}", type=kind, default=0)
+    parser.add_argument("--plain", action="store_true")
     given = parser.parse_args()
     try:
-        asyncio.run(_serve(Web(given.hosts, given.pages, given.port), given.log, given.slow))
+        asyncio.run(_serve(Web(given.hosts, given.pages, given.port, given.plain), given.log, given.slow))
     except KeyboardInterrupt:
         sys.exit(0)

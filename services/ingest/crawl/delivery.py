@@ -112,15 +112,11 @@ class Delivery:
         documents = [visit.document for visit in batch if visit.document]
         self._patiently("Kafka", lambda: self._publisher.publish(documents))
         settled = [visit.settled for visit in batch]
-        found = [one for visit in batch for one in visit.found]
-        outcomes: Counter[str] = Counter()
-        self._patiently("Redis", lambda: outcomes.update(self._frontier.settle(settled, found)))
+        self._patiently("Redis", lambda: self._frontier.settle(settled))
         for outcome, number in Counter(one.outcome for one in settled).items():
             self._keeper.count("crawl_fetches", outcome, number=number)
-        for outcome, number in outcomes.items():
-            self._keeper.count("crawl_urls", outcome, number=number)
 
-    def _patiently(self, what: str, act: Callable[[], None]) -> None:
+    def _patiently(self, what: str, act: Callable[[], object]) -> None:
         """Until it is done.
 
         Raises what waiting does not mend; DependencyDown when the service stops meanwhile.

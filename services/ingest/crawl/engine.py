@@ -50,6 +50,7 @@ _OF_HOSTS: Final = (
 _GATHER_S: Final = 0.01  # requests that end within it are told to the frontier together
 _ASK_S: Final = 0.5  # at most, between two calls: a call is a sign of life, and stops are seen by it
 _AHEAD: Final = 2  # leases held, of what may be under way: nobody waits for Redis
+_FOUND_AT_ONCE: Final = 2000  # URLs of one call: some 10 ms of Redis
 _RESOLVER: Final = "CHECKING_RESOLVER"
 _MAX_BODY_OF_FILE: Final = 1 << 20  # of robots.txt and tdmrep.json; of the former 500 KiB are read
 _ACCEPT: Final = (
@@ -105,6 +106,7 @@ class Crawl:
         self._executor = ThreadPoolExecutor(2, "frontier")
         self._active: dict[str, Lease] = {}  # by host
         self._freed: list[tuple[str, int]] = []
+        self._come: deque[Visit] = deque()  # until what they found is known
         self._over = asyncio.Event()
         self._hosts = read_hosts(config.hosts_file)
         self.resolver = CheckingResolver(visitor.urls.admission, self._hosts)
@@ -147,18 +149,35 @@ class Crawl:
         await crawler.stop_async()
 
     async def _take(self) -> Taken | None:
-        room = 0 if self._delivery.full else _AHEAD * self._config.concurrency - len(self._active)
+        """One call of the frontier; None where it does not answer."""
+        busy = self._keeper.stopping or self._delivery.full or len(self._come) > self._config.batch_pages
+        room = 0 if busy else max(0, _AHEAD * self._config.concurrency - len(self._active))
         freed, self._freed = self._freed, []
+        visits = self._some()
         self._over.clear()
+        found = [one for visit in visits for one in visit.found]
         try:
-            taken = await self._in_thread(self._frontier.take, max(0, room), freed)
+            taken = await self._in_thread(self._frontier.take, room, freed, found)
         except DependencyDown as error:
             self._freed = freed + self._freed
+            self._come.extendleft(reversed(visits))
             self._keeper.unwell("Redis", error)
             return None
+        for visit in visits:
+            self._delivery.put(visit)
+        for outcome, number in taken.found.items():
+            self._keeper.count("crawl_urls", outcome, number=number)
         self._keeper.well("Redis")
         self._keeper.gauge("crawl_new_url_age_seconds", taken.new_age_s)
         return taken
+
+    def _some(self) -> list[Visit]:
+        """Of those that have come, so many that one call does not keep Redis from the others for long."""
+        visits, num_found = [], 0
+        while self._come and num_found < _FOUND_AT_ONCE:
+            visits.append(self._come.popleft())
+            num_found += len(visits[-1].found)
+        return visits
 
     async def _pause(self, taken: Taken) -> None:
         """Until something is over, or a host may be visited again."""
@@ -174,6 +193,8 @@ class Crawl:
         while crawler.engine.downloader.active and time.monotonic() < deadline:
             self._keeper.moved()
             await asyncio.sleep(_GATHER_S)
+        while self._come and time.monotonic() < deadline:
+            await self._take()
         await self._in_thread(self._delivery.close, self._keeper.settings.stop_grace_s / 3)
         try:
             await self._in_thread(self._frontier.leave)
@@ -233,7 +254,7 @@ class Crawl:
             self._freed.append((lease.host, pause_ms))
             self._over.set()
         if visit:
-            self._delivery.put(visit)
+            self._come.append(visit)
 
     def answered(self, response: Any) -> None:
         """A page came."""

@@ -148,7 +148,8 @@ function calls.add()
   return add_all(args.items)
 end
 
--- Leases for up to args.most URLs, one a host; with what was freed meanwhile. Every call is a sign of life.
+-- Leases for up to args.most URLs, one a host; with what was found and freed meanwhile. Every call is a sign of
+-- life. What a page links to is known before the page is settled: so a kill loses none of it.
 function calls.take()
   if args.known and not redis.call('ZSCORE', key('sessions'), args.session) then
     return {lost = true}  -- taken to be dead: others have what it held
@@ -157,6 +158,7 @@ function calls.take()
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', key('sessions'), '-inf', now, 'LIMIT', 0, 4)) do
     surrender(dead, false)
   end
+  local outcomes = add_all(args.found)
   for _, freed in ipairs(args.freed) do free(args.session, freed[1], freed[2]) end
   local leases = {}
   if args.most > 0 and redis.call('EXISTS', key('paused')) == 0 then
@@ -200,11 +202,11 @@ function calls.take()
     end
   end
   local next_host = redis.call('ZRANGE', key('hosts'), 0, 0, 'WITHSCORES')
-  return {leases = leases, now = now, next = next_host[2] and tonumber(next_host[2]),
+  return {leases = leases, now = now, found = outcomes, next = next_host[2] and tonumber(next_host[2]),
           new_ms = number(redis.call('HGET', key('seen'), 'new_ms'), 0)}
 end
 
--- What became of URLs, and what was found there. A lease that is not the session's any more counts for nothing:
+-- What became of URLs. A lease that is not the session's any more counts for nothing:
 -- who has it now settles it.
 function calls.settle()
   local settled = 0
@@ -221,7 +223,7 @@ function calls.settle()
       touch(item.host)
     end
   end
-  return {settled = settled, found = add_all(args.found)}
+  return settled
 end
 
 function calls.robots()
@@ -264,10 +266,13 @@ function calls.status()
   for i = 1, #seen, 2 do found.seen[seen[i]] = tonumber(seen[i + 1]) end
   found.due = redis.call('ZCOUNT', key('hosts'), '-inf', now)
   found.waiting = redis.call('ZCOUNT', key('hosts'), '(' .. now, '+inf')
+  found.soon = redis.call('ZCOUNT', key('hosts'), '-inf', now + 60000)
+  found.busy = 0
   found.replicas = redis.call('ZCOUNT', key('sessions'), now, '+inf')
   found.under_way = 0
   for _, session in ipairs(redis.call('ZRANGE', key('sessions'), 0, -1)) do
     found.under_way = found.under_way + redis.call('HLEN', key('held:' .. session))
+    found.busy = found.busy + redis.call('SCARD', key('busy:' .. session))
   end
   found.paused = redis.call('EXISTS', key('paused')) == 1
   return found

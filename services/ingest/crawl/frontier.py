@@ -13,7 +13,7 @@ import json
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -147,13 +147,15 @@ class Settled:
 class Taken:
     """The answer to one call.
 
-    wait_s: until a host may be visited, 0 where one may. new_age_s: since a URL was new.
+    wait_s: until a host may be visited, 0 where one may. new_age_s: since a URL was new to it.
+    lost: the session was taken to be dead. found: what became of what was found, by outcome.
     """
 
     leases: Sequence[Lease]
     wait_s: float
     new_age_s: float
     lost: bool = False
+    found: Mapping[str, int] = field(default_factory=dict)
 
 
 class Frontier:
@@ -170,7 +172,7 @@ class Frontier:
         self._tdm: dict[str, tuple[float, TdmPolicy]] = {}
         self.session = uuid.uuid4().hex[:12]
 
-    def take(self, most: int, freed: Sequence[tuple[str, int]] = ()) -> Taken:
+    def take(self, most: int, freed: Sequence[tuple[str, int]] = (), found: Iterable[Found] = ()) -> Taken:
         """Leases for up to `most` requests. freed: hosts with which one is over, and how long (ms) to leave
         them be.
 
@@ -178,10 +180,19 @@ class Frontier:
         """
         config = self._config
         answer = self._call(
-            "take", session=self.session, known=self._began, lease=int(config.lease_s * 1000), most=most,
-            freed=list(freed), delay=int(config.delay_s * 1000), max_tries=config.max_tries,
-            max_revisit=int(config.max_revisit_s * 1000), tdm="tdm" in config.refuse,
-        )  # fmt: skip
+            "take",
+            session=self.session,
+            known=self._began,
+            lease=int(config.lease_s * 1000),
+            most=most,
+            freed=list(freed),
+            found=_items(found),
+            delay=int(config.delay_s * 1000),
+            max_tries=config.max_tries,
+            max_revisit=int(config.max_revisit_s * 1000),
+            tdm="tdm" in config.refuse,
+            **self._caps,
+        )
         if answer.get("lost"):
             self.session, self._began = uuid.uuid4().hex[:12], False
             return Taken((), 0.0, 0.0, lost=True)
@@ -189,13 +200,11 @@ class Frontier:
         leases = [self._lease(*lease) for lease in answer["leases"] or ()]
         now, due = answer["now"], answer.get("next")
         wait = max(0.0, (due - now) / 1000) if due else config.delay_s or 1.0
-        return Taken(leases, wait, (now - answer["new_ms"]) / 1000 if answer["new_ms"] else 0.0)
+        age = (now - answer["new_ms"]) / 1000 if answer["new_ms"] else 0.0
+        return Taken(leases, wait, age, found=dict(answer["found"] or {}))
 
-    def settle(self, settled: Sequence[Settled], found: Iterable[Found] = ()) -> dict[str, int]:
-        """All that is durable now.
-
-        The outcomes of what was found: new, known, cap, elsewhere and the like.
-        """
+    def settle(self, settled: Sequence[Settled]) -> int:
+        """All that is durable now; how many of it was still leased to this session."""
         items = []
         for done in settled:
             item: dict[str, Any] = {
@@ -209,11 +218,10 @@ class Frontier:
             if done.reachable is not None:
                 item["down"] = not done.reachable
             items.append(item)
-        answer = self._call("settle", session=self.session, items=items, found=_items(found), **self._caps)
-        return dict(answer["found"] or {})
+        return int(self._call("settle", session=self.session, items=items))
 
     def add(self, found: Iterable[Found]) -> dict[str, int]:
-        """URLs from outside; outcomes as of settle."""
+        """URLs from outside. How many of them were new, known, beyond the cap of their host and so on."""
         return dict(self._call("add", items=_items(found), **self._caps) or {})
 
     def keep_robots(self, lease: Lease, body: bytes | None, found: Iterable[Found]) -> None:
@@ -248,7 +256,8 @@ class Frontier:
         return dict(answer) if answer else None
 
     def status(self) -> dict[str, Any]:
-        """Counts: seen (by outcome), due and waiting hosts, replicas, URLs under way, paused."""
+        """Counts: what was seen, by outcome; hosts due, soon (within a minute) and waiting, or busy now;
+        replicas; URLs under way, until they are durable; paused. """
         return dict(self._call("status"))
 
     def pause(self, on: bool) -> None:

@@ -1,0 +1,210 @@
+"""A made web and replicas of the crawler on it, with everything that was asked for and all that came out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from contracts import Document
+from services.ingest.crawl.config import CrawlConfig
+from services.ingest.crawl.frontier import Frontier
+from services.ingest.crawl.service import visitor_of
+from services.local.run import applied
+from services.local.stack import Stack
+from services.mixer.recipe import bucket_names
+from services.runtime import Resources, Settings, agreement, configure
+from services.runtime.clients.log import Log
+from services.runtime.topology import Topology
+from tests.made_web import Web
+
+ROOT = Path(__file__).parents[1]
+
+
+class Asked(NamedTuple):
+    """A request as the web saw it. came, answered: seconds of one clock."""
+
+    came: float
+    answered: float
+    host: str
+    path: str
+    status: int
+    conditional: bool
+
+
+@dataclass
+class Crawling:
+    """web: what there is. log: what was asked for."""
+
+    web: Web
+    folder: Path
+    log: Path
+    settings: Settings
+    config: CrawlConfig
+    frontier: Frontier
+    replicas: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def seed(self) -> None:
+        """Every host's first page."""
+        visitor = visitor_of(self.config)
+        self.frontier.add([visitor.seed(url) for url in self.web.seeds])
+
+    def start(self, number: int) -> subprocess.Popen[bytes]:
+        """A replica; it takes the name of the one that had its number."""
+        with (self.folder / f"crawl-{number}.log").open("ab") as log:
+            self.replicas[number] = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", "serve", "crawl"],
+                env={**os.environ, "CORPUSWORKS_INSTANCE": str(number)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        return self.replicas[number]
+
+    def kill(self, number: int) -> None:
+        """SIGKILL."""
+        process = self.replicas.pop(number)
+        process.kill()
+        process.wait()
+
+    def stop(self) -> list[int]:
+        """SIGTERM to all; their exit codes."""
+        for process in self.replicas.values():
+            process.send_signal(signal.SIGTERM)
+        codes = [process.wait(60) for process in self.replicas.values()]
+        self.replicas.clear()
+        return codes
+
+    def said(self, number: int) -> str:
+        """What a replica has said."""
+        return (self.folder / f"crawl-{number}.log").read_text(errors="replace")
+
+    def asked(self) -> list[Asked]:
+        """Every request so far."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            came, answered, host, path, status, conditional = line.split()
+            found.append(Asked(float(came), float(answered), host, path, int(status), conditional == "c"))
+        return found
+
+    def documents(self) -> list[Document]:
+        """What is in the river."""
+        with Log(self.settings) as log:
+            return [Document.FromString(record.value) for record in log.read_all("docs.raw")]
+
+    def round(self, number: int) -> None:
+        """From here on, what changes is as in this round."""
+        url = f"http://{self.web.address(0)}:{self.web.port}/control/round/{number}"
+        urllib.request.urlopen(url, timeout=5).read()
+
+
+def ended(made: Crawling, timeout_s: float, rest_s: float = 0.0) -> None:
+    """Until nothing is due or under way and no host waits for less than a minute. Raises TimeoutError."""
+    deadline, since = time.monotonic() + timeout_s, None
+    while True:
+        found = made.frontier.status()
+        if found["replicas"] and not (found["under_way"] or found["busy"] or found["soon"]):
+            since = since or time.monotonic()
+            if time.monotonic() - since >= rest_s:
+                return
+        else:
+            since = None
+        for process in made.replicas.values():
+            if process.poll() is not None:
+                raise RuntimeError(f"a replica ended with {process.returncode}:\n{made.said(0)[-2000:]}")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout_s:.0f} s: {found}")
+        time.sleep(0.2)
+
+
+def too_close(asked: list[Asked], delay_s: float) -> list[tuple[Asked, Asked]]:
+    """Requests to one host that began before the former was answered, or within the pause after it."""
+    by_host: dict[str, list[Asked]] = defaultdict(list)
+    for one in asked:
+        by_host[one.host].append(one)
+    return [
+        (before, after)
+        for found in by_host.values()
+        for before, after in zip(found, sorted(found)[1:], strict=False)
+        if after.came - before.answered < delay_s
+    ]
+
+
+@contextlib.contextmanager
+def serving(web: Web, folder: Path, slow_s: float = 0.0) -> Iterator[Path]:
+    """The web, in a process of its own; its log."""
+    log = folder / "web.log"
+    command = [
+        sys.executable,
+        "-m",
+        "tests.made_web",
+        "--hosts",
+        str(web.num_hosts),
+        "--pages",
+        str(web.num_pages),
+    ]
+    command += [
+        "--port",
+        str(web.port),
+        "--log",
+        str(log),
+        "--slow",
+        str(slow_s),
+        *(["--plain"] if web.plain else []),
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
+    try:
+        assert server.stdout
+        assert server.stdout.readline() == b"ready\n"
+        yield log
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextlib.contextmanager
+def crawling(
+    stack: Stack, folder: Path, web: Web, slow_s: float = 0.0, **settings: Any
+) -> Iterator[Crawling]:
+    """The web and the means to crawl it; replicas are the test's to start, and ended here."""
+    (folder / "store").mkdir(parents=True)
+    (folder / "hosts").write_text(web.hosts_file)
+    told = {
+        "hosts_file": str(folder / "hosts"),
+        "allow_addresses": ["127.0.0.0/16"],
+        "ports": [web.port],
+        "max_urls_host": 6 * web.num_pages + 30,
+        "max_page_bytes": 2 << 20,
+        "retry_s": 0.5,
+        "timeout_s": 5,
+        "batch_s": 1.0,
+        "lease_s": 10,
+        **settings,
+    }
+    environment = {
+        **stack.environment,
+        "CORPUSWORKS_STORE_URL": (folder / "store").as_uri(),
+        "CORPUSWORKS_UNITS__CRAWL": json.dumps(told),
+    }
+    with serving(web, folder, slow_s) as log, applied(environment) as found:
+        topology = Topology.load(found.topology, bucket_names(found.recipe))
+        agreement.make(found, topology)
+        config = configure("crawl", CrawlConfig, found.units["crawl"])
+        made = Crawling(web, folder, log, found, config, Frontier(config, Resources(found)))
+        try:
+            yield made
+        finally:
+            for number in list(made.replicas):
+                made.kill(number)
+            made.frontier.close()
