@@ -20,12 +20,9 @@ from contracts import Document
 from services.ingest.crawl.config import CrawlConfig
 from services.ingest.crawl.frontier import Frontier
 from services.ingest.crawl.service import visitor_of
-from services.local.run import applied
 from services.local.stack import Stack
-from services.mixer.recipe import bucket_names
-from services.runtime import Resources, Settings, agreement, configure
-from services.runtime.clients.log import Log
-from services.runtime.topology import Topology
+from services.runtime import Resources, configure
+from tests.integration.rig import Rig, rig
 from tests.made_web import Web
 
 ROOT = Path(__file__).parents[1]
@@ -44,12 +41,11 @@ class Asked(NamedTuple):
 
 @dataclass
 class Crawling:
-    """web: what there is. log: what was asked for."""
+    """web: what there is. log: what was asked for. river: where replicas run, and what came out."""
 
     web: Web
-    folder: Path
     log: Path
-    settings: Settings
+    river: Rig
     config: CrawlConfig
     frontier: Frontier
     replicas: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -59,24 +55,13 @@ class Crawling:
         visitor = visitor_of(self.config)
         self.frontier.add([visitor.seed(url) for url in self.web.seeds])
 
-    def start(self, number: int) -> subprocess.Popen[bytes]:
+    def start(self, number: int) -> None:
         """A replica; it takes the name of the one that had its number."""
-        with (self.folder / f"crawl-{number}.log").open("ab") as log:
-            self.replicas[number] = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "serve", "crawl"],
-                env={**os.environ, "CORPUSWORKS_INSTANCE": str(number)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-                start_new_session=True,
-            )
-        return self.replicas[number]
+        self.replicas[number] = self.river.serve(self.river.name, instance=str(number))
 
     def kill(self, number: int) -> None:
         """SIGKILL."""
-        process = self.replicas.pop(number)
-        process.kill()
-        process.wait()
+        self.river.kill(self.replicas.pop(number))
 
     def stop(self) -> list[int]:
         """SIGTERM to all; their exit codes."""
@@ -85,10 +70,6 @@ class Crawling:
         codes = [process.wait(60) for process in self.replicas.values()]
         self.replicas.clear()
         return codes
-
-    def said(self, number: int) -> str:
-        """What a replica has said."""
-        return (self.folder / f"crawl-{number}.log").read_text(errors="replace")
 
     def asked(self) -> list[Asked]:
         """Every request so far."""
@@ -100,8 +81,7 @@ class Crawling:
 
     def documents(self) -> list[Document]:
         """What is in the river."""
-        with Log(self.settings) as log:
-            return [Document.FromString(record.value) for record in log.read_all("docs.raw")]
+        return self.river.documents()
 
     def round(self, number: int) -> None:
         """From here on, what changes is as in this round."""
@@ -120,9 +100,10 @@ def ended(made: Crawling, timeout_s: float, rest_s: float = 0.0) -> None:
                 return
         else:
             since = None
-        for process in made.replicas.values():
+        for number, process in made.replicas.items():
             if process.poll() is not None:
-                raise RuntimeError(f"a replica ended with {process.returncode}:\n{made.said(0)[-2000:]}")
+                said = made.river.log(instance=str(number))[-2000:]
+                raise RuntimeError(f"a replica ended with {process.returncode}:\n{said}")
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout_s:.0f} s: {found}")
         time.sleep(0.2)
@@ -175,10 +156,10 @@ def serving(web: Web, folder: Path, slow_s: float = 0.0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def crawling(
-    stack: Stack, folder: Path, web: Web, slow_s: float = 0.0, **settings: Any
+    stack: Stack, folder: Path, web: Web, name: str, slow_s: float = 0.0, **settings: Any
 ) -> Iterator[Crawling]:
     """The web and the means to crawl it; replicas are the test's to start, and ended here."""
-    (folder / "store").mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "hosts").write_text(web.hosts_file)
     told = {
         "hosts_file": str(folder / "hosts"),
@@ -192,19 +173,17 @@ def crawling(
         "lease_s": 10,
         **settings,
     }
-    environment = {
-        **stack.environment,
-        "CORPUSWORKS_STORE_URL": (folder / "store").as_uri(),
+    more = {
         "CORPUSWORKS_UNITS__CRAWL": json.dumps(told),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "proto"), os.environ.get("PYTHONPATH", "")]),
     }
-    with serving(web, folder, slow_s) as log, applied(environment) as found:
-        topology = Topology.load(found.topology, bucket_names(found.recipe))
-        agreement.make(found, topology)
-        config = configure("crawl", CrawlConfig, found.units["crawl"])
-        made = Crawling(web, folder, log, found, config, Frontier(config, Resources(found)))
+    table = {name: {"run": "services.ingest.crawl:SERVICE", "output": f"{name}.out"}}
+    topics = {"river.tally": {"holds": "Tally", "by": "partitions"}}
+    with serving(web, folder, slow_s) as log, rig(stack, folder, name, table, topics, **more) as river:
+        config = configure("crawl", CrawlConfig, river.settings.units["crawl"])
+        frontier = Frontier(config, Resources(river.settings))
+        made = Crawling(web, log, river, config, frontier)
         try:
             yield made
         finally:
-            for number in list(made.replicas):
-                made.kill(number)
-            made.frontier.close()
+            frontier.close()

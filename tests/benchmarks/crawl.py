@@ -1,8 +1,9 @@
 """The crawler against plain Scrapy on the same made web, one after the other: pages a second.
 
-Plain Scrapy obeys robots.txt, follows links with as many requests under way (up to eight a host, its default) and
-throws pages away. Ours has one request a host at a time, leases each URL from Redis, reads what is reserved, writes
-WARC and has every page in Kafka. The web tells when it was asked for what, so that starting counts for neither.
+Plain Scrapy obeys robots.txt, follows links with as many requests under way (up to eight a host, its
+default) and throws pages away. Ours has one request a host at a time, leases each URL from Redis, reads
+what is reserved, writes WARC and has every page in Kafka. The web tells when it was asked for what, so that
+starting counts for neither.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tests.benchmarks.figures import Figure
 from tests.crawling import crawling, ended, serving
 from tests.made_web import Web, free_port
 
-HOSTS, PAGES = 60, 50
+HOSTS, PAGES = 50, 40
 CONCURRENCY = 32
 _SPIDER = """
 import sys
@@ -77,7 +78,7 @@ def _ours(folder: Path) -> float:
     web = Web(HOSTS, PAGES, free_port(), plain=True)
     with (
         Stack(folder / "state") as stack,
-        crawling(stack, folder, web, delay_s=0, concurrency=CONCURRENCY) as made,
+        crawling(stack, folder, web, "bench", delay_s=0, concurrency=CONCURRENCY) as made,
     ):
         made.seed()
         made.start(0)

@@ -44,7 +44,7 @@ class CrawlConfig:
     max_page_bytes: of a body, after decompression too. max_depth: links from a seed. max_redirects: hops in a
     row. max_urls_host, max_hosts, max_urls: what the frontier knows at most; a URL takes some 400 bytes of
     Redis
-        (tests/unit/ingest/crawl/test_frontier.py measures it).
+        (tests/contract/test_frontier.py measures it).
     revisit_s: until a new page is looked at again; then half of that where it had changed and 1.5 times where
         it had not, between min_revisit_s and max_revisit_s (J. Cho, H. Garcia-Molina, "The Evolution of the
         Web and Implications for an Incremental Crawler", VLDB 2000: frequent looks only where they find

@@ -257,7 +257,8 @@ class Frontier:
 
     def status(self) -> dict[str, Any]:
         """Counts: what was seen, by outcome; hosts due, soon (within a minute) and waiting, or busy now;
-        replicas; URLs under way, until they are durable; paused. """
+        replicas; URLs under way, until they are durable; paused.
+        """
         return dict(self._call("status"))
 
     def pause(self, on: bool) -> None:
