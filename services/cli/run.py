@@ -47,6 +47,7 @@ def up(
     out: Annotated[Path, typer.Option("--out", help="Folder for parts and state.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Files and folders to begin with.")] = None,
     recipe: RecipeName = None,
+    *,
     train: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +57,14 @@ def up(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Over the one of --train.")
     ] = None,
+    upload: Annotated[
+        int | None,
+        typer.Option("--upload", metavar="PORT", min=1, max=65_535, help="Take documents over HTTP there."),
+    ] = None,
+    crawl: Annotated[
+        list[str] | None,
+        typer.Option("--crawl", metavar="URL|FILE", help="Fetch from hosts, beginning with these URLs."),
+    ] = None,
 ) -> None:
     """Keep a river running on this machine until Ctrl-C; with --train, a trainer beside it."""
     from rich.console import Console
@@ -63,16 +72,50 @@ def up(
     from services.local.run import up as keep_up
 
     job = _job(paths or [], out, recipe)
+    doors = {} if upload is None else {"upload": _upload(out, upload)}
+    if crawl:
+        doors["crawl"] = _crawl(crawl)
     if train is None:
         if overrides:
             raise ConfigurationError("--set is for the configuration of --train, and there is none")
-        keep_up(job, Console())
+        keep_up(job, Console(), doors=doors)
         return
     from services.cli.training import beside
     from services.local.store import STATE, url_of
 
     log = out / STATE / "logs" / "trainer.log"
-    keep_up(job, Console(), beside(train, overrides or [], url_of(out), log))
+    keep_up(job, Console(), beside(train, overrides or [], url_of(out), log), doors)
+
+
+def _crawl(seeds: list[str]) -> dict[str, str]:
+    """Settings of a crawl service that begins with these; they are checked before anything is started."""
+    from services.cli.extras import require
+    from services.ingest.crawl.config import CrawlConfig
+    from services.ingest.crawl.service import seeds as read
+    from services.ingest.crawl.service import visitor_of
+
+    require("scrapy", "crawl")
+    visitor = visitor_of(configure("crawl", CrawlConfig, load_settings().units.get("crawl", {})))
+    read(seeds, visitor)
+    told = [seed if "://" in seed else str(Path(seed).absolute()) for seed in seeds]
+    return {"CORPUSWORKS_UNITS__CRAWL__SEEDS": ",".join(told)}
+
+
+def _upload(out: Path, port: int) -> dict[str, str]:
+    """Settings of an upload service for the user of this machine, with a key of their own, which is printed."""
+    from services.cli.extras import require
+    from services.ingest.upload.keys import KEYS, own_key
+    from services.local.store import STATE
+
+    require("fastapi", "upload")
+    folder = out / STATE / "upload"
+    key = own_key(folder)
+    print(
+        f"Files in: curl -H 'Authorization: Bearer {key}' --data-binary @FILE http://127.0.0.1:{port}/files?name=FILE"
+    )
+    print(f"(the key is in {folder}; http://127.0.0.1:{port}/docs says what else there is)")
+    settings = {"KEYS": str((folder / KEYS).absolute()), "PORT": str(port)}
+    return {f"CORPUSWORKS_UNITS__UPLOAD__{name}": value for name, value in settings.items()}
 
 
 def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 
 import xxhash
 
@@ -31,7 +32,9 @@ def build(config: IngestConfig, resources: Resources) -> FileReader:
 
 
 class FileReader:
-    """A Reader over `config.paths`. now_ms: the clock, Unix milliseconds, where no import is known.
+    """A Reader over what `find` finds: `config.paths`, if it is not given.
+
+    now_ms: the clock, Unix milliseconds, where no import is known.
 
     A file that was read to its end is read again only when its size, its time of change or a setting
     that decides what its records become is different; then from its first record, and the records that
@@ -40,8 +43,14 @@ class FileReader:
     is recorded once, with no records and the reason.
     """
 
-    def __init__(self, config: IngestConfig, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000):
+    def __init__(
+        self,
+        config: IngestConfig,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        find: Callable[[], Iterable[walk.Found]] | None = None,
+    ) -> None:
         self._config = config
+        self._find = find or partial(walk.find, config.paths)
         self._now_ms = now_ms
         decisive = (config.text_fields, config.id_fields, config.max_document_bytes)
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
@@ -53,7 +62,7 @@ class FileReader:
         began = progress.get(IMPORT)
         self._maker = Maker(self._config, began.began_ms if began else self._now_ms())
         pulse = _Pulse()
-        for found in walk.find(self._config.paths):
+        for found in self._find():
             if pulse.due():
                 yield Reading(None)
             if found.uri not in passed:
@@ -62,6 +71,10 @@ class FileReader:
     def _read(self, found: walk.Found, before: IngestProgress) -> Iterator[Reading | Read]:
         fingerprint = ""
         try:
+            if found.refused:
+                piece = Unreadable(found.uri, b"", f"{found.shown}: {found.refused}")
+                yield Read((), IngestProgress(source=found.uri, complete=True), [piece])
+                return
             if found.error:
                 raise found.error
             status = _regular(found.path)

@@ -16,21 +16,27 @@ _GENERATED = {"__pycache__", "node_modules", "CVS"}
 
 @dataclass(frozen=True)
 class Found:
-    """A file, or a folder that cannot be listed (then with the error). named: by the user, itself."""
+    """A file, or a folder that cannot be listed (then with the error). named: by the user, itself.
+
+    origin: the URI of what lies at `path` only to be read, as a member of an archive does. refused: why it is
+    not to be read.
+    """
 
     path: str
     named: bool = False
     error: OSError | None = None
+    origin: str = ""
+    refused: str = ""
 
     @cached_property
     def uri(self) -> str:
         """file:///absolute/path, percent-encoded."""
-        return Path(self.path).as_uri()
+        return self.origin or Path(self.path).as_uri()
 
     @cached_property
     def shown(self) -> str:
         """The path for people; bytes that are not UTF-8 are replaced."""
-        return os.fsencode(self.path).decode("utf-8", "replace")
+        return self.origin or os.fsencode(self.path).decode("utf-8", "replace")
 
 
 def check(paths: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from contracts import Control, Flush
@@ -96,6 +96,10 @@ class River:
     def ingest(self, paths: Sequence[str]) -> Child:
         """Start reading; the child is done when all is published."""
         return self._start("ingest", ["import", *paths], done=frozenset({0}))
+
+    def open(self, door: str, environment: Mapping[str, str]) -> Child:
+        """Start a door of the topology, with settings of its own."""
+        return self._start(door, ["serve", door], environment=environment)
 
     def retain(self) -> None:
         """Start to delete what is kept long enough, unless that is still under way."""
@@ -186,13 +190,19 @@ class River:
                     raise ConfigurationError(f"{child.program.name}: {said.removeprefix(SAID).strip()}")
         self._supervisor.check()
 
-    def _start(self, name: str, arguments: Sequence[str], done: frozenset[int] = frozenset()) -> Child:
+    def _start(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        done: frozenset[int] = frozenset(),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Child:
         child = self._supervisor.start(
             Program(
                 name,
                 [*self._command, *arguments],
                 self._folder / f"{name}.log",
-                environment=dict(self._environment) | _ONE_OF_MANY,
+                environment={**self._environment, **_ONE_OF_MANY, **environment},
                 grace_s=self._settings.stop_grace_s,
                 done=done,
                 fatal=frozenset({EXIT_CONFIGURATION, EXIT_FLOOD}),

@@ -195,13 +195,21 @@ class Companion(Protocol):
 Beside = Callable[[Settings], AbstractContextManager[Companion]]
 
 
-def up(job: Job, console: Console, beside: Beside | None = None) -> None:
+def up(
+    job: Job,
+    console: Console,
+    beside: Beside | None = None,
+    doors: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
     """Keep the river running until Ctrl-C. Raises ConfigurationError, ProcessFailed.
 
-    beside: what is begun when the river runs, and ended before it.
+    beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened, settings
+    that are theirs alone.
     """
     with river_on(job, console) as (river, settings), ExitStack() as stack:
         river.start()
+        for door, environment in (doors or {}).items():
+            river.open(door, environment)
         companion = stack.enter_context(beside(settings)) if beside else None
         if job.paths:
             river.ingest(job.paths)

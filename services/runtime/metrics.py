@@ -96,10 +96,27 @@ COUNTED = {
     "crawl_urls": Counter(
         "corpusworks_crawl_urls", "URLs found, by what became of them", ["service", "outcome"]
     ),
+    # Requests that send something. outcome: accepted; repeated (known by its idempotency key); refused (what was
+    # sent is wrong), unauthorised, throttled; cut (the sender went away); failed (a server does not answer).
+    "upload_requests": Counter("corpusworks_upload_requests", "Requests by outcome", ["service", "outcome"]),
+    # Of bodies that were taken.
+    "upload_bytes": Counter("corpusworks_upload_bytes", "Bytes that were sent and taken", ["service"]),
+    # Files that were sent, once they are in the river. outcome: read; failed (what is left cannot be read).
+    "upload_files": Counter(
+        "corpusworks_upload_files", "Files that were sent and read", ["service", "outcome"]
+    ),
+    # Documents in them.
+    "upload_documents": Counter(
+        "corpusworks_upload_documents", "Documents of files that were sent", ["service"]
+    ),
 }
 
-# What a unit's `gauges` tells of the server behind it, by the name that it uses.
+# What a unit's `gauges` tells of the server behind it, and a door of itself, by the name that it uses.
 GAUGES = {
+    # Of uploads: in the store, and not in the river yet. Each replica tells the whole.
+    "upload_waiting_files": Gauge(
+        "corpusworks_upload_waiting_files", "Files that were sent and wait to be read", ["service"]
+    ),
     # Of the fullest node, as the server counts it.
     "redis_used_bytes": Gauge(
         "corpusworks_redis_used_bytes", "Memory of the fullest Redis node", ["service"]

@@ -238,10 +238,10 @@ def test_pause_and_hosts(make: Make) -> None:
     one.pause(True)
     assert pages(one, patience_s=0.2) == []
     one.pause(False)
-    one.host("a.example", paused="1")
+    one.host("a.example", {"paused": "1"})
     assert {lease.host for lease in pages(one)} == {"b.example"}
     assert pages(one, patience_s=0.2) == []
-    one.host("a.example", paused="")
+    one.host("a.example", {"paused": ""})
     assert {lease.host for lease in pages(one)} == {"a.example"}
     assert one.host("nowhere.example") is None
 

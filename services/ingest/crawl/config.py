@@ -29,6 +29,7 @@ _MINUTE, _DAY = 60.0, 86_400.0
 class CrawlConfig:
     """How the crawler behaves. Raises ValueError.
 
+    seeds: URLs to begin with, or files with a URL a line; `corpusworks crawl add` adds more.
     agent: the product token that robots.txt is asked for. contact: a URL or address put into User-Agent, so
     that
         who runs a host can find who asks.
@@ -56,6 +57,7 @@ class CrawlConfig:
     batch_pages, batch_bytes, batch_s: one WARC object and one transaction end at the first that is reached.
     """
 
+    seeds: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     agent: str = "corpusworks"
     contact: str = ""
     follow: Literal["host", "any"] = "host"

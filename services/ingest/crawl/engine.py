@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 from urllib.parse import urljoin
@@ -96,7 +96,14 @@ class Crawl:
     """One process's crawl, in the reactor's thread. failure: what ended it."""
 
     def __init__(
-        self, config: CrawlConfig, frontier: Frontier, visitor: Visitor, delivery: Delivery, keeper: Keeper
+        self,
+        config: CrawlConfig,
+        frontier: Frontier,
+        visitor: Visitor,
+        delivery: Delivery,
+        keeper: Keeper,
+        *,
+        seeds: Sequence[Found] = (),
     ) -> None:
         self._config = config
         self._frontier = frontier
@@ -106,6 +113,7 @@ class Crawl:
         self._executor = ThreadPoolExecutor(2, "frontier")
         self._active: dict[str, Lease] = {}  # by host
         self._freed: list[tuple[str, int]] = []
+        self._seeds = list(seeds)
         self._come: deque[Visit] = deque()  # until what they found is known
         self._over = asyncio.Event()
         self._hosts = read_hosts(config.hosts_file)
@@ -155,7 +163,7 @@ class Crawl:
         freed, self._freed = self._freed, []
         visits = self._some()
         self._over.clear()
-        found = [one for visit in visits for one in visit.found]
+        found = self._seeds[:_FOUND_AT_ONCE] + [one for visit in visits for one in visit.found]
         try:
             taken = await self._in_thread(self._frontier.take, room, freed, found)
         except DependencyDown as error:
@@ -163,6 +171,7 @@ class Crawl:
             self._come.extendleft(reversed(visits))
             self._keeper.unwell("Redis", error)
             return None
+        del self._seeds[:_FOUND_AT_ONCE]
         for visit in visits:
             self._delivery.put(visit)
         for outcome, number in taken.found.items():

@@ -245,10 +245,6 @@ end
 -- One host as a person sets it.
 function calls.host()
   local h = key('h:' .. args.host)
-  if args.make and redis.call('EXISTS', h) == 0 then
-    redis.call('HSET', h, 'n', 0)
-    count('hosts')
-  end
   if redis.call('EXISTS', h) == 0 then return false end
   for name, value in pairs(args.set) do
     if value == '' then redis.call('HDEL', h, name) else redis.call('HSET', h, name, value) end

@@ -247,12 +247,12 @@ class Frontier:
             self._call("leave", session=self.session, delay=int(self._config.delay_s * 1000))
             self._began = False
 
-    def host(self, name: str, make: bool = False, **settings: str) -> dict[str, Any] | None:
+    def host(self, name: str, settings: Mapping[str, str] | None = None) -> dict[str, Any] | None:
         """What is known of a host, with `paused`, `own` (ms) or `cap` set; "" takes one back.
 
         None: it is unknown.
         """
-        answer = self._call("host", host=name, make=make, set=settings)
+        answer = self._call("host", host=name, set=dict(settings or {}))
         return dict(answer) if answer else None
 
     def status(self) -> dict[str, Any]:

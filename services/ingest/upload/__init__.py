@@ -1,8 +1,8 @@
 """Upload: documents that are pushed over HTTP, and the answer to where each of them is.
 
 A body is in the object store, whole, before it is acknowledged (stored.py). Then any replica reads it
-(intake.py), with the readers that imports use, in a process that may be killed, and publishes its documents. Who sent it
-asks after its batch (states.py), which a follower of the river's tallies keeps (follow.py).
+(intake.py) in a process that may be killed, with the readers that imports use, and publishes its documents.
+Who sent it asks after its batch (states.py), which a follower of the river's tallies keeps (follow.py).
 """
 
 from __future__ import annotations

@@ -83,6 +83,15 @@ class Keeper:
         """A server answers again."""
         self._process.health.ready(what)
 
+    def all_well(self) -> None:
+        """Everything answers; who finds otherwise says so again."""
+        for what in self._process.health.unready_reasons():
+            self.well(what)
+
+    def say(self, event: str, **values: object) -> None:
+        """A line in the log."""
+        log.info(event, **values)
+
     def unwell(self, what: str, why: object) -> None:
         """A server does not answer: the pod is sent nobody meanwhile."""
         self._process.health.unready(what, str(why))
