@@ -23,7 +23,7 @@ PAGES_A_HOST = 100
 
 
 def test_every_allowed_page_whoever_is_killed(tmp_path: Path, seed: int) -> None:
-    """Prevents a page lost or a forbidden one fetched, a host asked too fast or by two, whatever is killed when."""
+    """Prevents a page lost, a forbidden one fetched, a host asked too fast or by two, whoever is killed."""
     chance = random.Random(seed)
     web = Web(max(12, PAGES // PAGES_A_HOST), PAGES_A_HOST, free_port())
     with (
@@ -55,7 +55,8 @@ def test_every_allowed_page_whoever_is_killed(tmp_path: Path, seed: int) -> None
         print(
             f"\n{len(fetched):,} pages of {len(web.expected):,} expected, {len(asked):,} requests, "
             f"{KILLS} kills, {before:,} requests at the last; {status.get('again', 0):,} leases taken over, "
-            f"{len(documents) - len(repeated):,} documents a second time, {len(asked) / seconds:.0f} requests/s"
+            f"{len(documents) - len(repeated):,} documents a second time, "
+            f"{len(asked) / seconds:.0f} requests/s"
         )
         assert web.expected - set(fetched) == set()
         assert [url for url in fetched if url not in web.expected and "/day/" not in url] == []
