@@ -56,6 +56,10 @@ class Journal:
         """Targets by bucket since this process began."""
         return dict(self._meter.tokens) if self._meter else {}
 
+    def unigram_entropy(self) -> dict[str, float]:
+        """Of this process's targets by bucket, nats a token; collective."""
+        return self._meter.unigram_entropy() if self._meter else {}
+
     def tell(
         self, step: Step, outcome: Outcome, rate: float, loader: Loader, *, phase: str, due: bool
     ) -> None:
@@ -112,4 +116,4 @@ class Journal:
             self.say("bits per byte are not told: the store does not have the parts' vocabulary")
         peak = metrics.peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
         flops = self._flops_per_token(sequence_length)
-        return progress.Meter(self._agreement, flops, lengths, self._place.world_size, peak)
+        return progress.Meter(self._agreement, flops, lengths, self._place.world_size, peak, size)

@@ -52,6 +52,7 @@ class Meter:
 
     token_bytes: bytes of each token's text, None where they are not known: then there is no bits_per_byte.
     peak: operations a second of a device, None where that is not known: then there is no mfu.
+    unigrams: how often each token was a target, by bucket, on this rank since this process began.
     """
 
     agreement: Agreement
@@ -59,8 +60,10 @@ class Meter:
     token_bytes: torch.Tensor | None
     world_size: int
     peak: float | None
+    vocab_size: int
     sums: dict[str, Sums] = field(default_factory=dict)  # since the last reading, of this rank
     tokens: Counter[str] = field(default_factory=Counter)  # of all ranks, by bucket, since this process began
+    unigrams: dict[str, torch.Tensor] = field(default_factory=dict)
     _steps: int = 0
     _uses: int = 0
     _seen: int = 0
@@ -111,6 +114,24 @@ class Meter:
         metrics.show(progress)
         return progress
 
+    def unigram_entropy(self) -> dict[str, float]:
+        """Nats a token of the targets since this process began, by bucket and of `all`; collective.
+
+        The loss of a model that knows how often each token comes, and nothing of what comes before it.
+        """
+        counts: dict[str, torch.Tensor] = {}
+        for share in self.agreement.gather(self.unigrams):
+            for name, each in share.items():
+                counts[name] = counts[name] + each if name in counts else each
+        if counts:
+            counts["all"] = torch.stack(list(counts.values())).sum(0)
+        return {name: _entropy(each) for name, each in sorted(counts.items())}
+
+    def _count(self, name: str, targets: torch.Tensor) -> None:
+        if name not in self.unigrams:
+            self.unigrams[name] = torch.zeros(self.vocab_size, dtype=torch.int64)
+        self.unigrams[name].index_add_(0, targets, torch.ones_like(targets))
+
     def _by_bucket(
         self, batch: Batch, losses: torch.Tensor, buckets: Sequence[str]
     ) -> list[tuple[str, Sums]]:
@@ -119,6 +140,8 @@ class Meter:
         size = len(buckets)
         sums = torch.zeros(size, dtype=torch.float64).index_add_(0, number, loss)
         counts = torch.bincount(number, minlength=size)
+        for each in counts.nonzero().flatten().tolist():
+            self._count(buckets[each], target[number == each])
         lengths = torch.zeros(size, dtype=torch.int64)
         if self.token_bytes is not None:
             lengths.index_add_(0, number, self.token_bytes[target])
@@ -134,6 +157,11 @@ def line(progress: Progress, phase: str) -> str:
         f"norm {progress.gradient_norm:.2f}  {progress.tokens_per_second:,.0f} tokens/s{mfu}  "
         f"wait {progress.wait:.1%}"
     )
+
+
+def _entropy(counts: torch.Tensor) -> float:
+    share = counts[counts > 0].double() / counts.sum()
+    return float(-(share * share.log()).sum())
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

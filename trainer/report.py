@@ -197,7 +197,10 @@ class Curve(NamedTuple):
 
 
 def curve(store: Objects, run: str) -> Curve:
-    """From the `step` events that stand: what a rewind undid is left out. Raises what the store raises."""
+    """A point for each `step` event: its loss is the mean over the targets since the one before.
+
+    From the `step` events that stand: what a rewind undid is left out. Raises what the store raises.
+    """
     said: dict[int, Any] = {}
     for event in events.read(store, run):
         if event.kind in ("rewind", "start"):
@@ -206,7 +209,7 @@ def curve(store: Objects, run: str) -> Curve:
             said[event.step] = event
     found = Curve([], {}, {}, {})
     for step, event in sorted(said.items()):
-        found.points.append((step, event.loss))
+        found.points.append((step, _mean(event, found.tokens)))
         for name, loss in sorted(event.bucket_loss.items()):
             found.by_bucket.setdefault(name, []).append((step, loss))
         found.tokens.update(event.bucket_tokens)
@@ -214,19 +217,35 @@ def curve(store: Objects, run: str) -> Curve:
     return found
 
 
-def numbers(found: Curve) -> list[str]:
-    """The curve's ends as lines of a table: bucket, tokens, first loss, last loss, bits per byte."""
-    rows = [("bucket", "tokens", "first loss", "last loss", "bits/byte")]
-    if found.points:
-        total = sum(found.tokens.values())
-        rows.append(("all", f"{total:,}", f"{found.points[0][1]:.3f}", f"{found.points[-1][1]:.3f}", ""))
-    for name, points in sorted(found.by_bucket.items()):
-        bits = f"{found.bits[name]:.3f}" if name in found.bits else ""
-        rows.append(
-            (name, f"{found.tokens.get(name, 0):,}", f"{points[0][1]:.3f}", f"{points[-1][1]:.3f}", bits)
-        )
+def _mean(event: Any, tokens_before: Mapping[str, int]) -> float:
+    """Over all buckets; that of the step where the buckets' tokens do not tell how they weigh."""
+    new: dict[str, int] = {
+        name: event.bucket_tokens.get(name, 0) - tokens_before.get(name, 0) for name in event.bucket_loss
+    }
+    if not new or min(new.values()) <= 0:
+        return float(event.loss)
+    total: float = math.fsum(loss * new[name] for name, loss in event.bucket_loss.items())
+    return total / sum(new.values())
+
+
+def numbers(found: Curve, unigrams: Mapping[str, float]) -> list[str]:
+    """The curve's ends as lines of a table. last loss: mean of the last tenth of its points.
+
+    unigrams: the entropy of the same tokens by bucket: what is below it was learned from what comes before.
+    """
+    rows = [("bucket", "tokens", "first loss", "last loss", "unigrams", "bits/byte")]
+    for name, points in _lines(found).items():
+        tokens = sum(found.tokens.values()) if name == "all" else found.tokens.get(name, 0)
+        tenth = [loss for _, loss in points[-max(1, len(points) // 10) :]]
+        last = sum(tenth) / len(tenth)
+        cells = (_cell(unigrams.get(name)), _cell(found.bits.get(name)))
+        rows.append((name, f"{tokens:,}", f"{points[0][1]:.3f}", f"{last:.3f}", *cells))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def curve_png(found: Curve, run: str) -> bytes:
@@ -243,7 +262,8 @@ def curve_png(found: Curve, run: str) -> bytes:
 
 
 def _lines(found: Curve) -> Mapping[str, list[tuple[int, float]]]:
-    return {name: points for name, points in {"all": found.points, **found.by_bucket}.items() if points}
+    by_bucket = sorted(found.by_bucket.items())
+    return {name: points for name, points in [("all", found.points), *by_bucket] if points}
 
 
 def _figure(rows: int) -> Figure:

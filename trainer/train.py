@@ -30,7 +30,6 @@ from trainer.data.store import Store
 from trainer.errors import TrainerError, Unstable, errors
 from trainer.hf.read import start
 from trainer.journal import Journal
-from trainer.metrics import Progress
 from trainer.model import Decoder
 from trainer.parallel import Place, prepare, process_group
 from trainer.record import keep
@@ -49,14 +48,14 @@ Why = Literal["done", "starved", "stopped"]
 class Ended(NamedTuple):
     """How a run ended. why: done, its steps or its decay are over; starved, no part came for wait_s; stopped.
 
-    tokens: targets by bucket, of this process. last: the last line of the log, with losses by bucket.
+    tokens: targets by bucket, of this process; unigrams: their entropy in nats a token, and that of `all`.
     """
 
     why: Why
     step: int
     loss: float
     tokens: dict[str, int]
-    last: Progress | None
+    unigrams: dict[str, float]
 
 
 def train(config: TrainConfig, say: Say = print) -> Ended:
@@ -250,7 +249,8 @@ class Run:
 
     def _ended(self, why: Why) -> Ended:
         last = self.journal.last
-        return Ended(why, self.step, last.loss if last else math.nan, self.journal.bucket_tokens, last)
+        loss = last.loss if last else math.nan
+        return Ended(why, self.step, loss, self.journal.bucket_tokens, self.journal.unigram_entropy())
 
     def close(self) -> None:
         """Let go of threads; what was said is written."""

@@ -126,6 +126,11 @@ _LAUNCHER = (
 )
 
 _HELD = ALL.max(ALL.of("open_seconds", 'service="sink"'))
+_UPLOADS = (
+    f"{ALL.max('min_over_time(' + ALL.of('upload_waiting_files') + '[15m])')} > 0 unless {ALL.on()} "
+    f"({ALL.increase('upload_files_total', window='15m')} > 0"
+    f" or {ALL.increase('upload_documents_total', window='15m')} > 0)"
+)
 _INGEST = ('service="ingest"', 'outcome="emit"')
 # A crawler may fetch known URLs for days while nothing is discovered any more: it says itself since when.
 _FOUND_NOTHING = (
@@ -236,6 +241,15 @@ ALERTS: Sequence[Alert] = (
         "critical",
         "Tokens wait and nothing trains",
         "Enough tokens wait and no job runs, jobs fail again and again, or no launcher leads.",
+    ),
+    Alert(
+        "CorpusworksUploadsWait",
+        _UPLOADS,
+        "5m",
+        "critical",
+        "Files that were sent are not read",
+        "{{ $value | humanize }} files were acknowledged, and none of them came into the river for a quarter "
+        "of an hour.",
     ),
     Alert(
         "CorpusworksNoNewUrl",

@@ -101,6 +101,23 @@ RIVER = Dashboard(
             ],
         ),
         Panel(
+            "Requests of uploads",
+            "A minute, by outcome: accepted, repeated (known by its idempotency key), refused, unauthorised, "
+            "throttled, cut by the sender, failed.",
+            [Query(f"60 * {CHOSEN.rate('upload_requests_total', 'outcome')}", "{{outcome}}")],
+        ),
+        Panel(
+            "Uploads",
+            "Bytes that were taken, a second.",
+            [Query(CHOSEN.rate("upload_bytes_total"), "bytes")],
+            "Bps",
+        ),
+        Panel(
+            "Files that wait to be read",
+            "Sent and acknowledged, and not in the river yet.",
+            [Query(CHOSEN.max(CHOSEN.of("upload_waiting_files")), "files")],
+        ),
+        Panel(
             "In the units now",
             "Documents of the batch that is being judged.",
             [Query(CHOSEN.sum(CHOSEN.of("in_flight_documents"), "service"), "{{service}}")],

@@ -6,15 +6,13 @@ Of a file no more is read than the columns that are asked for, in the row groups
 from __future__ import annotations
 
 import json
-import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from services.archive.file import LISTED
+from services.archive.asked import MADE, Asked, no_column, with_made
+from services.archive.file import LISTED, schema
 from services.archive.files import counting, days, file_key
 from services.archive.tables import Row, Table
 from services.runtime import ConfigurationError, CorpusworksError, ObjectStore
@@ -32,50 +30,83 @@ class Damaged(CorpusworksError):
     """A file of the archive that cannot be read."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Which rows: those where each of these columns has this value, and the source is like that.
-
-    source: a part of it, or, with * or ?, a pattern of the whole.
-    """
-
-    equal: Mapping[str, str] = field(default_factory=dict)
-    source: str = ""
-
-    def check(self, table: Table) -> None:
-        """Raises ConfigurationError: the table has no such column."""
-        for name in self.equal:
-            if name not in table.columns:
-                raise _no_column(table, name)
-        if self.source and "source" not in table.columns:
-            raise _no_column(table, "source")
-
-
-def count(store: ObjectStore, table: Table, asked: Asked, by: Sequence[str] = ()) -> list[Row]:
+def count(
+    store: ObjectStore, table: Table, asked: Asked, by: Sequence[str] = (), *, tokens: bool = False
+) -> list[Row]:
     """How many rows there are by the values of some columns, most first: those columns and `rows`.
 
-    Raises ConfigurationError, DependencyDown, Damaged.
+    tokens: and how many tokens they have. Raises ConfigurationError, DependencyDown, Damaged.
     """
-    groups = [DAY, *(name for name, kind in table.columns.items() if kind == "string" and name not in _WHOLE)]
+    needed = needed_for(table, by, tokens=tokens)
+    return counted(_scan(store, table, asked, needed), by, tokens=tokens)
+
+
+def needed_for(table: Table, by: Sequence[str], *, tokens: bool = False) -> list[str]:
+    """The columns that are read to count by these. Raises ConfigurationError."""
+    made = [name for name, of in MADE.items() if set(of) <= set(table.columns)]
+    strings = [name for name, kind in table.columns.items() if kind == "string" and name not in _WHOLE]
+    groups = [DAY, *strings, *made]
     if unknown := set(by) - set(groups):
         raise ConfigurationError(f"no groups by {', '.join(sorted(unknown))}; there are: {', '.join(groups)}")
+    if tokens and "num_tokens" not in table.columns:
+        raise no_column(table, "num_tokens")
+    columns = [part for name in by if name != DAY for part in MADE.get(name, (name,))]
+    return [*columns, *(["num_tokens"] if tokens else [])]
+
+
+def counted(found: Iterable[tuple[str, pa.Table]], by: Sequence[str], *, tokens: bool = False) -> list[Row]:
+    """Rows by the values of some columns, most first; of batches with their day."""
     columns = [name for name in by if name != DAY]
     counts: Counter[tuple[str | None, ...]] = Counter()
-    for day, batch in _scan(store, table, asked, columns):
-        for values, number in _counted(batch, columns):
+    sums: Counter[tuple[str | None, ...]] = Counter()
+    for day, batch in found:
+        for values, number, amount in _counted(with_made(batch, columns), columns, tokens=tokens):
             known = dict(zip(columns, values, strict=True)) | {DAY: day}
-            counts[tuple(known[name] for name in by)] += number
+            key = tuple(known[name] for name in by)
+            counts[key] += number
+            sums[key] += amount
     if not by:
-        return [{"rows": counts.total()}]
+        return [{"rows": counts.total()} | ({"tokens": sums.total()} if tokens else {})]
     ordered = sorted(counts.items(), key=lambda item: (-item[1], [value or "" for value in item[0]]))
-    return [dict(zip(by, values, strict=True)) | {"rows": number} for values, number in ordered]
+    return [
+        dict(zip(by, values, strict=True)) | {"rows": number} | ({"tokens": sums[values]} if tokens else {})
+        for values, number in ordered
+    ]
 
 
 def rows(store: ObjectStore, table: Table, asked: Asked, columns: Sequence[str]) -> Iterator[Row]:
     """The rows with some of their columns, day by day. Raises ConfigurationError, DependencyDown, Damaged."""
-    for day, batch in _scan(store, table, asked, [name for name in columns if name != DAY]):
+    return listed_rows(_scan(store, table, asked, [name for name in columns if name != DAY]), columns)
+
+
+def listed_rows(found: Iterable[tuple[str, pa.Table]], columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of batches with their day."""
+    for day, batch in found:
         for row in batch.to_pylist():
             yield {name: day if name == DAY else row[name] for name in columns}
+
+
+def matching(
+    store: ObjectStore, table: Table, condition: pc.Expression, columns: Sequence[str]
+) -> Iterator[tuple[str, pa.Table]]:
+    """Rows that meet a condition over the source and the metadata. Raises DependencyDown, Damaged."""
+    for day, batch in _scan(store, table, Asked(), [*columns, "source", "metadata"]):
+        yield day, batch.filter(condition)
+
+
+def held(table: Table, some: Sequence[Row], asked: Asked) -> Iterator[tuple[str, pa.Table]]:
+    """Those of these rows that are asked for, as a table's files would give them. `logged`: a datetime."""
+    import pyarrow as pa
+
+    asked.check(table)
+    condition, columns = asked.condition(), schema(table)
+    by_day: dict[str, list[Row]] = {}
+    for row in some:
+        by_day.setdefault(row["logged"].strftime("%Y-%m-%d"), []).append(row)
+    for day in sorted(by_day):
+        made = [pa.array([row.get(f.name) for row in by_day[day]], f.type) for f in columns]
+        batch = pa.Table.from_arrays(made, schema=columns)
+        yield day, batch if condition is None else batch.filter(condition)
 
 
 def batches(store: ObjectStore, table: Table, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -125,15 +156,15 @@ def _scan(
 ) -> Iterator[tuple[str, pa.Table]]:
     """Day by day, each listed when it is its turn: a compaction meanwhile takes no file from under it."""
     asked.check(table)
-    for day in days(store, table.name):
+    for day in filter(asked.may_be_of, days(store, table.name)):
         for name in counting(store, table.name, day):
             yield from ((day, found) for found in _read(store, name, asked, columns))
 
 
 def _read(store: ObjectStore, name: str, asked: Asked, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The rows of one file, a row group at a time, with these columns and maybe others."""
-    condition = _condition(asked)
-    needed = [*columns, *asked.equal, *(["source"] if asked.source else [])] or ["uid"]
+    condition = asked.condition()
+    needed = [*columns, *asked.columns] or ["uid"]
     with reading(store, name):
         file = opened(store, name)
     for number in range(file.num_row_groups):
@@ -156,34 +187,16 @@ def _may_hold(group: pq.RowGroupMetaData, asked: Asked) -> bool:
     return True
 
 
-def _no_column(table: Table, name: str) -> ConfigurationError:
-    return ConfigurationError(f"{table.name} have no {name}: leave it out, or choose another --table")
-
-
-def _condition(asked: Asked) -> pc.Expression | None:
+def _counted(
+    batch: pa.Table, columns: Sequence[str], *, tokens: bool
+) -> Iterator[tuple[tuple[Any, ...], int, int]]:
+    """Of each group its values, its rows and, if asked for, its tokens."""
     import pyarrow.compute as pc
 
-    found = [pc.field(name) == value for name, value in asked.equal.items()]
-    if asked.source:
-        source = pc.field("source")
-        if set(asked.source) & set("*?"):
-            found.append(pc.match_like(source, _like(asked.source)))
-        else:
-            found.append(pc.match_substring(source, asked.source))
-    return reduce(operator.and_, found) if found else None
-
-
-def _like(glob: str) -> str:
-    """A pattern of SQL's LIKE for one with * and ?."""
-    for mark in "\\%_":
-        glob = glob.replace(mark, "\\" + mark)
-    return glob.replace("*", "%").replace("?", "_")
-
-
-def _counted(batch: pa.Table, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
     if not columns:
-        yield (), batch.num_rows
+        yield (), batch.num_rows, (pc.sum(batch["num_tokens"]).as_py() or 0) if tokens else 0
         return
-    found = batch.group_by(list(columns)).aggregate([([], "count_all")])
+    sums = [("num_tokens", "sum")] if tokens else []
+    found = batch.group_by(list(columns)).aggregate([([], "count_all"), *sums])
     for row in found.to_pylist():
-        yield tuple(row[name] for name in columns), row["count_all"]
+        yield tuple(row[name] for name in columns), row["count_all"], row.get("num_tokens_sum") or 0

@@ -10,11 +10,14 @@ from services.cli import (
     archive,
     ask,
     audit,
+    config,
     crawl,
     dedup,
     dlq,
     doctor,
+    document,
     export,
+    given,
     judge,
     launch,
     ledger,
@@ -28,9 +31,11 @@ from services.cli import (
     run,
     serve,
     server,
+    take,
     tokenizer,
     train,
 )
+from services.cli.report import command as report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,11 +43,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, server, launch, ask, plan, doctor, train):
+for group in (run, serve, server, launch, ask, report, take, plan, doctor, train):
     app.add_typer(group.app)
+audit.app.add_typer(document.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")
+app.add_typer(config.app, name="config")
 app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
@@ -55,6 +62,8 @@ app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")
 app.add_typer(retention.app, name="retention")
 app.add_typer(tokenizer.app, name="tokenizer")
+
+given.take(app)
 
 # Built here, so that what a zygote forks has it ready (50 ms of CPU).
 command = typer.main.get_command(app)

@@ -36,7 +36,9 @@ def status(out: Out = None) -> None:
 
 @app.command()
 def trace(
-    document: Annotated[str, typer.Argument(help="Its id, or its uid (16 hex digits).")],
+    document: Annotated[
+        str, typer.Argument(help="Its id or uid; of what is archived also its path, source, URL or title.")
+    ],
     out: Out = None,
     *,
     all_topics: Annotated[
@@ -49,7 +51,8 @@ def trace(
     """Everything the river knows of one document, a line for each place it was seen.
 
     That is what the archive holds of it and what is not archived yet. Of a folder on which nothing runs the
-    archive alone is asked; the servers are started for a document that it does not know, or by --all-topics.
+    archive alone is asked, and after a `run` that ended its dead letters; else the servers are started for a
+    document that it does not know, or by --all-topics.
     """
     from services.archive.query import Damaged
     from services.ledger.trace import merged, not_archived
@@ -65,7 +68,8 @@ def trace(
                     "from the archive: nothing runs here, and what an interrupted run has left is not asked",
                     file=sys.stderr,
                 )
-        if not found:
+            found = found or _letters(out, document)
+        if not found and not (out is not None and not all_topics and _is_whole(out)):
             with attached(out) as settings:
                 topology = topology_of(settings)
                 since = None if all_topics else not_archived(settings, topology)
@@ -79,6 +83,35 @@ def trace(
         print(json.dumps(row | {"offset": sighting.offset} | sighting.what, ensure_ascii=False))
     if not found:
         fail(f"no document {document!r} in the archive, the topics or the parts", EXIT_WRONG)
+
+
+def _is_whole(out: Path) -> bool:
+    """Nothing runs and nothing is under way: archive and dead letters are all that there is."""
+    from services.local.letters import kept
+
+    return _store_at_rest(out) is not None and kept(out) is not None
+
+
+def _letters(out: Path, document: str) -> list[Sighting]:
+    from services.ledger.trace import Sighting
+    from services.local.letters import kept
+
+    return [
+        Sighting(
+            row["topic"],
+            row["partition"],
+            row["offset"],
+            row["logged"],
+            {
+                "uid": row["uid"],
+                "source": row["source"],
+                "stage": row["unit"],
+                "exception.message": row["reason"],
+            },
+        )
+        for row in kept(out) or ()
+        if document in (row["letter"], row["uid"], row["id"], row["source"])
+    ]
 
 
 def _store_at_rest(out: Path) -> ObjectStore | None:
@@ -97,13 +130,15 @@ def _store_at_rest(out: Path) -> ObjectStore | None:
 def _archived(store: ObjectStore, document: str) -> tuple[list[Sighting], set[int]]:
     """What the archive holds of a document, and the uids that have its id."""
     from services.archive.lookup import find
+    from services.archive.named import uids
     from services.archive.tables import TABLES
     from services.ledger.trace import ARCHIVED, PLACE, archived, merged
 
     rows = [
         (name, row)
+        for wanted in uids(store, document) or [document]
         for name, columns in ARCHIVED.items()
-        for row in find(store, TABLES[name], document, (*columns, *PLACE))
+        for row in find(store, TABLES[name], wanted, (*columns, *PLACE))
     ]
     return merged([archived(name, row) for name, row in rows], ()), {int(row["uid"], 16) for _, row in rows}
 

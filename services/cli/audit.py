@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import typer
 
+from services.archive.asked import Asked
+from services.archive.tables import TABLES, Table
+from services.cli import dead
 from services.cli.exits import EXIT_WRONG, fail
+from services.cli.filters import filtered
+from services.cli.rows import print_rows
 from services.local.store import store_in
 from services.runtime import ConfigurationError
-
-if TYPE_CHECKING:
-    from services.archive.query import Asked
-    from services.archive.tables import Table
+from services.runtime.wrong import meant
 
 app = typer.Typer(
     no_args_is_help=True, help="Ask the archive of documents, drops and uses; no server is needed."
@@ -29,16 +26,9 @@ Folder = Annotated[
     str, typer.Argument(help="Folder given to run or up, or the store's folder or URL (s3://…).")
 ]
 TableName = Annotated[
-    str, typer.Option("--table", help="documents (what went to a pool), drops, or uses in parts.")
+    str,
+    typer.Option("--table", help="documents (what went to a pool), drops, uses in parts, or letters (dead)."),
 ]
-Unit = Annotated[str, typer.Option(help="Who dropped it.")]
-Reason = Annotated[str, typer.Option(help="Why it was dropped.")]
-Language = Annotated[str, typer.Option(help="zh, en, …")]
-Category = Annotated[str, typer.Option(help="The classifier's.")]
-Bucket = Annotated[str, typer.Option(help="Of the recipe.")]
-Source = Annotated[str, typer.Option(help="A part of the source; with * or ? a pattern of the whole.")]
-Id = Annotated[str, typer.Option("--id", help="The name its owner gave it.")]
-Uid = Annotated[str, typer.Option(help="16 hex digits.")]
 AsJson = Annotated[bool, typer.Option("--json", help="A JSON object a line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="With a line of names first.")]
 
@@ -46,6 +36,7 @@ _SHOWN = {  # on a screen; a row a line
     "documents": ("uid", "bucket", "language", "category", "num_tokens", "source"),
     "drops": ("uid", "unit", "reason", "language", "source"),
     "uses": ("uid", "phase", "use", "bucket", "num_tokens", "part"),
+    "letters": ("letter", "unit", "state", "source", "reason"),
 }
 _TOLD = {  # as JSON or CSV
     "documents": (
@@ -75,77 +66,69 @@ _TOLD = {  # as JSON or CSV
         "num_tokens",
         "day",
     ),
+    "letters": ("letter", "uid", "id", "unit", "reason", "state", "language", "source", "day"),
 }
 
 
 @app.command("count")
+@filtered
 def audit_count(
     folder: Folder,
     *,
+    asked: Asked,
     table: TableName = "drops",
-    by: Annotated[str, typer.Option(help="Group by these columns: unit,reason or day,language.")] = "",
-    unit: Unit = "",
-    reason: Reason = "",
-    language: Language = "",
-    category: Category = "",
-    bucket: Bucket = "",
-    source: Source = "",
+    by: Annotated[
+        str, typer.Option(help="Group by these: unit,reason or day,language or host or file.")
+    ] = "",
+    tokens: Annotated[bool, typer.Option("--tokens", help="And how many tokens they have.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="So many groups, the largest; 0: all.")] = 0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """How many rows there are, by the values of some columns."""
-    from services.archive.query import Damaged, count
+    from services.archive.query import Damaged, count, counted, needed_for
 
-    chosen = _table(table)
-    asked = _asked(source, unit=unit, reason=reason, language=language, category=category, bucket=bucket)
     columns = [name.strip() for name in by.split(",") if name.strip()]
     try:
-        found = count(store_in(folder), chosen, asked, columns)
+        if table == dead.NAME:
+            needed_for(dead.LETTERS, columns, tokens=tokens)
+            found = counted(dead.found(folder, asked), columns)
+        else:
+            found = count(store_in(folder), _table(table), asked, columns, tokens=tokens)
     except Damaged as error:
         fail(error, EXIT_WRONG)
-    _print([*columns, "rows"], found[: limit or None], as_json=as_json, as_csv=as_csv)
+    names = [*columns, "rows", *(["tokens"] if tokens else [])]
+    print_rows(names, found[: limit or None], as_json=as_json, as_csv=as_csv)
 
 
 @app.command("list")
+@filtered
 def audit_list(
     folder: Folder,
     *,
+    asked: Asked,
     table: TableName = "drops",
-    unit: Unit = "",
-    reason: Reason = "",
-    language: Language = "",
-    category: Category = "",
-    bucket: Bucket = "",
-    source: Source = "",
-    name: Id = "",
-    uid: Uid = "",
     limit: Annotated[int, typer.Option(min=0, help="So many rows; 0: all.")] = 20,
+    skip: Annotated[int, typer.Option(min=0, help="So many rows first are left out: the next page.")] = 0,
     with_text: Annotated[bool, typer.Option("--with-text", help="And the whole text of each.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """The rows themselves, day by day."""
-    from services.archive.query import Damaged, rows
+    from services.archive.query import Damaged, listed_rows, rows
 
     chosen = _table(table)
-    asked = _asked(
-        source,
-        unit=unit,
-        reason=reason,
-        language=language,
-        category=category,
-        bucket=bucket,
-        id=name,
-        uid=uid.lower(),
-    )
     told = _TOLD if as_json or as_csv else _SHOWN
     if with_text and "text" not in chosen.columns:
         raise ConfigurationError(f"{table} have no text: leave --with-text out, or choose another --table")
     columns = [*told[table], *(["text"] if with_text else [])]
     try:
-        found = islice(rows(store_in(folder), chosen, asked, columns), limit or None)
-        _print(columns, found, as_json=as_json, as_csv=as_csv)
+        if table == dead.NAME:
+            found = listed_rows(dead.found(folder, asked), columns)
+        else:
+            found = rows(store_in(folder), chosen, asked, columns)
+        page = islice(found, skip, skip + limit if limit else None)
+        print_rows(columns, page, as_json=as_json, as_csv=as_csv)
     except Damaged as error:
         fail(error, EXIT_WRONG)
 
@@ -155,6 +138,10 @@ def audit_files(folder: Folder, table: TableName = "drops") -> None:
     """The Parquet files that count, for DuckDB, Spark or Trino: a path or URL a line."""
     from services.archive.files import counting, file_key
 
+    if table == dead.NAME:
+        raise ConfigurationError(
+            "letters are in no Parquet file: `audit list --table letters --json` has them"
+        )
     chosen, store = _table(table), store_in(folder)
     at = urlsplit(store.url)
     place = unquote(at.path) if at.scheme == "file" else store.url
@@ -163,43 +150,7 @@ def audit_files(folder: Folder, table: TableName = "drops") -> None:
 
 
 def _table(name: str) -> Table:
-    from services.archive.tables import TABLES
-
-    if name not in TABLES:
-        raise ConfigurationError(f"--table {name}: there are {', '.join(TABLES)}")
-    return TABLES[name]
-
-
-def _asked(source: str, **equal: str) -> Asked:
-    from services.archive.query import Asked
-
-    return Asked({name: value for name, value in equal.items() if value}, source)
-
-
-def _print(columns: Sequence[str], found: Iterable[dict[str, Any]], *, as_json: bool, as_csv: bool) -> None:
-    if as_json:
-        for row in found:
-            print(json.dumps(row, ensure_ascii=False, default=datetime.isoformat))
-    elif as_csv:
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
-    else:
-        _print_table(columns, found)
-
-
-def _print_table(columns: Sequence[str], found: Iterable[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Screen
-
-    screen = Screen()
-    for name in columns:
-        screen.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in found:
-        screen.add_row(*(_shown(row[name], escape) for name in columns))
-    Console().print(screen)
-
-
-def _shown(value: Any, escape: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else escape("" if value is None else str(value))
+    tables = {**TABLES, dead.NAME: dead.LETTERS}
+    if name not in tables:
+        raise ConfigurationError(f"--table {name}{meant(name, tables)}; there are: {', '.join(tables)}")
+    return tables[name]

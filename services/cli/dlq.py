@@ -83,12 +83,15 @@ def dlq_redrive(  # noqa: PLR0917 - typer names them
     """Put dead letters back into the topics that they were read from, each once."""
     from services.ledger.letters import Selection
     from services.ledger.redrive import redrive
+    from services.local.letters import forget
     from services.local.run import attached
 
     if not (letters or everything or topic or stage or error):
         raise ConfigurationError("say which: their ids, --topic, --stage, --error, or --all")
     running = _running(out)
     with attached(out) as settings:
+        if out is not None:
+            forget(out)  # what is written down of them is about to change
         wanted = Selection(tuple(letters or ()), topic, stage, error)
         done = redrive(settings, topology_of(settings), wanted, again=again)
     for name, why in done.left:

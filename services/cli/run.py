@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.exits import EXIT_WRONG
+from services.cli.given import given, is_of_river
 from services.cli.options import RecipeName, topology_of
 from services.mixer.presets import lasting
 from services.mixer.recipe import Recipe
-from services.runtime import ConfigurationError, configure, load_settings
+from services.runtime import configure, load_settings
 
 app = typer.Typer()
 
@@ -28,6 +29,7 @@ def run(
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
     from rich.console import Console
 
+    from services.cli.report.command import write_page
     from services.local.forget import forget as forget_all
     from services.local.run import run as run_job
     from services.local.screen import show_report
@@ -38,7 +40,8 @@ def run(
         forget_all(out, job.topology)
     found = run_job(job, console)
     show_report(found, out, console)
-    if found["unaccounted"] or found["num_lost_sources"]:
+    write_page(out, console)
+    if found["unaccounted"] or found["num_lost_sources"] or found["mostly_dead"] or found["too_many_dead"]:
         raise typer.Exit(EXIT_WRONG)
 
 
@@ -55,7 +58,12 @@ def up(
         ),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Over the one of --train.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the river, or over the configuration of --train; repeatable.",
+        ),
     ] = None,
     upload: Annotated[
         int | None,
@@ -71,20 +79,22 @@ def up(
 
     from services.local.run import up as keep_up
 
-    job = _job(paths or [], out, recipe)
-    doors = {} if upload is None else {"upload": _upload(out, upload)}
-    if crawl:
-        doors["crawl"] = _crawl(crawl)
-    if train is None:
-        if overrides:
-            raise ConfigurationError("--set is for the configuration of --train, and there is none")
-        keep_up(job, Console(), doors=doors)
-        return
-    from services.cli.training import beside
-    from services.local.store import STATE, url_of
+    told = overrides or []
+    of_river = [pair for pair in told if train is None or is_of_river(pair)]
+    with given(of_river):
+        job = _job(paths or [], out, recipe)
+        doors = {} if upload is None else {"upload": _upload(out, upload)}
+        if crawl:
+            doors["crawl"] = _crawl(crawl)
+        if train is None:
+            keep_up(job, Console(), doors=doors)
+            return
+        from services.cli.training import beside
+        from services.local.store import STATE, url_of
 
-    log = out / STATE / "logs" / "trainer.log"
-    keep_up(job, Console(), beside(train, overrides or [], url_of(out), log), doors)
+        log = out / STATE / "logs" / "trainer.log"
+        of_trainer = [pair for pair in told if pair not in of_river]
+        keep_up(job, Console(), beside(train, of_trainer, url_of(out), log), doors)
 
 
 def _crawl(seeds: list[str]) -> dict[str, str]:
@@ -102,7 +112,7 @@ def _crawl(seeds: list[str]) -> dict[str, str]:
 
 
 def _upload(out: Path, port: int) -> dict[str, str]:
-    """Settings of an upload service for the user of this machine, with a key of their own, which is printed."""
+    """Settings of an upload service for this user, with a key of their own, which is printed."""
     from services.cli.extras import require
     from services.ingest.upload.keys import KEYS, own_key
     from services.local.store import STATE
@@ -110,10 +120,9 @@ def _upload(out: Path, port: int) -> dict[str, str]:
     require("fastapi", "upload")
     folder = out / STATE / "upload"
     key = own_key(folder)
-    print(
-        f"Files in: curl -H 'Authorization: Bearer {key}' --data-binary @FILE http://127.0.0.1:{port}/files?name=FILE"
-    )
-    print(f"(the key is in {folder}; http://127.0.0.1:{port}/docs says what else there is)")
+    url = f"http://127.0.0.1:{port}"
+    print(f"In: curl -H 'Authorization: Bearer {key}' --data-binary @FILE '{url}/files?name=FILE'")
+    print(f"{url}/docs says what else there is; the key is in {folder}")
     settings = {"KEYS": str((folder / KEYS).absolute()), "PORT": str(port)}
     return {f"CORPUSWORKS_UNITS__UPLOAD__{name}": value for name, value in settings.items()}
 
@@ -129,8 +138,8 @@ def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
 
         os.environ["CORPUSWORKS_RECIPE"] = lasting(recipe)
     settings = load_settings()
-    phase = Recipe.load(settings.recipe).phases[0]
-    targets = dict.fromkeys(phase.weights, 0.0) | phase.shares
+    read = Recipe.load(settings.recipe)
+    targets = {phase.name: dict.fromkeys(read.buckets, 0.0) | phase.shares for phase in read.phases}
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)

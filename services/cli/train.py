@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-# What the smallest preset needs to see something in five minutes and 300,000 tokens: its own
+# What the smallest preset needs to see something in five minutes and 500,000 tokens: its own
 # batches of 32 sequences would be seven steps. Narrower, since the rows of 49,152 tokens cost by far the
 # most: 3.3 M parameters with them.
 _FIRST_LOOK = (
@@ -31,8 +31,8 @@ _FIRST_LOOK = (
     "data.batch_size=1",
     "data.micro_batch_size=1",
     "schedule.warmup_steps=10",
-    "schedule.decay_steps=50",
-    "schedule.decay_at=100",
+    "schedule.decay_steps=70",
+    "schedule.decay_at=170",
     "checkpoint.every=50",
 )
 
@@ -81,7 +81,7 @@ def _tell(config: TrainConfig, ended: Ended) -> None:
 
     store = Store(config.data.store)
     curve = report.curve(store, config.run)
-    for line in report.numbers(curve):
+    for line in report.numbers(curve, ended.unigrams):
         print(line)
     print(f"checkpoint: {_place(store.url, key_of(config.run, ended.step))}", file=sys.stderr)
     if curve.points:

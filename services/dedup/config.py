@@ -26,6 +26,7 @@ class DedupConfig:
         0.986 at J=0.8, 0.94 at 0.75 and 0.83 at 0.7. Each band costs 19 bytes and 4 us of the server
         a document. More rows look at fewer strangers, which English texts want above some 10^7
         documents (7 rows with 20 bands). Fixed for the life of an index.
+    fold_script: traditional Chinese characters are compared as their simplified ones. Fixed likewise.
     cluster_from: likeness from which two documents that both stay share a cluster (see clusters.py): a third
         of all their shingles are then in one of them alone, and below it the bands find few.
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
@@ -40,6 +41,7 @@ class DedupConfig:
     category_thresholds: Mapping[str, float] = field(default_factory=_category_thresholds)
     bands: int = 12
     rows: int = 6
+    fold_script: bool = True
     cluster_from: float = 0.5
     shards: int = 1
     prefix: str = "dedup"

@@ -106,7 +106,7 @@ class Deduplicator:
 
     def _first_sight(self, documents: Mapping[int, Document]) -> dict[int, Case]:
         """Enter the documents; those that came before, and are done with, are left out."""
-        texts = [compared(document) for document in documents.values()]
+        texts = [compared(each, fold_script=self._config.fold_script) for each in documents.values()]
         sketches = sketch([text for text, _ in texts], self._config.bands, self._config.rows)
         given = [
             make_entry(document, self._config.threshold_of(document.category), bits.tobytes())

@@ -32,7 +32,7 @@ REBUILDING = b"rebuilding"  # stands where the generation will, until a rebuild 
 
 # Of all that lies in the index, and of dedup.log; raised when an older index says less than is asked of it.
 # 2 knew of no clusters, 3 of no numbers in them.
-LAYOUT = 4
+LAYOUT = 5
 _REBUILD = (
     "stop dedup and run `corpusworks dedup rebuild` (with the --out of the run, if it has one): it makes "
     "the index again from the dedup.log of this Kafka"
@@ -72,7 +72,8 @@ class Marks(Protocol):
 
 def layout(config: DedupConfig) -> str:
     """What all that read or write one index must have alike."""
-    return f"{LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards}"
+    script = "folded" if config.fold_script else "kept"
+    return f"{LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards} script={script}"
 
 
 def new_generation(config: DedupConfig) -> bytes:

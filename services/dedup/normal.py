@@ -1,7 +1,7 @@
 """What of a document is compared with others: two documents for which this is equal are the same text.
 
-Prose: lower case, a space for each run of whitespace, and none between two Han characters, where it
-comes from a hard wrap or from typesetting. Code: its letters, lines and indentation, which are the program,
+Prose: without the marks of Markdown and front matter, lower case, a space for each run of whitespace, its
+characters folded (see folding.py). Code: its letters, lines and indentation, which are the program,
 without the comment that stands at its head: short programs under one licence are not alike. (Near copies
 are sought without regard to case there, too, since a renamed type is no other program.)
 """
@@ -12,14 +12,17 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import xxhash
 
 from contracts import Document
+from services.dedup.folding import fold
 
-_HAN = "\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff65\U00020000-\U0003ffff"
-_SPACE_IN_HAN = re.compile(f" (?=[{_HAN}])(?<=[{_HAN}] )")
-_HAN_BYTE = 0xE3  # with which, or a greater one, the UTF-8 of these begins
+_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n[\w-]+:(?:[^\n]*\n){1,60}?---[ \t]*(?:\r?\n|$)")
+# Headings, quotations, points of a list. It begins with a literal, for which the search is fast.
+_LINE_MARKS = re.compile(r"\n[ \t]*(?:(?:#{1,6}|[-*+•])[ \t]+|>[ \t]?)+")
+_BEGINNINGS = ("\n#", "\n-", "\n*", "\n+", "\n>", "\n•")
+_LINK = re.compile(r"\[([^\[\]\n]{0,300})\]\([^()\s]{0,2000}\)")
+_WORD_MARKS = ("**", "__", "`")
 _NOT_CODE = frozenset({"text/x-markdown", "text/x-rst", "text/x-log", "text/x-tex", "text/x-latex"})
 
 _ENOUGH = 16  # characters beside the head: a file that is little more than its head is compared whole
@@ -57,21 +60,36 @@ class Compared(NamedTuple):
     exact: int
 
 
-def compared(document: Document) -> Compared:
-    """What is compared of a document; a fixed function of its text and whether it is code."""
+def compared(document: Document, *, fold_script: bool = True) -> Compared:
+    """What is compared of a document; a fixed function of its text, its language and whether it is code.
+
+    fold_script: whether traditional Chinese is compared as simplified; Japanese never is.
+    """
     if not _is_code(document):
-        text = prose(document.text)
+        text = prose(document.text, fold_script=fold_script and document.language != "ja")
         return Compared(text, _digest(text))
     lines = [line for each in without_head(document.text).splitlines() if (line := each.rstrip())]
     return Compared(code(lines), _digest("\n".join(lines)))
 
 
-def prose(text: str) -> str:
-    """Lower case, one space for each run of whitespace, none between Han characters."""
-    normal = " ".join(text.lower().split())
-    if normal.isascii() or np.frombuffer(_encoded(normal), np.uint8).max() < _HAN_BYTE:
-        return normal
-    return _SPACE_IN_HAN.sub("", normal)
+def prose(text: str, *, fold_script: bool = True) -> str:
+    """Lower case, one space for each run of whitespace, none beside Han characters, without marks."""
+    normal = " ".join(without_marks(text).lower().split())
+    return normal if normal.isascii() else fold(normal, script=fold_script)
+
+
+def without_marks(text: str) -> str:
+    """The words of a text that is written in Markdown; of one that is nothing but marks, all of it."""
+    front = _FRONT_MATTER.match(text)
+    plain = text[front.end() :] if front else text
+    if "](" in plain:
+        plain = _LINK.sub(r"\1", plain.replace("![", "["))
+    plain = "\n" + plain
+    if any(mark in plain for mark in _BEGINNINGS):
+        plain = _LINE_MARKS.sub("\n", plain)
+    for mark in _WORD_MARKS:
+        plain = plain.replace(mark, "")
+    return plain if plain.strip() else text
 
 
 def code(lines: Sequence[str]) -> str:

@@ -72,6 +72,8 @@ class FileReader:
         fingerprint = ""
         try:
             if found.refused:
+                if before.complete:
+                    return
                 piece = Unreadable(found.uri, b"", f"{found.shown}: {found.refused}")
                 yield Read((), IngestProgress(source=found.uri, complete=True), [piece])
                 return

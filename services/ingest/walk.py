@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from services.runtime import ConfigurationError
+from services.runtime import ConfigurationError, meant_path
 
 # Made by tools out of what is already there; hidden folders (.git, .venv) are passed over as such.
 _GENERATED = {"__pycache__", "node_modules", "CVS"}
@@ -48,7 +48,9 @@ def check(paths: Sequence[str]) -> None:
             raise ConfigurationError(f"{path} is not on this machine; copy it to a folder and name that")
         if os.path.exists(path):
             raise ConfigurationError(f"{path} is neither a file nor a folder; write its content to a file")
-        raise ConfigurationError(f"{path} does not exist, or may not be looked at; check the path")
+        raise ConfigurationError(
+            f"{path} does not exist, or may not be looked at{meant_path(path) or '; check the path'}"
+        )
 
 
 def find(paths: Sequence[str]) -> Iterator[Found]:

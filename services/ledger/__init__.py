@@ -1,7 +1,7 @@
 """The ledger: where each document is, found from the topics and the parts alone."""
 
 from services.ledger.account import Account, Marks, take_account, under_way
-from services.ledger.files import lost_sources
+from services.ledger.files import lost_sources, mostly_dead
 from services.ledger.reconcile import Discrepancies, reconcile
 from services.ledger.report import report
 from services.ledger.scored import scored
@@ -16,6 +16,7 @@ __all__ = [
     "Sighting",
     "is_off",
     "lost_sources",
+    "mostly_dead",
     "reconcile",
     "report",
     "scored",

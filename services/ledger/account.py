@@ -40,7 +40,8 @@ class Account:
     files: what became of the files that were read.
     skipped: files that are no documents by nature (an image in a folder of texts), by reason.
     waiting: uid -> bucket, in a pool or mixed and not sealed. in_flight: times before the pools.
-    parts: (uid, phase, use) -> times; tokens: by bucket; sealed: the parts, in lane order.
+    parts: (uid, phase, use) -> times; tokens: by bucket; mixed: by phase and bucket; sealed: the parts, in
+    lane order.
     whole: from the river's first document on, so that of every copy the first is in it.
     ranked: uid -> (language, format, category) of what the scorer has judged.
     """
@@ -57,6 +58,7 @@ class Account:
     in_flight: Counter[int] = field(default_factory=Counter)
     parts: Counter[tuple[int, str, int]] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
+    mixed: Counter[tuple[str, str]] = field(default_factory=Counter)
     sealed: list[PartSealed] = field(default_factory=list)
     whole: bool = True
     ranked: dict[int, tuple[str, str, str]] = field(default_factory=dict)
@@ -277,6 +279,7 @@ class _Book:
                 if row.get("rank") is not None:
                     self._account.ranked[uid] = (row["language"], row["format"], row["category"])
                 self._account.tokens[row["bucket"]] += row["num_tokens"]
+                self._account.mixed[row["phase"], row["bucket"]] += row["num_tokens"]
 
     def _new(self, topic: str) -> Iterator[Any]:
         ends = self._log.settled_ends([topic])

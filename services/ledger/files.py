@@ -13,12 +13,14 @@ from urllib.parse import unquote
 class Files:
     """Files by URI, of what came in since the moment of an account.
 
-    came: documents; died: of these, the dead letters. letters: files with dead letters; records: of these,
-    those that hold records; resumed: those of which an earlier run has read a part as it is now.
+    came: documents; died: of these, the dead letters; unread: pieces that never became a document. letters:
+    files with dead letters; records: of these, those that hold records; resumed: those of which an earlier
+    run has read a part as it is now.
     """
 
     came: Counter[str] = field(default_factory=Counter)
     died: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     letters: set[str] = field(default_factory=set)
     records: set[str] = field(default_factory=set)
     resumed: set[str] = field(default_factory=set)
@@ -28,6 +30,7 @@ class Files:
         file, record, _ = source.partition("#")
         self.letters.add(file)
         self.died[file] += document
+        self.unread[file] += not document
         if record:
             self.records.add(file)
 
@@ -50,7 +53,25 @@ def lost_sources(files: Files, paths: Sequence[str]) -> list[str]:
     lost = {path: uri for path, uri in named.items() if _is_lost(files, uri)}
     rest = sorted(file for file in files.records if not files.lives(file))
     rest = [file for file in rest if not any(_holds(uri, file) for uri in lost.values())]
-    return [*lost, *(unquote(file.removeprefix("file://"), errors="replace") for file in rest)]
+    return [*lost, *map(_path_of, rest)]
+
+
+def mostly_dead(files: Files, bound: float, lost: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Files of records of which a larger share than `bound` died: dead letters and records, by path.
+
+    Those that gave nothing else are `lost` and not among them.
+    """
+    known = {Path(path).absolute().as_uri() for path in lost}
+    found = {}
+    for file in sorted(files.records):
+        dead, records = files.died[file] + files.unread[file], files.came[file] + files.unread[file]
+        if records and dead / records > bound and not any(_holds(uri, file) for uri in known):
+            found[_path_of(file)] = (dead, records)
+    return found
+
+
+def _path_of(file: str) -> str:
+    return unquote(file.removeprefix("file://"), errors="replace")
 
 
 def _is_lost(files: Files, uri: str) -> bool:

@@ -12,6 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
+from services.local import letters, reports
 from services.local.folder import LOCK, FolderLock
 from services.local.store import STATE, begun_with, check, remove_empty, url_of
 from services.runtime import ConfigurationError, ObjectStore, load_settings
@@ -19,14 +20,14 @@ from services.runtime.clients.log import Log
 from services.runtime.topology import Topology
 
 MARK = "forgetting.json"
-REPORT = "report.json"
-_FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive", "ledger")
+_FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive", "ledger", "uploads")
 _OWNER = "parts/river.json"
 # What a river writes: nothing else in a folder or a bucket is touched.
 _OURS = re.compile(
     rf"{_OWNER}|parts/lane-\d+/(manifest\.jsonl|part-[-\da-f]+\.(bin|idx|jsonl))"
     r"|catalog/\d{12}(-\d{12})?\.jsonl"
     r"|bodies/[-\w.]+/\d{4}-\d\d-\d\d/[\da-f]{32}|vocabularies/[\da-f]+\.(json|file)"
+    r"|uploads/(pieces/\d{4}-\d\d-\d\d/[\da-f-]+/\d{16}|(begun|ready)/[\da-f]+\.json)"
     r"|ledger/tally-[\da-f]{8}-\d{18}\.json"
     r"|lanes/lane-\d+/gone-[\da-f]{8}/\d+\.npz"
     r"|archive/\w+/day=[-\d]+/_?([-\w.]+-[\da-f]{8}-\d+-\d+-\d+|merged(-[\da-f]{16}){1,3})"
@@ -92,7 +93,8 @@ def _remove(out: Path, url: str) -> None:
                 shutil.rmtree(path)
             elif path.name != LOCK:
                 path.unlink()
-        (out / REPORT).unlink(missing_ok=True)
+        reports.forget(out)
+        letters.forget(out)
         (out / STATE / LOCK).unlink(missing_ok=True)
         (out / STATE).rmdir()
         (out / MARK).unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +13,12 @@ from typing import Any, Protocol
 import redis
 from rich.console import Console
 
-from services.ledger import lost_sources, report, shares, take_account, under_way
+from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
+from services.local import letters, reports
 from services.local.folder import running
-from services.local.forget import REPORT, finish, refuse_half
+from services.local.forget import finish, refuse_half
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
@@ -29,6 +29,7 @@ from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.settings import PREFIX
 from services.runtime.topics import RAW
 from services.runtime.topology import Topology
+from services.runtime.wrong import meant_path
 
 JUDGES = ("classifier", "scorer")
 _TICK_S = 0.5
@@ -41,14 +42,14 @@ HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
 class Job:
     """What a run is asked for.
 
-    out: the state folder; targets: share of tokens by bucket; expected: share of documents that the scorer
-    keeps, by language, format and category.
+    out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
+    scorer keeps, by language, format and category.
     """
 
     paths: Sequence[str]
     out: Path
     topology: Topology
-    targets: Mapping[str, float]
+    targets: Mapping[str, Mapping[str, float]]
     expected: Expected = lambda *_: 1.0
 
 
@@ -85,6 +86,7 @@ def attached(out: Path | None) -> Iterator[Settings]:
     if not (out / STATE).is_dir():
         raise ConfigurationError(
             f"{out} holds no river: give the folder that `run` or `up` was given as --out"
+            + ("" if out.is_dir() else meant_path(out))
         )
     environment = running(out / STATE)
     if environment is not None:
@@ -111,6 +113,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
         if stack.stand_in:
             console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
         keep_url(job.out, url)
+        letters.forget(job.out)
         environment = {PREFIX + "STORE_URL": url} | stack.environment | settings_too
         with (
             applied(environment) as settings,
@@ -177,12 +180,16 @@ def run(job: Job, console: Console) -> dict[str, Any]:
         account = take_account(settings, job.topology, since=marks, at_rest=True)
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
             retain(settings, job.topology)
+        letters.keep(job.out, settings, job.topology)
         cpu = river.cpu_seconds()
+    bound, seconds = settings.dead_letter_share, time.monotonic() - begun
     lost = lost_sources(account.files, job.paths)
-    found = report(account, carried_over, job.targets, time.monotonic() - begun, cpu, lost=lost)
+    sick = mostly_dead(account.files, bound, lost)
+    found = report(account, carried_over, job.targets, seconds, cpu, lost=lost, sick=sick)
+    found["too_many_dead"] = found["dead_letters"] > bound * found["documents_in"]
+    found["dead_letters_by_reason"] = letters.reasons(job.out)
     found["shares"] = [share.row for share in shares(account, job.expected)]
-    (job.out / REPORT).write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
-    return found
+    return reports.keep(job.out, found, job.paths)
 
 
 class Companion(Protocol):
@@ -203,8 +210,8 @@ def up(
 ) -> None:
     """Keep the river running until Ctrl-C. Raises ConfigurationError, ProcessFailed.
 
-    beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened, settings
-    that are theirs alone.
+    beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
+    settings that are theirs alone.
     """
     with river_on(job, console) as (river, settings), ExitStack() as stack:
         river.start()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from services.ledger.status import Status
 
 _SHOWN_SOURCES = 10
+_SHOWN_REASONS = 3
+_MOST_DROPS = 12  # rows
 _MOST_NAMED = 12  # languages, categories
 
 
@@ -31,15 +33,22 @@ def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
             soft_wrap=True,
             highlight=False,
         )
+    for path, (dead, records) in list(found["mostly_dead"].items())[:_SHOWN_SOURCES]:
+        console.print(
+            f"[red]{dead} of {records} records of {escape(path)} died", soft_wrap=True, highlight=False
+        )
+    if found["num_lost_sources"] or found["mostly_dead"] or found["too_many_dead"]:
+        for why, number in list(found["dead_letters_by_reason"].items())[:_SHOWN_REASONS]:
+            console.print(f"[red]  {number} times {escape(why)}", soft_wrap=True, highlight=False)
     table = Table(
-        title=f"{found['documents_in']} documents in {found['seconds']:.0f} s", title_justify="left"
+        title=f"Run {found['run']}: {found['documents_in']} documents in {found['seconds']:.0f} s",
+        title_justify="left",
     )
     table.add_column("what became of them")
     table.add_column("documents", justify="right")
     table.add_row("kept, in parts", str(found["kept"]))
-    for unit, reasons in found["dropped"].items():
-        for reason, number in reasons.items():
-            table.add_row(f"dropped by {unit}: {reason}", str(number))
+    for name, number in _folded(found["dropped"]):
+        table.add_row(f"dropped by {name}", str(number))
     for reason, number in found["duplicates_by_reason"].items():
         table.add_row(f"duplicate: {reason}", str(number))
     table.add_row("dead letters", str(found["dead_letters"]))
@@ -48,8 +57,10 @@ def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
     for bucket, number in found["waiting"].items():
         table.add_row(f"waiting: {bucket}", str(number))
     console.print(table)
-    mix = "  ".join(f"{b} {m['actual']:.0%} (target {m['target']:.0%})" for b, m in found["mix"].items())
-    console.print(f"{found['tokens']} tokens in {found['parts']} parts; mix: {mix}")
+    console.print(f"{found['tokens']} tokens in {found['parts']} parts; mix: {_mix(found['mix'])}")
+    phases = [phase for phase in found["phases"] if phase["tokens"]]
+    for phase in phases if len(phases) > 1 else ():
+        console.print(f"phase {phase['phase']}: {phase['tokens']} tokens; mix: {_mix(phase['mix'])}")
     spent = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in found["cpu_seconds"].items())
     console.print(f"CPU seconds: {spent}")
     show_shares(found["shares"], out, console)
@@ -58,6 +69,29 @@ def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
             f"[red]{found['unaccounted']} documents unaccounted for: corpusworks reconcile --out {out}"
         )
     console.print(f"report: {out / 'report.json'}")
+
+
+def _folded(dropped: dict[str, dict[str, int]]) -> list[tuple[str, int]]:
+    """The drops by unit and reason; where there are many, the rare reasons of each unit as one."""
+    rows = [(number, unit, reason) for unit, reasons in dropped.items() for reason, number in reasons.items()]
+    shown = {(unit, reason) for _, unit, reason in sorted(rows, reverse=True)[:_MOST_DROPS]}
+    if len(rows) == len(shown) + 1:
+        shown = {(unit, reason) for _, unit, reason in rows}
+    found = []
+    for unit, reasons in dropped.items():
+        rest = {reason: number for reason, number in reasons.items() if (unit, reason) not in shown}
+        found += [(f"{unit}: {reason}", n) for reason, n in reasons.items() if reason not in rest]
+        if rest:
+            found.append((f"{unit}: {len(rest)} more reasons", sum(rest.values())))
+    return found
+
+
+def _mix(mix: dict[str, dict[str, Any]]) -> str:
+    return "  ".join(
+        f"{bucket} {share['actual']:.0%}"
+        + (f" (target {share['target']:.0%})" if share["target"] is not None else "")
+        for bucket, share in mix.items()
+    )
 
 
 def show_shares(rows: Sequence[dict[str, Any]], out: Path, console: Console) -> None:

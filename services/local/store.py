@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from services.runtime import ConfigurationError, ObjectStore, Settings, load_settings
+from services.runtime import ConfigurationError, ObjectStore, Settings, load_settings, meant_path
 
 STATE = "state"
 _FILE = "store"  # in the state folder: the store's URL where it is not the folder itself
@@ -54,12 +54,15 @@ def check(url: str, settings: Settings) -> None:
 
 def store_in(place: str) -> ObjectStore:
     """The store of a folder given to run or up, or of a URL. Raises ConfigurationError where no parts are."""
-    url = place
+    url, near = place, ""
     if "://" not in place:
         folder = Path(place)
+        near = "" if folder.is_dir() else meant_path(folder)
         root = folder.parent if folder.name == "parts" else folder
         url = begun_with(root) or root.absolute().as_uri()
-    missing = ConfigurationError(f"{place} holds no parts: give what `run` was given as --out, or its store")
+    missing = ConfigurationError(
+        f"{place} holds no parts: give what `run` was given as --out, or its store{near}"
+    )
     if url.startswith("file:") and not (Path(unquote(urlsplit(url).path)) / "parts").is_dir():
         raise missing  # a store would make the folder
     store = ObjectStore(url)

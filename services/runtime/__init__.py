@@ -22,6 +22,7 @@ from services.runtime.errors import (
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 from services.runtime.wire import fetch
+from services.runtime.wrong import meant_path
 
 if TYPE_CHECKING:
     from services.runtime.loops.door import Keeper
@@ -65,6 +66,7 @@ __all__ = [
     "configure",
     "fetch",
     "load_settings",
+    "meant_path",
     "place",
     "topics",
 ]

@@ -96,8 +96,8 @@ COUNTED = {
     "crawl_urls": Counter(
         "corpusworks_crawl_urls", "URLs found, by what became of them", ["service", "outcome"]
     ),
-    # Requests that send something. outcome: accepted; repeated (known by its idempotency key); refused (what was
-    # sent is wrong), unauthorised, throttled; cut (the sender went away); failed (a server does not answer).
+    # Requests that send something. outcome: accepted; repeated (known by its idempotency key); refused (it is
+    # wrong), unauthorised, throttled; cut (the sender went away); failed (a server does not answer).
     "upload_requests": Counter("corpusworks_upload_requests", "Requests by outcome", ["service", "outcome"]),
     # Of bodies that were taken.
     "upload_bytes": Counter("corpusworks_upload_bytes", "Bytes that were sent and taken", ["service"]),

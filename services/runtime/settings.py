@@ -8,6 +8,7 @@ file with the same tree; the environment wins over it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from pydantic_settings import (
 
 from services.runtime.clients.tls import Tls
 from services.runtime.errors import ConfigurationError
+from services.runtime.wrong import sentence
 
 PREFIX = "CORPUSWORKS_"
 
@@ -85,6 +87,13 @@ class BatchSettings(BaseModel):
     max_wait_s: float = Field(0.1, ge=0)
 
 
+GROUPS: Mapping[str, type[BaseModel]] = {
+    "kafka": KafkaSettings,
+    "redis": RedisSettings,
+    "batch": BatchSettings,
+}
+
+
 class Settings(BaseSettings):
     """All settings of a process."""
 
@@ -120,6 +129,7 @@ class Settings(BaseSettings):
     )  # of the process that runs the units, or reads files
     dead_letter_limit: int = Field(100, ge=0)  # in a row of dead_letter_window documents
     dead_letter_window: int = Field(1000, ge=1)
+    dead_letter_share: float = Field(0.5, ge=0, le=1)  # of a source, or of all: above it `run` ends with 1
     stop_grace_s: float = 20.0
     http_port: int = 0  # /livez /readyz /metrics on 127.0.0.1 or all addresses; 0: any free one
     http_host: str = "127.0.0.1"
@@ -150,13 +160,8 @@ class _FlatEnvironment(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        groups: dict[str, type[BaseModel]] = {
-            "kafka": KafkaSettings,
-            "redis": RedisSettings,
-            "batch": BatchSettings,
-        }
         found: dict[str, Any] = {}
-        for group, model in groups.items():
+        for group, model in GROUPS.items():
             for name in model.model_fields:
                 value = os.environ.get(f"{PREFIX}{group}_{name}".upper())
                 if value is not None:
@@ -175,10 +180,17 @@ class _YamlFile(PydanticBaseSettingsSource):
         try:
             found = yaml.safe_load(Path(path).read_text()) or {}
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ConfigurationError(f"{PREFIX}CONFIG={path} cannot be read: {error}") from error
+            why = " ".join(str(error).split())  # YAML's goes over several lines
+            raise ConfigurationError(f"{PREFIX}CONFIG={path} cannot be read: {why}") from error
         if not isinstance(found, dict):
             raise ConfigurationError(f"{PREFIX}CONFIG={path} holds no settings: write `name: value` lines")
         return found
+
+
+def setting_names() -> list[str]:
+    """The dotted name of every setting but those of units, which their services have."""
+    names = [name for name in Settings.model_fields if name not in GROUPS]
+    return names + [f"{group}.{name}" for group, model in GROUPS.items() for name in model.model_fields]
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -186,8 +198,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except pydantic.ValidationError as error:
-        lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigurationError(f"wrong settings: {lines}") from error
+        raise ConfigurationError(f"wrong settings: {sentence(error, setting_names())}") from error
     except SettingsError as error:  # names the setting; the value is not repeated
         raise ConfigurationError(f"wrong settings: {error}") from error
 

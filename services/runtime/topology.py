@@ -105,6 +105,7 @@ class Topology:
         self._topics = {name: _topic(name, row) for name, row in table["topics"].items()}
         self.services = _services(table["services"])
         rows = table["services"].values()
+        self.names = tuple(table["services"])  # those that are left out as well
         # Topics of services that are left out: nobody writes there.
         self.idle = frozenset(row["output"] for row in rows if not row.get("enabled", True))
         groups: list[list[str]] = table.get("processes", [])
@@ -176,7 +177,7 @@ class Topology:
         found.setdefault(TALLY, Topic(TALLY, self.holds(TALLY), "partitions"))
         for name in [expanded for topic in inputs + outputs for expanded in self.expand(topic)]:
             dead = name + DEAD_LETTER_SUFFIX
-            found[dead] = Topic(dead, contracts.Document, "partitions")
+            found[dead] = Topic(dead, contracts.Document, "one")  # few, and a flood of them stops the service
         return found
 
     def holds(self, topic: str) -> type[ProtoMessage]:

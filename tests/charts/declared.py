@@ -22,7 +22,7 @@ _KEPT = re.compile(r"\b(?:by|on|ignoring|group_left|group_right) \(([^)]*)\)")
 _AGGREGATIONS = {"sum", "max", "count", "by", "on", "group_left", "unless", "and", "or", "offset"}
 _FUNCTIONS = {
     "rate", "increase", "delta", "deriv", "abs", "scalar", "vector", "histogram_quantile", "avg_over_time",
-    "last_over_time",
+    "last_over_time", "min_over_time",
 }  # fmt: skip
 _LANGUAGE = _AGGREGATIONS | _FUNCTIONS
 

@@ -77,6 +77,9 @@ FAILED = one("launcher_actions_total", ',action="removed",reason="TrainerFailed"
 HELD = one("open_seconds", ',service="sink"')
 LEADS = one("launcher_leads", ',pod="a"')
 
+WAITING = f'corpusworks_upload_waiting_files{{{N},service="upload"}}'
+READING = f'corpusworks_upload_documents_total{{{N},service="upload"}}'
+
 CASES = [
     Case("CorpusworksLagGrows", "it grows", {lag(): "0+100x120"}, [(RULES_SERVICE, "12k")]),
     Case("CorpusworksLagGrows", "it is high and stays", {lag(): "12000x120"}),
@@ -299,6 +302,9 @@ CASES = [
         "another stands by",
         {LEADS: "1x120", one("launcher_leads", ',pod="b"'): "0x120"},
     ),
+    Case("CorpusworksUploadsWait", "nothing is read", {WAITING: "7x120"}, [({}, "7")]),
+    Case("CorpusworksUploadsWait", "a large one is read", {WAITING: "1x120", READING: "0+9x120"}),
+    Case("CorpusworksUploadsWait", "nothing waits for long", {WAITING: "7x60 0 7x59"}, at="65m"),
     Case("CorpusworksNoNewUrl", "nothing comes", {documents("emit", "ingest"): "50x120"}, [({}, "")]),
     Case("CorpusworksNoNewUrl", "something does", {documents("emit", "ingest"): "0+1x120"}),
     Case("CorpusworksNoNewUrl", "a crawl finds nothing", {one("crawl_new_url_age_seconds"): "0+60x120"}, [({}, "")]),

@@ -155,7 +155,9 @@ def rig(
     environment = {
         "CORPUSWORKS_TOPOLOGY": str(folder / "topology.yaml"),
         "CORPUSWORKS_STORE_URL": (folder / "store").as_uri(),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "proto")]),
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT), str(ROOT / "proto"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
         **stack.environment,
         **settings,
     }

@@ -229,10 +229,46 @@ def answers(server: KafkaServer) -> bool:
     return True
 
 
+def test_a_new_folder_gets_what_formatting_writes_and_ids_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Prevents two clusters of one id, and a copy that Kafka's own tool would have made otherwise."""
+    if not kafka.first_records().exists():
+        pytest.skip("the install kept no records to copy: this Java or Kafka is not the packaged one")
+
+    def made(name: str) -> tuple[dict[str, str], dict[str, int]]:
+        server = KafkaServer(tmp_path / name)
+        server.folder.mkdir()
+        server.prepare()
+        data = server.folder / "data"
+        lines = (data / "meta.properties").read_text().splitlines()
+        told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+        return told, {
+            path.name: path.stat().st_size for path in data.iterdir() if path.suffix == ".checkpoint"
+        }
+
+    (one, kept), (other, again) = made("one"), made("other")
+    monkeypatch.setattr(kafka, "first_records", lambda: tmp_path / "nowhere" / "bootstrap.checkpoint")
+    formatted, written = made("formatted")
+    assert kept == again == written != {}
+    assert one.keys() == other.keys() == formatted.keys()
+    for key in ("cluster.id", "directory.id"):
+        assert len({one[key], other[key], formatted[key]}) == 3
+    assert (one["version"], one["node.id"]) == (formatted["version"], formatted["node.id"])
+
+
 def test_an_empty_stack_takes_little_room(stack: Stack):
     """Prevents preallocated indexes from making an empty state folder hundreds of megabytes."""
     blocks = sum(path.stat().st_blocks for path in stack.folder.rglob("*") if path.is_file())
     assert 0 < blocks * 512 < 4 << 20
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended may still wait to be asked how."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_the_state_is_there_after_an_orderly_stop_on_other_ports(tmp_path: Path):
@@ -251,7 +287,7 @@ def test_the_state_is_there_after_an_orderly_stop_on_other_ports(tmp_path: Path)
                 assert read(stack) == [b"kept"]
                 assert client.get("key") == b"kept"
             pids = [server.pid for server in stack.servers]
-        assert not any(psutil.pid_exists(pid) for pid in pids if pid)
+        assert not any(alive(pid) for pid in pids if pid)
         assert running(tmp_path) is None
     assert len(ports) == 2
 
@@ -279,7 +315,7 @@ def test_a_killed_parent_leaves_no_server_and_the_next_run_goes_on(tmp_path: Pat
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     lock_is_free = Stack(tmp_path)  # waits for the guard
-    assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids)
+    assert not any(map(alive, pids))
     lock_is_free.start()
     lock_is_free.stop()
 

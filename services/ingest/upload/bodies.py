@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 
 import xxhash
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from services.ingest.upload.refusal import Refusal
 from services.ingest.upload.stored import Stored
@@ -62,16 +62,3 @@ async def chunks_of(request: Request) -> AsyncIterator[bytes]:
     async for chunk in request.stream():
         if chunk:
             yield chunk
-
-
-async def drained(request: Request, most: int, fold: Callable[[bytes], object]) -> None:
-    """Read a body that is not needed, to its end. Raises Refusal, ClientDisconnect."""
-    size = 0
-    async for chunk in chunks_of(request):
-        size += len(chunk)
-        if size > most:
-            raise Refusal(413, f"more than {most:,} bytes")
-        fold(chunk)
-
-
-__all__ = ["Body", "ClientDisconnect", "chunks_of", "drained"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,9 +26,8 @@ from services.ingest.upload import reader
 from services.ingest.upload.archive import safe_name
 from services.ingest.upload.config import UploadConfig
 from services.ingest.upload.states import SKIPPED, UNDER_WAY, UNREADABLE, Item, States, Taken
-from services.ingest.upload.stored import Delivery, Stored, today
+from services.ingest.upload.stored import Delivery, Stored, file_of, today
 from services.runtime import (
-    IMPORT,
     ConfigurationError,
     CorpusworksError,
     DependencyDown,
@@ -40,10 +39,20 @@ from services.runtime import (
 )
 
 _TRIES = 3  # of a file whose reading fails for no reason of its own
+_MOST_FILES, _MOST_BYTES = 100, 64 << 20  # read by one process, which costs a second to start
+_HOLD_S = 5.0  # a sixth of a lease
 
 
 class _Lost(Exception):
     """Another replica reads it now, or this one is to stop."""
+
+
+@dataclass
+class _Hand:
+    """A delivery that is being read, and how far its documents are in the river."""
+
+    delivery: Delivery
+    taken: Taken
 
 
 @dataclass
@@ -62,7 +71,7 @@ class _Gathered:
 
 
 class Intake:
-    """One reader of deliveries, in a thread of its own."""
+    """One reader of deliveries, in a thread of its own. Small ones are read together, by one process."""
 
     def __init__(
         self, config: UploadConfig, keeper: Keeper, stored: Stored, states: States, number: int
@@ -73,67 +82,93 @@ class Intake:
         self._states = states
         self._publisher: Publisher = keeper.publisher(str(number))
         self._token = uuid.uuid4().hex
+        self._one_by_one = 0  # deliveries that are still to be read alone, since one of them ends the process
         values = {"paths": ("-",)} | dict(keeper.settings.units.get("ingest", {}))
         self._ingest: IngestConfig = configure("ingest", IngestConfig, values)
 
     def round(self) -> bool:
-        """Take a delivery and publish it; False: none waits. Raises DependencyDown, Fenced."""
-        file = self._states.take(self._token)
-        if file is None:
-            return False
+        """Take deliveries and publish them; False: none waits. Raises DependencyDown, Fenced."""
+        most = 1 if self._one_by_one else _MOST_FILES
+        self._one_by_one = max(0, self._one_by_one - 1)
+        files = self._states.take(self._token, most)
         try:
-            delivery = self._stored.delivery(file)
-        except FileNotFoundError:
-            self._states.unknown(file)
-            return True
-        try:
-            problem = self._take(delivery)
-            self._stored.done(delivery)
-            self._states.finished(delivery, problem)
-            self._keeper.count("upload_files", "failed" if problem else "read")
+            hands = self._hands(files)
+            if hands:
+                self._take(hands)
         except _Lost:
             pass
         finally:
-            self._states.give_back(file, self._token)
-        return True
+            for file in files:
+                self._states.give_back(file, self._token)
+        return bool(files)
 
     def close(self) -> None:
         """Let go of Kafka."""
         self._publisher.close()
 
-    def _take(self, delivery: Delivery) -> str:
-        """Publish all of it; why that could not be, or nothing."""
-        with TemporaryDirectory(prefix="upload-") as folder:
-            path = Path(folder) / safe_name(delivery.name)
-            with path.open("wb") as file:
-                if not self._stored.copy(delivery, file):
-                    return ""  # its bytes go last of all
-            os.utime(path, ns=(0, 0))  # the same at every try, so that reading goes on at the same record
+    def _hands(self, files: Sequence[str]) -> dict[str, _Hand]:
+        """By id; those that are too much for now are left out, and given back."""
+        found: dict[str, _Hand] = {}
+        num_bytes = 0
+        for file in files:
             try:
-                self._publish_all(delivery, path)
+                delivery = self._stored.delivery(file)
+            except FileNotFoundError:
+                self._states.unknown(file)
+                continue
+            num_bytes += delivery.size
+            if found and num_bytes > _MOST_BYTES:
+                break
+            found[file] = _Hand(delivery, self._states.taken(file))
+        return found
+
+    def _take(self, hands: dict[str, _Hand]) -> None:
+        with TemporaryDirectory(prefix="upload-") as folder:
+            sent = [self._fetch(hand, Path(folder) / str(n)) for n, hand in enumerate(hands.values())]
+            try:
+                self._publish_all(hands, [file for file in sent if file is not None])
             except (DependencyDown, ConfigurationError, Fenced):
                 raise
             except CorpusworksError as error:  # the reader dies again and again
-                if self._states.failed(delivery.file) < _TRIES:
-                    raise DependencyDown("the reader", error) from error
-                return f"{delivery.name}: {error}"
-        return ""
+                self._give_up(hands, error)
+                return
+        for hand in hands.values():
+            self._finish(hand.delivery)
 
-    def _publish_all(self, delivery: Delivery, path: Path) -> None:
-        taken = self._states.taken(delivery.file)
-        config = reader.FileConfig(
-            str(path), delivery.name, delivery.origin, taken.members, self._config, self._ingest
+    def _fetch(self, hand: _Hand, folder: Path) -> reader.SentFile | None:
+        """Into a scratch file; None: its bytes are gone, and they go last of all."""
+        delivery = hand.delivery
+        folder.mkdir()
+        path = folder / safe_name(delivery.name)
+        with path.open("wb") as file:
+            if not self._stored.copy(delivery, file):
+                return None
+        os.utime(path, ns=(0, 0))  # the same at every try, so that reading goes on at the same record
+        return reader.SentFile(
+            str(path), delivery.name, delivery.origin, delivery.accepted_ms, hand.taken.members
         )
-        known = {IMPORT: IngestProgress(began_ms=delivery.accepted_ms)}
-        if taken.current:
-            current = IngestProgress.FromString(taken.current)
-            known[current.source] = current
+
+    def _give_up(self, hands: dict[str, _Hand], error: CorpusworksError) -> None:
+        """Each alone, which shows which it is; that one a few times more."""
+        self._one_by_one = 2 * len(hands)
+        for file, hand in hands.items():
+            if len(hands) == 1 and self._states.failed(file) >= _TRIES:
+                self._finish(hand.delivery, f"{hand.delivery.name}: {error}")
+
+    def _finish(self, delivery: Delivery, problem: str = "") -> None:
+        self._stored.done(delivery)
+        self._states.finished(delivery, problem)
+        self._keeper.count("upload_files", "failed" if problem else "read")
+
+    def _publish_all(self, hands: dict[str, _Hand], sent: Sequence[reader.SentFile]) -> None:
+        config = reader.ReaderConfig(tuple(sent), self._config, self._ingest)
+        current = [IngestProgress.FromString(h.taken.current) for h in hands.values() if h.taken.current]
         batch = self._keeper.settings.batch
         gathered, held = _Gathered(), time.monotonic()
-        for read in self._keeper.read(reader.RUN, config, known):
-            if time.monotonic() - held > 5:
+        for read in self._keeper.read(reader.RUN, config, {said.source: said for said in current}):
+            if time.monotonic() - held > _HOLD_S:
                 held = time.monotonic()
-                self._hold(delivery)
+                self._hold(hands)
             if read is not None:
                 gathered.add(read)
             if gathered.reads and (
@@ -141,32 +176,38 @@ class Intake:
                 or gathered.num_bytes >= batch.max_bytes
                 or time.monotonic() - gathered.since > batch.max_wait_s
             ):
-                taken = self._publish(delivery, taken, gathered)
+                self._publish(hands, gathered)
                 gathered = _Gathered()
         if gathered.reads:
-            self._publish(delivery, taken, gathered)
+            self._publish(hands, gathered)
 
-    def _hold(self, delivery: Delivery) -> None:
-        if self._keeper.stopping or not self._states.hold(delivery.file, self._token):
+    def _hold(self, hands: dict[str, _Hand]) -> None:
+        if self._keeper.stopping or not all(self._states.hold(file, self._token) for file in hands):
             raise _Lost
 
-    def _publish(self, delivery: Delivery, taken: Taken, gathered: _Gathered) -> Taken:
-        self._hold(delivery)
+    def _publish(self, hands: dict[str, _Hand], gathered: _Gathered) -> None:
+        by_file: dict[str, list[Read]] = {}
+        for read in gathered.reads:
+            by_file.setdefault(file_of(read.progress.source), []).append(read)
+        self._hold({file: hands[file] for file in by_file})
         for document in gathered.documents:
             document.uid = xxhash.xxh3_64_intdigest(f"{document.source}\0{document.uid}".encode()) or 1
-        items = [item for read in gathered.reads for item in _items(read)]
-        self._states.register(delivery.batch, items)
+        for file, reads in by_file.items():
+            items = [item for read in reads for item in _items(read)]
+            self._states.register(hands[file].delivery.batch, items)
+            self._states.spend(hands[file].delivery.key, today(), 0, len(items))
         pieces = [piece for read in gathered.reads for piece in read.unreadable]
         self._publisher.publish(gathered.documents, pieces)
-        self._states.spend(delivery.key, today(), 0, len(items))
-        last = gathered.reads[-1].progress
-        after = Taken(
-            taken.members + sum(read.progress.complete for read in gathered.reads),
-            b"" if last.complete else last.SerializeToString(),
-        )
-        self._states.came(delivery.file, after)
+        for file, reads in by_file.items():
+            hands[file].taken = _behind(hands[file].taken, reads)
+            self._states.came(file, hands[file].taken)
         self._keeper.count("upload_documents", number=len(gathered.documents))
-        return after
+
+
+def _behind(taken: Taken, reads: Sequence[Read]) -> Taken:
+    last = reads[-1].progress
+    members = taken.members + sum(read.progress.complete for read in reads)
+    return Taken(members, b"" if last.complete else last.SerializeToString())
 
 
 def _items(read: Read) -> Iterator[Item]:

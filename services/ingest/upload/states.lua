@@ -50,11 +50,13 @@ for at = 2, #ARGV, 4 do
     local into = base .. 'in:' .. batch .. ':' .. to
     redis.call('ZREM', base .. 'in:' .. batch .. ':' .. from, uid)
     redis.call('ZADD', into, known[3], uid)
-    if redis.call('TTL', into) < 0 then
-      redis.call('EXPIRE', into, math.max(1, redis.call('TTL', base .. 'batch:' .. batch)))
-    end
     count(batch, from, known[4], known[5], -1)
     count(batch, to, unit, reason, 1)
+    for _, key in ipairs({into, base .. 'why:' .. batch}) do
+      if redis.call('TTL', key) < 0 then
+        redis.call('EXPIRE', key, math.max(1, redis.call('TTL', base .. 'batch:' .. batch)))
+      end
+    end
     redis.call('HSET', document, 'state', to, 'unit', unit, 'reason', reason)
     moved = moved + 1
   end

@@ -194,15 +194,20 @@ class States:
         found: int = self._ask(lambda r: r.zcard(f"{BASE}ready"))
         return found
 
-    def take(self, token: str) -> str | None:
-        """The oldest delivery that nobody reads, for as long as `hold` says so; None: there is none."""
+    def take(self, token: str, most: int) -> list[str]:
+        """The oldest deliveries that nobody reads, for as long as `hold` says so."""
 
-        def take(r: Any) -> str | None:
-            for start in range(0, r.zcard(f"{BASE}ready"), 100):
-                for file in r.zrange(f"{BASE}ready", start, start + 99):
-                    if r.set(f"{BASE}lease:{file.decode()}", token, nx=True, ex=_LEASE_S):
-                        return str(file.decode())
-            return None
+        def take(r: Any) -> list[str]:
+            taken: list[str] = []
+            for start in range(0, r.zcard(f"{BASE}ready"), most):
+                pipe = r.pipeline(transaction=False)
+                files = [file.decode() for file in r.zrange(f"{BASE}ready", start, start + most - 1)]
+                for file in files[: most - len(taken)]:
+                    pipe.set(f"{BASE}lease:{file}", token, nx=True, ex=_LEASE_S)
+                taken += [file for file, won in zip(files, pipe.execute(), strict=False) if won]
+                if len(taken) >= most:
+                    break
+            return taken
 
         return self._ask(take)
 

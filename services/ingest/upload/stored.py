@@ -64,6 +64,11 @@ class Delivery:
         return f"upload://{self.batch}/{self.file}"
 
 
+def file_of(source: str) -> str:
+    """Id of the delivery that a document's source is in."""
+    return source.split("/")[3].partition("#")[0]
+
+
 class Stored:
     """Each method may raise DependencyDown and ConfigurationError."""
 

@@ -1,7 +1,7 @@
 """Resumable uploads: tus 1.0.0 (https://tus.io/protocols/resumable-upload), creation and termination.
 
-Where an upload stands is the sum of its pieces in the store, so that any replica goes on with it, and a kill costs
-at most the piece that was being written.
+Where an upload stands is the sum of its pieces in the store, so that any replica goes on with it, and a kill
+costs at most the piece that was being written.
 """
 
 from __future__ import annotations
@@ -13,32 +13,23 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from services.ingest.upload.answers import Authorization, responses
 from services.ingest.upload.bodies import Body, chunks_of
 from services.ingest.upload.gate import Gate
 from services.ingest.upload.keys import Key
 from services.ingest.upload.receive import Receiver, Sent
 from services.ingest.upload.refusal import Refusal
-from services.ingest.upload.stored import Begun
+from services.ingest.upload.stored import Begun, now_ms
+from services.runtime import Keeper
 
 VERSION = "1.0.0"
 _MEDIA_TYPE = "application/offset+octet-stream"
 _EXTENSIONS = "creation,creation-with-upload,termination"
-_ERRORS = {
-    401: {"description": "no key that is known"},
-    404: {"description": "no such upload"},
-    409: {"description": "the offset is another"},
-    412: {"description": "another version of tus"},
-    413: {"description": "too large"},
-    415: {"description": "another media type"},
-    429: {"description": "later"},
-    503: {"description": "a server does not answer; later"},
-}
 Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Resumable = Annotated[str | None, Header(alias="Tus-Resumable")]
-Authorization = Annotated[str | None, Header()]
 
 
-def routes(receiver: Receiver, gate: Gate) -> APIRouter:
+def routes(receiver: Receiver, gate: Gate, keeper: Keeper) -> APIRouter:
     """The paths below /tus."""
     router = APIRouter(prefix="/tus", tags=["resumable uploads"])
     most = receiver.config.max_file_bytes
@@ -49,9 +40,10 @@ def routes(receiver: Receiver, gate: Gate) -> APIRouter:
         told = {"Tus-Version": VERSION, "Tus-Extension": _EXTENSIONS, "Tus-Max-Size": str(most)}
         return Response(status_code=204, headers=_headers(**told))
 
-    @router.post("", status_code=201, responses={400: {"description": "no length"}, **_ERRORS})  # type: ignore[dict-item]
+    @router.post("", status_code=201, responses=responses(400, 404, 409, 412, 413, 422, 429))
     async def create(
         request: Request,
+        *,
         authorization: Authorization = None,
         tus_resumable: Resumable = None,
         upload_length: Annotated[str | None, Header()] = None,
@@ -66,7 +58,7 @@ def routes(receiver: Receiver, gate: Gate) -> APIRouter:
         batch = await receiver.batch(key, told.get("batch"), "")
         await run_in_threadpool(gate.admit, key, size)
         begun = await receiver.begin(Sent(key, told.get("filename") or "upload", batch), size)
-        await run_in_threadpool(receiver.states.open_batch, batch, key.name, 0)
+        await run_in_threadpool(receiver.states.open_batch, batch, key.name, now_ms())
         offset = 0
         if content_type == _MEDIA_TYPE:
             offset = await _append(request, receiver, begun, 0)
@@ -75,7 +67,7 @@ def routes(receiver: Receiver, gate: Gate) -> APIRouter:
         )
         return Response(status_code=201, headers=headers)
 
-    @router.head("/{id}", responses=_ERRORS, response_class=Response)  # type: ignore[arg-type]
+    @router.head("/{id}", responses=responses(404, 409, 412, 413, 415, 422), response_class=Response)
     async def head(id: Id, authorization: Authorization = None, tus_resumable: Resumable = None) -> Response:
         """How far it has come."""
         _version(tus_resumable)
@@ -84,10 +76,13 @@ def routes(receiver: Receiver, gate: Gate) -> APIRouter:
         told = {"Upload-Offset": str(offset), "Upload-Length": str(begun.size), "Cache-Control": "no-store"}
         return Response(status_code=200, headers=_headers(**told, **{"Upload-Batch": begun.batch}))
 
-    @router.patch("/{id}", status_code=204, responses=_ERRORS, response_class=Response)  # type: ignore[arg-type]
+    @router.patch(
+        "/{id}", status_code=204, responses=responses(404, 409, 412, 413, 415, 422), response_class=Response
+    )
     async def patch(
         id: Id,
         request: Request,
+        *,
         authorization: Authorization = None,
         tus_resumable: Resumable = None,
         upload_offset: Annotated[str, Header()] = "",
@@ -105,10 +100,14 @@ def routes(receiver: Receiver, gate: Gate) -> APIRouter:
                 409, f"it stands at {offset}, not at {upload_offset[:30] or 'nothing'}: go on there"
             )
         if offset < begun.size:
-            offset = await _append(request, receiver, begun, offset)
+            before, offset = offset, await _append(request, receiver, begun, offset)
+            keeper.count("upload_bytes", number=offset - before)
+            keeper.count("upload_requests", "accepted")
         return Response(status_code=204, headers=_headers(**{"Upload-Offset": str(offset)}))
 
-    @router.delete("/{id}", status_code=204, responses=_ERRORS, response_class=Response)  # type: ignore[arg-type]
+    @router.delete(
+        "/{id}", status_code=204, responses=responses(404, 409, 412, 413, 415, 422), response_class=Response
+    )
     async def delete(
         id: Id, authorization: Authorization = None, tus_resumable: Resumable = None
     ) -> Response:

@@ -73,20 +73,25 @@ def triton() -> str:
 def train() -> None:
     """Start and stop the broker once with the packaged Java, which writes down the classes that it loaded.
 
-    A start then takes half the CPU. Only a help: where it cannot be done, Kafka starts without.
+    A start then takes half the CPU; and what it formatted spares a new folder another start of Java. Only a
+    help: where it cannot be done, Kafka starts without.
     """
     from services.local.packages import jars, programs
-    from services.local.servers.kafka import KafkaServer, aot_cache
+    from services.local.servers.kafka import KafkaServer, aot_cache, first_records
 
     java = programs.java()
-    if java != programs.packaged_java() or (programs.java_version(java) or 0) < 25 or aot_cache().exists():
+    if java != programs.packaged_java() or (programs.java_version(java) or 0) < 25:
+        return
+    if aot_cache().exists() and first_records().exists():
         return
     for stale in jars.KAFKA.folder().glob("*.aot"):
         stale.unlink()
     with TemporaryDirectory(dir=jars.KAFKA.folder()) as scratch:
         written = Path(scratch) / "start.aot"
-        with KafkaServer(Path(scratch) / "kafka", train=written):
-            pass
+        with KafkaServer(Path(scratch) / "kafka", train=written) as server:
+            formatted = server.folder / "data" / first_records().name
+            shutil.copyfile(formatted, Path(scratch) / formatted.name)
+        shutil.move(Path(scratch) / formatted.name, first_records())
         if written.exists():
             shutil.move(written, aot_cache())
 

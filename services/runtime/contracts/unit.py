@@ -24,6 +24,7 @@ from contracts import Document
 from services.runtime.contracts.verdict import Drop, Reject, Verdict
 from services.runtime.errors import ConfigurationError
 from services.runtime.metrics import COUNTED, OBSERVED
+from services.runtime.wrong import meant, sentence
 
 if TYPE_CHECKING:
     from services.runtime.resources import Resources
@@ -96,13 +97,17 @@ def configure(name: str, config: type[Any], values: Mapping[str, Any]) -> Any:
     """
     unknown = set(values) - set(config.__dataclass_fields__)
     if unknown:
-        known = ", ".join(config.__dataclass_fields__)
-        raise ConfigurationError(f"{name} has no setting {', '.join(sorted(unknown))}; it has: {known}")
+        known, first = ", ".join(config.__dataclass_fields__), min(unknown)
+        near = meant(first, config.__dataclass_fields__)
+        told = f" (it has: {known})" if near else f"; it has: {known}"
+        raise ConfigurationError(f"{name} has no setting {', '.join(sorted(unknown))}{near}{told}")
     adapter = pydantic.TypeAdapter(config)
     with contextlib.suppress(ValueError):
         return adapter.validate_python(dict(values))
     try:
         return adapter.validate_python({field: _from_json(value) for field, value in values.items()})
+    except pydantic.ValidationError as error:
+        raise ConfigurationError(f"settings of {name}: {sentence(error)}") from error
     except ValueError as error:
         raise ConfigurationError(f"settings of {name}: {error}") from error
 

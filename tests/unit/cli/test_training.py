@@ -16,7 +16,7 @@ from services.runtime import ConfigurationError
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--set", "steps=3"], "--set is for the configuration of --train"),
+        (["--set", "steps=3"], "--set steps: there is no such setting"),
         (["--train", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["--train", "1m", "--set", "data.batch_sizes=3"], "batch_sizes"),
         (["--train", "1m", "--set", "run=Capital Letters"], "run"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from contracts import Document
@@ -116,16 +118,73 @@ def test_case_and_space_do_not_matter_in_prose_and_other_things_do() -> None:
 
 @pytest.mark.parametrize(("text", "normal"), [
     ("河水 长流\n春山\u3000可望", "河水长流春山可望"),
-    ("他 说 ： “ 好 ”", "他说： “ 好 ”"),
-    ("使用 Python 3 语言", "使用 python 3 语言"),
+    ("他 说 ： “ 好 ”", '他说:"好"'),
+    ("使用 Python 3 与 C 的语言", "使用python3与c的语言"),
+    ("the words 山 水 are two of these", "the words山水are two of these"),
     ("ひら がな カタ カナ", "ひらがなカタカナ"),
     ("한국어 는 띄어 쓴다", "한국어 는 띄어 쓴다"),
-    ("well — “quoted” words", "well — “quoted” words"),
+    ("well — “quoted” words", 'well - "quoted" words'),
     ("\U00020000 \U00020001", "\U00020000\U00020001"),
 ])  # fmt: skip
-def test_spaces_between_han_are_dropped(text: str, normal: str) -> None:
+def test_spaces_beside_han_are_dropped(text: str, normal: str) -> None:
     """A hard wrap, or a line that was set with spaces, is no other text."""
     assert prose(text) == normal
+
+
+@pytest.mark.parametrize(("text", "normal"), [
+    ("漢字與標準軟體", "汉字与标准软体"),
+    ("ＡＢＣ１２３，ｄ％", "abc123,d%"),
+    ("cafe\u0301 am Fluß", "caf\u00e9 am fluß"),
+    ("\uf90a \u2f00", "金一"),  # compatibility forms
+    ("\U0001f600 \U000e0041 é", "\U0001f600 \U000e0041 é"),
+    ("a\ud800é", "a\ud800é"),
+    ("é", "é"),
+])  # fmt: skip
+def test_what_is_written_differently_counts_as_one(text: str, normal: str) -> None:
+    assert prose(text) == normal
+
+
+def test_scripts_are_kept_apart_where_that_is_asked_for_and_in_japanese() -> None:
+    assert prose("漢字", fold_script=False) == "漢字"
+    old, new = Document(text="漢字與標準"), Document(text="汉字与标准")
+    assert compared(old) == compared(new)
+    assert compared(old, fold_script=False) != compared(new, fold_script=False)
+    old.language = new.language = "ja"
+    assert compared(old) != compared(new)
+
+
+@pytest.mark.parametrize(("marked", "plain"), [
+    ("# Gauges\n\n- first\n- **second**\n\n> said `so`", "Gauges first second said so"),
+    ("1 > 0\n* a *starred* word\n> > twice", "1 > 0 a *starred* word twice"),
+    ("see [the page](https://example.org/a_b) and ![a picture](x.png)", "see the page and a picture"),
+    ("---\ntitle: a\ntags: [b]\n---\nThe text", "The text"),
+    ("---\nno front matter\n---\nThe text", "--- no front matter --- The text"),
+    ("f(a)[0](b) - c", "f(a)0 - c"),
+])  # fmt: skip
+def test_marks_are_no_text(marked: str, plain: str) -> None:
+    """A page that was taken as Markdown is the same text as one that was taken plain."""
+    assert prose(marked) == plain.lower()
+
+
+def test_a_text_of_nothing_but_marks_is_compared_as_it_is() -> None:
+    assert prose("- **") == "- **"
+    assert prose("`") != prose("**")
+
+
+@pytest.mark.parametrize(
+    "piece", ["[", "](", "[a](", "\n- ", "\n> > ", "\n" + " " * 50, "---\na:\n", "漢 ", "`"]
+)
+def test_no_text_costs_more_than_its_length(piece: str) -> None:
+    """Prevents a page of half-finished links from holding a batch."""
+
+    def seconds(times: int) -> float:
+        text = piece * times + "é"
+        before = time.process_time()
+        prose(text)
+        return time.process_time() - before
+
+    prose("é漢")
+    assert seconds(40_000) < 20 * seconds(4_000) + 0.2
 
 
 def test_what_is_code_is_told_by_the_format_and_without_one_by_the_media_type() -> None:

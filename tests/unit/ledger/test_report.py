@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from contracts import PartSealed
-from services.ledger import Account, report
+from services.ledger import Account, mostly_dead, report
+from services.ledger.files import Files
 
-TARGETS = {"zh": 0.4, "en": 0.4, "code": 0.2}
+TARGETS = {"stable": {"zh": 0.4, "en": 0.4, "code": 0.2}}
 
 
 def full() -> Account:
@@ -126,3 +127,44 @@ def test_the_report_is_what_scripts_read() -> None:
         "seconds", "cpu_seconds",
     }  # fmt: skip
     assert (found["seconds"], found["cpu_seconds"]) == (12.35, {"rules": 1.24})
+
+
+def test_more_phases_than_one() -> None:
+    """Prevents the tokens of one phase from being compared with the weights of another."""
+    account = Account(
+        mixed=Counter(
+            {("stable", "zh"): 600, ("stable", "en"): 200, ("anneal", "sft"): 200, ("old", "x"): 5}
+        ),
+        tokens=Counter({"zh": 600, "en": 200, "sft": 200, "x": 5}),
+    )
+    targets = {"stable": {"zh": 0.75, "en": 0.25}, "anneal": {"en": 0.5, "sft": 0.5}}
+    found = report(account, 0, targets, 1.0, {})
+    assert found["mix"]["sft"] == {"target": 0.1, "actual": 0.199, "tokens": 200}
+    assert found["mix"]["zh"]["target"] == 0.6
+    assert found["mix"]["en"]["target"] == 0.3
+    stable, anneal, old = found["phases"]
+    assert (stable["phase"], stable["tokens"]) == ("stable", 800)
+    assert stable["mix"]["zh"] == {"target": 0.75, "actual": 0.75, "tokens": 600}
+    assert anneal["mix"]["sft"] == {"target": 0.5, "actual": 1.0, "tokens": 200}
+    assert anneal["mix"]["en"] == {"target": 0.5, "actual": 0.0, "tokens": 0}
+    assert old["mix"] == {"x": {"target": None, "actual": 1.0, "tokens": 5}}
+
+
+def test_a_source_that_mostly_died() -> None:
+    """Prevents 553 of 593 dead records from passing as a success, and a few of many from failing a run."""
+    files = Files()
+    for number in range(593):
+        files.came["file:///in/bad.jsonl"] += 1
+        if number < 553:
+            files.letter(f"file:///in/bad.jsonl#{number}", document=True)
+    for number in range(10):
+        files.letter(f"file:///in/torn.jsonl#{number}", document=False)
+    files.came["file:///in/torn.jsonl"] = 30
+    files.letter("file:///in/lost.jsonl#1", document=False)
+    assert mostly_dead(files, 0.5, ["/in/lost.jsonl"]) == {"/in/bad.jsonl": (553, 593)}
+    assert mostly_dead(files, 0.2, ["/in"]) == {}
+    assert mostly_dead(files, 0.2, []) == {
+        "/in/bad.jsonl": (553, 593),
+        "/in/torn.jsonl": (10, 40),
+        "/in/lost.jsonl": (1, 1),
+    }

@@ -31,7 +31,7 @@ def _outcome(skip: float = 0.0) -> Outcome:
 
 
 def _meter(lengths: Any = None, peak: float | None = None) -> Meter:
-    return Meter(Agreement(Place(torch.device("cpu"))), 10.0, lengths, 1, peak)
+    return Meter(Agreement(Place(torch.device("cpu"))), 10.0, lengths, 1, peak, 4)
 
 
 def test_losses_and_bits_are_means_over_the_tokens_of_a_bucket() -> None:
@@ -44,6 +44,18 @@ def test_losses_and_bits_are_means_over_the_tokens_of_a_bucket() -> None:
     assert dict(meter.tokens) == {"en": 3, "zh": 1}
     assert metrics.USES._value.get() - uses == 3
     assert told.mfu is None
+
+
+def test_the_entropy_of_unigrams_is_of_all_targets_so_far() -> None:
+    """Prevents a loss from being called learned that the frequencies of tokens alone explain."""
+    meter = _meter()
+    meter.add([Batch()], _outcome(), ["en", "zh"])  # type: ignore[list-item]
+    meter.read(1, _outcome(), 0.1, 0.0)
+    meter.add([Batch()], _outcome(), ["en", "zh"])  # type: ignore[list-item]
+    en = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
+    both = -(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25))
+    assert meter.unigram_entropy() == pytest.approx({"all": both, "en": en, "zh": 0.0})
+    assert _meter().unigram_entropy() == {}
 
 
 def test_a_skipped_step_does_not_enter_the_means() -> None:

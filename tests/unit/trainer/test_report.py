@@ -27,18 +27,31 @@ def test_a_curve_has_what_stands() -> None:
     assert found.points == [(10, 8.0), (20, 6.5), (30, 6.0)]
     assert found.by_bucket == {"zh": [(10, 8.0), (20, 6.0), (30, 5.5)], "code": [(20, 7.0)]}
     assert found.tokens == {"zh": 15, "code": 5}
-    assert report.numbers(found) == [
-        "bucket  tokens  first loss  last loss  bits/byte",
-        "   all      20       8.000      6.000           ",
-        "  code       5       7.000      7.000           ",
-        "    zh      15       8.000      5.500      1.250",
+    assert report.numbers(found, {"all": 7.25, "zh": 7.0}) == [
+        "bucket  tokens  first loss  last loss  unigrams  bits/byte",
+        "   all      20       8.000      6.000     7.250           ",
+        "  code       5       7.000      7.000                     ",
+        "    zh      15       8.000      5.500     7.000      1.250",
     ]
     assert report.curve_png(found, "first").startswith(b"\x89PNG")
+
+
+def test_a_point_is_the_mean_since_the_one_before() -> None:
+    """Prevents the noise of a single batch from standing for how far a run is."""
+    store = MemoryObjects()
+    events = Events(store, "first")
+    for number in range(1, 21):
+        losses, tokens = {"zh": 20.0 - number, "en": 8.0}, {"zh": 30 * number, "en": 10 * number}
+        events.say("step", number, loss=99.0, bucket_loss=losses, bucket_tokens=tokens)
+    assert events.close()
+    found = report.curve(store, "first")
+    assert found.points[0] == (1, (3 * 19.0 + 8.0) / 4)
+    assert "  0.500  " in report.numbers(found, {})[3]  # zh: the mean of its last two points
 
 
 def test_a_run_without_events_has_an_empty_curve() -> None:
     """Prevents a traceback for a run that has not begun."""
     found = report.curve(MemoryObjects(), "first")
     assert found.points == []
-    assert len(report.numbers(found)) == 1
+    assert len(report.numbers(found, {})) == 1
     assert report.curve_png(found, "first").startswith(b"\x89PNG")

@@ -52,8 +52,7 @@ def test_it_learns_and_says_so(store: Path) -> None:
     assert (ended.why, ended.step) == ("done", 16)
     assert ended.loss < math.log(VOCABULARY_SIZE) - 0.5
     assert sum("loss" in line and "tokens/s" in line for line in said) == 16
-    assert ended.last is not None
-    assert set(ended.last.bucket_loss) == {"en", "zh"}
+    assert set(ended.unigrams) == {"all", "en", "zh"}
     assert sum(ended.tokens.values()) == sum(row.tokens for row in _rows(store))
     kinds = [event.kind for event in events_of(Store(str(store)), "tiny")]
     assert kinds[0] == "start"

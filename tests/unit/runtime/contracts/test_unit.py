@@ -32,7 +32,10 @@ def test_a_list_from_the_environment_is_json() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"min_word": "9"}, "wordy has no setting min_word; it has: min_words, share, strict, words"),
+        (
+            {"min_word": "9"},
+            "no setting min_word; did you mean min_words? (it has: min_words, share, strict, words)",
+        ),
         ({"min_words": "nine"}, "min_words"),
         ({"min_words": "9.5"}, "min_words"),
         ({"strict": "perhaps"}, "strict"),
