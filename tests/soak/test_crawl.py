@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.crawl.service import visitor_of
 from services.local.stack import Stack
 from tests.crawling import crawling, ended, too_close
 from tests.made_web import Web, free_port
@@ -31,7 +32,7 @@ def test_every_allowed_page_whoever_is_killed(tmp_path: Path, seed: int) -> None
         crawling(stack, tmp_path / "crawl", web, "soaked", slow_s=0.2, delay_s=DELAY_S) as made,
     ):
         made.seed()
-        begun, before = time.monotonic(), 0
+        begun, before, visitor = time.monotonic(), 0, visitor_of(made.config)
         for number in range(REPLICAS):
             made.start(number)
         for kill in range(KILLS):
@@ -58,7 +59,8 @@ def test_every_allowed_page_whoever_is_killed(tmp_path: Path, seed: int) -> None
             f"{len(documents) - len(repeated):,} documents a second time, "
             f"{len(asked) / seconds:.0f} requests/s"
         )
-        assert web.expected - set(fetched) == set()
+        lost = sorted(web.expected - set(fetched))
+        assert {url: made.frontier.known(visitor.urls.read(url)) for url in lost} == {}, status
         assert [url for url in fetched if url not in web.expected and "/day/" not in url] == []
         assert len(repeated) == len(fetched)  # of one page only ever one document, however often
         assert [one for one in asked if one.status == 0 or web.forbidden(one.host, one.path)] == []
