@@ -26,6 +26,8 @@ from tests.integration.rig import Rig, rig
 from tests.made_web import Web
 
 ROOT = Path(__file__).parents[1]
+NAME = "crawl"
+PREFIX = "CORPUSWORKS_UNITS__CRAWL__"
 
 
 class Asked(NamedTuple):
@@ -109,6 +111,25 @@ def ended(made: Crawling, timeout_s: float, rest_s: float = 0.0) -> None:
         time.sleep(0.2)
 
 
+def complete(made: Crawling, timeout_s: float, rest_s: float) -> list[Document]:
+    """What is in the river once all that is expected is, and nothing is under way. Raises TimeoutError.
+
+    A host that failed may rest for longer than a crawl takes that seems to have ended.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        ended(made, deadline - time.monotonic(), rest_s)
+        documents = made.documents()
+        lost = made.web.expected - {document.metadata["url"] for document in documents}
+        if not lost:
+            return documents
+        if time.monotonic() > deadline:
+            read = visitor_of(made.config).urls.read
+            states = {url: made.frontier.known(read(url)) for url in sorted(lost)}
+            raise TimeoutError(f"{len(lost)} pages never came: {states}; {made.frontier.status()}")
+        time.sleep(5)
+
+
 def too_close(asked: list[Asked], delay_s: float) -> list[tuple[Asked, Asked]]:
     """Requests to one host that began before the former was answered, or within the pause after it."""
     by_host: dict[str, list[Asked]] = defaultdict(list)
@@ -156,7 +177,7 @@ def serving(web: Web, folder: Path, slow_s: float = 0.0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def crawling(
-    stack: Stack, folder: Path, web: Web, name: str, slow_s: float = 0.0, **settings: Any
+    stack: Stack, folder: Path, web: Web, slow_s: float = 0.0, **settings: Any
 ) -> Iterator[Crawling]:
     """The web and the means to crawl it; replicas are the test's to start, and ended here."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,12 +195,12 @@ def crawling(
         **settings,
     }
     more = {
-        "CORPUSWORKS_UNITS__CRAWL": json.dumps(told),
+        **{PREFIX + n.upper(): v if isinstance(v, str) else json.dumps(v) for n, v in told.items()},
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "proto"), os.environ.get("PYTHONPATH", "")]),
     }
-    table = {name: {"run": "services.ingest.crawl:SERVICE", "output": f"{name}.out"}}
+    table = {NAME: {"run": "services.ingest.crawl:SERVICE", "output": f"{NAME}.out"}}
     topics = {"river.tally": {"holds": "Tally", "by": "partitions"}}
-    with serving(web, folder, slow_s) as log, rig(stack, folder, name, table, topics, **more) as river:
+    with serving(web, folder, slow_s) as log, rig(stack, folder, NAME, table, topics, **more) as river:
         config = configure("crawl", CrawlConfig, river.settings.units["crawl"])
         frontier = Frontier(config, Resources(river.settings))
         made = Crawling(web, log, river, config, frontier)

@@ -87,8 +87,8 @@ class Web:
         if kind in (3, 4):
             return
         for page in range(self.num_pages):
-            if kind == 8 and page and page % 2:
-                continue  # reserved
+            if kind == 8 and (page % 2 or str(page).startswith("7")):
+                continue  # reserved; the latter by tdmrep.json
             if kind == 1 and page % 2 and page:
                 yield f"/p{page}"
                 continue

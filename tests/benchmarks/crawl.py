@@ -78,7 +78,7 @@ def _ours(folder: Path) -> float:
     web = Web(HOSTS, PAGES, free_port(), plain=True)
     with (
         Stack(folder / "state") as stack,
-        crawling(stack, folder, web, "bench", delay_s=0, concurrency=CONCURRENCY) as made,
+        crawling(stack, folder, web, delay_s=0, concurrency=CONCURRENCY) as made,
     ):
         made.seed()
         made.start(0)

@@ -40,7 +40,7 @@ def test_a_web_of_every_kind(shared_stack: Stack, tmp_path: Path) -> None:
     """Prevents a page that is lost by a kill, fetched though forbidden, or fetched whole again unchanged."""
     web = Web(12, 9, free_port())
     revisit = {"revisit_s": 4, "min_revisit_s": 4, "max_revisit_s": 3600}
-    with crawling(shared_stack, tmp_path, web, "crawled", slow_s=0.1, delay_s=DELAY_S, **revisit) as made:
+    with crawling(shared_stack, tmp_path, web, slow_s=0.1, delay_s=DELAY_S, **revisit) as made:
         made.seed()
         made.start(0)
         made.start(1)

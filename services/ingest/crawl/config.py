@@ -73,7 +73,6 @@ class CrawlConfig:
     max_urls_host: int = 100_000
     max_hosts: int = 1_000_000
     max_urls: int = 20_000_000
-    max_tries: int = 4
     retry_s: float = 5 * _MINUTE
     revisit_s: float = 7 * _DAY
     min_revisit_s: float = 6 * 3600.0
@@ -96,7 +95,7 @@ class CrawlConfig:
             raise ValueError(
                 f"refuse names {', '.join(sorted(unknown))}; there are {', '.join(RESERVATIONS)}"
             )
-        for name in ("concurrency", "max_page_bytes", "max_urls_host", "max_hosts", "max_urls", "max_tries",
+        for name in ("concurrency", "max_page_bytes", "max_urls_host", "max_hosts", "max_urls",
                      "batch_pages", "batch_bytes"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

@@ -34,7 +34,7 @@ from scrapy.exceptions import (
 from services.ingest.crawl import robots, tdm
 from services.ingest.crawl.config import CrawlConfig
 from services.ingest.crawl.delivery import Delivery
-from services.ingest.crawl.frontier import Found, Frontier, Lease, Taken
+from services.ingest.crawl.frontier import Found, Freed, Frontier, Lease, Taken
 from services.ingest.crawl.resolver import CheckingResolver, read_hosts
 from services.ingest.crawl.tdm import TdmPolicy
 from services.ingest.crawl.url import Refused
@@ -112,7 +112,7 @@ class Crawl:
         self._keeper = keeper
         self._executor = ThreadPoolExecutor(2, "frontier")
         self._active: dict[str, Lease] = {}  # by host
-        self._freed: list[tuple[str, int]] = []
+        self._freed: list[Freed] = []
         self._seeds = list(seeds)
         self._come: deque[Visit] = deque()  # until what they found is known
         self._over = asyncio.Event()
@@ -139,12 +139,10 @@ class Crawl:
             while not self._keeper.stopping and self._delivery.failure is None:
                 self._keeper.moved()
                 taken = await self._take()
-                if taken is None:
-                    await asyncio.sleep(_ASK_S)
-                    continue
-                if taken.lost:
+                if taken is None or taken.lost:  # a new session: of the last one nothing further is begun
                     crawler.engine.scheduler.requests.clear()
                     self._active.clear()
+                    await asyncio.sleep(_ASK_S)
                     continue
                 crawler.engine.scheduler.until = time.monotonic() + self._config.lease_s / 2
                 for lease in taken.leases:
@@ -260,8 +258,8 @@ class Crawl:
         """The host may be spoken to again, after its pause; what came of it is to be delivered."""
         if self._active.get(lease.host) is lease:
             del self._active[lease.host]
-            self._freed.append((lease.host, pause_ms))
             self._over.set()
+        self._freed.append(Freed(lease, pause_ms))
         if visit:
             self._come.append(visit)
 

@@ -8,7 +8,7 @@
 --   r:HOST, w:HOST   keys ready to be fetched by priority; keys that wait, by when they are due (ms)
 --   sessions         session -> until when (ms) it is taken to be alive
 --   held:SESSION     "HOST key" -> record: the leases of a replica; busy:SESSION its hosts
---   tries            "HOST key" -> replicas that ended while they held it
+--   tries            "HOST key" -> replicas in a row that ended while they fetched it
 --   robots:ORIGIN, tdm:ORIGIN   what its robots.txt and tdmrep.json said, until it is to be read again. The first
 --                    letter of robots: R rules, U not reachable (nothing is fetched); then eight digits of their digest
 --   seen             counts by outcome; new_ms: when a URL was last found
@@ -21,6 +21,7 @@ local call, args = ARGV[1], cjson.decode(ARGV[2])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local EVENTUALLY = 50  -- URLs that become ready at once, of a host at one visit
+local BY_CHANCE = 2  -- replicas that may end while they fetch a URL, before it is taken to be what ends them
 
 local function key(name) return P .. name end
 local function count(what, by) redis.call('HINCRBY', key('seen'), what, by or 1) end
@@ -76,16 +77,21 @@ local function down(host)
   redis.call('HSET', key('h:' .. host), 'next', math.floor(now + rest))
 end
 
--- What a session held is to be fetched again. spared: it was given back, and nobody is to blame.
+-- What a session held is to be fetched again: at once, but for what may be what ends replicas, which waits, each
+-- time twice as long. Only what was being fetched can be (its host was busy), not what had come and was not durable
+-- yet. spared: it was given back, and nobody is to blame.
 local function surrender(session, spared)
   local held = redis.call('HGETALL', key('held:' .. session))
   local touched = {}
   for i = 1, #held, 2 do
     local host, name = host_of(held[i])
-    local tries = spared and 0 or redis.call('HINCRBY', key('tries'), held[i], 1)
-    if tries >= (args.max_tries or 4) then  -- it may be what ends them
-      redis.call('HDEL', key('tries'), held[i])
-      redis.call('ZADD', key('w:' .. host), now + (args.max_revisit or 86400000), name)
+    local tries = 0
+    if not spared and redis.call('SISMEMBER', key('busy:' .. session), host) == 1 then
+      tries = redis.call('HINCRBY', key('tries'), held[i], 1)
+    end
+    if tries > BY_CHANCE then
+      local wait = math.min(args.max_revisit, args.retry * 2 ^ math.min(tries - BY_CHANCE - 1, 30))
+      redis.call('ZADD', key('w:' .. host), math.floor(now + wait), name)
       count('crash')
     else
       redis.call('ZADD', key('r:' .. host), number(fields(held[i + 1])[3], 50), name)
@@ -151,15 +157,15 @@ end
 -- Leases for up to args.most URLs, one a host; with what was found and freed meanwhile. Every call is a sign of
 -- life. What a page links to is known before the page is settled: so a kill loses none of it.
 function calls.take()
+  local outcomes = add_all(args.found)  -- first: who found it need not be alive
   if args.known and not redis.call('ZSCORE', key('sessions'), args.session) then
-    return {lost = true}  -- taken to be dead: others have what it held
+    return {lost = true, found = outcomes}  -- taken to be dead: others have what it held
   end
   redis.call('ZADD', key('sessions'), now + args.lease, args.session)
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', key('sessions'), '-inf', now, 'LIMIT', 0, 4)) do
     surrender(dead, false)
   end
-  local outcomes = add_all(args.found)
-  for _, freed in ipairs(args.freed) do free(args.session, freed[1], freed[2]) end
+  for _, freed in ipairs(args.freed) do free(freed[1], freed[2], freed[3]) end
   local leases = {}
   if args.most > 0 and redis.call('EXISTS', key('paused')) == 0 then
     for _, host in ipairs(redis.call('ZRANGEBYSCORE', key('hosts'), '-inf', now, 'LIMIT', 0, args.most)) do
@@ -206,13 +212,13 @@ function calls.take()
           new_ms = number(redis.call('HGET', key('seen'), 'new_ms'), 0)}
 end
 
--- What became of URLs. A lease that is not the session's any more counts for nothing:
--- who has it now settles it.
+-- What became of URLs, each for the session that it was leased to. A lease that is not that session's any more
+-- counts for nothing: who has it now settles it.
 function calls.settle()
   local settled = 0
   for _, item in ipairs(args.items) do
     local entry = item.host .. ' ' .. item.key
-    if redis.call('HDEL', key('held:' .. args.session), entry) == 1 then
+    if redis.call('HDEL', key('held:' .. item.session), entry) == 1 then
       settled = settled + 1
       redis.call('HSET', key('u:' .. item.host), item.key, item.record)
       redis.call('HDEL', key('tries'), entry)

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import redis
 
@@ -111,9 +111,10 @@ class Lease:
     """The right to one request to a host. kind: url, robots or tdm; the latter two before any URL of the
     origin.
 
-    robots, tdm: what the origin's files say, as far as they are known by then.
+    robots, tdm: what the origin's files say, as far as they are known by then. session: that it belongs to.
     """
 
+    session: str
     kind: str
     host: str
     key: str
@@ -127,6 +128,13 @@ class Lease:
         """Scheme and authority."""
         scheme, _, rest = self.known.url.partition("://")
         return f"{scheme}://{rest.partition('/')[0]}"
+
+
+class Freed(NamedTuple):
+    """A request that is over. pause_ms: how long to leave its host be; 0 where none was made."""
+
+    lease: Lease
+    pause_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,42 +180,54 @@ class Frontier:
         self._tdm: dict[str, tuple[float, TdmPolicy]] = {}
         self.session = uuid.uuid4().hex[:12]
 
-    def take(self, most: int, freed: Sequence[tuple[str, int]] = (), found: Iterable[Found] = ()) -> Taken:
-        """Leases for up to `most` requests. freed: hosts with which one is over, and how long (ms) to leave
-        them be.
+    def take(self, most: int, freed: Iterable[Freed] = (), found: Iterable[Found] = ()) -> Taken:
+        """Leases for up to `most` requests. freed: those that are over.
 
         lost: this session was taken to be dead; what it held is others' business. It goes on as a new one.
+        So it does after DependencyDown: what it may have been leased then nobody here knows of, and for what
+        it has yet, others will not wait longer than a lease.
         """
         config = self._config
-        answer = self._call(
-            "take",
-            session=self.session,
-            known=self._began,
-            lease=int(config.lease_s * 1000),
-            most=most,
-            freed=list(freed),
-            found=_items(found),
-            delay=int(config.delay_s * 1000),
-            max_tries=config.max_tries,
-            max_revisit=int(config.max_revisit_s * 1000),
-            tdm="tdm" in config.refuse,
-            **self._caps,
-        )
+        try:
+            answer = self._call("take", **self._taking(most, freed, found))
+            leases = [self._lease(*lease) for lease in answer.get("leases") or ()]
+        except DependencyDown:
+            self._renew()
+            raise
         if answer.get("lost"):
-            self.session, self._began = uuid.uuid4().hex[:12], False
-            return Taken((), 0.0, 0.0, lost=True)
+            self._renew()
+            return Taken((), 0.0, 0.0, lost=True, found=dict(answer["found"] or {}))
         self._began = True
-        leases = [self._lease(*lease) for lease in answer["leases"] or ()]
         now, due = answer["now"], answer.get("next")
         wait = max(0.0, (due - now) / 1000) if due else config.delay_s or 1.0
         age = (now - answer["new_ms"]) / 1000 if answer["new_ms"] else 0.0
         return Taken(leases, wait, age, found=dict(answer["found"] or {}))
 
+    def _taking(self, most: int, freed: Iterable[Freed], found: Iterable[Found]) -> dict[str, Any]:
+        config = self._config
+        return dict(
+            session=self.session,
+            known=self._began,
+            lease=int(config.lease_s * 1000),
+            most=most,
+            freed=[(lease.session, lease.host, pause_ms) for lease, pause_ms in freed],
+            found=_items(found),
+            delay=int(config.delay_s * 1000),
+            retry=int(config.retry_s * 1000),
+            max_revisit=int(config.max_revisit_s * 1000),
+            tdm="tdm" in config.refuse,
+            **self._caps,
+        )
+
+    def _renew(self) -> None:
+        self.session, self._began = uuid.uuid4().hex[:12], False
+
     def settle(self, settled: Sequence[Settled]) -> int:
-        """All that is durable now; how many of it was still leased to this session."""
+        """All that is durable now; how many of it was still leased to the session that it was leased to."""
         items = []
         for done in settled:
             item: dict[str, Any] = {
+                "session": done.lease.session,
                 "host": done.lease.host,
                 "key": done.lease.key,
                 "record": done.known.pack(),
@@ -218,7 +238,7 @@ class Frontier:
             if done.reachable is not None:
                 item["down"] = not done.reachable
             items.append(item)
-        return int(self._call("settle", session=self.session, items=items))
+        return int(self._call("settle", items=items))
 
     def add(self, found: Iterable[Found]) -> dict[str, int]:
         """URLs from outside. How many of them were new, known, beyond the cap of their host and so on."""
@@ -286,7 +306,7 @@ class Frontier:
         }
 
     def _lease(self, kind: str, host: str, name: str, record: str, robots: str) -> Lease:
-        lease = Lease(kind, host, name, Known.unpack(record))
+        lease = Lease(self.session, kind, host, name, Known.unpack(record))
         if kind == "robots":
             return lease
         rules = self._robots(lease.origin, robots[1:9])

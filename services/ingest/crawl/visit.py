@@ -12,7 +12,7 @@ WARC.
 | gone | 404, 410 and the like | at the longest interval |
 | forbidden | robots.txt says no | at the longest interval |
 | busy | 429, 503 | when they say, the host rests |
-| error, unreachable | a 5xx; no answer | soon, each time twice as late, `max_tries` times |
+| error, unreachable | a 5xx; no answer | soon, each time twice as late |
 | refused | an address that is not public | at the longest interval |
 | too_large | more than `max_page_bytes` | at the longest interval |
 """
@@ -120,11 +120,9 @@ class Visitor:
         return self.failed(lease, "error", reachable=True)
 
     def failed(self, lease: Lease, outcome: str, *, reachable: bool) -> Visit:
-        """An error, or nothing answered: tried again later, each time twice as late, and then seldom."""
-        fails = lease.known.fails + 1
-        due = self._retry_s(lease) if fails < self.config.max_tries else self.config.max_revisit_s
-        known = replace(lease.known, fails=fails)
-        return Visit(Settled(lease, known, outcome, due, reachable))
+        """An error, or nothing answered: tried again later, each time twice as late."""
+        known = replace(lease.known, fails=lease.known.fails + 1)
+        return Visit(Settled(lease, known, outcome, self._retry_s(lease), reachable))
 
     def seldom(self, lease: Lease, outcome: str) -> Visit:
         """Forbidden, refused or too large: there is nothing to be had for long."""
