@@ -48,7 +48,7 @@ def crawl_add(seeds: Seeds, out: Out = None) -> None:
         found: Counter[str] = Counter()
         for piece in spread(read(seeds, visitor), _PIECE):
             found.update(frontier.add(piece))
-    print("; ".join(f"{number:,} {_OUTCOMES.get(outcome, outcome)}" for outcome, number in found.items()))
+    print("; ".join(f"{found[outcome]:,} {said}" for outcome, said in _OUTCOMES.items() if outcome in found))
     if set(found) - {"new", "known"}:
         raise typer.Exit(EXIT_WRONG)
 
