@@ -58,8 +58,9 @@ def test_every_allowed_page_whoever_is_killed(tmp_path: Path, seed: int) -> None
             f"{len(documents) - len(repeated):,} documents a second time, "
             f"{len(asked) / seconds:.0f} requests/s"
         )
-        assert web.expected - set(fetched) == set()
-        assert [url for url in fetched if url not in web.expected and "/day/" not in url] == []
+        expected = web.expected
+        assert expected - set(fetched) == set()
+        assert [url for url in fetched if url not in expected and "/day/" not in url] == []
         assert len(repeated) == len(fetched)  # of one page only ever one document, however often
         assert [one for one in asked if one.status == 0 or web.forbidden(one.host, one.path)] == []
         assert too_close(asked, DELAY_S - 0.002) == []
