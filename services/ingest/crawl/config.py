@@ -31,8 +31,7 @@ class CrawlConfig:
 
     seeds: URLs to begin with, or files with a URL a line; `corpusworks crawl add` adds more.
     agent: the product token that robots.txt is asked for. contact: a URL or address put into User-Agent, so
-    that
-        who runs a host can find who asks.
+        that who runs a host can find who asks.
     follow: host stays on the hosts that were added (and where their first pages redirect to); any goes on to
         every host that a page links to.
     refuse: reservations that keep a page out of the river; those left out are stored with it and no more.
@@ -43,9 +42,10 @@ class CrawlConfig:
     timeout_s: of one request. lease_s: after so long without a sign of life from a replica, what it was
         fetching is fetched again: longer than a request may take.
     max_page_bytes: of a body, after decompression too. max_depth: links from a seed. max_redirects: hops in a
-    row. max_urls_host, max_hosts, max_urls: what the frontier knows at most; a URL takes some 400 bytes of
-    Redis
-        (tests/contract/test_frontier.py measures it).
+        row. max_urls_host, max_hosts, max_urls: what the frontier knows at most; a URL takes some 400 bytes
+        of Redis (tests/contract/test_frontier.py measures it).
+    retry_s: until a URL that failed is tried again, then each time twice as long, up to max_revisit_s; so too
+        one that was being fetched when three replicas in a row died.
     revisit_s: until a new page is looked at again; then half of that where it had changed and 1.5 times where
         it had not, between min_revisit_s and max_revisit_s (J. Cho, H. Garcia-Molina, "The Evolution of the
         Web and Implications for an Incremental Crawler", VLDB 2000: frequent looks only where they find

@@ -4,8 +4,7 @@ Order of a batch, and the failure that each step prevents:
 1. the WARC to the store     — whole or not at all; a kill behind it leaves records that come a second time
 2. the documents to Kafka    — one transaction; once it has returned they are in the river for good
 3. the frontier              — a kill before it leaves the URLs leased: they are fetched again, and the same
-page
-                               is the same document, which dedup drops as seen
+                               page is the same document, which dedup drops as seen
 Nothing is marked as done that is not in Kafka, and nothing that was fetched is lost.
 """
 

@@ -1,5 +1,4 @@
-"""What became of one fetch: what it tells of the URL, what it found, what goes into the river and into the
-WARC.
+"""What became of one fetch: what it tells of the URL, what it found, what enters the river and the WARC.
 
 | outcome | what came | looked at again |
 | --- | --- | --- |
