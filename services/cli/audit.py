@@ -94,7 +94,8 @@ def audit_count(
             needed_for(dead.LETTERS, columns, tokens=tokens)
             found = counted(dead.found(folder, asked), columns)
         else:
-            found = count(store_in(folder), _table(table), asked, columns, tokens=tokens)
+            chosen = _table(table)
+            found = count(store_in(folder), chosen, asked, columns, tokens=tokens)
     except Damaged as error:
         fail(error, EXIT_WRONG)
     names = [*columns, "rows", *(["tokens"] if tokens else [])]

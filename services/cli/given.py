@@ -74,7 +74,7 @@ def given(pairs: Sequence[str] = (), file: Path | None = None, *, units: bool = 
         raise ConfigurationError(f"--settings {file} is no file that can be read{meant_path(file)}")
     environment = {variable_of(name): value for name, value in values.items()}
     environment |= {CONFIG: str(file.absolute())} if file is not None else {}
-    before = {name: os.environ.get(name) for name in environment}
+    before = dict(os.environ)
     os.environ.update(environment)
     token = _told.set(_told.get() | set(environment))
     try:
@@ -85,11 +85,11 @@ def given(pairs: Sequence[str] = (), file: Path | None = None, *, units: bool = 
         yield
     finally:
         _told.reset(token)
-        for name, former in before.items():
-            if former is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = former
+        # Also what the command itself has set, as the recipe of its --recipe.
+        for name in set(os.environ) - set(before):
+            if name.startswith(PREFIX):
+                del os.environ[name]
+        os.environ.update(before)
 
 
 def told() -> frozenset[str]:

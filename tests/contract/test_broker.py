@@ -30,6 +30,7 @@ class Kafka(KafkaBroker):
 
     def create_topic(self, name: str, partitions: int = 1) -> None:
         self._admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+        _soon(lambda: name in self.topic_ids())  # the controller answers before the broker has heard of it
 
     def delete_topic(self, name: str) -> None:
         self._admin.delete_topics([name])
