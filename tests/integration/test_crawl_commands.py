@@ -11,8 +11,6 @@ import pytest
 from tests.e2e.commands import Done, ask
 from tests.servers import RedisServer, free_port
 
-pytest.importorskip("scrapy", reason="the extra crawl is not installed")
-
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[dict[str, str]]:

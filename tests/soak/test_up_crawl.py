@@ -16,7 +16,6 @@ import pytest
 
 from tests.e2e.commands import SAMPLES, ask, left_running, start
 
-pytest.importorskip("scrapy", reason="the extra crawl is not installed")
 pytestmark = [pytest.mark.soak, pytest.mark.stack, pytest.mark.timeout(900)]
 PAGES = SAMPLES / "documents" / "html"
 ADDRESS = "127.0.6.1"
