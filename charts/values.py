@@ -30,7 +30,7 @@ CHOICES: dict[str, list[str]] = {
 }
 # Kubernetes' or the project's own objects, whose fields are theirs to check. Not: a map of one default.
 OPEN = re.compile(
-    r"(^settings|^topology|^upload\.settings|^launcher\.settings|^launcher\.train|[rR]esources|nodeSelector|affinity|annotations|[lL]abels|dashboardLabels)$"
+    r"(^settings|^topology|^upload\.settings|^crawl\.settings|^launcher\.settings|^launcher\.train|[rR]esources|nodeSelector|affinity|annotations|[lL]abels|dashboardLabels)$"
 )
 LEAST = {
     "replicas": 0,

@@ -69,6 +69,10 @@ def up(
         int | None,
         typer.Option("--upload", metavar="PORT", min=1, max=65_535, help="Take documents over HTTP there."),
     ] = None,
+    crawl: Annotated[
+        list[str] | None,
+        typer.Option("--crawl", metavar="URL|FILE", help="Fetch from hosts, beginning with these URLs."),
+    ] = None,
 ) -> None:
     """Keep a river running on this machine until Ctrl-C; with --train, a trainer beside it."""
     from rich.console import Console
@@ -80,6 +84,8 @@ def up(
     with given(of_river):
         job = _job(paths or [], out, recipe)
         doors = {} if upload is None else {"upload": _upload(out, upload)}
+        if crawl:
+            doors["crawl"] = _crawl(crawl)
         if train is None:
             keep_up(job, Console(), doors=doors)
             return
@@ -89,6 +95,20 @@ def up(
         log = out / STATE / "logs" / "trainer.log"
         of_trainer = [pair for pair in told if pair not in of_river]
         keep_up(job, Console(), beside(train, of_trainer, url_of(out), log), doors)
+
+
+def _crawl(seeds: list[str]) -> dict[str, str]:
+    """Settings of a crawl service that begins with these; they are checked before anything is started."""
+    from services.cli.extras import require
+    from services.ingest.crawl.config import CrawlConfig
+    from services.ingest.crawl.service import seeds as read
+    from services.ingest.crawl.service import visitor_of
+
+    require("scrapy", "crawl")
+    visitor = visitor_of(configure("crawl", CrawlConfig, load_settings().units.get("crawl", {})))
+    read(seeds, visitor)
+    told = [seed if "://" in seed else str(Path(seed).absolute()) for seed in seeds]
+    return {"CORPUSWORKS_UNITS__CRAWL__SEEDS": ",".join(told)}
 
 
 def _upload(out: Path, port: int) -> dict[str, str]:

@@ -62,7 +62,7 @@ def test_every_process_of_the_topology_runs(objects: Objects, example: str) -> N
         if (arguments := pod["containers"][0].get("args", []))
         and "serve" in pod["containers"][0].get("command", [])
     }
-    doors = {("upload",)} if example == "production" else set()
+    doors = {("upload",), ("crawl",)} if example == "production" else set()
     assert found == {tuple(group) for group in Topology.load(DEFAULT, ("zh",)).processes} | doors
 
 

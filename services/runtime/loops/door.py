@@ -15,7 +15,7 @@ from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.publisher import PATIENCE_S, Publisher
-from services.runtime.process.lifecycle import Process
+from services.runtime.process.lifecycle import WAITING, Process
 from services.runtime.process.reader import SourceReader
 from services.runtime.process.reader_frames import Step
 from services.runtime.process.recorded import Recorded
@@ -97,6 +97,7 @@ class Keeper:
         """A server does not answer: the pod is sent nobody meanwhile."""
         self._process.health.unready(what, str(why))
         metrics.DEPENDENCY_FAILURES.labels(self._service.name, what.partition(" ")[0].lower()).inc()
+        log.warning(WAITING, error=str(why))
 
     def count(self, name: str, *labels: str, number: float = 1) -> None:
         """Add to one of metrics.COUNTED. Raises KeyError."""
