@@ -17,7 +17,7 @@ COPY services services
 COPY trainer trainer
 
 FROM build AS core-packages
-RUN pip install --prefix /made --constraint constraints.txt ".[parse,launcher,upload]" \
+RUN pip install --prefix /made --constraint constraints.txt ".[parse,launcher,upload,crawl]" \
     && python -m compileall -q --invalidation-mode unchecked-hash /made
 
 FROM build AS ml-packages

@@ -38,7 +38,7 @@ class Target:
 
 
 TARGETS = {
-    "core": Target(("parse", "launcher", "upload")),
+    "core": Target(("parse", "launcher", "upload", "crawl")),
     "ml": Target(("onnx",), ("--triton",)),
     "servers": Target(("servers",), ("--kafka", "--s3")),
     "trainer": Target(("judge",)),

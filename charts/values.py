@@ -30,7 +30,7 @@ CHOICES: dict[str, list[str]] = {
 }
 # Kubernetes' or the project's own objects, whose fields are theirs to check. Not: a map of one default.
 OPEN = re.compile(
-    r"(^settings|^topology|^upload\.settings|^launcher\.settings|^launcher\.train|[rR]esources|nodeSelector|affinity|annotations|[lL]abels|dashboardLabels)$"
+    r"(^settings|^topology|^upload\.settings|^crawl\.settings|^launcher\.settings|^launcher\.train|[rR]esources|nodeSelector|affinity|annotations|[lL]abels|dashboardLabels)$"
 )
 LEAST = {
     "replicas": 0,
@@ -48,8 +48,12 @@ IMPORT = {
         "name": NAME,
         "paths": {"type": "array", "items": {"type": "string", "minLength": 1}},
         "volume": {"type": "object"},
+        "parallelism": {"type": "integer", "minimum": 1},
+        "preset": {"type": "string", "minLength": 1},
+        "secret": {"type": "string", "minLength": 1},
     },
-    "required": ["name", "volume"],
+    "required": ["name"],
+    "anyOf": [{"required": ["volume"]}, {"required": ["paths"]}],
     "additionalProperties": False,
 }
 

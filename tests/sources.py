@@ -6,14 +6,23 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xxhash
 
 from contracts import Document, IngestProgress
-from services.runtime import ConfigurationError, DependencyDown, Read, Reading, Resources, Source, Unreadable
+from services.runtime import (
+    ConfigurationError,
+    DependencyDown,
+    Known,
+    Read,
+    Reading,
+    Resources,
+    Source,
+    Unreadable,
+)
 
 
 @dataclass(frozen=True)
@@ -30,17 +39,13 @@ class LinesReader:
     def __init__(self, config: LinesConfig) -> None:
         self._config = config
 
-    def __call__(
-        self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
-    ) -> Iterator[Reading | Read]:
+    def __call__(self, known: Known) -> Iterator[Reading | Read]:
         """Files that are complete, or passed, are left alone."""
         for name in self._config.files:
             _obey(name)
-            before = progress.get(name, IngestProgress(source=name, fingerprint="f"))
-            if before.complete or name in passed:
-                continue
-            yield Reading(before)
-            yield from self._read(name, before.num_records)
+            for before in known.take([IngestProgress(source=name, fingerprint="f")]).mine:
+                yield Reading(before)
+                yield from self._read(name, before.num_records)
 
     def _read(self, name: str, skip: int) -> Iterator[Read | Reading]:
         documents: list[Document] = []

@@ -33,6 +33,7 @@ MIX_OFF, MIX_LEAST = 0.05, 1_000_000  # points; tokens in 6 hours, since a lane 
 REDIS_FULL = 0.85
 PART_AGE_S = 1800  # six times the sink's seal_age_s by default
 LOSS_JUMP = 1.3
+NEW_URL_S = 1800
 TOKENS_LEAST = 100_000_000  # the launcher's start_tokens by default
 
 
@@ -131,6 +132,11 @@ _UPLOADS = (
     f" or {ALL.increase('upload_documents_total', window='15m')} > 0)"
 )
 _INGEST = ('service="ingest"', 'outcome="emit"')
+# A crawler may fetch known URLs for days while nothing is discovered any more: it says itself since when.
+_FOUND_NOTHING = (
+    f"{ALL.increase(DOCUMENTS, where=_INGEST, window='30m')} == 0"
+    f" or {ALL.fold('min', ALL.of('crawl_new_url_age_seconds'))} > {NEW_URL_S}"
+)
 
 ALERTS: Sequence[Alert] = (
     Alert(
@@ -247,11 +253,11 @@ ALERTS: Sequence[Alert] = (
     ),
     Alert(
         "CorpusworksNoNewUrl",
-        f"{ALL.increase(DOCUMENTS, where=_INGEST, window='30m')} == 0",
+        _FOUND_NOTHING,
         "5m",
         "warning",
         "Nothing new is found",
-        "Ingest runs, and has found no new URL or document for half an hour.",
+        "Ingest runs and has published nothing for half an hour, or the crawler has found no new URL.",
     ),
 )
 

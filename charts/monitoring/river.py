@@ -6,6 +6,7 @@ from charts.monitoring.dashboard import Dashboard, Panel, Query
 from charts.monitoring.query import CHOSEN
 
 DOCUMENTS = "documents_total"
+NEWS = ('outcome!="known"',)
 
 RIVER = Dashboard(
     "river",
@@ -116,6 +117,25 @@ RIVER = Dashboard(
             "Files that wait to be read",
             "Sent and acknowledged, and not in the river yet.",
             [Query(CHOSEN.max(CHOSEN.of("upload_waiting_files")), "files")],
+        ),
+        Panel(
+            "Fetches of the crawler",
+            "A minute, by what came of them. new and changed go into the river; unchanged cost a 304 at "
+            "most; crash: replicas ended again and again while they fetched it.",
+            [Query(f"60 * {CHOSEN.rate('crawl_fetches_total', 'outcome')}", "{{outcome}}")],
+            stacked=True,
+        ),
+        Panel(
+            "URLs that the crawler found",
+            "A minute, those that were known left out. elsewhere: of hosts that it does not follow; cap, "
+            "hosts, full: beyond a limit.",
+            [Query(f"60 * {CHOSEN.rate('crawl_urls_total', 'outcome', where=NEWS)}", "{{outcome}}")],
+        ),
+        Panel(
+            "Since a new URL was found",
+            "By any replica of the crawler.",
+            [Query(CHOSEN.fold("min", CHOSEN.of("crawl_new_url_age_seconds")), "age")],
+            "s",
         ),
         Panel(
             "In the units now",

@@ -11,6 +11,7 @@ from services.cli import (
     ask,
     audit,
     config,
+    crawl,
     dedup,
     dlq,
     doctor,
@@ -57,6 +58,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(judge.app, name="judge")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(crawl.app, name="crawl")
 app.add_typer(dedup.app, name="dedup")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from services.cli.options import topology_of
-from services.runtime import ConfigurationError, Read, Resources, Settings, configure, load_settings
+from services.runtime import ConfigurationError, Read, Recorded, Resources, Settings, configure, load_settings
 
 if TYPE_CHECKING:
     from contracts import Document
@@ -38,7 +38,7 @@ def read(paths: Iterable[str], settings: Settings) -> Iterator[Document]:
     values = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
     reader = SERVICE.build(configure("ingest", IngestConfig, values), Resources(settings))
     unreadable = 0
-    for step in reader({}):
+    for step in reader(Recorded()):
         if not isinstance(step, Read):
             continue
         yield from step.documents

@@ -103,7 +103,7 @@ def is_of_river(pair: str) -> bool:
     first, _, rest = name.partition(".")
     if not rest:
         return first in Settings.model_fields
-    return first in GROUPS or first in {"units", _LAUNCHER, *_topology().names}
+    return first in GROUPS or first in {"units", _LAUNCHER, *_units()}
 
 
 def variable_of(name: str) -> str:
@@ -133,8 +133,7 @@ def all_names() -> list[str]:
 
 def unit_kinds() -> dict[str, type[Any]]:
     """By unit, the dataclass of its settings; its services are imported. Raises ConfigurationError."""
-    topology = _topology()
-    kinds = {name: _kind(topology.services[name]) for name in topology.names if name in topology.services}
+    kinds = {name: _kind(service) for name, service in _units().items() if service is not None}
     return {name: kind for name, kind in kinds.items() if kind is not None} | {_LAUNCHER: _launcher()}
 
 
@@ -199,12 +198,13 @@ def _check_units(settings: Settings, *, values: bool) -> None:
     """Of units that are set: that there is such a unit, and what it is told."""
     if not settings.units:
         return
-    topology = _table(settings.topology)
+    units = _units(settings.topology)
     for unit, told_values in settings.units.items():
-        if unit != _LAUNCHER and unit not in topology.names:
-            raise ConfigurationError(f"there is no unit {unit}{meant(unit, topology.names)}")
-        if values and unit in topology.services:
-            kind = _kind(topology.services[unit])
+        if unit != _LAUNCHER and unit not in units:
+            raise ConfigurationError(f"there is no unit {unit}{meant(unit, units)}")
+        service = units.get(unit)
+        if values and service is not None:
+            kind = _kind(service)
             if kind is not None:
                 check_unit(unit, kind, told_values)
 
@@ -226,12 +226,12 @@ def _known(name: str, *, in_units: bool = True) -> bool:
         return not rest or rest in GROUPS[first].model_fields
     if first in Settings.model_fields:
         return not rest or first == "keep"
-    topology = _topology()
-    if not rest or first not in (*topology.names, _LAUNCHER):
+    units = _units()
+    if not rest or first not in (*units, _LAUNCHER):
         return False
     kind = _launcher() if first == _LAUNCHER else None
-    if in_units and first in topology.services:
-        kind = _kind(topology.services[first])
+    if in_units and (service := units.get(first)) is not None:
+        kind = _kind(service)
     return kind is None or rest.partition(".")[0] in names_in(kind)
 
 
@@ -248,9 +248,17 @@ def _kind(service: Service) -> type[Any] | None:
     return found
 
 
-def _topology() -> Topology:
+def _units(table: Path | None = None) -> dict[str, Service | None]:
+    """By name what can be told something, by what reads it: of the table in force, and of the one that ships.
+
+    So settings that several tables share hold a unit that one of them leaves out.
+    """
     path = os.environ.get(PREFIX + "TOPOLOGY")
-    return _table(Path(path) if path else None)
+    shipped, own = _table(None), _table(table or (Path(path) if path else None))
+    units = {name: each.services.get(name) for each in (shipped, own) for name in each.names}
+    known = {service.run for service in shipped.services.values()}
+    theirs = [service for service in own.services.values() if service.run and service.run not in known]
+    return units | {service.definition.name: service for service in theirs}  # a row may be called otherwise
 
 
 @functools.cache

@@ -69,6 +69,10 @@ def up(
         int | None,
         typer.Option("--upload", metavar="PORT", min=1, max=65_535, help="Take documents over HTTP there."),
     ] = None,
+    crawl: Annotated[
+        list[str] | None,
+        typer.Option("--crawl", metavar="URL|FILE", help="Fetch from hosts, beginning with these URLs."),
+    ] = None,
 ) -> None:
     """Keep a river running on this machine until Ctrl-C; with --train, a trainer beside it."""
     from rich.console import Console
@@ -80,6 +84,8 @@ def up(
     with given(of_river):
         job = _job(paths or [], out, recipe)
         doors = {} if upload is None else {"upload": _upload(out, upload)}
+        if crawl:
+            doors["crawl"] = _crawl(crawl)
         if train is None:
             keep_up(job, Console(), doors=doors)
             return
@@ -89,6 +95,20 @@ def up(
         log = out / STATE / "logs" / "trainer.log"
         of_trainer = [pair for pair in told if pair not in of_river]
         keep_up(job, Console(), beside(train, of_trainer, url_of(out), log), doors)
+
+
+def _crawl(seeds: list[str]) -> dict[str, str]:
+    """Settings of a crawl service that begins with these; they are checked before anything is started."""
+    from services.cli.extras import require
+    from services.ingest.crawl.config import CrawlConfig
+    from services.ingest.crawl.service import seeds as read
+    from services.ingest.crawl.service import visitor_of
+
+    require("scrapy", "crawl")
+    visitor = visitor_of(configure("crawl", CrawlConfig, load_settings().units.get("crawl", {})))
+    read(seeds, visitor)
+    told = [seed if "://" in seed else str(Path(seed).absolute()) for seed in seeds]
+    return {"CORPUSWORKS_UNITS__CRAWL__SEEDS": ",".join(told)}
 
 
 def _upload(out: Path, port: int) -> dict[str, str]:
@@ -108,7 +128,8 @@ def _upload(out: Path, port: int) -> dict[str, str]:
 
 
 def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
-    from services.ingest.walk import check
+    from services.ingest import IngestConfig
+    from services.ingest.walk import check, check_remote
     from services.local.run import Job
     from services.scorer import ScorerConfig, chosen, share_of
 
@@ -118,9 +139,19 @@ def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
 
         os.environ["CORPUSWORKS_RECIPE"] = lasting(recipe)
     settings = load_settings()
+    if paths:  # a server that does not answer would be waited for, and a wrong name too
+        check_remote(
+            configure("ingest", IngestConfig, settings.units.get("ingest", {}) | {"paths": tuple(paths)})
+        )
     read = Recipe.load(settings.recipe)
     targets = {phase.name: dict.fromkeys(read.buckets, 0.0) | phase.shares for phase in read.phases}
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)
-    return Job([str(Path(p).absolute()) for p in paths], out, topology_of(settings), targets, expected)
+    return Job(
+        [p if "://" in p else str(Path(p).absolute()) for p in paths],
+        out,
+        topology_of(settings),
+        targets,
+        expected,
+    )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from contracts import Document
 from services.cli.exits import EXIT_INTERRUPTED
-from services.cli.options import Units, topology_of
-from services.runtime import DependencyDown, Reading, Resources, Settings, load_settings
+from services.cli.options import Out, Units, topology_of
+from services.runtime import DependencyDown, Reading, Recorded, Resources, Settings, configure, load_settings
 from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
 app = typer.Typer()
 _POLL_S = 1.0
+_PATIENCE_S = 10.0  # a broker that starts again is there within it
 Wait = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds to wait for Kafka, and for topics to be made.")
 ]
@@ -24,16 +28,64 @@ Wait = Annotated[
 
 @app.command("import")
 def import_(
-    paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")], wait: Wait = 0
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, patterns, s3://, hf:// or https:// URLs.")
+    ],
+    wait: Wait = 0,
+    preset: Annotated[
+        str, typer.Option("--preset", help="Layout of a public dataset: fineweb, c4, wudao …")
+    ] = "",
+    share: Annotated[
+        bool, typer.Option("--share", help="With other processes of this command, each file to one of them.")
+    ] = False,
+    out: Out = None,
 ) -> None:
-    """Read documents into the configured river; goes on where it was, ends when all is published."""
-    settings = load_settings()
+    """Read documents into a river; goes on where it was, ends when all is published."""
+    with _river(out, paths) as settings:
+        if not _import(paths, settings, wait, preset, share=share):
+            raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def _river(out: Path | None, paths: Sequence[str]) -> Iterator[Settings]:
+    """That of a folder, whether it runs or not; None: the one that the settings name."""
+    if out is None:
+        yield load_settings()
+        return
+    from services.ingest.walk import check
+    from services.local.folder import running
+    from services.local.run import attached
+    from services.local.store import STATE
+
+    check(paths)  # before a server is started for it
+    lives = running(out / STATE) is not None
+    with attached(out) as settings:
+        yield settings
+    if not lives:
+        print(
+            f"The documents wait in {out}: `corpusworks up --out {out}` goes on with them.", file=sys.stderr
+        )
+
+
+def _import(paths: Sequence[str], settings: Settings, wait: float, preset: str, *, share: bool) -> bool:
+    """False: it was stopped before the end."""
     if wait:
         _await_topics(settings, wait)
+    else:
+        _reach_kafka(settings, _PATIENCE_S)
     ingest = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
-    settings = settings.model_copy(update={"units": settings.units | {"ingest": ingest}})
-    if not serve(["ingest"], settings, topology_of(settings)):
-        raise typer.Exit(EXIT_INTERRUPTED)
+    ingest |= {"preset": preset} if preset else {}
+    changed = {"units": settings.units | {"ingest": ingest}}
+    settings = settings.model_copy(update=changed | ({"share_sources": True} if share else {}))
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        from services.cli.importing import Bar
+        from services.ingest import IngestConfig
+
+        with Bar(configure("ingest", IngestConfig, ingest), Console(stderr=True)) as bar:
+            return serve(["ingest"], settings, topology_of(settings), bar)
+    return serve(["ingest"], settings, topology_of(settings))
 
 
 @app.command("serve")
@@ -78,19 +130,24 @@ def topics(
 ) -> None:
     """Make the topics of the river on the configured Kafka; more lanes, new buckets are taken over."""
     from services.runtime import agreement
-    from services.runtime.clients.reach import check_kafka
 
     settings = load_settings()
-    deadline = time.monotonic() + wait
+    _reach_kafka(settings, wait)
+    agreement.make(settings, topology_of(settings))
+
+
+def _reach_kafka(settings: Settings, patience_s: float) -> None:
+    """One that is not there would be waited for. Raises ConfigurationError, DependencyDown."""
+    from services.runtime.clients.reach import check_kafka
+
+    deadline = time.monotonic() + patience_s
     while True:
         try:
-            check_kafka(settings.kafka)  # one that is not there would be waited for
-            break
+            return check_kafka(settings.kafka)
         except DependencyDown:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(_POLL_S)
-    agreement.make(settings, topology_of(settings))
 
 
 @app.command("apply")
@@ -112,7 +169,7 @@ def _document_of(path: str, resources: Resources) -> Document:
     """The first document of a file, as ingest reads it. Raises ValueError when it cannot be read."""
     from services.ingest import SERVICE, IngestConfig
 
-    for read in SERVICE.build(IngestConfig(paths=(path,)), resources)({}):
+    for read in SERVICE.build(IngestConfig(paths=(path,)), resources)(Recorded()):
         if isinstance(read, Reading):
             continue
         for piece in read.unreadable:

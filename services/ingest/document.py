@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import xxhash
 
 from contracts import Document
-from services.ingest import conversation
+from services.ingest import conversation, presets
 from services.ingest.config import IngestConfig
 from services.ingest.kinds import HTML, TEXT
+from services.ingest.presets import Preset
 
 # Bounds of what travels beside the text; a longer id or value is cut, further fields are left out.
 MAX_ID_CHARS = 512
@@ -57,6 +59,9 @@ class Maker:
         """
         if not isinstance(record, dict):
             raise NotADocument(f"a record must be an object with a text, this is a {type(record).__name__}")
+        known = self.preset_of(presets.columns_of(record), uri)
+        if known is not None and isinstance(text := record.get(known[0].text), str):
+            return self._of_preset(uri, number, record, text, known)
         if (written := self._conversation(record)) is not None:
             return self._of_conversation(uri, number, record, written)
         field, body = self._text(record)
@@ -69,6 +74,29 @@ class Maker:
         said = _metadata(record, leave_out={field, id_field, "html", "media_type"})
         source = f"{uri}#{number}"
         return self._make(identifier, uri, body, source=source, media_type=media_type, metadata=said)
+
+    def preset_of(self, columns: Collection[str], uri: str) -> tuple[Preset, bool] | None:
+        """The layout of a public dataset that records with these columns have, and whether they are of it."""
+        if self.config.preset in presets.PRESETS:
+            return presets.PRESETS[self.config.preset], True
+        return None if self.config.preset else presets.recognise(columns, uri)
+
+    def _of_preset(
+        self, uri: str, number: int, record: dict[str, Any], text: str, known: tuple[Preset, bool]
+    ) -> Document:
+        preset, certain = known
+        identifier = record.get(preset.id)
+        said = preset.said(record, certain=certain)
+        more = _metadata(record, leave_out={preset.text, preset.id, *said})
+        metadata = {name: _short(value) for name, value in said.items()} | more
+        return self._make(
+            _valid(str(identifier)[:MAX_ID_CHARS]) if _is_id(identifier) else "",
+            uri,
+            _utf8(text),
+            source=f"{uri}#{number}",
+            media_type=TEXT,
+            metadata=dict(islice(metadata.items(), MAX_METADATA_FIELDS)),
+        )
 
     def _of_conversation(
         self, uri: str, number: int, record: dict[str, Any], written: conversation.Written
@@ -94,7 +122,7 @@ class Maker:
             body,
             source=f"{uri}#{number}",
             media_type=media_type,
-            metadata=_metadata(said, leave_out=set()),
+            metadata=_bounded(said),
         )
 
     def _id(self, record: dict[str, Any]) -> tuple[str, str]:
@@ -143,15 +171,20 @@ class Maker:
             raise NotADocument(too_large(len(body), limit))
         # Of the file and not of the record's number: a record put in above must not rename those below.
         identifier = identifier or xxhash.xxh3_128_hexdigest(uri.encode() + b"\0" + body)
-        return Document(
+        digest = xxhash.xxh3_64(identifier.encode() + b"\0")
+        digest.update(body)
+        made = Document(
             id=identifier,
-            uid=xxhash.xxh3_64_intdigest(identifier.encode() + b"\0" + body) or 1,
+            uid=digest.intdigest() or 1,
             source=source,
             media_type=media_type,
             body=body,
-            metadata=metadata,
             ingested_ms=self.ingested_ms,
         )
+        fields = made.metadata
+        for name, value in metadata.items():  # half the time of handing the map over whole
+            fields[name] = value
+        return made
 
 
 def too_large(size: int, limit: int) -> str:
@@ -160,6 +193,14 @@ def too_large(size: int, limit: int) -> str:
         f"{size:,} bytes are more than the limit of {limit:,}; split it, or raise the limit with "
         "CORPUSWORKS_UNITS__INGEST__MAX_DOCUMENT_BYTES"
     )
+
+
+def _bounded(said: dict[str, str]) -> dict[str, str]:
+    """What a page says of itself, within bounds; nearly always it is, which one look at all of it tells."""
+    joined = "".join((*said, *said.values()))
+    if len(joined) <= MAX_METADATA_CHARS and len(said) <= MAX_METADATA_FIELDS and joined.isascii():
+        return said
+    return {_short(name): _short(text) for name, text in islice(said.items(), MAX_METADATA_FIELDS)}
 
 
 def _metadata(record: dict[str, Any], leave_out: set[str], most: int = MAX_METADATA_FIELDS) -> dict[str, str]:
@@ -214,6 +255,10 @@ def _utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+def _short(text: str) -> str:
+    return _valid(text[:MAX_METADATA_CHARS])
 
 
 def _valid(text: str) -> str:

@@ -6,35 +6,41 @@ record or the file here, a hang or a crash in the runtime, which is told of each
 
 from __future__ import annotations
 
-import os
-import stat
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import xxhash
 
 from contracts import Document, IngestProgress
-from services.ingest import kinds, parquet, records, walk, warc
+from services.ingest import arc, kinds, parquet, records, table_rows, walk, warc
 from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
-from services.ingest.records import Piece, Skipped, said
+from services.ingest.found import Found, Refused, Skipped
+from services.ingest.records import Piece, said
 from services.ingest.streams import HEAD_BYTES, Damaged, WindowTooLarge, opened
-from services.runtime import IMPORT, Read, Reading, Resources, Unreadable
+from services.runtime import CorpusworksError, Known, Read, Reading, Resources, Unreadable
 
+# Files that are asked for at once: many small ones, or a large one, so that what others may take is not held.
+_MOST_FILES, _MOST_BYTES = 128, 64 << 20
+_MOST_WAITING = 4096  # files of others that are remembered; more are looked at on the way
+_LOOK_AGAIN_S = 0.5
 _SILENCE_S = 1.0  # the longest time without a word to the runtime, while all is known already
 
 
 def build(config: IngestConfig, resources: Resources) -> FileReader:
-    """Raises ConfigurationError naming a path that is not there."""
+    """Raises ConfigurationError naming a path that is not there, Unreachable."""
     walk.check(config.paths)
+    walk.check_remote(config)
     return FileReader(config)
 
 
 class FileReader:
     """A Reader over what `find` finds: `config.paths`, if it is not given.
 
-    now_ms: the clock, Unix milliseconds, where no import is known.
+    now_ms: the clock, Unix milliseconds, where no import is known. find: each of its files may be gone when
+    the next is asked for.
 
     A file that was read to its end is read again only when its size, its time of change or a setting
     that decides what its records become is different; then from its first record, and the records that
@@ -47,57 +53,77 @@ class FileReader:
         self,
         config: IngestConfig,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        find: Callable[[], Iterable[walk.Found]] | None = None,
+        find: Callable[[], Iterable[Found]] | None = None,
     ) -> None:
         self._config = config
-        self._find = find or partial(walk.find, config.paths)
+        self._find = find or partial(walk.find, config)
+        self._most_files = _MOST_FILES if find is None else 1
         self._now_ms = now_ms
-        decisive = (config.text_fields, config.id_fields, config.max_document_bytes)
+        decisive: tuple[object, ...] = (config.text_fields, config.id_fields, config.max_document_bytes)
+        decisive += (config.preset,) if config.preset else ()
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
 
-    def __call__(
-        self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
-    ) -> Iterator[Reading | Read]:
-        """Reads what `progress` does not say was read."""
-        began = progress.get(IMPORT)
-        self._maker = Maker(self._config, began.began_ms if began else self._now_ms())
+    def __call__(self, known: Known) -> Iterator[Reading | Read]:
+        """Reads what `known` does not say was read, some files at a time."""
+        self._maker = Maker(self._config, known.began_ms or self._now_ms())
         pulse = _Pulse()
+        waiting: list[_Entry] = []  # what others read: they may be killed
+        some: list[_Entry] = []
         for found in self._find():
             if pulse.due():
                 yield Reading(None)
-            if found.uri not in passed:
-                yield from self._read(found, progress.get(found.uri) or IngestProgress(source=found.uri))
+            some.append(self._entry(found))
+            if len(some) >= self._most_files or sum(entry.size for entry in some) >= _MOST_BYTES:
+                waiting += yield from self._taken(known, some)
+                some = []
+                if len(waiting) > _MOST_WAITING:
+                    waiting = yield from self._taken(known, waiting)
+        waiting += yield from self._taken(known, some)
+        while waiting:
+            time.sleep(_LOOK_AGAIN_S)
+            yield Reading(None)
+            waiting = yield from self._taken(known, waiting)
 
-    def _read(self, found: walk.Found, before: IngestProgress) -> Iterator[Reading | Read]:
-        fingerprint = ""
+    def _entry(self, found: Found) -> _Entry:
+        """Raises CorpusworksError."""
         try:
-            if found.refused:
-                if before.complete:
-                    return
-                piece = Unreadable(found.uri, b"", f"{found.shown}: {found.refused}")
-                yield Read((), IngestProgress(source=found.uri, complete=True), [piece])
-                return
-            if found.error:
-                raise found.error
-            status = _regular(found.path)
-            fingerprint = f"{status.st_size}-{status.st_mtime_ns}-{self._settings}"
-            same = before.fingerprint == fingerprint
-            if same and before.complete:
-                return
-            skip = before.num_records if same else 0
-            start = IngestProgress(source=found.uri, fingerprint=fingerprint, num_records=skip)
+            return _Entry(found, f"{found.stamp()}-{self._settings}")
+        except (OSError, Skipped, Refused) as error:
+            return _Entry(found, "", error)
+
+    def _taken(
+        self, known: Known, entries: Sequence[_Entry]
+    ) -> Generator[Reading | Read, None, list[_Entry]]:
+        """Read those of them that are ours; returns those that others read."""
+        if not entries:
+            return []
+        sources = [IngestProgress(source=entry.found.uri, fingerprint=entry.fingerprint) for entry in entries]
+        taken = known.take(sources)
+        mine, others = {each.source: each for each in taken.mine}, set(taken.others)
+        for entry in entries:
+            if (start := mine.get(entry.found.uri)) is not None:
+                yield from self._read(entry, start)
+        return [entry for entry in entries if entry.found.uri in others]
+
+    def _read(self, entry: _Entry, start: IngestProgress) -> Iterator[Reading | Read]:
+        found = entry.found
+        try:
+            if entry.failure:
+                raise entry.failure
             yield Reading(start)
             yield from self._chunks(found, start)
         except Skipped as reason:
             after = IngestProgress(
-                source=found.uri, fingerprint=fingerprint, complete=True, skipped=str(reason)
+                source=found.uri, fingerprint=entry.fingerprint, complete=True, skipped=str(reason)
             )
-            if after != before:
-                yield Read((), after)
+            yield Read((), after)
+        except Refused as reason:
+            piece = Unreadable(found.uri, b"", f"{found.shown}: {reason}")
+            yield Read((), IngestProgress(source=found.uri, complete=True), [piece])
         except OSError as error:
-            yield Read((), IngestProgress(source=found.uri, fingerprint=fingerprint), [_failed(found, error)])
+            yield Read((), IngestProgress(source=found.uri, fingerprint=""), [_failed(found, error)])
 
-    def _chunks(self, found: walk.Found, start: IngestProgress) -> Iterator[Reading | Read]:
+    def _chunks(self, found: Found, start: IngestProgress) -> Iterator[Reading | Read]:
         """Reads of bounded size, each before the next record is touched; the last says that all is read."""
         documents: list[Document] = []
         unreadable: list[Unreadable] = []
@@ -130,7 +156,11 @@ class FileReader:
                 if len(documents) + len(unreadable) >= self._config.chunk_documents:
                     yield read(complete=False)
                     documents, unreadable, size = [], [], 0
-        except (Skipped, MemoryError):  # memory may be short for others' sake: the runtime tries it afresh
+        except (
+            Skipped,
+            CorpusworksError,
+            MemoryError,
+        ):  # memory may be short for others' sake: the runtime tries it afresh
             raise
         except Exception as error:  # noqa: BLE001 - whatever a library raises, it is this file's fault
             if isinstance(error, OSError) and error.errno is not None:
@@ -145,14 +175,16 @@ class FileReader:
                 )
         yield read(complete)
 
-    def _pieces(self, found: walk.Found, skip: int) -> Iterator[Piece]:
+    def _pieces(self, found: Found, skip: int) -> Iterator[Piece]:
         number = skip
         try:
-            with opened(found.path, self._config.max_window_bytes) as stream:
+            with opened(found, self._config.max_window_bytes) as stream:
                 head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
                 kind = kinds.recognise(found.path, head, self._config.text_fields, named=found.named)
                 if not head:
                     pieces = _empty(found, kind)
+                elif kind in (None, kinds.TEXT) and self._is_table(found, head):
+                    pieces = table_rows.csv_rows(found, stream, self._maker, skip)
                 elif kind is None:
                     pieces = _unknown(found, head)
                 elif kind == kinds.JSON_LINES:
@@ -161,6 +193,8 @@ class FileReader:
                     pieces = records.json_file(found, stream, self._maker, skip)
                 elif kind == kinds.WARC:
                     pieces = warc.records(found, stream, self._maker, skip)
+                elif kind == kinds.ARC:
+                    pieces = arc.records(found, stream, self._maker, skip)
                 elif kind == kinds.PARQUET:
                     pieces = parquet.rows(found, stream, self._maker, skip)
                 else:
@@ -175,11 +209,32 @@ class FileReader:
         except WindowTooLarge as error:
             yield number + 1, Unreadable(f"{found.uri}#{number + 1}", b"", f"{found.shown}: {error}")
 
-    def _whole(self, found: walk.Found, body: bytes, media_type: str) -> Iterator[Piece]:
+    def _is_table(self, found: Found, head: bytes) -> bool:
+        """Data are no text, but for those of layouts that are known."""
+        if kinds.suffix_of(found.path) != ".csv":
+            return False
+        names = table_rows.header_of(head)
+        known = self._maker.preset_of(names, found.uri)
+        return known is not None and known[0].text in names
+
+    def _whole(self, found: Found, body: bytes, media_type: str) -> Iterator[Piece]:
         try:
             yield 1, self._maker.of_file(found.uri, body, media_type)
         except NotADocument as error:
             yield 1, Unreadable(found.uri, body[:HEAD_BYTES], f"{found.shown}: at least {error}")
+
+
+class _Entry(NamedTuple):
+    """A file of the list. failure: why there is no fingerprint."""
+
+    found: Found
+    fingerprint: str
+    failure: OSError | Skipped | Refused | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 where it is not known."""
+        return int(self.fingerprint.partition("-")[0] or 0)
 
 
 class _Pulse:
@@ -196,24 +251,14 @@ class _Pulse:
         return True
 
 
-def _regular(path: str) -> os.stat_result:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError as error:
-        raise Skipped("a link to nothing, or gone since the folder was listed") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise Skipped("not a regular file")
-    return status
-
-
-def _empty(found: walk.Found, kind: str | None) -> Iterator[Piece]:
+def _empty(found: Found, kind: str | None) -> Iterator[Piece]:
     """An empty module is a habit of programmers; an empty page or PDF is a download that failed."""
     if not found.named and (kind is None or kinds.is_source(kind)):
         raise Skipped("empty source file" if kind else _unknown_kind(found))
     yield 1, Unreadable(found.uri, b"", f"{found.shown}: empty file; fetch it again or remove it")
 
 
-def _unknown(found: walk.Found, head: bytes) -> Iterator[Piece]:
+def _unknown(found: Found, head: bytes) -> Iterator[Piece]:
     if not found.named:
         raise Skipped(_unknown_kind(found))
     problem = (
@@ -223,7 +268,7 @@ def _unknown(found: walk.Found, head: bytes) -> Iterator[Piece]:
     yield 1, Unreadable(found.uri, head, problem)
 
 
-def _unknown_kind(found: walk.Found) -> str:
+def _unknown_kind(found: Found) -> str:
     suffix = kinds.suffix_of(found.path)
     if suffix == ".json":
         return kinds.NO_TEXT_FIELD
@@ -232,7 +277,7 @@ def _unknown_kind(found: walk.Found) -> str:
     return f"unknown kind {suffix}" if usual else "unknown kind, no usual suffix"
 
 
-def _failed(found: walk.Found, error: OSError) -> Unreadable:
+def _failed(found: Found, error: OSError) -> Unreadable:
     what = "folder cannot be listed" if found.error else "cannot be read"
     return Unreadable(
         found.uri,

@@ -17,6 +17,7 @@ HTML = "text/html"
 PDF = "application/pdf"
 TEXT = "text/plain"
 WARC = "application/warc"
+ARC = "application/x-internet-archive"
 NO_TEXT_FIELD = "JSON without a text field"  # a reason to skip
 COMPRESSED = (".gz", ".zst", ".zstd")
 
@@ -103,8 +104,10 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
+_PDF_START = re.compile(rb"[\xef\xbb\xbf \t\r\n]*%PDF-")
 # A WARC file begins with a version and a named field; prose about the format does not.
 _WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n[\w-]+:")
+_ARC_START = re.compile(rb"filedesc://[^\n ]* \S+ \d{14} \S+ \d+\r?\n")
 # Kinds that a page saved under a wrong name may carry; a template in a source file is none.
 _NOT_SOURCE = {None, TEXT, PDF, JSON, JSON_LINES, PARQUET}
 
@@ -131,7 +134,9 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
         return PARQUET
     if _WARC_START.match(head):
         return WARC
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
+    if _ARC_START.match(head):
+        return ARC
+    if _PDF_START.match(head):
         return PDF
     if declared in _NOT_SOURCE and _HTML_START.match(head):
         return HTML
@@ -147,7 +152,7 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
 
 def page_type(head: bytes) -> str | None:
     """PDF or HTML when the first bytes of what came over HTTP say so."""
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
+    if _PDF_START.match(head):
         return PDF
     return HTML if _HTML_START.match(head) else None
 

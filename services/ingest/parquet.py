@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from contracts import Document
 from services.ingest import conversation
 from services.ingest.document import SET_TEXT_FIELD, Maker, NotADocument
+from services.ingest.found import Found
 from services.ingest.records import Piece, piece_of, said
-from services.ingest.walk import Found
-from services.runtime import Unreadable
+from services.ingest.streams import is_packed
+from services.runtime import CorpusworksError, Unreadable
 
 
 def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> Iterator[Piece]:
@@ -25,10 +26,10 @@ def rows(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> It
     import pyarrow.parquet as pq
 
     try:
-        if not isinstance(stream.raw, io.FileIO):
+        if is_packed(stream):
             raise NotADocument("it is compressed as a whole; unpack it, Parquet is compressed inside")
         file = pq.ParquetFile(stream)
-        columns = _columns(file.schema_arrow, maker)
+        columns = _columns(file.schema_arrow, maker, found.uri)
     except (MemoryError, RecursionError):
         raise
     except Exception as error:  # noqa: BLE001 - Arrow raises of all kinds
@@ -165,12 +166,14 @@ class _Columns(NamedTuple):
     needed: list[str]
 
 
-def _columns(schema: Any, maker: Maker) -> _Columns:
+def _columns(schema: Any, maker: Maker, uri: str) -> _Columns:
     """Raises NotADocument when there is no text among them."""
     import pyarrow as pa
 
     config = maker.config
     texts = {*config.text_fields, "html"}
+    known = maker.preset_of(_names(schema), uri)
+    texts |= {known[0].text} if known else set()
     usable = list(
         dict.fromkeys(f.name for f in schema if _is_usable(f.type) or f.name in conversation.FIELDS)
     )
@@ -183,6 +186,17 @@ def _columns(schema: Any, maker: Maker) -> _Columns:
     return _Columns(usable, [name for name in usable if name in needed])
 
 
+def _names(schema: Any) -> set[str]:
+    """Of its columns, and of the fields inside `meta`."""
+    import pyarrow as pa
+
+    found = set(schema.names)
+    kind = schema.field("meta").type if schema.names.count("meta") == 1 else None
+    if kind is not None and pa.types.is_struct(kind):
+        found |= {f"meta.{kind.field(index).name}" for index in range(kind.num_fields)}
+    return found
+
+
 def _is_usable(kind: Any) -> bool:
     import pyarrow as pa
 
@@ -192,6 +206,6 @@ def _is_usable(kind: Any) -> bool:
 
 
 def _raise_if_disk(error: Exception) -> None:
-    """Arrow raises OSError for data that do not decode, too, but then without an error number."""
-    if isinstance(error, OSError) and error.errno is not None:
+    """Or the network. Arrow raises OSError for data that do not decode, too, but without an error number."""
+    if isinstance(error, CorpusworksError) or (isinstance(error, OSError) and error.errno is not None):
         raise error

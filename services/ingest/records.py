@@ -16,16 +16,12 @@ from typing import Any
 
 from contracts import Document
 from services.ingest.document import Maker, NotADocument, too_large
+from services.ingest.found import Found, Skipped
 from services.ingest.kinds import NO_TEXT_FIELD, suffix_of
 from services.ingest.streams import HEAD_BYTES, Overlong, lines
-from services.ingest.walk import Found
 from services.runtime import Unreadable
 
 Piece = tuple[int, Document | Unreadable | None]
-
-
-class Skipped(Exception):
-    """A file that is no document by nature. The text is the reason."""
 
 
 def json_lines(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> Iterator[Piece]:

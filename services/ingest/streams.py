@@ -7,14 +7,15 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import zstandard
+
+from services.ingest.found import BUFFER_BYTES, Found
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-BUFFER_BYTES = 256 << 10
 HEAD_BYTES = 64 << 10  # what a dead letter keeps of a piece, and what a kind is recognised by
 
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
@@ -37,14 +38,13 @@ class Overlong(NamedTuple):
 
 
 @contextmanager
-def opened(path: str, max_window_bytes: int) -> Iterator[io.BufferedReader]:
+def opened(found: Found, max_window_bytes: int) -> Iterator[io.BufferedReader]:
     """The bytes of a file, unpacked if it begins as gzip or zstd does. Raises OSError.
 
     Reading raises one of Damaged where a compressed file is broken or ends early, or WindowTooLarge. What
     came before it has been given out by then, but for the last 2 KiB packed where a checksum disagrees.
     """
-    with open(path, "rb", buffering=BUFFER_BYTES) as opened_file:
-        file = cast(io.BufferedReader, opened_file)
+    with found.open() as file:
         magic = file.peek(4)[:4]
         if magic.startswith(_GZIP[:2]):
             unpacked = _Unpacked(file, lambda: zlib.decompressobj(wbits=31), _GZIP)
@@ -55,6 +55,26 @@ def opened(path: str, max_window_bytes: int) -> Iterator[io.BufferedReader]:
             yield io.BufferedReader(unpacked, BUFFER_BYTES)
         else:
             yield file
+
+
+def is_packed(stream: io.BufferedReader) -> bool:
+    """Whether it was compressed as a whole."""
+    return isinstance(stream.raw, _Unpacked)
+
+
+def stored(stream: io.BufferedReader) -> io.BufferedReader | None:
+    """The file that a stream of `opened` reads, if it is plain or gzip; it moves with the stream."""
+    if not isinstance(stream.raw, _Unpacked):
+        return stream
+    return stream.raw.file if stream.raw.magic == _GZIP else None
+
+
+def restarted(stream: io.BufferedReader, at: int) -> io.BufferedReader:
+    """A stream of `opened`, read from that byte of its file on: a frame begins there, if it is packed."""
+    if not isinstance(stream.raw, _Unpacked):
+        stream.seek(at)
+        return stream
+    return io.BufferedReader(stream.raw.restarted(at), BUFFER_BYTES)
 
 
 def go_on_after_damage(stream: io.BufferedReader) -> bool:
@@ -105,9 +125,9 @@ class _Unpacked(io.RawIOBase):
         magic: bytes,
         max_window_bytes: int = 0,
     ) -> None:
-        self._file = file
+        self.file = file
         self._new_frame = new_frame
-        self._magic = magic
+        self.magic = magic
         self._max_window = max_window_bytes
         self._head = b""  # of the frame
         self._packed = b""  # what was given to the frame last
@@ -130,14 +150,19 @@ class _Unpacked(io.RawIOBase):
             raise self._damage
         return count
 
+    def restarted(self, at: int) -> _Unpacked:
+        """One that reads the same file from there."""
+        self.file.seek(at)
+        return _Unpacked(self.file, self._new_frame, self.magic, self._max_window)
+
     def go_on(self) -> bool:
         """After a damage: go to the next frame, which may begin in what was given to the damaged one."""
         packed = self._packed[1:]
-        while (at := packed.find(self._magic)) < 0:
-            read = self._file.read(self._STEP_BYTES)
+        while (at := packed.find(self.magic)) < 0:
+            read = self.file.read(self._STEP_BYTES)
             if not read:
                 return False
-            packed = packed[-len(self._magic) + 1 :] + read
+            packed = packed[-len(self.magic) + 1 :] + read
         self._pending, self._frame, self._damage = packed[at:], None, None
         return True
 
@@ -179,8 +204,8 @@ class _Unpacked(io.RawIOBase):
             packed, self._pending = self._pending, b""
             return packed
         if not (self._frame and self._frame.eof):
-            return self._file.read(self._STEP_BYTES)
+            return self.file.read(self._STEP_BYTES)
         packed, self._frame = self._frame.unused_data.lstrip(b"\0"), None
-        while not packed and (read := self._file.read(self._STEP_BYTES)):
+        while not packed and (read := self.file.read(self._STEP_BYTES)):
             packed = read.lstrip(b"\0")
         return packed

@@ -1,30 +1,31 @@
 """The records of a WARC file (ISO 28500) and of Common Crawl's WET, which is one; numbered as in records.py.
 
-Framed here and not by fastwarc, so that a damaged record costs itself alone: reading goes on at the next
-head, or at the next gzip member. fastwarc undoes HTTP.
+fastwarc reads them as long as all is well. A record counts once the one behind it has been made out, since a
+wrong length shows there only; from the last that counts, what is damaged, and the end of each file, is framed
+by warc_blocks.py, so that a damaged record costs itself alone: reading goes on at the next head, or at the
+next gzip member.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from contracts import Document
 from services.ingest import kinds
 from services.ingest.document import Maker, NotADocument, too_large
+from services.ingest.found import Found
 from services.ingest.records import Piece
-from services.ingest.streams import HEAD_BYTES, Damaged, go_on_after_damage
-from services.ingest.walk import Found
+from services.ingest.streams import Damaged, go_on_after_damage, restarted, stored
+from services.ingest.warc_blocks import HEAD_LIMIT, Block, Blocks, Broken
 from services.runtime import Unreadable
+
+if TYPE_CHECKING:
+    from fastwarc.warc import HeaderMap, WarcRecord
 
 # Records whose block is a document or holds one. The rest is about other records: passed over.
 _PAGES = {"conversion", "response", "resource"}
-_HEAD_LIMIT = 64 << 10
-_VERSION = re.compile(rb"WARC/[01]\.\d+\s*$")
-_NEXT_HEAD = re.compile(rb"(?:\r?\n){1,2}(?=WARC/[01]\.\d+\r?\n[\w-]+:)")
 # Said of the record as a file, or already in the document.
 _NOT_METADATA = {
     "content-length", "warc-type", "warc-record-id", "warc-block-digest", "warc-payload-digest",
@@ -40,201 +41,196 @@ _MEDIA_TYPES = {
 }
 
 
-class _Record(NamedTuple):
-    """heads: by name in lower case; of two with one name, the first. block: None when over the limit."""
-
-    heads: dict[str, str]
-    block: bytes | None
-    size: int
-
-
-class _Broken(Exception):
-    """A record that cannot be made out. head: its first bytes."""
-
-    def __init__(self, why: str, head: bytes = b"") -> None:
-        super().__init__(why)
-        self.head = head[:HEAD_BYTES]
-
-
 def records(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> Iterator[Piece]:
     """A piece a record; None where it is no page, or was read before. Raises Damaged, OSError."""
-    reader = _Blocks(stream, maker.config.max_document_bytes + _HEAD_LIMIT)
     number = 0
+    file = stored(stream)
+    if file is not None:
+        place = _Place()
+        for number, piece in _by_fastwarc(found, file, maker, skip, place):
+            yield number, piece
+        stream, number, skip = restarted(stream, place.at), max(0, place.number - 1), max(skip, place.number)
+    yield from _by_block(found, stream, maker, skip, number)
+
+
+class _Place:
+    """The last record that counts: its number, and where in the file it begins."""
+
+    number, at = 0, 0
+
+
+def _by_fastwarc(
+    found: Found, file: io.BufferedReader, maker: Maker, skip: int, place: _Place
+) -> Iterator[Piece]:
+    """All but the last record, as far as they are what they should be. Raises OSError of the disk."""
+    from fastwarc.warc import ArchiveIterator
+
+    waiting: Document | Unreadable | None = None
+    file.seek(0)
+    records = iter(ArchiveIterator(file, parse_http=False, max_content_length=None))
+    number, at = 0, -1
+    while True:
+        try:
+            record = next(records, None)
+            if record is None:
+                return
+            begins, heads = record.stream_pos, _named(record.headers)
+            if begins <= at or "content-length" not in heads:
+                return  # more than one record in a gzip member, say: nobody knows where they begin
+            if number:
+                place.number, place.at = number, at
+                yield number, waiting
+            number, at = number + 1, begins
+            wanted = number > skip and heads.get("warc-type", "").lower() in _PAGES
+            waiting = _piece(found, maker, number, heads, record) if wanted else None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            return
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of Rust: no Exception
+                raise
+            return
+
+
+def _by_block(
+    found: Found, stream: io.BufferedReader, maker: Maker, skip: int, number: int
+) -> Iterator[Piece]:
+    """number: of the records before the stream."""
+    reader = Blocks(stream, maker.config.max_document_bytes + HEAD_LIMIT)
     while True:
         number += 1
         piece: Document | Unreadable | None = None
         try:
-            record = reader.next()
-            if record is None:
+            block = reader.next()
+            if block is None:
                 return
-            if number > skip and record.heads.get("warc-type", "").lower() in _PAGES:
-                piece = _document(found, maker, number, record)
-        except (_Broken, NotADocument) as error:
-            head = error.head if isinstance(error, _Broken) else b""
-            piece = _unreadable(found, number, error, head)
+            if number > skip and block.heads.get("warc-type", "").lower() in _PAGES:
+                piece = _document(found, maker, number, _Page.of_block(block, maker))
+        except (Broken, NotADocument) as error:
+            head = error.head if isinstance(error, Broken) else b""
+            piece = unreadable(found, number, error, head)
         except Damaged as error:
             if not go_on_after_damage(stream):
                 raise
             reader.forget()
-            piece = _unreadable(found, number, f"its gzip member is damaged: {error}")
+            piece = unreadable(found, number, f"its gzip member is damaged: {error}")
         yield number, piece if number > skip else None
 
 
-def _unreadable(found: Found, number: int, error: object, head: bytes = b"") -> Unreadable:
-    return Unreadable(f"{found.uri}#{number}", head, f"{found.shown}, WARC record {number}: {error}")
+class _Page(NamedTuple):
+    """heads: of the record, by name in lower case. declared: what its body is said to be. http: undone."""
+
+    heads: dict[str, str]
+    body: bytes
+    declared: str
+    http: bool
+
+    @classmethod
+    def of_block(cls, block: Block, maker: Maker) -> _Page:
+        """Raises NotADocument."""
+        limit = maker.config.max_document_bytes
+        if block.block is None:
+            raise NotADocument(too_large(block.size, limit))
+        heads, declared = block.heads, block.heads.get("content-type", "")
+        if not declared.lower().startswith("application/http"):
+            return cls(heads, block.block, declared, http=False)
+        is_answer = heads["warc-type"].lower() == "response"
+        return cls(heads, *(undone_block(block.block, limit) if is_answer else (b"", "")), http=True)
+
+    @classmethod
+    def of_record(cls, heads: dict[str, str], record: WarcRecord, maker: Maker) -> _Page:
+        """Raises NotADocument."""
+        limit, declared = maker.config.max_document_bytes, heads.get("content-type", "")
+        if record.content_length > limit + HEAD_LIMIT:
+            raise NotADocument(too_large(record.content_length, limit))
+        if not declared.lower().startswith("application/http"):
+            return cls(heads, record.reader.read(), declared, http=False)
+        record.is_http = True
+        is_answer = heads["warc-type"].lower() == "response"
+        return cls(heads, *(_undone(record, limit) if is_answer else (b"", "")), http=True)
 
 
-class _Blocks:
-    """The records of a stream, one block of at most `limit` bytes in memory."""
-
-    def __init__(self, stream: io.BufferedReader, limit: int) -> None:
-        self._stream = stream
-        self._limit = limit
-        self._left = io.BytesIO()  # read already, and to be read again: the rest of a record that was none
-
-    def forget(self) -> None:
-        """Begin anew where the stream is."""
-        self._left = io.BytesIO()
-
-    def next(self) -> _Record | None:
-        """None at the end. Raises _Broken; the next call goes on at the next record that can be made out."""
-        line = self._line()
-        while line and line.isspace():
-            line = self._line()
-        if not line:
-            return None
-        if not _VERSION.match(line):
-            self._seek_head()
-            raise _Broken("it does not begin as a record does; fetch the file again", line)
-        heads, raw = self._heads(line)
-        try:
-            size = int(heads["content-length"])
-            if size < 0:
-                raise ValueError("negative")
-        except (KeyError, ValueError) as error:
-            self._seek_head()
-            raise _Broken("no usable Content-Length; fetch the file again", raw) from error
-        if size > self._limit:
-            self._pass_over(size)
-            return _Record(heads, None, size)
-        block = self._read(size)
-        self._check_end(block, size, raw)
-        return _Record(heads, block, size)
-
-    def _heads(self, version: bytes) -> tuple[dict[str, str], bytes]:
-        heads: dict[str, str] = {}
-        raw, name = version, ""
-        while (line := self._line()) and not line.isspace():
-            raw += line
-            if len(raw) > _HEAD_LIMIT:
-                self._seek_head()
-                raise _Broken(f"its head is longer than {_HEAD_LIMIT:,} bytes; fetch the file again", raw)
-            text = line.decode("utf-8", "replace").rstrip("\r\n")
-            if text[0] in " \t" and name:  # a head may go on in the next line
-                heads[name] += " " + text.strip()
-                continue
-            name, colon, value = text.partition(":")
-            name = name.strip().lower()
-            if colon:
-                heads.setdefault(name, value.strip())
-        return heads, raw
-
-    def _check_end(self, block: bytes, size: int, raw: bytes) -> None:
-        """What follows a block is an empty line and the next head, or the end. Raises _Broken."""
-        after = self._after()
-        rest = after.lstrip(b"\r\n")
-        ended = not rest or rest.startswith(b"W") or after.startswith((b"\r\n\r\n", b"\n\n"))
-        if len(block) == size and ended:
-            self._put_back(rest)
-            return
-        whole = block + after
-        head = _NEXT_HEAD.search(whole)
-        if head:
-            self._put_back(whole[head.end() :])
-        elif len(block) == size:
-            self._put_back(rest)
-            self._seek_head()
-        why = "it is cut off" if len(block) < size else "its Content-Length is wrong"
-        raise _Broken(f"{why}; fetch the file again", raw)
-
-    def _after(self) -> bytes:
-        """The empty lines behind a block and the first byte of what follows."""
-        after = b""
-        with contextlib.suppress(*Damaged):  # that of the next record: reading on raises it again
-            while (after.isspace() and len(after) < 16) or not after:
-                more = self._read(1)
-                if not more:
-                    break
-                after += more
-        return after
-
-    def _seek_head(self) -> None:
-        """Go on to the next line that begins a record."""
-        while line := self._line():
-            if _VERSION.match(line):
-                self._put_back(line)
-                return
-
-    def _pass_over(self, size: int) -> None:
-        while size > 0 and (some := self._read(min(size, 1 << 20))):
-            size -= len(some)
-
-    def _line(self) -> bytes:
-        line = self._left.readline(_HEAD_LIMIT)
-        return line if line.endswith(b"\n") else line + self._stream.readline(_HEAD_LIMIT)
-
-    def _read(self, size: int) -> bytes:
-        some = self._left.read(size)
-        return some + self._stream.read(size - len(some)) if len(some) < size else some
-
-    def _put_back(self, data: bytes) -> None:
-        self._left = io.BytesIO(data + self._left.read())
+def _named(headers: HeaderMap) -> dict[str, str]:
+    """By name in lower case; of two with one name the first. To ask for one costs more than to list all."""
+    heads: dict[str, str] = {}
+    for name, value in headers.to_tuples():
+        heads.setdefault(name.lower(), value)
+    return heads
 
 
-def _document(found: Found, maker: Maker, number: int, record: _Record) -> Document | None:
-    """The page of a record; None where there is none. Raises NotADocument."""
-    heads, limit = record.heads, maker.config.max_document_bytes
-    said = {_NAMES.get(name, name): text for name, text in heads.items() if name not in _NOT_METADATA}
-    if record.block is None:
-        raise NotADocument(too_large(record.size, limit))
-    body, declared = record.block, heads.get("content-type", "")
-    if declared.lower().startswith("application/http"):
-        if heads["warc-type"].lower() != "response":
-            return None
-        body, declared = _unwrapped(record.block, limit)
-        said["content-type"] = declared
+def _piece(
+    found: Found, maker: Maker, number: int, heads: dict[str, str], record: WarcRecord
+) -> Document | Unreadable | None:
+    try:
+        return _document(found, maker, number, _Page.of_record(heads, record, maker))
+    except NotADocument as error:
+        return unreadable(found, number, error)
+
+
+def _document(found: Found, maker: Maker, number: int, page: _Page) -> Document | None:
+    """None where there is no page in it. Raises NotADocument."""
+    heads, body = page.heads, page.body
+    if not body:
+        return None
     if heads["warc-type"].lower() == "conversion":
         media_type = kinds.TEXT
     else:
-        media_type = kinds.page_type(body[:HEAD_BYTES]) or _MEDIA_TYPES.get(_bare(declared), "")
-    if not media_type or not body:
+        media_type = media_type_of(body, page.declared)
+    if not media_type:
         return None
+    said = {_NAMES.get(name, name): text for name, text in heads.items() if name not in _NOT_METADATA}
+    if page.http:
+        said["content-type"] = page.declared
     identifier = heads.get("warc-record-id", "").strip("<> ")
     return maker.of_page((found.uri, number), body, media_type, identifier, said)
 
 
-def _unwrapped(block: bytes, limit: int) -> tuple[bytes, str]:
-    """The body of an HTTP response and its Content-Type; nothing where it was no success.
+def media_type_of(body: bytes, declared: str) -> str:
+    """Of what came over HTTP; "" where it is no document."""
+    return kinds.page_type(body) or _MEDIA_TYPES.get(_bare(declared), "")
+
+
+def undone_block(block: bytes, limit: int) -> tuple[bytes, str]:
+    """The body of an HTTP response, as it came, and its Content-Type; nothing where it was no success.
 
     Raises NotADocument.
     """
     from fastwarc.warc import WarcRecord, WarcRecordType
 
     record = WarcRecord()
+    record.init_headers(WarcRecordType.response)
+    record.is_http = True
+    record.set_bytes_content(block)
+    return _undone(record, limit)
+
+
+def _undone(record: WarcRecord, limit: int) -> tuple[bytes, str]:
+    """As undone_block."""
     try:
-        record.init_headers(WarcRecordType.response)
-        record.is_http = True
-        record.set_bytes_content(block)
         record.parse_http(auto_decode="all")
-        status = record.http_headers.status_code
+        status = record.http_headers.status_code if record.http_headers else None
         if status is None:
             raise NotADocument("its HTTP response has no status")
         if not 200 <= status < 300:
             return b"", ""
-        declared = record.http_headers.get("content-type") or ""
-        return record.reader.read(limit + 1), declared
+        return _read(record, limit + 1), _named(record.http_headers).get("content-type", "")
     except (OSError, ValueError) as error:
         raise NotADocument(f"its HTTP response cannot be undone: {error}") from error
+
+
+def _read(record: WarcRecord, limit: int) -> bytes:
+    """The body, or its first bytes. In steps of its packed size: fastwarc takes memory for all of a step."""
+    step = record.content_length + 1
+    body = record.reader.read(min(step, limit))
+    while len(body) < limit and (more := record.reader.read(min(step, limit - len(body)))):
+        body += more
+    return body
+
+
+def unreadable(found: Found, number: int, error: object, head: bytes = b"") -> Unreadable:
+    """A record that gave no document."""
+    return Unreadable(f"{found.uri}#{number}", head, f"{found.shown}, WARC record {number}: {error}")
 
 
 def _bare(media_type: str) -> str:

@@ -13,6 +13,7 @@ from services.launcher.backends import Backend
 from services.launcher.cluster import Conflict, Held
 from services.launcher.config import LauncherConfig, Plan, of_phase
 from services.launcher.events import Course, keep_course, load_course, segment
+from services.launcher.former import Former, forget_former, keep_former, load_former
 from services.launcher.policy import Decision, Job, Reason, Seen, State, Wanted, decide
 from services.launcher.supply import Supply
 from services.runtime import ObjectStore, metrics
@@ -48,7 +49,7 @@ class Control:
         self.course = found if found.topic == topic else Course(topic=topic)
         self.supply = Supply(store)
         self._moved = clock()
-        self._former: Job | None = None  # the one that was removed to be made anew
+        self._former = load_former(store, config.run)
 
     def turn(self) -> Decision:
         """Once round. Raises DependencyDown, other CorpusworksErrors of store, Kafka and cluster."""
@@ -71,6 +72,7 @@ class Control:
             decision = self._do(decision, job, plan)
             self._permit()
             self._backend.tell(decision)
+            self._backend.report(self.course)
         except Conflict as error:
             log.info("the job has changed meanwhile", error=str(error))
         return decision
@@ -93,9 +95,7 @@ class Control:
 
     def _plan(self) -> Plan:
         """The job as it would be made now. A try counts after one that failed and came no further."""
-        attempt = 0
-        if self._former and self._former.state is State.FAILED and self.supply.consumed <= self._former.began:
-            attempt = self._former.attempt + 1
+        attempt = self._former.next_attempt(self.supply.consumed) if self._former else 0
         config = of_phase(self._config, self.supply.phase)
         return Plan(config, self._url, attempt, self.supply.consumed)
 
@@ -105,17 +105,30 @@ class Control:
             case Wanted.RUNNING, State.ABSENT:
                 self._act("made", decision)
                 self._backend.make(plan)
-                self._former, self._moved = None, self._clock()
+                self._forget()
+                self._moved = self._clock()
             case Wanted.RUNNING, State.SUSPENDED:
                 return self._suspend(job, decision, suspended=False)
             case Wanted.SUSPENDED, State.RUNNING:
                 return self._suspend(job, decision, suspended=True)
             case (Wanted.REPLACED, _) | (Wanted.ABSENT, State.SUSPENDED | State.SUCCEEDED | State.FAILED):
                 self._act("removed", decision)
-                self._former = job if decision.wanted is Wanted.REPLACED else None
+                if decision.wanted is Wanted.REPLACED:  # before it is gone: whoever leads then makes it anew
+                    self._former = Former(job.state is State.FAILED, job.attempt, job.began)
+                    keep_former(self._store, self._config.run, self._former)
+                else:
+                    self._forget()
                 self._backend.tell(decision)
                 self._backend.remove()
+            case Wanted.RUNNING | Wanted.SUSPENDED, State.RUNNING | State.SUSPENDED:
+                self._forget()  # its successor was made, by a launcher that ended before it forgot this
         return decision
+
+    def _forget(self) -> None:
+        if self._former is not None:
+            self._permit()
+            forget_former(self._store, self._config.run)
+            self._former = None
 
     def _suspend(self, job: Job, decision: Decision, *, suspended: bool) -> Decision:
         """Unless somebody else has said otherwise, whose word stands."""

@@ -225,6 +225,7 @@ def up(
         where = job.out if settings.store_url == own else settings.store_url
         triton = f"  Triton {settings.triton_url}" if repositories(settings, job.topology) else ""
         console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {where}")
+        console.print(f"Documents in: corpusworks import PATH… --out {job.out}", soft_wrap=True)
         console.print("Ctrl-C stops it; the same command goes on from there.")
         with Progress(console) as progress:
             due = 0.0

@@ -8,7 +8,16 @@ from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
 from services.runtime.contracts.door import Door
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, RereadingTask, Step, place
-from services.runtime.contracts.source import IMPORT, Read, Reader, Reading, Source, Unreadable
+from services.runtime.contracts.source import (
+    IMPORT,
+    Known,
+    Read,
+    Reader,
+    Reading,
+    Source,
+    Taken,
+    Unreadable,
+)
 from services.runtime.contracts.unit import Judge, Unit, configure
 from services.runtime.contracts.verdict import Also, Count, Drop, Emit, Reject, Verdict
 from services.runtime.contracts.vocabulary import Vocabularies, VocabularyCard
@@ -19,6 +28,7 @@ from services.runtime.errors import (
     DependencyDown,
     Fenced,
 )
+from services.runtime.process.recorded import Recorded
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 from services.runtime.wire import fetch
@@ -42,6 +52,7 @@ __all__ = [
     "Fenced",
     "Judge",
     "Keeper",
+    "Known",
     "LaneService",
     "LaneTask",
     "Message",
@@ -51,12 +62,14 @@ __all__ = [
     "Read",
     "Reader",
     "Reading",
+    "Recorded",
     "Reject",
     "RereadingTask",
     "Resources",
     "Settings",
     "Source",
     "Step",
+    "Taken",
     "Tls",
     "Unit",
     "Unreadable",

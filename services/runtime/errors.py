@@ -10,6 +10,7 @@ CorpusworksError            base; its text says what happened and what to do
 ├── ReadingFailed           (process/reader) the process that reads ends before any source: exit
 ├── Stopped                 (process/sandbox) the batch was given up because the service stops
 ├── ProcessFailed           (local/process) a child cannot be kept running: exit with the end of its log
+├── Unreachable             (ingest/remote) who keeps the documents does not answer: exit, and go on later
 └── WrongPart               (sink/parts) a packed part is damaged or not there: for who reads parts
 
 Any other exception from a unit is taken to be the document's fault: the document is isolated and

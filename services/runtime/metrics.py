@@ -87,6 +87,15 @@ COUNTED = {
     "sealed_parts": Counter("corpusworks_sealed_parts", "Parts announced", ["service", "sealed_by"]),
     # Tokens in them, by the bucket that they come from.
     "sealed_tokens": Counter("corpusworks_sealed_tokens", "Tokens in parts announced", ["service", "bucket"]),
+    # Fetches of the crawler, once they are durable. outcome: a row of services/ingest/crawl/visit.py.
+    "crawl_fetches": Counter(
+        "corpusworks_crawl_fetches", "URLs fetched, or not, by what came of it", ["service", "outcome"]
+    ),
+    # URLs that were found. outcome: new, known, due (a sitemap says it has changed), elsewhere (of a host
+    # that is not followed), or the limit that left it out: cap (of its host), hosts, full.
+    "crawl_urls": Counter(
+        "corpusworks_crawl_urls", "URLs found, by what became of them", ["service", "outcome"]
+    ),
     # Requests that send something. outcome: accepted; repeated (known by its idempotency key); refused (it is
     # wrong), unauthorised, throttled; cut (the sender went away); failed (a server does not answer).
     "upload_requests": Counter("corpusworks_upload_requests", "Requests by outcome", ["service", "outcome"]),
@@ -120,6 +129,10 @@ GAUGES = {
     ),
     # 1 where a node keeps no append-only file, or may evict keys: what it holds does not last.
     "redis_forgetful": Gauge("corpusworks_redis_forgetful", "Redis is set up to forget", ["service"]),
+    # How long ago any replica of the crawler found a URL that was not known.
+    "crawl_new_url_age_seconds": Gauge(
+        "corpusworks_crawl_new_url_age_seconds", "Since a new URL was found", ["service"]
+    ),
 }
 
 # What units measure of a document beside its verdict, by the name that their verdicts use: observed once

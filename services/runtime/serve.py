@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from services.runtime import agreement
@@ -13,10 +13,10 @@ from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import ConfigurationError
-from services.runtime.logs import configure_logs
+from services.runtime.logs import configure_logs, quiet
 from services.runtime.loops.door import Keeper
 from services.runtime.loops.lane import LaneLoop
-from services.runtime.loops.source import SourceLoop
+from services.runtime.loops.source import Came, SourceLoop
 from services.runtime.loops.unit import UnitLoop
 from services.runtime.loops.watch import Watch
 from services.runtime.settings import Settings
@@ -27,16 +27,24 @@ EXIT_CONFIGURATION = 2
 EXIT_FLOOD = 70  # EX_SOFTWARE
 
 
-def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
+def serve(
+    names: Sequence[str],
+    settings: Settings,
+    topology: Topology,
+    tell: Callable[[Came], object] | None = None,
+) -> bool:
     """Until SIGTERM, or until a source is read. Raises ConfigurationError, DeadLetterFlood, Fenced.
 
-    False for a source that was stopped before its end.
+    False for a source that was stopped before its end. tell: of a source, who shows what comes; its
+    log is silent then.
 
     CORPUSWORKS_INSTANCE names this copy of the service (a pod's ordinal, say): copies need different
     names. With one, a restart takes up its partitions at once; the default is this process.
     """
     instance = settings.instance or f"{os.uname().nodename}-{os.getpid()}"
     configure_logs(names[0])
+    if tell is not None:
+        quiet()
     admitted(settings.kafka)
     settings, topology = agreement.adopt(names, settings, topology)
     services = [topology.service(name) for name in names]
@@ -48,7 +56,7 @@ def serve(names: Sequence[str], settings: Settings, topology: Topology) -> bool:
     elif len(services) == 1 and kinds == {LaneService}:
         LaneLoop(settings, topology, services[0], instance, agreed=agreed, watch=watch).run()
     elif len(services) == 1 and kinds == {Source}:
-        source = SourceLoop(settings, services[0], instance, agreed=agreed)
+        source = SourceLoop(settings, services[0], instance, agreed=agreed, tell=tell)
         source.run()
         return source.finished
     elif len(services) == 1 and kinds == {Door}:

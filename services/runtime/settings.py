@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     units: dict[str, dict[str, Any]] = {}
     keep: dict[str, str] = {}  # by topic, over what the topology says: {"docs.raw": "12h"}
 
+    # Several processes read one list of sources, each its part (leases in Redis). One that has not been heard
+    # of for kafka.session_timeout_s loses its part.
+    share_sources: bool = False
     instance: str = ""  # names this copy of a service; static group membership when set
 
     partitions: int = Field(4, ge=1)  # of docs.* topics before the router

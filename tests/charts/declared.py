@@ -19,7 +19,7 @@ LAUNCHER, TRAINER = "corpusworks_launcher_", "corpusworks_train_"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SELECTOR = re.compile(r"\b((?:corpusworks|nv)_\w+)(?:\{([^}]*)\})?")
 _KEPT = re.compile(r"\b(?:by|on|ignoring|group_left|group_right) \(([^)]*)\)")
-_AGGREGATIONS = {"sum", "max", "count", "by", "on", "group_left", "unless", "and", "or", "offset"}
+_AGGREGATIONS = {"sum", "min", "max", "count", "by", "on", "group_left", "unless", "and", "or", "offset"}
 _FUNCTIONS = {
     "rate", "increase", "delta", "deriv", "abs", "scalar", "vector", "histogram_quantile", "avg_over_time",
     "last_over_time", "min_over_time",

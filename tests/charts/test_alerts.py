@@ -307,6 +307,13 @@ CASES = [
     Case("CorpusworksUploadsWait", "nothing waits for long", {WAITING: "7x60 0 7x59"}, at="65m"),
     Case("CorpusworksNoNewUrl", "nothing comes", {documents("emit", "ingest"): "50x120"}, [({}, "")]),
     Case("CorpusworksNoNewUrl", "something does", {documents("emit", "ingest"): "0+1x120"}),
+    Case(
+        "CorpusworksNoNewUrl",
+        "a crawl finds nothing",
+        {one("crawl_new_url_age_seconds"): "0+60x120"},
+        [({}, "")],
+    ),
+    Case("CorpusworksNoNewUrl", "a crawl finds some", {one("crawl_new_url_age_seconds"): "900x120"}),
     Case("CorpusworksNoNewUrl", "nothing is crawled or imported", {documents("emit", "parse"): "50x120"}),
 ]
 

@@ -62,7 +62,7 @@ def test_every_process_of_the_topology_runs(objects: Objects, example: str) -> N
         if (arguments := pod["containers"][0].get("args", []))
         and "serve" in pod["containers"][0].get("command", [])
     }
-    doors = {("upload",)} if example == "production" else set()
+    doors = {("upload",), ("crawl",)} if example == "production" else set()
     assert found == {tuple(group) for group in Topology.load(DEFAULT, ("zh",)).processes} | doors
 
 
@@ -255,6 +255,34 @@ def test_dashboards_and_alerts_come_along(helm: Path, objects: Objects) -> None:
         for name in each["data"]
     }
     assert labelled == {file.name for file in (renders.CHART / "dashboards").glob("*.json")}
+
+
+def test_an_import_of_several_pods_shares_its_list(helm: Path, tmp_path: Path) -> None:
+    """Prevents pods that each read the whole list, a Job that wants all of them to end by themselves, and one
+    that reads a dataset and still wants a volume.
+    """
+    entry = {"name": "web", "paths": ["hf://datasets/owner/name"], "preset": "fineweb", "secret": "hub"}
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        yaml.safe_dump({"imports": [entry | {"parallelism": 4}, {"name": "one", "paths": ["s3://b"]}]})
+    )
+    rendered = list(filter(None, yaml.safe_load_all(renders.template(helm, "--values", str(values)))))
+    four, one_pod = (
+        next(
+            each
+            for each in rendered
+            if each["kind"] == "Job" and f"-import-{name}-" in each["metadata"]["name"]
+        )
+        for name in ("web", "one")
+    )
+    assert four["spec"]["parallelism"] == 4
+    assert "completions" not in four["spec"]
+    (container,) = four["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["import", "--wait", "180", *entry["paths"], "--preset", "fineweb", "--share"]
+    assert container["envFrom"] == [{"secretRef": {"name": "hub"}}]
+    (container,) = one_pod["spec"]["template"]["spec"]["containers"]
+    assert "--share" not in container["args"]
+    assert "parallelism" not in one_pod["spec"]
 
 
 def test_a_door_that_is_open_is_reached_and_nothing_else(objects: Objects) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 
 from charts import images, renders
+from tests.cluster.usage import Usage, usage
 from tests.kubernetes_server import KubernetesServer
 
 IMAGE = "localhost/corpusworks"
@@ -59,47 +61,36 @@ class Release:
             images.build(root, TARGETS)
         self.node.script("image", f"{IMAGE}/{TARGETS[0]}:test", str(root))
         for target in TARGETS[1:]:
-            tag = ("images", "tag", f"{IMAGE}/{TARGETS[0]}:test", f"{IMAGE}/{target}:test")
-            subprocess.run(
-                ["ctr", "-a", self.node.folder / "containerd.sock", "-n", "k8s.io", *tag], check=True
-            )
+            self._ctr("images", "tag", f"{IMAGE}/{TARGETS[0]}:test", f"{IMAGE}/{target}:test")
 
     def make_volumes(self) -> None:
         """One for each claim of the built-in servers: this cluster makes none."""
         self.node.kubectl("create", "namespace", NAMESPACE)
-        for level in ("enforce", "warn"):
-            label = f"pod-security.kubernetes.io/{level}=restricted"
-            self.node.kubectl("label", "namespace", NAMESPACE, label)
+        self.enforce("restricted")
         for server in STATEFUL:
             path = self.folder / "volumes" / server
             path.mkdir(parents=True)
             os.chown(path, images.USER, images.USER)
-            volume = {
-                "apiVersion": "v1",
-                "kind": "PersistentVolume",
-                "metadata": {"name": server},
-                "spec": {
-                    "capacity": {"storage": "100Gi"},
-                    "accessModes": ["ReadWriteOnce"],
-                    "hostPath": {"path": str(path)},
-                    "claimRef": {"namespace": NAMESPACE, "name": f"data-{NAME}-{server}-0"},
-                },
-            }
+            volume = _volume(server, path, f"data-{NAME}-{server}-0", "ReadWriteOnce")
             self.node.kubectl("apply", "-f", "-", given=yaml.safe_dump(volume))
 
-    def documents(self, name: str, source: Path) -> dict[str, Any]:
-        """An import of a folder of this machine, by a claim: restricted pods mount no path of the node's."""
-        volume = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {
-                "capacity": {"storage": "1Gi"},
-                "accessModes": ["ReadOnlyMany"],
-                "hostPath": {"path": str(source)},
-                "claimRef": {"namespace": NAMESPACE, "name": name},
-            },
-        }
+    def enforce(self, level: str) -> None:
+        """A Pod Security Standard, on every pod of the namespace from now on."""
+        label = f"pod-security.kubernetes.io/enforce={level}"
+        self.node.kubectl("label", "--overwrite", "namespace", NAMESPACE, label)
+
+    def documents(self, name: str, files: Iterable[Path], lines: Mapping[Path, slice]) -> dict[str, Any]:
+        """An import of copies of these files, and of these lines of others."""
+        folder = self.folder / "documents" / name
+        folder.mkdir(parents=True)
+        for number, file in enumerate(files):
+            shutil.copyfile(file, folder / f"{number:05d}-{file.name}")
+        for file, some in lines.items():
+            (folder / file.name).write_text("\n".join(file.read_text().split("\n")[some]))
+        return {"name": name, "volume": self.claim(name, folder)}
+
+    def claim(self, name: str, folder: Path) -> dict[str, Any]:
+        """A pod's volume that is a folder of this machine: restricted pods mount no path of the node's."""
         claim = {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
@@ -110,8 +101,9 @@ class Release:
                 "volumeName": name,
             },
         }
-        self.node.kubectl("apply", "-f", "-", given=yaml.safe_dump_all([volume, claim]))
-        return {"name": name, "volume": {"persistentVolumeClaim": {"claimName": name, "readOnly": True}}}
+        objects = [_volume(name, folder, name, "ReadOnlyMany"), claim]
+        self.node.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(objects))
+        return {"persistentVolumeClaim": {"claimName": name, "readOnly": True}}
 
     def install(self, values: Mapping[str, Any]) -> None:
         """helm install."""
@@ -120,6 +112,36 @@ class Release:
     def upgrade(self, values: Mapping[str, Any]) -> None:
         """helm upgrade. Raises CalledProcessError, whose stderr says why it was refused."""
         self._helm("upgrade", values)
+
+    def rollback(self, revision: int, values: Mapping[str, Any]) -> None:
+        """helm rollback, to a revision and the values that it had."""
+        self._run("rollback", NAME, str(revision), "--timeout", "300s")
+        self.values = dict(values)
+
+    def uninstall(self) -> None:
+        """helm uninstall, until no pod runs; those of `helm test` and of a training that has ended stay."""
+        self._run("uninstall", NAME, "--wait", "--timeout", "120s")
+        ended = ("Succeeded", "Failed")
+        until("no pod runs", lambda: all(s["phase"] in ended for s in self.pods().values()), 120)
+
+    @property
+    def revision(self) -> int:
+        """Of the newest install, upgrade or rollback."""
+        return int(json.loads(self._run("history", NAME, "--max", "1", "--output", "json"))[0]["revision"])
+
+    def kill(self, pod: str) -> None:
+        """SIGKILL for its process, as when the kernel lacks memory; it is started again where it was."""
+        container = self.pods()[pod]["containerStatuses"][0]["containerID"].partition("://")[2]
+        self._ctr("tasks", "kill", "--signal", "SIGKILL", container)
+
+    def delete(self, pod: str) -> None:
+        """Without a grace period, as when its node is lost; another one is made."""
+        self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
+
+    def usage(self) -> Usage:
+        """What the pods take now, by kubelet."""
+        told = json.loads(self.node.kubectl("get", "--raw", "/api/v1/nodes/local/proxy/stats/summary"))
+        return usage(told, NAMESPACE)
 
     def test(self) -> str:
         """helm test with the test's log. Raises CalledProcessError."""
@@ -141,12 +163,18 @@ class Release:
 
     def ready(self) -> bool:
         """Every pod that stays is ready."""
+        wanted = json.loads(self.kubectl("get", "statefulsets,deployments", "--output", "json"))["items"]
         found = [status for status in self.pods().values() if status["phase"] not in ("Succeeded", "Failed")]
-        return len(found) >= 14 and all(
-            condition["status"] == "True"
-            for status in found
-            for condition in status.get("conditions", [])
-            if condition["type"] == "Ready"
+        enough = len(found) >= sum(each["spec"]["replicas"] for each in wanted) > 0
+        return (
+            enough
+            and all(map(_rolled_out, wanted))
+            and all(
+                condition["status"] == "True"
+                for status in found
+                for condition in status.get("conditions", [])
+                if condition["type"] == "Ready"
+            )
         )
 
     def imported(self) -> bool:
@@ -160,6 +188,11 @@ class Release:
         match = _COUNTED.search(self.corpusworks("reconcile"))
         assert match, "reconcile told nothing"
         return Counted(*map(int, match.groups()))
+
+    def _ctr(self, *arguments: str) -> None:
+        """Raises CalledProcessError: a container that has ended, for example."""
+        command = ["ctr", "-a", str(self.node.folder / "containerd.sock"), "-n", "k8s.io", *arguments]
+        subprocess.run(command, check=True, capture_output=True)
 
     def _helm(self, verb: str, values: Mapping[str, Any]) -> None:
         file = self.folder / "values.yaml"
@@ -177,6 +210,28 @@ class Release:
             *arguments,
         ]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _rolled_out(workload: Mapping[str, Any]) -> bool:
+    """Whether its controller has seen what is asked, and every copy is of the newest kind."""
+    spec, status = workload["spec"], workload["status"]
+    seen = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
+    return bool(seen and status.get("updatedReplicas", 0) >= spec["replicas"])
+
+
+def _volume(name: str, folder: Path, claim: str, mode: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "100Gi"},
+            "accessModes": [mode],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": str(folder)},
+            "claimRef": {"namespace": NAMESPACE, "name": claim},
+        },
+    }
 
 
 def until(what: str, holds: Callable[[], bool], patience_s: float) -> None:

@@ -26,6 +26,7 @@ from services.launcher.backends.served import served
 from services.launcher.backends.trainjob import TrainJob
 from services.launcher.cluster import Cluster, Conflict, Held, Kubernetes
 from services.launcher.config import LauncherConfig, Plan
+from services.launcher.events import Course
 from services.launcher.manifest import QUEUE
 from services.launcher.policy import Decision, Job, Reason, State, Wanted
 from services.launcher.rbac import rules
@@ -323,6 +324,30 @@ def test_who_looks_at_it_is_told_why(world: World) -> None:
         said = sorted((event["type"], event["reason"]) for event in world.events())
         assert said == [("Normal", "EnoughTokens"), ("Warning", "Starved")]
         assert {event["involvedObject"]["name"] for event in world.events()} == {"first"}
+
+
+@on_clusters
+def test_who_looks_at_it_sees_how_far_it_is(custom: OnMemory) -> None:
+    """On a TrainJob, which has a place for it; beside what was said before."""
+    custom.backend.report(Course(next=1))
+    custom.backend.make(PLAN)
+    custom.backend.tell(ENOUGH)
+    custom.backend.report(Course())
+    assert "trainerStatus" not in custom.object()["status"], "nothing is known yet"
+    custom.backend.report(Course(next=3, step=2, tokens=2000, loss=1.23456789))
+    custom.backend.report(Course(next=4, step=3, tokens=3000, loss=1.1))  # a moment later: not written
+    status = custom.object()["status"]
+    assert [c["type"] for c in status["conditions"]] == [CONDITION]
+    if not isinstance(custom.backend, TrainJob):
+        assert "trainerStatus" not in status
+        return
+    told = status["trainerStatus"]
+    metrics = {metric["name"]: metric["value"] for metric in told["metrics"]}
+    assert metrics == {"step": "2", "tokens": "2000", "loss": "1.23457"}
+    assert "progressPercentage" not in told, "more parts may come"
+    custom.backend.report(Course(next=5, step=3, tokens=3000, loss=1.1, ended="done"))
+    told = custom.object()["status"]["trainerStatus"]
+    assert (told["progressPercentage"], told["metrics"][0]["value"]) == (100, "3")
 
 
 @on_clusters

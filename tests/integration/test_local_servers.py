@@ -71,13 +71,23 @@ def read(stack: Stack, group: str | None = None) -> list[bytes]:
     )
     partition = TopicPartition("t", 0)
     consumer.assign([partition])
-    end, found = consumer.end_offsets([partition])[partition], []
-    while consumer.position(partition) < end:
+    deadline, found = time.monotonic() + 60, []
+    while consumer.position(partition) < written_end(stack, partition):  # what is committed is marked later
+        assert time.monotonic() < deadline
         found += [record.value for records in consumer.poll(500).values() for record in records]
     if group:
         consumer.commit()
     consumer.close()
     return found
+
+
+def written_end(stack: Stack, partition: TopicPartition) -> int:
+    """With what no transaction has decided yet."""
+    consumer = KafkaConsumer(**connection(stack.settings.kafka))
+    try:
+        return consumer.end_offsets([partition])[partition]
+    finally:
+        consumer.close()
 
 
 def test_both_survive_a_kill_on_the_same_port_with_their_data(stack: Stack):

@@ -7,6 +7,7 @@ of its name, as `upload` has.
 */}}
 {{- define "corpusworks.doors" -}}
 upload: {port: 8000, secret: keys}
+crawl: {outside: [80, 443]}
 {{- end -}}
 
 {{/* The doors that are enabled, as a YAML map by name: of the above, with their `values`. */}}

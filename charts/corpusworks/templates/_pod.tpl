@@ -121,6 +121,10 @@ spec:
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       command: [corpusworks]
       args: {{ toJson .args }}
+      {{- with .secret }}
+      envFrom:
+        - secretRef: {name: {{ . }}}
+      {{- end }}
       env:
         {{- include "corpusworks.environment" .root | nindent 8 }}
       resources:

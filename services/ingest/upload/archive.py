@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 from urllib.parse import quote
 
+from services.ingest.found import Found
 from services.ingest.streams import Damaged, opened
 from services.ingest.upload.config import UploadConfig
-from services.ingest.walk import Found
 
 _CHUNK = 1 << 20
 _FREE_BYTES = 1 << 20  # a few zeros in a small archive are no bomb
@@ -47,7 +47,7 @@ def is_archive(path: str, name: str, max_window_bytes: int) -> bool:
     if _is_zip(path, name):
         return True
     try:
-        with opened(path, max_window_bytes) as stream:
+        with opened(Found(path), max_window_bytes) as stream:
             return stream.read(_TAR_AT + len(_TAR))[_TAR_AT:] == _TAR
     except (OSError, *Damaged):
         return False
@@ -146,7 +146,7 @@ def _zipped(path: str) -> Iterator[_Member]:
 
 def _tarred(path: str, max_window_bytes: int) -> Iterator[_Member]:
     with (
-        opened(path, max_window_bytes) as stream,
+        opened(Found(path), max_window_bytes) as stream,
         closing(tarfile.open(fileobj=stream, mode="r|")) as archive,
     ):
         for info in archive:

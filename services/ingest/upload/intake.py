@@ -165,7 +165,7 @@ class Intake:
         current = [IngestProgress.FromString(h.taken.current) for h in hands.values() if h.taken.current]
         batch = self._keeper.settings.batch
         gathered, held = _Gathered(), time.monotonic()
-        for read in self._keeper.read(reader.RUN, config, {said.source: said for said in current}):
+        for read in self._keeper.read(reader.RUN, config, current):
             if time.monotonic() - held > _HOLD_S:
                 held = time.monotonic()
                 self._hold(hands)

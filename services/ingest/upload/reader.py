@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import ChainMap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from contracts import IngestProgress
 from services.ingest.config import IngestConfig
 from services.ingest.files import FileReader
-from services.ingest.streams import Damaged, WindowTooLarge, opened
+from services.ingest.found import Found
+from services.ingest.streams import Damaged, WindowTooLarge, is_packed, opened
 from services.ingest.upload.archive import Archive, is_archive
 from services.ingest.upload.config import UploadConfig
-from services.ingest.walk import Found
-from services.runtime import IMPORT, Read, Reading, Resources, Source
+from services.runtime import Known, Read, Reading, Resources, Source
 
 RUN = "services.ingest.upload.reader:READER"
 _CHUNK = 1 << 20
@@ -60,24 +58,19 @@ class UploadReader:
         self._ingest = config.ingest
         self._files = config.files
 
-    def __call__(
-        self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
-    ) -> Iterator[Reading | Read]:
-        """Reads what `progress` does not say was read, and each file does not skip."""
+    def __call__(self, known: Known) -> Iterator[Reading | Read]:
+        """Reads what `known` does not say was read, and each file does not skip."""
         for file in self._files:
-            began = {IMPORT: IngestProgress(began_ms=file.accepted_ms)}
-            yield from self._read(file, ChainMap(began, dict(progress)), passed)
+            yield from self._read(file, known)
 
-    def _read(
-        self, file: SentFile, progress: Mapping[str, IngestProgress], passed: Collection[str]
-    ) -> Iterator[Reading | Read]:
+    def _read(self, file: SentFile, known: Known) -> Iterator[Reading | Read]:
         window = self._ingest.max_window_bytes
         if is_archive(file.path, file.name, window):
             with tempfile.TemporaryDirectory(dir=Path(file.path).parent) as scratch:
                 archive = Archive(
                     file.path, file.name, file.origin, Path(scratch), self._limits, window, file.skip
                 )
-                yield from FileReader(self._ingest, find=lambda: archive)(progress, passed)
+                yield from self._reader(file, archive)(known)
             return
         if file.skip:
             return
@@ -88,7 +81,10 @@ class UploadReader:
             else:
                 yield told
         found = Found(file.path, named=True, origin=file.origin, refused=refused)
-        yield from FileReader(self._ingest, find=lambda: [found])(progress, passed)
+        yield from self._reader(file, [found])(known)
+
+    def _reader(self, file: SentFile, found: Iterable[Found]) -> FileReader:
+        return FileReader(self._ingest, now_ms=lambda: file.accepted_ms, find=lambda: found)
 
 
 def _unpacked(path: str, limits: UploadConfig, max_window_bytes: int) -> Iterator[Reading | str]:
@@ -97,8 +93,8 @@ def _unpacked(path: str, limits: UploadConfig, max_window_bytes: int) -> Iterato
     allowed = min(limits.max_unpacked_bytes, limits.max_ratio * packed + _CHUNK)
     size, heard = 0, time.monotonic()
     try:
-        with opened(path, max_window_bytes) as stream:
-            if type(stream.raw).__name__ == "FileIO":
+        with opened(Found(path), max_window_bytes) as stream:
+            if not is_packed(stream):
                 return
             while data := stream.read(_CHUNK):
                 size += len(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from services.launcher.config import Plan
+from services.launcher.events import Course
 from services.launcher.policy import Decision, Job
 
 
@@ -28,3 +29,6 @@ class Backend(Protocol):
 
     def tell(self, decision: Decision) -> None:
         """Let who looks at the job know why it is as it is; said once for a reason."""
+
+    def report(self, course: Course) -> None:
+        """Let who looks at the job know how far the run has come, where its kind has a place for that."""

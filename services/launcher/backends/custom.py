@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from services.launcher import manifest
 from services.launcher.cluster import MANAGER, Cluster, Conflict, Held, Kind, Object
 from services.launcher.config import Plan
+from services.launcher.events import Course
 from services.launcher.policy import Decision, Job, Reason, State, Wanted
 from services.runtime import ConfigurationError
 
@@ -112,6 +113,9 @@ class CustomJob(ABC):
         )
         self._cluster.tell(_event(self.kind, found, decision))
 
+    def report(self, course: Course) -> None:  # noqa: B027 - for kinds that have a place for it
+        """See Backend: this kind has none."""
+
     def _state(self, found: Object) -> tuple[State, Mapping[str, Any]]:
         """And the condition that says it is over, where one does."""
         if found["metadata"].get("deletionTimestamp"):
@@ -130,7 +134,7 @@ class CustomJob(ABC):
             "status": "True" if ready else "False",
             "reason": decision.reason.value,
             "message": decision.why,
-            "lastTransitionTime": _now(),
+            "lastTransitionTime": now(),
         }
 
     def _found(self) -> Object:
@@ -154,13 +158,14 @@ def _event(kind: Kind, found: Object, decision: Decision) -> dict[str, Any]:
         "reason": decision.reason.value,
         "message": decision.why[:1000],
         "source": {"component": MANAGER},
-        "firstTimestamp": _now(),
-        "lastTimestamp": _now(),
+        "firstTimestamp": now(),
+        "lastTimestamp": now(),
         "count": 1,
     }
 
 
-def _now() -> str:
+def now() -> str:
+    """As Kubernetes writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from services.launcher.cluster import Conflict
 from services.launcher.config import Plan
+from services.launcher.events import Course
 from services.launcher.policy import Decision, Job, State
 from services.local.process import Child, Program, Supervisor, tail
 
@@ -80,6 +81,9 @@ class TrainerProcess:
     def tell(self, decision: Decision) -> None:
         """See Backend; who is told may be told twice."""
         self._say(decision)
+
+    def report(self, course: Course) -> None:
+        """See Backend: nobody else looks at it."""
 
     def close(self) -> None:
         """End it: SIGTERM, and time for its checkpoint."""

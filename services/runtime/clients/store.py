@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -41,9 +41,22 @@ class ObjectStore:
     Each method may raise ConfigurationError and DependencyDown.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0, retry_s: float = 10.0) -> None:
-        """timeout_s: of one request: 5 MB of an upload, or an object read. retry_s: no attempt after it."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        retry_s: float = 10.0,
+        options: Mapping[str, Any] | None = None,
+        wrong_bucket: str = "make the bucket, or set CORPUSWORKS_STORE_URL to one that is there",
+    ) -> None:
+        """timeout_s: of one request: 5 MB of an upload, or an object read. retry_s: no attempt after it.
+
+        options: of obstore, over the AWS_… variables (endpoint, region, keys). wrong_bucket: what to do where
+        there is none of that name.
+        """
         self.url = _without_secrets(url)
+        self._wrong_bucket = wrong_bucket
         self._folder: Path | None = None
         try:
             self._store: obstore.store.ObjectStore
@@ -54,7 +67,7 @@ class ObjectStore:
             elif url.startswith("memory:"):
                 self._store = obstore.store.MemoryStore()
             else:
-                self._store = _remote(url, timeout_s, retry_s)
+                self._store = _remote(url, timeout_s, retry_s, options or {})
         except (OSError, ValueError, BaseError) as error:
             told = _beginning(error).replace(url, self.url)
             raise ConfigurationError(f"object store {self.url} cannot be opened: {told}") from None
@@ -110,6 +123,23 @@ class ObjectStore:
             for entry in page:
                 yield entry["path"]
 
+    def entries(self, prefix: str) -> Iterator[tuple[str, int, str]]:
+        """Key, size and version of what is under a prefix (a whole path segment), in the order of keys."""
+        with self._errors():
+            pages = iter(obstore.list(self._store, prefix or None))
+        while True:
+            with self._errors():
+                page = next(pages, None)
+            if page is None:
+                return
+            for entry in page:
+                yield entry["path"], entry["size"], entry["e_tag"] or entry["last_modified"].isoformat()
+
+    def read(self, key: str, begin: int, end: int) -> bytes:
+        """Bytes of an object, from `begin` to before `end`. Raises FileNotFoundError."""
+        with self._errors():
+            return bytes(obstore.get_range(self._store, key, start=begin, end=end))
+
     def size(self, prefix: str) -> int:
         """Bytes of all objects under a prefix (a whole path segment)."""
         with self._errors():
@@ -154,7 +184,7 @@ class ObjectStore:
             text = str(error)
             if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text:
                 raise
-            if advice := _advice(text):
+            if advice := self._wrong_bucket if "NoSuchBucket" in text else _advice(text):
                 raise ConfigurationError(f"object store {self.url}: {_reason(text)}; {advice}") from None
             raise DependencyDown(f"object store {self.url}", _reason(text)) from None
         except BaseException as error:
@@ -191,13 +221,16 @@ class _Object(io.RawIOBase):
         return int(self._reader.tell())
 
 
-def _remote(url: str, timeout_s: float, retry_s: float) -> obstore.store.ObjectStore:
+def _remote(
+    url: str, timeout_s: float, retry_s: float, options: Mapping[str, Any]
+) -> obstore.store.ObjectStore:
     """A store on the network. Raises ValueError, obstore's errors."""
     for name in _ONE_WORD:
         value = os.environ.get(name)
         if value is not None and (not value.isascii() or not value.isprintable() or " " in value):
             raise ValueError(f"{name} holds a blank, a line's end or another character that cannot be sent")
-    address = next((value for name in _ENDPOINTS if (value := os.environ.get(name))), "https://")
+    said = [options.get("endpoint"), *map(os.environ.get, _ENDPOINTS)]
+    address = next((value for value in said if value), "https://")
     if not address.startswith(("http://", "https://")):
         raise ValueError(f"AWS_ENDPOINT_URL={_without_secrets(address)}: write http://… or https://…")
     client: Any = {
@@ -210,14 +243,14 @@ def _remote(url: str, timeout_s: float, retry_s: float) -> obstore.store.ObjectS
         client["root_certificate"] = Path(bundle).read_bytes()
     backoff = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2}
     retry: Any = {"retry_timeout": timedelta(seconds=retry_s), "backoff": backoff}
-    store: obstore.store.ObjectStore = obstore.store.from_url(url, client_options=client, retry_config=retry)
+    store: obstore.store.ObjectStore = obstore.store.from_url(
+        url, client_options=client, retry_config=retry, **options
+    )
     return store
 
 
 def _advice(text: str) -> str:
     """What the user should do about an error that no waiting mends; empty for one that may pass."""
-    if "NoSuchBucket" in text:
-        return "make the bucket, or set CORPUSWORKS_STORE_URL to one that is there"
     status = _STATUS.search(text)
     number = status[1][:3] if status else ""
     if _METADATA in text:

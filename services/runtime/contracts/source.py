@@ -7,9 +7,9 @@ of its own that may be killed (for time, for memory, by a crash), so a reader sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from contracts import Document, IngestProgress
 
@@ -53,15 +53,34 @@ class Read:
     unreadable: Sequence[Unreadable] = ()
 
 
+class Taken(NamedTuple):
+    """Of sources that were asked for: mine, those to be read, each with how far it was read before; others,
+    those that another process reads. The rest are done with.
+    """
+
+    mine: Sequence[IngestProgress]
+    others: Sequence[str] = ()
+
+
+class Known(Protocol):
+    """What was read before, here or by others that read the same list.
+
+    began_ms: of the import, where it is known: one that was interrupted goes on as the same.
+    """
+
+    began_ms: int | None
+
+    def take(self, sources: Sequence[IngestProgress]) -> Taken:
+        """sources: some that are there, by name and fingerprint. Those that are given are this reader's: it
+        reads all of them before it asks for the next. Those of others it asks for again, later.
+        """
+
+
 class Reader(Protocol):
     """Yields until there is no more."""
 
-    def __call__(
-        self, progress: Mapping[str, IngestProgress], passed: Collection[str] = ()
-    ) -> Iterator[Reading | Read]:
-        """progress: what was already read, by source name; under IMPORT, when the import began: one that was
-        interrupted goes on as the same. passed: sources to leave alone this time.
-        """
+    def __call__(self, known: Known) -> Iterator[Reading | Read]:
+        """known: asked for each source before it is read."""
 
 
 @dataclass(frozen=True)

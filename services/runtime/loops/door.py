@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from contracts import Document, IngestProgress
@@ -15,9 +15,10 @@ from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.publisher import PATIENCE_S, Publisher
-from services.runtime.process.lifecycle import Process
+from services.runtime.process.lifecycle import WAITING, Process
 from services.runtime.process.reader import SourceReader
 from services.runtime.process.reader_frames import Step
+from services.runtime.process.recorded import Recorded
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
 from services.runtime.topology import Service, Topology
@@ -96,6 +97,7 @@ class Keeper:
         """A server does not answer: the pod is sent nobody meanwhile."""
         self._process.health.unready(what, str(why))
         metrics.DEPENDENCY_FAILURES.labels(self._service.name, what.partition(" ")[0].lower()).inc()
+        log.warning(WAITING, error=str(why))
 
     def count(self, name: str, *labels: str, number: float = 1) -> None:
         """Add to one of metrics.COUNTED. Raises KeyError."""
@@ -110,15 +112,15 @@ class Keeper:
         instance = f"{self.instance}-{name}"
         return Publisher(self.settings, self._service.name, instance, patience_s=patience_s)
 
-    def read(self, run: str, config: Any, progress: Mapping[str, IngestProgress]) -> Iterator[Read | None]:
+    def read(self, run: str, config: Any, progress: Iterable[IngestProgress]) -> Iterator[Read | None]:
         """What a Source reads, in a process of its own that may be killed; None now and then.
 
-        run: module:attribute of the Source. What ends the process becomes an unreadable piece.
-        Raises ConfigurationError, ReadingFailed, DeadLetterFlood, DependencyDown.
+        run: module:attribute of the Source. progress: how far it was read before. What ends the
+        process becomes an unreadable piece. Raises ConfigurationError, ReadingFailed, DeadLetterFlood,
+        DependencyDown.
         """
         reader = SourceReader(Service(self._service.name, run, (), ""), config, self.settings)
-        known = {source: said.SerializeToString() for source, said in progress.items()}
-        for step in reader.read(known):
+        for step in reader.read(Recorded(progress)):
             yield None if step is None else _read(step)
 
     def ends(self, topics: Sequence[str]) -> dict[Place, int]:

@@ -5,19 +5,23 @@ Reading runs in a process of its own (process/reader.py) and one step ahead of t
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 from kafka.errors import KafkaError
 
 from contracts import IngestProgress
 from services.runtime.clients.broker import Broker, KafkaBroker
-from services.runtime.clients.log import Log
-from services.runtime.contracts.source import IMPORT, Source
+from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
-from services.runtime.errors import DependencyDown
+from services.runtime.errors import DependencyDown, Fenced
+from services.runtime.logs import log
 from services.runtime.loops.inflow import Inflow, hash_of
+from services.runtime.loops.leases import Leases
+from services.runtime.loops.sharing import Sharing
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.reader import SourceReader
@@ -26,6 +30,15 @@ from services.runtime.resources import Resources
 from services.runtime.settings import Settings
 from services.runtime.topics import PROGRESS
 from services.runtime.topology import Service
+
+
+class Came(NamedTuple):
+    """What a source has brought since it was started. files: done with, known ones included."""
+
+    files: int = 0
+    documents: int = 0
+    num_bytes: int = 0
+    unreadable: int = 0
 
 
 class SourceLoop:
@@ -39,7 +52,11 @@ class SourceLoop:
         *,
         agreed: Callable[[], object] = tuple,
         broker: Broker | None = None,
+        tell: Callable[[Came], object] | None = None,
     ) -> None:
+        """tell: called with what came, after each commit."""
+        self._tell = tell
+        self._came = Came()
         self._agreed = agreed
         self._broker = broker or KafkaBroker(settings)
         assert isinstance(service.definition, Source)
@@ -49,7 +66,9 @@ class SourceLoop:
         self._output = service.output
         self._resources = Resources(settings)
         self._process = Process(settings, service.name)
-        self._transactions = Transactions(settings, service.name, f"{service.name}-{instance}", self._broker)
+        self._id = f"{service.name}-{instance}"
+        self._transactions = Transactions(settings, service.name, self._id, self._broker)
+        self._sharing = Sharing(self._broker, None, self._fence)
         self._import = IngestProgress(began_ms=time.time_ns() // 1_000_000)
         self._said_that_it_began = False
         self.finished = False
@@ -66,28 +85,50 @@ class SourceLoop:
             while not self._process.stopping and not self.finished:
                 try:
                     self._agreed()
-                    with self._broker.log() as said:
-                        self._resources.topic_ids, known = said.topic_ids(), self._known(said)
-                    self._transactions.open()
+                    self._transactions.open()  # first: a predecessor of this name commits no more
+                    self._know()
                     self._process.health.ready("partitions")
-                    with closing(reader.read(known)) as steps:
+                    with closing(reader.read(self._sharing.recorded, self._sharing.take)) as steps:
                         self._publish_all(steps)
                 except (Aborted, DependencyDown, KafkaError) as error:
                     self._process.failed(error)
                     self._transactions.reset()
+                except Fenced as error:
+                    if not self._settings.share_sources:
+                        raise
+                    log.warning("others took over what this process was reading; it begins anew")
+                    self._process.failed(DependencyDown("Kafka", error))
+                    self._transactions.reset()
         finally:
             self._transactions.reset()
+            with contextlib.suppress(DependencyDown):
+                self._sharing.close(finished=self.finished)
             self._resources.close()
 
-    def _known(self, said: Log) -> dict[str, bytes]:
+    def _know(self) -> None:
         """What was read, and when the import began: an interrupted one goes on, and is not a later one."""
-        known = progress(said)
-        former = IngestProgress.FromString(known.get(IMPORT, b""))
+        with self._broker.log() as said:
+            self._resources.topic_ids = said.topic_ids()
+            leases = self._leases() if self._settings.share_sources else None
+            self._sharing = Sharing(self._broker, leases, self._fence)
+            self._sharing.read(said)
+        former = self._sharing.began
         self._said_that_it_began = bool(former.began_ms) and not former.complete
-        if self._said_that_it_began:
-            self._import = former
-        known[IMPORT] = self._import.SerializeToString()
-        return known
+        self._import.began_ms = self._sharing.begin(self._import.began_ms)
+        self._sharing.recorded.began_ms = self._import.began_ms
+
+    def _leases(self) -> Leases:
+        river = self._resources.topic_ids.get(PROGRESS, "")
+        return Leases(self._resources.redis, river, self._id, self._settings.kafka.session_timeout_s)
+
+    def _fence(self, owner: str) -> None:
+        """Make that process unable to commit, and undo what it has begun."""
+        transactions = Transactions(self._settings, self._service.name, owner, self._broker)
+        try:
+            transactions.open()
+        finally:
+            transactions.reset()
+        log.warning("took over from a process that is not heard of", owner=owner)
 
     def _publish_all(self, steps: Iterator[Step | None]) -> None:
         pending: list[Step] = []
@@ -97,6 +138,7 @@ class SourceLoop:
             if self._process.stopping:
                 return
             self._process.health.moved()
+            self._sharing.wait()
             if step is not None:
                 pending.append(step)
                 num_documents += len(step.documents)
@@ -125,10 +167,20 @@ class SourceLoop:
             return
         inflow = self._inflow()
         outputs += inflow.messages(documents, unreadable)
+        self._sharing.before_commit(steps)
         self._transactions.commit(outputs, {}, None)
+        self._sharing.committed(steps)
         self._said_that_it_began = True
         self._process.worked()
         inflow.published(len(documents), len(unreadable), outputs)
+        self._came = Came(
+            self._came.files + sum(IngestProgress.FromString(step.progress).complete for step in steps),
+            self._came.documents + len(documents),
+            self._came.num_bytes + sum(len(value) for _, value in documents),
+            self._came.unreadable + len(unreadable),
+        )
+        if self._tell is not None:
+            self._tell(self._came._replace(files=self._came.files + self._sharing.num_known))
 
     def _inflow(self) -> Inflow:
         limit = self._settings.max_message_bytes
@@ -138,9 +190,3 @@ class SourceLoop:
 def _progress(value: bytes) -> Produce:
     key = IngestProgress.FromString(value).source.encode()
     return Produce(PROGRESS, value, key=key, spread=hash_of(key))
-
-
-def progress(log: Log) -> dict[str, bytes]:
-    """By source, and IMPORT: the IngestProgress that was committed last, serialised."""
-    records = log.read_all(PROGRESS)
-    return {IngestProgress.FromString(r.value).source: r.value for r in records if r.value is not None}

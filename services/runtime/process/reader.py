@@ -12,17 +12,18 @@ import pickle
 import select
 import signal
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from contracts import IngestProgress
 from services.runtime import metrics
-from services.runtime.contracts.source import Source
+from services.runtime.contracts.source import Source, Taken
 from services.runtime.errors import CorpusworksError, DeadLetterFlood
 from services.runtime.logs import log
 from services.runtime.process.child import Child, fork, start
-from services.runtime.process.reader_frames import MAX_UNTOLD, Began, Finished, Raised, Step, Task
+from services.runtime.process.reader_frames import MAX_UNTOLD, Asked, Began, Finished, Raised, Step, Task
+from services.runtime.process.recorded import Recorded
 from services.runtime.settings import Settings
 from services.runtime.topology import Service
 
@@ -32,6 +33,9 @@ _WORKER = "services.runtime.process.reader_worker"
 # Kills from outside, and deaths with no source at hand, until something is read. The kernel's killer for
 # want of memory looks like somebody outside, so there is an end to it.
 _TRIES = 3
+
+
+Take = Callable[[Sequence[IngestProgress]], Taken]
 
 
 class ReadingFailed(CorpusworksError):
@@ -69,13 +73,13 @@ class SourceReader:
     def _arguments(self) -> list[str]:
         return [self._service.name, self._service.run]
 
-    def read(self, progress: Mapping[str, bytes]) -> Generator[Step | None, None, None]:
+    def read(self, recorded: Recorded, take: Take | None = None) -> Generator[Step | None, None, None]:
         """The steps of the reader in order; None now and then while there is no next one yet.
 
-        progress: IngestProgress by source, serialised. Raises ConfigurationError, ReadingFailed,
-        DeadLetterFlood, DependencyDown.
+        recorded: what was read before; the steps are noted there. take: answers in its place, see Known.
+        Raises ConfigurationError, ReadingFailed, DeadLetterFlood, DependencyDown.
         """
-        way = _Way(dict(progress), self._limit)
+        way = _Way(recorded, take or recorded.take, self._limit)
         try:
             while not way.finished:
                 lost = None
@@ -112,6 +116,9 @@ class SourceReader:
                 if isinstance(said, Finished):
                     way.finished = True
                     return
+                if isinstance(said, Asked):
+                    self._answer(way, said)
+                    continue
                 if isinstance(said, Raised):
                     setting = " (setting memory_limit_bytes)" if "MemoryError" in said.error else ""
                     raise _Died(f"raised {said.error[:2000]}{setting}")
@@ -123,12 +130,23 @@ class SourceReader:
                 yield None
 
     def _start(self, way: _Way) -> None:
+        way.began()
         spare, self._spare = self._spare, None
         self._child, self._pipe = spare or start(_WORKER, self._arguments)
         config = self._source.careful(self._config) if way.careful else self._config
-        task = Task(config, way.progress, frozenset(way.passed), way.careful > 0, self._memory)
+        task = Task(config, way.recorded.began_ms, way.careful > 0, self._memory)
         try:
             self._pipe.send_bytes(pickle.dumps(tuple(task), protocol=5))
+        except OSError as error:
+            raise self._death() from error
+
+    def _answer(self, way: _Way, asked: Asked) -> None:
+        assert self._pipe is not None
+        way.ended()
+        taken = way.take([IngestProgress.FromString(source) for source in asked.sources])
+        answer = [each.SerializeToString() for each in taken.mine], list(taken.others)
+        try:
+            self._pipe.send_bytes(pickle.dumps(answer, protocol=5))
         except OSError as error:
             raise self._death() from error
 
@@ -168,29 +186,31 @@ class SourceReader:
 class _Way:
     """How far reading has come, over all its processes.
 
-    progress: by source, what has been handed on. passed: sources that are done with for this time,
-    although their progress does not say so. at: the source at hand, as far as was told. careful: so many
+    recorded: what has been handed on, and the sources that are done with for this time although they are not
+    complete. take: see Known. at: the source at hand, as far as was told. careful: so many
     sources are still to be read with care, since one of them may have ended the process. limit: sources that
     may end it before that is taken for a bug and not for bad files.
     """
 
-    def __init__(self, progress: dict[str, bytes], limit: int) -> None:
-        self.progress = progress
-        self.passed: set[str] = set()
+    def __init__(self, recorded: Recorded, take: Take, limit: int) -> None:
+        self.recorded = recorded
+        self.take = take
         self.at = IngestProgress(complete=True)
         self.careful = 0
         self.finished = False
         self._limit = limit
         self._num_lost = 0
+        self._told = False
         self._tries = 0
 
     def moved_on(self, said: Began | Step) -> bool:
         """Take note. True when all has been read that is to be read with care: go on as usual, from here."""
         reached = IngestProgress.FromString(said.progress)
+        self._told = True
         if reached.source != self.at.source:
             self._tries = 0
             if not self.at.complete:
-                self.passed.add(self.at.source)  # a file that may not be read: once in a run is enough
+                self.recorded.passed.add(self.at.source)  # one that may not be read: once is enough
             if self.careful:
                 self.careful -= 1
                 if not self.careful:
@@ -199,8 +219,17 @@ class _Way:
         self.at = reached
         if isinstance(said, Step):
             self._tries = 0
-            self.progress[reached.source] = said.progress
+            self.recorded.note(reached)
         return False
+
+    def began(self) -> None:
+        """A process was started, and has told nothing yet."""
+        self._told = False
+
+    def ended(self) -> None:
+        """All that was told is over: who asks for the next has read what it was given."""
+        if self._told and not self.at.complete:
+            self.recorded.passed.add(self.at.source)
 
     def died(self, died: _Died) -> Step | None:
         """What is to be told of it; None: try again. Raises ReadingFailed, DeadLetterFlood."""
@@ -219,9 +248,9 @@ class _Way:
             return None
         self.careful, self._tries = 0, 0
         self.at.complete = True
-        self.passed.add(self.at.source)
+        self.recorded.passed.add(self.at.source)
+        self.recorded.note(self.at)
         reached = self.at.SerializeToString()
-        self.progress[self.at.source] = reached
         place = f"{self.at.source}#{self.at.num_records + 1}"
         error = (
             f"{self.at.source}: the process that reads it {died}, at record {self.at.num_records + 1:,}; the "

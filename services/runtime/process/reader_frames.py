@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 # Steps of a reader that its process has made and not told. They are made again after its death, and one of
@@ -11,13 +10,18 @@ MAX_UNTOLD = 64
 
 
 class Task(NamedTuple):
-    """What is to be read. progress: IngestProgress by source, serialised. careful: tell each step at once."""
+    """What is to be read. began_ms: of the import. careful: tell each step at once."""
 
     config: Any
-    progress: Mapping[str, bytes]
-    passed: frozenset[str]
+    began_ms: int | None
     careful: bool
     memory_limit_bytes: int
+
+
+class Asked(NamedTuple):
+    """Sources, serialised: which are to be read? The answer is a tuple like Taken, of serialised ones."""
+
+    sources: list[bytes]
 
 
 class Began(NamedTuple):
@@ -44,4 +48,4 @@ class Finished(NamedTuple):
     """There is no more."""
 
 
-Frame = list[Began | Step | Raised | Finished]
+Frame = list[Began | Step | Asked | Raised | Finished]

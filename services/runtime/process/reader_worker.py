@@ -12,35 +12,44 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 from contracts import IngestProgress
-from services.runtime.contracts.source import Read, Reading, Source
+from services.runtime.contracts.source import Read, Reading, Source, Taken
 from services.runtime.errors import CorpusworksError
 from services.runtime.logs import configure_logs, log
 from services.runtime.process.collector import settle_collector
-from services.runtime.process.reader_frames import MAX_UNTOLD, Began, Finished, Frame, Raised, Step, Task
+from services.runtime.process.reader_frames import (
+    MAX_UNTOLD,
+    Asked,
+    Began,
+    Finished,
+    Frame,
+    Raised,
+    Step,
+    Task,
+)
 from services.runtime.process.worker import die_with_parent, limit_memory
 from services.runtime.resources import Resources
 from services.runtime.settings import load_settings
 from services.runtime.topology import Service
 
 
-class _Progress(Mapping[str, IngestProgress]):
-    """Decoded on demand: it knows every file that was ever read."""
+class _Asking:
+    """See Known: the parent is who knows."""
 
-    def __init__(self, serialised: Mapping[str, bytes]) -> None:
-        self._serialised = serialised
+    def __init__(self, pipe: Connection, told: _Told, began_ms: int | None) -> None:
+        self.began_ms = began_ms
+        self._pipe = pipe
+        self._told = told
 
-    def __getitem__(self, source: str) -> IngestProgress:
-        return IngestProgress.FromString(self._serialised[source])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._serialised)
-
-    def __len__(self) -> int:
-        return len(self._serialised)
+    def take(self, sources: Sequence[IngestProgress]) -> Taken:
+        """See Known."""
+        self._told.flush()
+        _send(self._pipe, [Asked([source.SerializeToString() for source in sources])])
+        mine, others = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our parent
+        return Taken([IngestProgress.FromString(each) for each in mine], others)
 
 
 def run(pipe: Connection, service: Service) -> None:
@@ -57,7 +66,7 @@ def run(pipe: Connection, service: Service) -> None:
     _send(pipe, [])
     told = _Told(pipe, task.careful)
     try:
-        for step in read(_Progress(task.progress), task.passed):
+        for step in read(_Asking(pipe, told, task.began_ms)):
             told.add(step)
         end: Finished | Raised = Finished()
     except CorpusworksError:
@@ -96,8 +105,12 @@ class _Told:
             or self._bytes > self._MAX_BYTES
             or now - self._since > self._MAX_S
         ):
-            _send(self._pipe, self.frame)
-            self.frame, self._bytes, self._since = [], 0, time.monotonic()
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell what there is; nothing is a sign of life."""
+        _send(self._pipe, self.frame)
+        self.frame, self._bytes, self._since = [], 0, time.monotonic()
 
 
 def _step(read: Read) -> Step:

@@ -92,7 +92,7 @@ _RECIPE = [
 _PATH = [
     (("run", "{here}/documents.jsnl", "--out", "{here}/o"), "documents.jsonl"),
     (("run", "{here}/Papers", "--out", "{here}/o"), "papers"),
-    (("run", "s3://bucket/x", "--out", "{here}/o"), "not on this machine"),
+    (("run", "gs://bucket/x", "--out", "{here}/o"), "s3://bucket/prefix"),
     (("parts", "list", "{here}/papres"), "papers"),
     (("audit", "count", "{here}/papres"), "papers"),
     (("status", "--out", "{here}/papres"), "papers"),

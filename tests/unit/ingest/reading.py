@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts import Document, IngestProgress
 from services.ingest import FileReader, IngestConfig
-from services.runtime import Read, Unreadable
+from services.runtime import IMPORT, Read, Recorded, Unreadable
 
 NOW = 1_700_000_000_123
 
@@ -18,7 +18,10 @@ def reads(
     *paths: Path | str, progress: dict[str, IngestProgress] | None = None, **settings: Any
 ) -> list[Read]:
     config = IngestConfig(paths=tuple(map(str, paths)), **settings)
-    steps = FileReader(config, now_ms=lambda: NOW)(progress or {})
+    known = Recorded(each for name, each in (progress or {}).items() if name != IMPORT)
+    if progress and IMPORT in progress:
+        known.began_ms = progress[IMPORT].began_ms
+    steps = FileReader(config, now_ms=lambda: NOW)(known)
     return [step for step in steps if isinstance(step, Read)]
 
 

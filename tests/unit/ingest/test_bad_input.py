@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from services.ingest import SERVICE, FileReader, IngestConfig
-from services.runtime import ConfigurationError, Resources, Settings, configure
+from services.runtime import ConfigurationError, Recorded, Resources, Settings, configure
 from tests.unit.ingest.reading import (
     documents,
     jsonl,
@@ -73,7 +73,7 @@ def test_the_message_names_the_setting_that_maps_fields(tmp_path: Path) -> None:
     setting = "CORPUSWORKS_UNITS__INGEST__TEXT_FIELDS"
     assert setting in only_error(steps)
     config = configure("ingest", IngestConfig, {"paths": str(path), "text_fields": "text, answer"})
-    (_, step) = FileReader(config)(reached(steps))
+    (_, step) = FileReader(config)(Recorded(reached(steps).values()))
     assert [d.body for d in step.documents] == [b"yes"]
 
 
@@ -132,7 +132,7 @@ def test_a_failing_disk_is_tried_again_from_the_same_record(
     ("make", "said"),
     [
         (lambda folder: folder / "missing", "does not exist"),
-        (lambda folder: "s3://bucket/folder", "is not on this machine"),
+        (lambda folder: "ftp://host/folder", "write s3://bucket/prefix"),
         (lambda folder: os.mkfifo(folder / "pipe") or folder / "pipe", "neither a file nor a folder"),
     ],
 )

@@ -122,5 +122,12 @@ def test_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
 
 def test_a_uid_is_never_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents the uid that means "none" on the wire."""
-    monkeypatch.setattr("services.ingest.document.xxhash.xxh3_64_intdigest", lambda data: 0)
+
+    class Zero:
+        def __init__(self, data: bytes) -> None: ...
+        def update(self, data: bytes) -> None: ...
+        def intdigest(self) -> int:
+            return 0
+
+    monkeypatch.setattr("services.ingest.document.xxhash.xxh3_64", Zero)
     assert documents(reads(jsonl(tmp_path / "a.jsonl", [{"text": "t"}])))[0].uid == 1

@@ -14,6 +14,7 @@ from contracts import Document
 from services.ingest import IngestConfig
 from services.runtime.process.reader import SourceReader
 from services.runtime.process.reader_frames import Step
+from services.runtime.process.recorded import Recorded
 from services.runtime.settings import load_settings
 from services.runtime.topology import Service
 from tests.unit.ingest.reading import documents, jsonl, reads, texts, unreadable
@@ -23,7 +24,7 @@ SERVICE = Service("ingest", "services.ingest:SERVICE", (), "docs.raw")
 
 def read_apart(*paths: Path | str, **limits: int) -> list[Step]:
     config = IngestConfig(paths=tuple(map(str, paths)))
-    with closing(SourceReader(SERVICE, config, load_settings(**limits)).read({})) as steps:
+    with closing(SourceReader(SERVICE, config, load_settings(**limits)).read(Recorded())) as steps:
         return [step for step in steps if step is not None]
 
 

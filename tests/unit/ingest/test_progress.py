@@ -15,7 +15,7 @@ import zstandard
 
 from contracts import IngestProgress
 from services.ingest import FileReader, IngestConfig
-from services.runtime.contracts.source import IMPORT
+from services.runtime import IMPORT, Recorded
 from tests.unit.ingest.reading import (
     documents,
     jsonl,
@@ -114,7 +114,7 @@ def test_the_same_content_elsewhere_is_read(tmp_path: Path) -> None:
 def test_a_file_that_grows_while_it_is_read_is_read_again(tmp_path: Path) -> None:
     """Prevents the lines appended during a run from being lost."""
     path = jsonl(tmp_path / "a.jsonl", texts(4))
-    reader = FileReader(IngestConfig(paths=(str(path),), chunk_documents=2))({})
+    reader = FileReader(IngestConfig(paths=(str(path),), chunk_documents=2))(Recorded())
     steps = [next(reader)]
     with path.open("a") as file:
         file.write('{"id": "late", "text": "late"}\n')

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from services.ingest.found import Found
 from services.ingest.streams import opened
 from tests.unit.ingest.reading import (
     documents,
@@ -67,7 +68,7 @@ def test_opened_closes_its_file(tmp_path: Path) -> None:
     for pack in (gzip.compress, zstandard.compress, bytes):
         (tmp_path / "a").write_bytes(pack(b"text"))
         before = len(os.listdir("/proc/self/fd"))
-        with opened(str(tmp_path / "a"), 1 << 30) as stream:
+        with opened(Found(str(tmp_path / "a")), 1 << 30) as stream:
             assert stream.read() == b"text"
         assert len(os.listdir("/proc/self/fd")) == before
 

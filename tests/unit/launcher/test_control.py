@@ -13,9 +13,10 @@ from services.launcher.cluster import Conflict
 from services.launcher.config import LauncherConfig, PhaseConfig
 from services.launcher.control import Control
 from services.launcher.events import load_course
+from services.launcher.former import load_former
 from services.launcher.manifest import QUEUE
 from services.launcher.policy import PolicyConfig, Reason, State, Wanted
-from services.runtime import DependencyDown
+from services.runtime import CorpusworksError, DependencyDown
 from tests.unit.launcher.memory_cluster import MemoryCluster
 from tests.unit.launcher.store import RUN, catalogue, memory, say, step
 
@@ -167,6 +168,57 @@ def test_a_launcher_that_dies_is_followed_by_one_that_goes_on(world: World) -> N
     assert world.turn() == (Wanted.SUSPENDED, Reason.STARVED)
     assert world.cluster.created == [RUN]
     assert world.forwarded == [0, 1], "each event once, since each turn kept its place"
+
+
+def test_attempts_are_counted_on_by_whoever_leads_next(world: World) -> None:
+    """Prevents: a trainer that never starts and is tried for ever, since launchers end between its jobs."""
+    begun(world, (100, "stable"))
+    world.condition("Failed", "the trainer says why")
+    assert world.turn() == (Wanted.REPLACED, Reason.FAILED)
+    world.control = world.launcher()
+    assert world.turn() == (Wanted.AS_IS, Reason.LEAVING)
+    world.collect()
+    world.control = world.launcher()
+    assert world.turn()[0] is Wanted.RUNNING
+    assert PyTorchJob(world.cluster, RUN).look().attempt == 1
+    world.control = world.launcher()
+    world.condition("Failed", "the trainer says why")
+    assert world.turn() == (Wanted.AS_IS, Reason.GAVE_UP)
+
+
+def test_a_job_of_another_phase_is_made_by_whoever_leads_next(world: World) -> None:
+    """Prevents: a run that waits for as much as a start takes, since who removed its job has ended."""
+    begun(world, (100, "stable"), (10, "anneal"))
+    say(world.store, 0, step(1, 99, 0))
+    assert world.turn() == (Wanted.REPLACED, Reason.CHANGED)
+    world.collect()
+    world.control = world.launcher()
+    assert world.turn() == (Wanted.RUNNING, Reason.CHANGED)
+    assert world.workers == 2
+
+
+def test_what_was_made_anew_is_forgotten_by_whoever_leads_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a job that a person removes later, and that comes back since one was to be made once."""
+    begun(world, (100, "stable"), (10, "anneal"))
+    say(world.store, 0, step(1, 99, 0))
+    world.turn()
+    world.collect()
+    with monkeypatch.context() as patched:
+        patched.setattr(world.control, "_forget", lambda: None)  # it ends right after it made the job
+        world.turn()
+    assert load_former(world.store, RUN) is not None
+    world.control = world.launcher()
+    assert world.turn() == (Wanted.RUNNING, Reason.TRAINING)
+    assert load_former(world.store, RUN) is None
+
+
+def test_a_note_that_is_damaged_is_named(world: World) -> None:
+    for text in (b"{", b'{"failed": true}', b"[]"):
+        world.store.put(f"train/{RUN}/former.json", text)
+        with pytest.raises(CorpusworksError, match=r"former\.json is damaged"):
+            world.launcher()
 
 
 def test_another_river_is_told_everything(world: World) -> None:

@@ -17,7 +17,7 @@ from tests.unit.runtime.conftest import TABLE
 BUCKETS = ["zh", "en"]
 
 # What documents come in by: it reads no topic, and is started where it is asked for.
-DOORS = ("ingest", "upload")
+DOORS = ("ingest", "crawl", "upload")
 
 # Topics that no service's `output` names, and who writes them.
 WRITTEN_ON_THE_SIDE = {
@@ -221,7 +221,7 @@ class TestShipped:
         """Prevents a row from pointing at the wrong object."""
         river = shipped()
         kinds = {name: type(service.definition) for name, service in river.services.items()}
-        assert [kinds.pop(name) for name in DOORS] == [Source, Door]
+        assert [kinds.pop(name) for name in DOORS] == [Source, Door, Door]
         lanes = ("mixer", "sink", "catalog", "archive_documents", "archive_drops", "archive_uses")
         assert {kinds.pop(name) for name in lanes} == {LaneService}
         assert set(kinds.values()) == {Unit}

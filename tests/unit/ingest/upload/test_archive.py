@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts import IngestProgress
 from services.ingest.config import IngestConfig
 from services.ingest.upload.config import UploadConfig
 from services.ingest.upload.reader import ReaderConfig, SentFile, UploadReader
-from services.runtime import Read
+from services.runtime import Read, Recorded
 from tests.unit.ingest.upload.packed import tarred, zipped
 
 TEXTS = {f"folder/{name}.txt": f"a text of {name}".encode() for name in ("one", "two", "three")}
@@ -27,7 +26,7 @@ def read(
     os.utime(path, ns=(0, 0))
     file = SentFile(str(path), name, "upload://batch/file", 1, skip)
     config = ReaderConfig((file,), limits or UploadConfig(), IngestConfig(paths=("-",)))
-    found = [step for step in UploadReader(config)({}) if isinstance(step, Read)]
+    found = [step for step in UploadReader(config)(Recorded()) if isinstance(step, Read)]
     assert sorted(folder.iterdir()) == [path], "nothing stays in the scratch folder"
     return found
 
@@ -76,8 +75,8 @@ def test_what_was_refused_is_not_refused_again(tmp_path: Path) -> None:
     path.write_bytes(zipped({"../out.txt": b"no", "in.txt": b"yes"}))
     file = SentFile(str(path), "a.zip", "upload://batch/file", 1)
     reader = UploadReader(ReaderConfig((file,), UploadConfig(), IngestConfig(paths=("-",))))
-    first = next(step for step in reader({}) if isinstance(step, Read))
-    again = [s for s in reader({first.progress.source: first.progress}) if isinstance(s, Read)]
+    first = next(step for step in reader(Recorded()) if isinstance(step, Read))
+    again = [s for s in reader(Recorded([first.progress])) if isinstance(s, Read)]
     assert [sources([each]) for each in again] == [["upload://batch/file/in.txt"]]
 
 
@@ -180,8 +179,8 @@ def test_records_of_a_stream_are_read_on_in_the_middle(tmp_path: Path) -> None:
     os.utime(path, ns=(0, 0))
     file = SentFile(str(path), "a.jsonl", "upload://batch/file", 1)
     config = ReaderConfig((file,), UploadConfig(), IngestConfig(paths=("-",), chunk_documents=4))
-    steps = [step for step in UploadReader(config)({}) if isinstance(step, Read)]
+    steps = [step for step in UploadReader(config)(Recorded()) if isinstance(step, Read)]
     assert [len(step.documents) for step in steps] == [4, 4, 2]
-    known: dict[str, IngestProgress] = {steps[0].progress.source: steps[0].progress}
+    known = Recorded([steps[0].progress])
     rest = [step for step in UploadReader(config)(known) if isinstance(step, Read)]
     assert [d.id for step in rest for d in step.documents] == [str(n) for n in range(4, 10)]

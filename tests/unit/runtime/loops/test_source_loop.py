@@ -10,10 +10,10 @@ from kafka.errors import KafkaTimeoutError
 from contracts import Document, IngestProgress
 from services.runtime import Settings, Source
 from services.runtime.contracts.source import IMPORT
-from services.runtime.loops import source
 from services.runtime.loops.source import SourceLoop
 from services.runtime.loops.transaction import Aborted
 from services.runtime.process.reader_frames import Step
+from services.runtime.topics import PROGRESS
 from services.runtime.topology import Topology
 from tests.memory_broker import MemoryBroker
 from tests.units import NoConfig
@@ -39,12 +39,16 @@ def steps(known: dict[str, bytes]) -> Iterator[Step]:
 
 def progress(broker: MemoryBroker) -> dict[str, bytes]:
     with broker.log() as log:
-        return source.progress(log)
+        records = log.read_all(PROGRESS)
+        return {IngestProgress.FromString(r.value).source: r.value for r in records}
 
 
 def known_to(loop: SourceLoop, broker: MemoryBroker) -> dict[str, bytes]:
-    with broker.log() as log:
-        return loop._known(log)
+    """As the reader's process is told it."""
+    loop._know()
+    began = IngestProgress(began_ms=loop._sharing.recorded.began_ms or 0)
+    asked = loop._sharing.take([IngestProgress(source="file")]).mine
+    return {each.source: each.SerializeToString() for each in asked} | {IMPORT: began.SerializeToString()}
 
 
 def test_a_source_goes_on_where_its_last_transaction_ended(broker: MemoryBroker, settings: Settings) -> None:

@@ -18,6 +18,7 @@ from contracts import Document, IngestProgress
 from services.runtime import ConfigurationError, DeadLetterFlood, DependencyDown, load_settings
 from services.runtime.process.reader import ReadingFailed, SourceReader
 from services.runtime.process.reader_frames import MAX_UNTOLD, Step
+from services.runtime.process.recorded import Recorded
 from services.runtime.topology import Service
 from tests.sources import LinesConfig
 
@@ -42,8 +43,14 @@ def numbered(count: int, first: int = 1) -> list[str]:
 
 def read(*files: str, progress: Mapping[str, bytes] | None = None, **limits: float) -> list[Step]:
     settings = load_settings(**(LIMITS | limits))
-    with closing(SourceReader(SERVICE, LinesConfig(files), settings).read(progress or {})) as steps:
+    with closing(
+        SourceReader(SERVICE, LinesConfig(files), settings).read(recorded_of(progress or {}))
+    ) as steps:
         return [step for step in steps if step is not None]
+
+
+def recorded_of(progress: Mapping[str, bytes]) -> Recorded:
+    return Recorded(map(IngestProgress.FromString, progress.values()))
 
 
 def lines(steps: Sequence[Step]) -> list[str]:
@@ -136,7 +143,7 @@ def test_killed_by_us_in_the_middle(tmp_path: Path) -> None:
     path = file(tmp_path, "a", *numbered(20_000))
     reader = SourceReader(SERVICE, LinesConfig((path,)), load_settings(**LIMITS))
     steps, kills = [], 0
-    with closing(reader.read({})) as found:
+    with closing(reader.read(Recorded())) as found:
         for step in found:
             if step is not None:
                 steps.append(step)
@@ -185,7 +192,7 @@ def test_reading_waits_for_who_takes_the_steps(tmp_path: Path) -> None:
         SERVICE, LinesConfig((path,), 100), load_settings(**(LIMITS | {"time_limit_s": 0.5}))
     )
     steps = []
-    with closing(reader.read({})) as found:
+    with closing(reader.read(Recorded())) as found:
         for step in found:
             if step is None:
                 continue
@@ -240,7 +247,7 @@ def test_it_dies_with_its_parent_and_leaves_nothing(tmp_path: Path, monkeypatch:
     """Prevents a process that reads on for nobody."""
     path = file(tmp_path, "a", "hang")
     reader = SourceReader(SERVICE, LinesConfig((path,)), load_settings(time_limit_s=60))
-    steps = reader.read({})
+    steps = reader.read(Recorded())
     assert next(steps) is None
     (child,) = reading_processes()
     steps.close()
