@@ -85,7 +85,7 @@ def build(teacher: Path, texts: Sequence[str], out: Path, shape: EncoderConfig, 
         hidden_dropout_prob=shape.dropout,
         attention_probs_dropout_prob=shape.dropout,
     )
-    encoder = AutoModel.from_config(config, add_pooling_layer=False)
+    encoder = AutoModel.from_config(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         encoder.embeddings.word_embeddings.weight.copy_(torch.from_numpy(reduced(rows, shape.width)))
     encoder.save_pretrained(out)
