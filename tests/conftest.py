@@ -1,13 +1,20 @@
-"""What every test shares: a Kafka client that keeps its retries to itself."""
+"""What every test shares: a Kafka client that keeps its retries to itself, and which tests share a worker."""
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.s3_server import S3Server, s3_server
+
+# Made once for a worker, at seconds of CPU: the files that ask for one of them are one worker's.
+SHARED = ("shared_stack", "s3", "trained", "objects")
+# What waits most begins first, and what is short fills both processors at the end.
+FIRST = ("e2e", "integration", "contract", "charts", "unit/trainer")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,3 +28,21 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server that no test kills; each takes a bucket of its own."""
     with s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the order of FIRST; for pytest-xdist in groups: a file, or the files that ask for one of SHARED."""
+    asked = defaultdict(set)
+    for item in items:
+        asked[item.path].update(getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: _place(item.path))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            shared = (name for name in SHARED if name in asked[item.path])
+            item.add_marker(pytest.mark.xdist_group(next(shared, str(item.path))))
+
+
+def _place(path: Path) -> int:
+    folder = path.relative_to(Path(__file__).parent).as_posix()
+    return next((place for place, name in enumerate(FIRST) if folder.startswith(name)), len(FIRST))
