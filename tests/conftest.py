@@ -1,9 +1,8 @@
-"""What every test shares: a Kafka client that keeps its retries to itself, and which tests share a worker."""
+"""What every test shares: a Kafka client that keeps its retries to itself, and the order of the files."""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 
 from tests.s3_server import S3Server, s3_server
 
-# Made once for a worker, at seconds of CPU: the files that ask for one of them are one worker's.
-SHARED = ("shared_stack", "s3", "trained", "objects")
 # What waits most begins first, and what is short fills both processors at the end.
 FIRST = ("e2e", "integration", "contract", "charts", "unit/trainer")
 
@@ -30,17 +27,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the order of FIRST; for pytest-xdist in groups: a file, or the files that ask for one of SHARED."""
-    asked = defaultdict(set)
-    for item in items:
-        asked[item.path].update(getattr(item, "fixturenames", ()))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of FIRST."""
     items.sort(key=lambda item: _place(item.path))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            shared = (name for name in SHARED if name in asked[item.path])
-            item.add_marker(pytest.mark.xdist_group(next(shared, str(item.path))))
 
 
 def _place(path: Path) -> int:
