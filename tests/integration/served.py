@@ -44,10 +44,18 @@ class Served:
             time.sleep(0.02)
         return code
 
+    def send_signal(self, number: int) -> None:
+        """Unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
     def terminate(self) -> None:
         """SIGTERM, unless it has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, unless it has ended; what it has started goes on."""
+        self.send_signal(signal.SIGKILL)
 
 
 Process = Served | subprocess.Popen[bytes]
