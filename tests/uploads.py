@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import yaml
 
 from services.ingest.upload.keys import digest
 from tests.integration.rig import Rig
+from tests.integration.served import Process
 from tests.servers import free_port
 
 KEY, OTHER, POOR = "a-key-of-the-tests-own", "a-key-of-somebody-else", "a-key-with-a-quota"
@@ -42,7 +42,7 @@ class Uploads:
     rig: Rig
     settings: dict[str, str] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
 
     def start(self, replica: int = 0) -> None:
         """Start one, again under its name; returns when it takes files."""

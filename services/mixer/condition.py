@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts import Document
+from services.mixer.engine import program
 from services.mixer.faults import meant
 
 # What an expression may name, and how it is read; maps become plain dicts for the engine.
@@ -54,11 +55,9 @@ class Condition:
     """
 
     def __init__(self, expression: str) -> None:
-        import cel
-
         self.expression = expression
         try:
-            self._program = cel.compile(expression)
+            self._program = program(expression)
         except ValueError as error:
             raise ValueError(_no_cel(expression, str(error))) from error
         names = set(self._program.variables()) - set(_BOUND.findall(expression))

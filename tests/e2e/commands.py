@@ -26,6 +26,12 @@ SAMPLES = ROOT / "tests" / "data"
 KEEP_ALL = {"CORPUSWORKS_UNITS__SCORER__KEEP": "[]"}
 
 
+def with_all_kept(settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """These settings with KEEP_ALL, but where they name a topology, which may have no scorer."""
+    own = dict(settings or {})
+    return own if "CORPUSWORKS_TOPOLOGY" in own else KEEP_ALL | own
+
+
 class Done(NamedTuple):
     """How a command ended."""
 
@@ -43,7 +49,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """No setting of the person who runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CORPUSWORKS_")}
     path = os.pathsep.join([str(ROOT), str(ROOT / "proto")])
-    return {**kept, "PYTHONPATH": path, **KEEP_ALL, **(more or {})}
+    return {**kept, "PYTHONPATH": path, **with_all_kept(more)}
 
 
 def start(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -83,7 +89,7 @@ def ask(*arguments: str | Path, settings: Mapping[str, str] | None = None, given
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("CORPUSWORKS_")]:
             patch.delenv(name)
-        for name, value in {**KEEP_ALL, **(settings or {})}.items():
+        for name, value in with_all_kept(settings).items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["corpusworks", *map(str, arguments)])
         patch.setattr(sys, "stdin", io.StringIO(given))

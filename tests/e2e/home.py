@@ -17,7 +17,7 @@ from services.local.stack import Stack
 from services.mixer.recipe import bucket_names
 from services.runtime import Settings
 from services.runtime.topology import Topology
-from tests.e2e.commands import KEEP_ALL
+from tests.e2e.commands import with_all_kept
 
 WORKED = 30  # messages that a process has done since its last kill
 
@@ -78,7 +78,7 @@ def home(
     out: Path, settings: Mapping[str, str] | None = None, command: Sequence[str] = CLI
 ) -> Iterator[Home]:
     """A river on a folder; the services are not started yet."""
-    given = environment_of(out) | KEEP_ALL | dict(settings or {})
+    given = environment_of(out) | with_all_kept(settings)
     with applied(given) as own:
         table = topology(own.topology)
         models = repositories(own, table)

@@ -1,4 +1,4 @@
-"""The archive of a whole run: all that went to a pool and all that was dropped, with its text, once."""
+"""The archive of a whole run, on S3: all that went to a pool and all that was dropped, with its text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,18 +19,36 @@ from services.ledger import take_account
 from services.runtime import ObjectStore, Resources
 from services.sink.parts import list_parts, read_records
 from tests.corpus import write_jsonl
-from tests.e2e.commands import SAMPLES, ask, run
+from tests.e2e.commands import SAMPLES, ask, corpusworks, run
 from tests.e2e.crashing import EXIT_CRASHED
 from tests.e2e.home import Home, home, topology
+from tests.e2e.stored import assert_refused, assert_whole
+from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.timeout(400)
 
+FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive")
 
-def test_a_run_leaves_all_of_it_in_the_archive(tmp_path: Path) -> None:
-    """Prevents a run that ends before its last drop is archived, and a text that is not the document's."""
-    out = tmp_path / "out"
-    report = run(out, SAMPLES)
-    store = ObjectStore(out.as_uri())
+
+def test_a_run_on_s3_leaves_all_of_it_in_the_archive(tmp_path: Path, s3: S3Server) -> None:
+    """Prevents a run that ends before its last drop is archived, a text that is not the document's, and a
+    folder that has forgotten which bucket holds what it made.
+    """
+    out, url = tmp_path / "out", f"{s3.bucket('run')}/corpus"
+    report = run(out, SAMPLES, settings={**s3.environment, "CORPUSWORKS_STORE_URL": url})
+    assert not any((out / name).exists() for name in FOLDERS), "the state alone is in the folder"
+    assert_whole(url, report["kept"], s3.environment)
+    assert_whole(out, report["kept"], s3.environment)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.environment.items():
+            patch.setenv(name, value)
+        _assert_archived(out, ObjectStore(url), report)
+    elsewhere = {**s3.environment, "CORPUSWORKS_STORE_URL": f"{url}-elsewhere"}
+    assert_refused(corpusworks("run", SAMPLES, "--out", out, settings=elsewhere), "has its parts in", url)
+
+
+def _assert_archived(out: Path, store: ObjectStore, report: Mapping[str, Any]) -> None:
+    """What the archive holds is what the report counts and the parts hold."""
     dropped = sum(number for reasons in report["dropped"].values() for number in reasons.values())
     assert count(store, DROPS, Asked()) == [{"rows": dropped + report["duplicates"]}]
     by_reason = ask("audit", "count", out, "--by", "unit,reason", "--json").rows

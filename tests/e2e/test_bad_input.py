@@ -189,7 +189,7 @@ def test_input_that_is_not_there(tmp_path: Path) -> None:
 def test_no_java_and_no_redis(tmp_path: Path) -> None:
     """Prevents: a laptop's user who does not know what to install."""
     out = tmp_path / "out"
-    done = corpusworks("run", SAMPLES, "--out", out, settings={"JAVA_HOME": str(tmp_path)})
+    done = ask("run", SAMPLES, "--out", out, settings={"JAVA_HOME": str(tmp_path)})
     _assert_told(done, 2, "JAVA_HOME", "unset it")
     hidden = tmp_path / "hidden"
     hidden.mkdir()
@@ -291,7 +291,7 @@ def test_a_disk_that_is_full_for_a_while(small_disk: Path, tmp_path: Path) -> No
 
 def test_a_full_disk(small_disk: Path) -> None:
     """Prevents: half a part under the name of a whole one, a crash, and a run that begins what must fail."""
-    done = corpusworks("run", SAMPLES, "--out", small_disk / "out")
+    done = ask("run", SAMPLES, "--out", small_disk / "out")
     _assert_told(done, 2, "MB left", "Free some space")
     store = ObjectStore((small_disk / "store").as_uri())
     store.put("parts/a", b"fits")

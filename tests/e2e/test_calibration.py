@@ -81,7 +81,7 @@ def test_a_table_that_is_not_there_is_told_before_anything_starts(tmp_path: Path
     """Prevents a river that starts, and processes of it that die one after another for a slip in a path."""
     _lines(tmp_path / "one.jsonl", list(documents(1, seed=1)))
     settings = {TABLE: str(tmp_path / "no.json")}
-    done = corpusworks("run", tmp_path / "one.jsonl", "--out", tmp_path / "out", settings=settings)
+    done = ask("run", tmp_path / "one.jsonl", "--out", tmp_path / "out", settings=settings)
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert "no.json cannot be read" in done.err

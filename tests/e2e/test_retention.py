@@ -102,6 +102,6 @@ def test_a_river_goes_on_whose_logs_begin_later(tmp_path: Path) -> None:
 def test_a_wrong_time_ends_with_one_line() -> None:
     """Prevents a typing error in the setting from showing as a stack trace in the middle of a river."""
     wrong = {"CORPUSWORKS_KEEP": '{"docs.rwa": "7d"}', "CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-    done = corpusworks("retention", "show", settings=wrong)
+    done = ask("retention", "show", settings=wrong)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "docs.rwa is no topic" in done.err

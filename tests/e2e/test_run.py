@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from services.local.stack import Stack
+from services.runtime import ObjectStore
+from services.sink.parts import documents as in_parts
 from tests.corpus import documents, write_jsonl
 from tests.documents import pdf
-from tests.e2e.commands import SAMPLES, ask, left_running, run
+from tests.e2e.commands import SAMPLES, ask, corpusworks, left_running, run
+from tests.e2e.stored import assert_refused, assert_whole, parts_in
 
 pytestmark = pytest.mark.stack
 
@@ -194,6 +197,34 @@ def test_status_trace_and_reconcile_on_a_finished_folder(first) -> None:
     assert (at_rest.code, at_rest.rows) == (0, kept.rows), "no server is needed"
     assert report["duplicates"] == 5, "as tests/data/README.md says"
     assert left_running(out) == []
+
+
+def test_a_state_folder_that_was_removed(first, tmp_path: Path) -> None:
+    """The log, the index and all offsets are gone, the parts are not: refused, adopted, and gone on with."""
+    source, origin, _ = first
+    out = tmp_path / "out"
+    shutil.copytree(origin, out, ignore=lambda folder, _: ["state"] if Path(folder) == origin else [])
+    store = ObjectStore(out.as_uri())
+    kept = len(list(in_parts(store)))
+    numbers = {row["part"]: row["sequence"] for row in ask("parts", "list", out).rows}
+    assert sorted(numbers.values()) == list(range(len(numbers)))
+    before = parts_in(out)
+    done = corpusworks("run", source, "--out", out)
+    assert_refused(done, "another river", "--fresh", "corpusworks parts adopt")
+    assert parts_in(out) == before
+    adopted = ask("parts", "adopt", "--out", out)
+    assert adopted.code == 0, adopted.err
+    assert {f"parts/{row['part']}.bin" for row in adopted.rows} == {k for k in before if k.endswith(".bin")}
+    more = write_jsonl(tmp_path / "b.jsonl", 30, seed=4, duplicates=0)
+    run(out, source, more)
+    assert before.keys() <= parts_in(out).keys()
+    assert all(parts_in(out)[key] == data for key, data in before.items() if key.endswith((".bin", ".idx")))
+    uids = [record.uid for _, record, _ in in_parts(store)]
+    assert len(uids) == len(set(uids)) > kept
+    assert_whole(out, len(uids))
+    listed = {row["part"]: row["sequence"] for row in ask("parts", "list", out).rows}
+    assert numbers.items() <= listed.items(), "what has a number keeps it"
+    assert sorted(listed.values()) == list(range(len(listed)))
 
 
 def test_the_second_time_only_the_new_is_processed(first, tmp_path: Path) -> None:

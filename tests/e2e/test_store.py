@@ -1,73 +1,24 @@
-"""Parts outlive what is lost around them: the state folder, a kill in `--fresh`, another river beside."""
+"""Parts outlive what is lost around them: a kill in `--fresh`, another river beside; a store that is none.
+
+What outlives the state folder is in test_run.py, beside the run that it takes; S3 is in test_archive.py.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from services.local.forget import MARK
 from services.local.stack import Stack
-from services.runtime import ObjectStore
-from services.sink.parts import documents
 from tests.corpus import write_jsonl
-from tests.e2e.commands import Done, ask, corpusworks, run
+from tests.e2e.commands import ask, corpusworks, run
+from tests.e2e.stored import assert_refused, assert_whole, parts_in
 from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.timeout(600)
-
-FOLDERS = ("catalog", "parts", "bodies", "vocabularies", "archive")
-
-
-def parts_in(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in (folder / "parts").rglob("*") if p.is_file()}
-
-
-def assert_whole(place: str | Path, number: int, settings: Mapping[str, str] | None = None) -> None:
-    """Every part is as it was sealed, and every document is there once."""
-    verified = ask("parts", "verify", place, settings=settings)
-    assert verified.code == 0, verified.out + verified.err
-    rows = ask("parts", "decode", place, settings=settings).rows
-    assert len(rows) == len({row["id"] for row in rows}) == number
-
-
-def assert_refused(done: Done, *told: str) -> None:
-    assert done.code == 2, done.out + done.err
-    assert "Traceback" not in done.err
-    for part in told:
-        assert part in done.err.replace("\n", " "), done.err
-
-
-def test_a_state_folder_that_was_removed(tmp_path: Path) -> None:
-    """The log, the index and all offsets are gone, the parts are not: refused, adopted, and gone on with."""
-    out = tmp_path / "out"
-    source = write_jsonl(tmp_path / "a.jsonl", 60, seed=3, duplicates=0)
-    run(out, source)
-    store = ObjectStore(out.as_uri())
-    kept = len(list(documents(store)))
-    numbers = {row["part"]: row["sequence"] for row in ask("parts", "list", out).rows}
-    assert sorted(numbers.values()) == list(range(len(numbers)))
-    shutil.rmtree(out / "state")
-    before = parts_in(out)
-    done = corpusworks("run", source, "--out", out)
-    assert_refused(done, "another river", "--fresh", "corpusworks parts adopt")
-    assert parts_in(out) == before
-    adopted = corpusworks("parts", "adopt", "--out", out)
-    assert adopted.code == 0, adopted.err
-    assert {f"parts/{row['part']}.bin" for row in adopted.rows} == {k for k in before if k.endswith(".bin")}
-    more = write_jsonl(tmp_path / "b.jsonl", 30, seed=4, duplicates=0)
-    run(out, source, more)
-    assert before.keys() <= parts_in(out).keys()
-    assert all(parts_in(out)[key] == data for key, data in before.items() if key.endswith((".bin", ".idx")))
-    ids = [record.id for _, record, _ in documents(store)]
-    assert len(ids) == len(set(ids)) > kept
-    assert_whole(out, len(ids))
-    listed = {row["part"]: row["sequence"] for row in ask("parts", "list", out).rows}
-    assert numbers.items() <= listed.items(), "what has a number keeps it"
-    assert sorted(listed.values()) == list(range(len(listed)))
 
 
 @pytest.mark.soak
@@ -89,19 +40,6 @@ def test_fresh_forgets_all_although_the_state_is_gone(tmp_path: Path) -> None:
     run(out, source)
     assert not (out / MARK).exists()
     assert_whole(out, whole)
-
-
-def test_a_run_on_s3(tmp_path: Path, s3: S3Server) -> None:
-    """Parts in the bucket, the state in the folder, which remembers where they are."""
-    out, url = tmp_path / "out", f"{s3.bucket('run')}/corpus"
-    source = write_jsonl(tmp_path / "a.jsonl", 40, seed=6, duplicates=0)
-    report = run(out, source, settings={**s3.environment, "CORPUSWORKS_STORE_URL": url})
-    assert not any((out / name).exists() for name in FOLDERS)
-    assert report["kept"] > 30
-    assert_whole(url, report["kept"], s3.environment)
-    assert_whole(out, report["kept"], s3.environment)
-    elsewhere = {**s3.environment, "CORPUSWORKS_STORE_URL": f"{url}-elsewhere"}
-    assert_refused(corpusworks("run", source, "--out", out, settings=elsewhere), "has its parts in", url)
 
 
 @pytest.mark.soak

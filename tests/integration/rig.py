@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +22,8 @@ from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, Transactions
 from services.runtime.topology import Topology
+from tests.integration.served import ROOT, Process, serve
 
-ROOT = Path(__file__).parents[2]
 # The vocabulary of tokens that a test makes up; it is in the store of every rig.
 CARD = VocabularyCard("made-up", 1000, 0, "<end>")
 
@@ -39,7 +37,7 @@ class Rig:
     settings: Settings
     topology: Topology
     environment: Mapping[str, str]
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
 
     @property
     def source(self) -> str:
@@ -51,19 +49,11 @@ class Rig:
         """The topic that the rig's unit writes."""
         return f"{self.name}.out"
 
-    def serve(self, *services: str, instance: str = "0", **more: str) -> subprocess.Popen[bytes]:
+    def serve(self, *services: str, instance: str = "0", **more: str) -> Process:
         """Start a process of these services; its log is <service>-<instance>.log."""
         names = services or (self.name,)
-        with (self.folder / f"{names[0]}-{instance}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "serve", *names],
-                env={**os.environ, **self.environment, "CORPUSWORKS_INSTANCE": instance, **more},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-                start_new_session=True,
-            )
+        environment = {**os.environ, **self.environment, "CORPUSWORKS_INSTANCE": instance, **more}
+        process = serve(["serve", *names], environment, self.folder / f"{names[0]}-{instance}.log")
         self.processes.append(process)
         return process
 
@@ -71,7 +61,7 @@ class Rig:
         """What a process has said."""
         return (self.folder / f"{service or self.name}-{instance}.log").read_text(errors="replace")
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: Process) -> None:
         """SIGKILL to a process and its worker."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -26,7 +26,11 @@ pytestmark = pytest.mark.stack
 
 LANES = 3
 SEALED, CATALOG = "shards.sealed", "shards.catalog"
-SETTINGS = {"CORPUSWORKS_LANES": str(LANES), "CORPUSWORKS_KAFKA__SESSION_TIMEOUT_S": "3"}
+SETTINGS = {
+    "CORPUSWORKS_LANES": str(LANES),
+    "CORPUSWORKS_PARTITIONS": "1",
+    "CORPUSWORKS_KAFKA__SESSION_TIMEOUT_S": "3",
+}
 
 
 @contextmanager

@@ -7,7 +7,6 @@ Each loss is made on purpose against a real broker and a real server: refusal be
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from services.runtime.clients.kafka import GROUP_PREFIX, connection
 from services.runtime.serve import EXIT_CONFIGURATION
 from services.runtime.settings import RedisSettings
 from tests.integration.rig import Rig, rig, unit
+from tests.integration.served import Process
 from tests.near_duplicates import corpus
 from tests.servers import RedisServer
 
@@ -54,9 +54,9 @@ class Dedup:
         self.river = river
         self.server = server
         self.folder = folder  # of the server
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
-    def run(self) -> subprocess.Popen[bytes]:
+    def run(self) -> Process:
         self._process = self.river.serve()
         return self._process
 

@@ -30,7 +30,11 @@ def _pooled(uid: int) -> Produce:
 def test_quarantined_documents_are_dropped_by_the_mixer(tmp_path: Path) -> None:
     """Prevents: a guilty document that is mixed after all, since its lane never heard of it."""
     table = yaml.safe_load(DEFAULT.read_text())
-    settings = {"CORPUSWORKS_LANES": str(LANES), "CORPUSWORKS_UNITS__MIXER__HOLD": "true"}
+    settings = {
+        "CORPUSWORKS_LANES": str(LANES),
+        "CORPUSWORKS_PARTITIONS": "1",
+        "CORPUSWORKS_UNITS__MIXER__HOLD": "true",
+    }
     with (
         Stack(tmp_path / "own") as own,
         rig(

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-from transformers import BertConfig, BertModel
+from transformers import AutoModel, BertConfig
 
 from trainer.bert.recipe import EncoderConfig
 
@@ -85,7 +85,7 @@ def build(teacher: Path, texts: Sequence[str], out: Path, shape: EncoderConfig, 
         hidden_dropout_prob=shape.dropout,
         attention_probs_dropout_prob=shape.dropout,
     )
-    encoder = BertModel(config, add_pooling_layer=False)
+    encoder = AutoModel.from_config(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         encoder.embeddings.word_embeddings.weight.copy_(torch.from_numpy(reduced(rows, shape.width)))
     encoder.save_pretrained(out)

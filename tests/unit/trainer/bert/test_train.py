@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    BertConfig,
-    BertModel,
-    DistilBertConfig,
-    DistilBertModel,
-    RobertaConfig,
-    RobertaModel,
-)
+from transformers import AutoModel, BertConfig, DistilBertConfig, RobertaConfig
 
 from trainer.bert import train as training
 from trainer.bert.data import Example
@@ -178,12 +171,10 @@ def test_targets_and_weights() -> None:
 
 SHAPE = {"vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 FAMILIES = {
-    "bert": BertModel(BertConfig(**SHAPE, intermediate_size=64, max_position_embeddings=64)),
-    "roberta": RobertaModel(RobertaConfig(**SHAPE, intermediate_size=64, max_position_embeddings=66)),
-    "distilbert": DistilBertModel(
-        DistilBertConfig(
-            vocab_size=400, dim=32, n_layers=1, n_heads=2, hidden_dim=64, max_position_embeddings=64
-        )
+    "bert": BertConfig(**SHAPE, intermediate_size=64, max_position_embeddings=64),
+    "roberta": RobertaConfig(**SHAPE, intermediate_size=64, max_position_embeddings=66),
+    "distilbert": DistilBertConfig(
+        vocab_size=400, dim=32, n_layers=1, n_heads=2, hidden_dim=64, max_position_embeddings=64
     ),
 }
 
@@ -198,7 +189,7 @@ def test_an_encoder_of_the_family_is_taken_from_a_folder(
     rows = records(90)
     vocabulary = Vocabulary.train([row["text"] for row in rows], 400)
     folder = tmp_path / "encoder"
-    FAMILIES[family].save_pretrained(folder)
+    AutoModel.from_config(FAMILIES[family]).save_pretrained(folder)
     (folder / "tokenizer.json").write_text(vocabulary.to_json())
     recipe = Recipe.of(tiny | {"encoder": {"path": str(folder)}, "fit": {"epochs": 0.3}})
     out = tmp_path / "out"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import BertConfig, BertModel
+from transformers import AutoModel, BertConfig
 
 from trainer.bert.default.encoder import LINE, SPECIAL, build
 from trainer.bert.model import open_encoder
@@ -50,7 +50,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(3)
     config = BertConfig(vocab_size=len(pieces), hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
     config.intermediate_size = 16
-    model = BertModel(config, add_pooling_layer=False)
+    model = AutoModel.from_config(config, add_pooling_layer=False)
     tensors = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
     from safetensors.torch import save_file
 
