@@ -20,12 +20,14 @@ from services.cli import (
     judge,
     launch,
     ledger,
+    mix,
     offsets,
     part,
     parts,
     plan,
     pool,
     recipe,
+    rejudge,
     retention,
     run,
     serve,
@@ -42,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, server, launch, ask, report, take, plan, doctor, train):
+for group in (run, mix, rejudge, serve, server, launch, ask, report, take, plan, doctor, train):
     app.add_typer(group.app)
 audit.app.add_typer(document.app)
 for group in (part, export, adopt):

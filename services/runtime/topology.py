@@ -156,6 +156,17 @@ class Topology:
         made.buckets = tuple(buckets)
         return made
 
+    def behind(self, topic: str) -> Topology:
+        """The same table with those services alone that a message of this topic can come to."""
+        reached, found = {topic}, dict[str, Service]()
+        while more := {n: s for n, s in self.services.items() if n not in found and reached & {*s.inputs}}:
+            found |= more
+            reached |= {service.output for service in more.values()}
+        made = copy(self)
+        made.services = {name: service for name, service in self.services.items() if name in found}
+        made.processes = [group for group in self.processes if found.keys() >= set(group)]
+        return made
+
     @property
     def table(self) -> dict[str, Topic]:
         """The topics as they are written down, pools as one."""
