@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +18,10 @@ from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
 app = typer.Typer()
-_POLL_S = 1.0
+_POLL_S = 0.5
+# As the supervisor's QUICK_S: for it, to end while a broker is restarted is no failure.
+_PATIENCE_S = 10.0
+
 Wait = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds to wait for Kafka, and for topics to be made.")
 ]
@@ -24,16 +29,20 @@ Wait = Annotated[
 
 @app.command("import")
 def import_(
-    paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")], wait: Wait = 0
+    paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")],
+    wait: Wait = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder on which `up` runs; default: the configured servers."),
+    ] = None,
 ) -> None:
-    """Read documents into the configured river; goes on where it was, ends when all is published."""
-    settings = load_settings()
-    if wait:
-        _await_topics(settings, wait)
-    ingest = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
-    settings = settings.model_copy(update={"units": settings.units | {"ingest": ingest}})
-    if not serve(["ingest"], settings, topology_of(settings)):
-        raise typer.Exit(EXIT_INTERRUPTED)
+    """Read documents into a river that runs; goes on where it was, ends when all is published."""
+    with _joined(out) as river:
+        _await(river, wait)
+        ingest = river.units.get("ingest", {}) | {"paths": tuple(paths)}
+        settings = river.model_copy(update={"units": river.units | {"ingest": ingest}})
+        if not serve(["ingest"], settings, topology_of(settings)):
+            raise typer.Exit(EXIT_INTERRUPTED)
 
 
 @app.command("serve")
@@ -44,11 +53,41 @@ def serve_(
 ) -> None:
     """Run services in this process, against the servers that the environment names."""
     settings = load_settings()
-    if wait:
-        _await_topics(settings, wait)
+    _await(settings, wait)
     if workers > 1:
         raise typer.Exit(serve_replicas(units, workers, settings))
     serve(units, settings, topology_of(settings))
+
+
+def _joined(out: Path | None) -> AbstractContextManager[Settings]:
+    """Settings of the river on a folder, or of that which the environment names."""
+    if out is None:
+        return nullcontext(load_settings())
+    from services.local.run import joined
+
+    return joined(out)
+
+
+def _await(settings: Settings, wait: float) -> None:
+    """The broker, and as long as is asked for the topics. Raises DependencyDown, ConfigurationError."""
+    if wait:
+        _await_topics(settings, wait)
+    else:
+        _await_broker(settings, _PATIENCE_S)
+
+
+def _await_broker(settings: Settings, patience_s: float) -> None:
+    """Raises DependencyDown: it is not there, which would be waited for for ever; ConfigurationError."""
+    from services.runtime.clients.reach import check_kafka
+
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return check_kafka(settings.kafka)
+        except DependencyDown:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_S)
 
 
 def _await_topics(settings: Settings, patience_s: float) -> None:
@@ -78,18 +117,9 @@ def topics(
 ) -> None:
     """Make the topics of the river on the configured Kafka; more lanes, new buckets are taken over."""
     from services.runtime import agreement
-    from services.runtime.clients.reach import check_kafka
 
     settings = load_settings()
-    deadline = time.monotonic() + wait
-    while True:
-        try:
-            check_kafka(settings.kafka)  # one that is not there would be waited for
-            break
-        except DependencyDown:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(_POLL_S)
+    _await_broker(settings, wait)
     agreement.make(settings, topology_of(settings))
 
 

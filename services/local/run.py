@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -85,6 +86,18 @@ def attached(out: Path | None) -> Iterator[Settings]:
         yield load_settings()
         return
     with reached(out) as environment, applied(environment) as settings:
+        yield settings
+
+
+@contextmanager
+def joined(out: Path) -> Iterator[Settings]:
+    """As attached, to a river that `up` keeps running. Raises ConfigurationError: it does not."""
+    if running(out / STATE) is None:
+        raise ConfigurationError(
+            f"nothing runs on {out}: `corpusworks up --out {out}` in another terminal keeps a river running "
+            f"there, or `corpusworks run PATH… --out {out}` reads and ends"
+        )
+    with attached(out) as settings:
         yield settings
 
 
@@ -242,6 +255,7 @@ def up(
         where = job.out if settings.store_url == own else settings.store_url
         triton = f"  Triton {settings.triton_url}" if repositories(settings, job.topology) else ""
         console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {where}")
+        console.print(f"In: corpusworks import PATH… --out {shlex.quote(str(job.out))}", soft_wrap=True)
         console.print("Ctrl-C stops it; the same command goes on from there.")
         with Progress(console) as progress:
             due = 0.0
