@@ -52,6 +52,7 @@ class FileReader:
         self._config = config
         self._find = find or partial(walk.find, config.paths)
         self._now_ms = now_ms
+        self._formats = kinds.formats()
         decisive = (config.text_fields, config.id_fields, config.max_document_bytes)
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
 
@@ -163,6 +164,8 @@ class FileReader:
                     pieces = warc.records(found, stream, self._maker, skip)
                 elif kind == kinds.PARQUET:
                     pieces = parquet.rows(found, stream, self._maker, skip)
+                elif (form := self._formats.get(kind)) is not None:
+                    pieces = records.of_format(found, stream, form, self._maker, skip)
                 else:
                     pieces = self._whole(found, stream.read(self._config.max_document_bytes + 1), kind)
                 for number, piece in pieces:

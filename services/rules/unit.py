@@ -17,7 +17,7 @@ from services.rules.normalise import damaged_characters, normalise, strip_urls, 
 from services.rules.page import Page
 from services.rules.patterns import pattern_repeats
 from services.rules.repetition import ngram_shares
-from services.rules.table import RULES, TEXT, Bound, bind
+from services.rules.table import ADDED, RULES, TEXT, Bound, bind
 from services.runtime import Drop, Emit, Judge, Reject, Resources, Unit, Verdict
 
 # Measures are taken on this much of a text; a book's first million characters say enough, and the time
@@ -100,6 +100,7 @@ def _judge_one(
 def measure(page: Page, keywords: Keywords | None = None) -> dict[str, float]:
     """Every measure of a page, by name."""
     measures = {name: function(page) for name, function in MEASURES.items()} | ngram_shares(page)
+    measures |= {name: float(rule.measure(page.text)) for name, rule in ADDED.items()}
     # What stands on end repeats its longest n-gram; most texts repeat none.
     measures["pattern_repeats"] = pattern_repeats(page) if measures["dup_10_gram"] else 0.0
     different = keywords.count_different(page.lower) if keywords else 0
@@ -146,5 +147,5 @@ SERVICE = Unit(
     name="rules",
     config=RulesConfig,
     build=build,
-    drop_reasons=frozenset({"empty", "language"} | {rule.reason for rule in RULES}),
+    drop_reasons=frozenset({"empty", "language"} | {rule.reason for rule in (*RULES, *ADDED.values())}),
 )

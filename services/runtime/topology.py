@@ -17,6 +17,7 @@ from google.protobuf.message import Message as ProtoMessage
 
 import contracts
 from services.runtime.contracts.door import Door
+from services.runtime.contracts.extension import UNITS, find
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
@@ -61,9 +62,9 @@ class Service:
     @cached_property
     def definition(self) -> Unit | LaneService | Source | Door:
         """The object named by `run`, imported now. Raises ConfigurationError naming the service."""
-        module, _, attribute = self.run.partition(":")
+        module, colon, attribute = self.run.partition(":")
         try:
-            found = getattr(importlib.import_module(module), attribute)
+            found = getattr(importlib.import_module(module), attribute) if colon else find(UNITS, self.run)
         except (ImportError, AttributeError, ValueError) as error:
             raise ConfigurationError(
                 f"service {self.name}: {self.run!r} cannot be imported: {error}"

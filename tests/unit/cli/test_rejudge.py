@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from contracts import Document, Flush
-from services.archive.query import Asked, rows
+from services.archive.asked import Asked
+from services.archive.query import rows
 from services.archive.tables import DROPS, document_of
 from services.cli.rejudge import reads
 from services.runtime import ConfigurationError, ObjectStore
