@@ -15,6 +15,7 @@ from services.cli import (
     dlq,
     doctor,
     document,
+    examples,
     export,
     given,
     judge,
@@ -40,7 +41,6 @@ from services.cli.report import command as report
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
@@ -64,6 +64,7 @@ app.add_typer(retention.app, name="retention")
 app.add_typer(tokenizer.app, name="tokenizer")
 
 given.take(app)
+examples.show(app)
 
 # Built here, so that what a zygote forks has it ready (50 ms of CPU).
 command = typer.main.get_command(app)

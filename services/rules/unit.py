@@ -147,5 +147,7 @@ SERVICE = Unit(
     name="rules",
     config=RulesConfig,
     build=build,
-    drop_reasons=frozenset({"empty", "language"} | {rule.reason for rule in (*RULES, *ADDED.values())}),
+    drop_reasons=frozenset(
+        {"empty", "language"} | {rule.reason for rule in RULES} | {rule.reason for rule in ADDED.values()}
+    ),
 )

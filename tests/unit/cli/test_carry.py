@@ -162,4 +162,5 @@ def test_a_bucket_may_not_ask_for_what_pools_do_not_hold() -> None:
     asked = {"buckets": {"law": 'text.contains("law")'}, "phases": [{"name": "a", "weights": {"law": 1}}]}
     with pytest.raises(ConfigurationError, match="bucket law asks for text"):
         check(Recipe.model_validate(asked))
-    check(BY_LENGTH)
+    for recipe in (BY_LENGTH, Recipe.load("zh-en-code-442"), Recipe.load("en-heavy")):
+        check(recipe)
