@@ -91,6 +91,6 @@ def show(app: typer.Typer, before: str = "") -> None:
         if group.typer_instance is not None:
             show(group.typer_instance, f"{before}{group.name} " if group.name else before)
     for command in app.registered_commands:
-        name = command.name or getattr(command.callback, "__name__", "")
+        name = str(command.name or getattr(command.callback, "__name__", ""))
         if found := EXAMPLES.get(before + name):
             command.epilog = "\n\n".join(["For example:", *found])
