@@ -65,6 +65,8 @@ class Service:
         module, colon, attribute = self.run.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute) if colon else find(UNITS, self.run)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"service {self.name}: {error}") from error
         except (ImportError, AttributeError, ValueError) as error:
             raise ConfigurationError(
                 f"service {self.name}: {self.run!r} cannot be imported: {error}"
