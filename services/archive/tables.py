@@ -153,6 +153,24 @@ def _of_a_document(document: Document) -> Row:
     }
 
 
+def document_of(row: Mapping[str, Any]) -> Document:
+    """The document of a row of documents or drops, as far as the archive has it: without its token ids."""
+    document = Document(uid=int(row["uid"], 16), id=row["id"], source=row["source"])
+    for name in (*_TOLD, "text", "body"):
+        if row.get(name) is not None:
+            setattr(document, name, row[name])
+    if row.get("ingested") is not None:
+        document.ingested_ms = round(row["ingested"].timestamp() * 1000)
+    document.features.update(dict(row["features"] or ()))
+    document.metadata.update(dict(row["metadata"] or ()))
+    return document
+
+
+# Columns that are called as fields of a document are, and can be put back as they are. Bucket, cluster and
+# tokens are not among them: they are given anew.
+_TOLD = ("media_type", "language", "format", "category", "score", "rank", "calibration")
+
+
 def _of_a_place(message: Message) -> Row:
     return {
         "topic": message.topic,

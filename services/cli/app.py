@@ -16,11 +16,13 @@ from services.cli import (
     dlq,
     doctor,
     document,
+    examples,
     export,
     given,
     judge,
     launch,
     ledger,
+    mix,
     offsets,
     part,
     parts,
@@ -28,6 +30,7 @@ from services.cli import (
     pool,
     recipe,
     reinstate,
+    rejudge,
     retention,
     rules,
     run,
@@ -41,11 +44,10 @@ from services.cli.report import command as report
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help=(services.cli.__doc__ or "").split("\n")[0],
 )
-for group in (run, serve, server, launch, ask, report, take, plan, doctor, train):
+for group in (run, mix, rejudge, serve, server, launch, ask, report, take, plan, doctor, train):
     app.add_typer(group.app)
 audit.app.add_typer(document.app)
 for group in (part, export, adopt):
@@ -68,6 +70,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(tokenizer.app, name="tokenizer")
 
 given.take(app)
+examples.show(app)
 
 # Built here, so that what a zygote forks has it ready (50 ms of CPU).
 command = typer.main.get_command(app)

@@ -171,11 +171,11 @@ def _reconcile(settings: Settings) -> bool:
     _list(proof.found)
     for name in proof.absent:
         print(json.dumps({"part_without_records": name}))
-    number = proof.tallied.number
+    number, rejudged = proof.tallied.number, sum(proof.tallied.rejudged.values())
     print(
         f"{number('CAME')} documents: {number('PART')} in parts, {len(proof.under_way.waiting)} waiting, "
-        f"{len(proof.under_way.in_flight)} in flight, {number('DROPPED')} rejected, "
-        f"{number('DEAD') - number('REVIVED')} dead letters; "
+        f"{len(proof.under_way.in_flight)} in flight, {number('DROPPED') - rejudged} rejected, "
+        f"{number('DEAD') + rejudged - number('REVIVED')} dead letters; "
         f"{len(proof.found.missing)} missing, {len(proof.found.twice)} twice",
         file=sys.stderr,
     )

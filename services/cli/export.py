@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,18 +15,14 @@ from services.local.store import store_in
 app = typer.Typer()
 
 
-class Format(StrEnum):
-    """services.sink.export.FORMATS, which is not imported for a list of names."""
-
-    DS = "ds"
-    MDS = "mds"
-
-
 @app.command()
 def export(
     folder: Folder,
     form: Annotated[
-        Format, typer.Option("--format", help="ds: datatrove and nanotron; mds: MosaicML streaming.")
+        str,
+        typer.Option(
+            "--format", help="ds: datatrove and nanotron; mds: MosaicML streaming; or a package's own."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder that does not exist yet, or is empty.")],
     names: Annotated[list[str] | None, typer.Option("--part", help="Only this one; may be repeated.")] = None,
@@ -39,9 +34,10 @@ def export(
 
     Every part is checked before it is taken. The folder appears when all are in it, or not at all.
     """
-    from services.sink.export import chosen
+    from services.sink.export import check_format, chosen
     from services.sink.export import export as export_parts
 
+    check_format(form)
     interrupt.hold()  # what is half written is removed
     with wrong_parts():
         store = store_in(folder)

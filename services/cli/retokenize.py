@@ -12,12 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from contracts import Control, Document, MixerState
+from contracts import Document, MixerState
 from services.archive.texts import texts
+from services.cli.lanes import records, told
 from services.mixer import retokenize as lanes
 from services.mixer.gone import Gone
 from services.mixer.recipe import Recipe
@@ -145,23 +145,14 @@ def survey(
         gone = _gone(log, lane, state, Snapshots(resources.store, lane, topic_id))
         one = found[lane] = lanes.Survey(digest, recipe, state, gone)
         for bucket in topology.buckets:
-            for record in _records(log, topics.POOL + bucket, lane, one.pool(bucket).begin):
+            for record in records(log, topics.POOL + bucket, lane, one.pool(bucket).begin):
                 if record.value is not None:
                     one.look(bucket, record.offset, Document.FromString(record.value))
     return found
 
 
-def _records(log: Log, topic: str, lane: int, since: int) -> Iterator[Any]:
-    place = topic, lane
-    start, end = log.starts([topic]).get(place, 0), log.settled_ends([topic]).get(place, 0)
-    return log.read({place: (max(start, since), end)})
-
-
 def _gone(log: Log, lane: int, state: MixerState, snapshots: Snapshots) -> Gone:
-    gone = snapshots.read(state.gone) if state.gone else Gone()
-    for record in _records(log, topics.CONTROL, lane, state.gone):
-        gone.add(Control.FromString(record.value))
-    return gone
+    return told(log, lane, snapshots.read(state.gone) if state.gone else Gone(), state.gone)
 
 
 def _one(topology: Topology, definition: object) -> Service:

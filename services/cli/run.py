@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from services.cli.options import RecipeName, topology_of
 from services.mixer.presets import lasting
 from services.mixer.recipe import Recipe
 from services.runtime import configure, load_settings
+
+if TYPE_CHECKING:
+    from services.local.run import Bring, Job
 
 app = typer.Typer()
 
@@ -27,20 +30,29 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what OUT holds from earlier runs.")] = False,
 ) -> None:
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
+    from services.local.forget import forget as forget_all
+
+    job = job_of(paths, out, recipe)  # a mistake in it must not cost what OUT holds
+    if fresh:
+        forget_all(out, job.topology)
+    run_through(job)
+
+
+def run_through(job: Job, bring: Bring | None = None) -> None:
+    """A run with its report on the screen and in the folder; exit code 1 where documents are wrong.
+
+    bring: see services.local.run.run.
+    """
     from rich.console import Console
 
     from services.cli.report.command import write_page
-    from services.local.forget import forget as forget_all
     from services.local.run import run as run_job
     from services.local.screen import show_report
 
     console = Console()
-    job = _job(paths, out, recipe)  # a mistake in it must not cost what OUT holds
-    if fresh:
-        forget_all(out, job.topology)
-    found = run_job(job, console)
-    show_report(found, out, console)
-    write_page(out, console)
+    found = run_job(job, console, bring)
+    show_report(found, job.out, console)
+    write_page(job.out, console)
     if found["unaccounted"] or found["num_lost_sources"] or found["mostly_dead"] or found["too_many_dead"]:
         raise typer.Exit(EXIT_WRONG)
 
@@ -82,7 +94,7 @@ def up(
     told = overrides or []
     of_river = [pair for pair in told if train is None or is_of_river(pair)]
     with given(of_river):
-        job = _job(paths or [], out, recipe)
+        job = job_of(paths or [], out, recipe)
         doors = {} if upload is None else {"upload": _upload(out, upload)}
         if crawl:
             doors["crawl"] = _crawl(crawl)
@@ -127,7 +139,8 @@ def _upload(out: Path, port: int) -> dict[str, str]:
     return {f"CORPUSWORKS_UNITS__UPLOAD__{name}": value for name, value in settings.items()}
 
 
-def _job(paths: Sequence[str], out: Path, recipe: str | None) -> Any:
+def job_of(paths: Sequence[str], out: Path, recipe: str | None) -> Job:
+    """What a run is asked for; the recipe goes into the environment. Raises ConfigurationError."""
     from services.ingest import IngestConfig
     from services.ingest.walk import check, check_remote
     from services.local.run import Job

@@ -19,8 +19,9 @@ from services.runtime.process.replicas import serve_replicas
 from services.runtime.serve import serve
 
 app = typer.Typer()
-_POLL_S = 1.0
-_PATIENCE_S = 10.0  # a broker that starts again is there within it
+_POLL_S = 0.5
+# As the supervisor's QUICK_S: for it, to end while a broker is restarted is no failure.
+_PATIENCE_S = 10.0
 Wait = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds to wait for Kafka, and for topics to be made.")
 ]
@@ -69,10 +70,7 @@ def _river(out: Path | None, paths: Sequence[str]) -> Iterator[Settings]:
 
 def _import(paths: Sequence[str], settings: Settings, wait: float, preset: str, *, share: bool) -> bool:
     """False: it was stopped before the end."""
-    if wait:
-        _await_topics(settings, wait)
-    else:
-        _reach_kafka(settings, _PATIENCE_S)
+    _await(settings, wait)
     ingest = settings.units.get("ingest", {}) | {"paths": tuple(paths)}
     ingest |= {"preset": preset} if preset else {}
     changed = {"units": settings.units | {"ingest": ingest}}
@@ -96,11 +94,32 @@ def serve_(
 ) -> None:
     """Run services in this process, against the servers that the environment names."""
     settings = load_settings()
-    if wait:
-        _await_topics(settings, wait)
+    _await(settings, wait)
     if workers > 1:
         raise typer.Exit(serve_replicas(units, workers, settings))
     serve(units, settings, topology_of(settings))
+
+
+def _await(settings: Settings, wait: float) -> None:
+    """The broker, and as long as is asked for the topics. Raises DependencyDown, ConfigurationError."""
+    if wait:
+        _await_topics(settings, wait)
+    else:
+        _await_broker(settings, _PATIENCE_S)
+
+
+def _await_broker(settings: Settings, patience_s: float) -> None:
+    """Raises DependencyDown: it is not there, which would be waited for for ever; ConfigurationError."""
+    from services.runtime.clients.reach import check_kafka
+
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return check_kafka(settings.kafka)
+        except DependencyDown:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_S)
 
 
 def _await_topics(settings: Settings, patience_s: float) -> None:
@@ -132,22 +151,8 @@ def topics(
     from services.runtime import agreement
 
     settings = load_settings()
-    _reach_kafka(settings, wait)
+    _await_broker(settings, wait)
     agreement.make(settings, topology_of(settings))
-
-
-def _reach_kafka(settings: Settings, patience_s: float) -> None:
-    """One that is not there would be waited for. Raises ConfigurationError, DependencyDown."""
-    from services.runtime.clients.reach import check_kafka
-
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            return check_kafka(settings.kafka)
-        except DependencyDown:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(_POLL_S)
 
 
 @app.command("apply")

@@ -59,6 +59,7 @@ class FileReader:
         self._find = find or partial(walk.find, config)
         self._most_files = _MOST_FILES if find is None else 1
         self._now_ms = now_ms
+        self._formats = kinds.formats()
         decisive: tuple[object, ...] = (config.text_fields, config.id_fields, config.max_document_bytes)
         decisive += (config.preset,) if config.preset else ()
         self._settings = xxhash.xxh32_hexdigest(repr(decisive).encode())
@@ -197,6 +198,8 @@ class FileReader:
                     pieces = arc.records(found, stream, self._maker, skip)
                 elif kind == kinds.PARQUET:
                     pieces = parquet.rows(found, stream, self._maker, skip)
+                elif (form := self._formats.get(kind)) is not None:
+                    pieces = records.of_format(found, stream, form, self._maker, skip)
                 else:
                     pieces = self._whole(found, stream.read(self._config.max_document_bytes + 1), kind)
                 for number, piece in pieces:

@@ -7,8 +7,10 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from services.ingest import conversation
+from services.runtime import Extractor, Format, extension
 
 JSON_LINES = "application/x-ndjson"
 JSON = "application/json"  # one array of records, or one record
@@ -112,6 +114,23 @@ _ARC_START = re.compile(rb"filedesc://[^\n ]* \S+ \d{14} \S+ \d+\r?\n")
 _NOT_SOURCE = {None, TEXT, PDF, JSON, JSON_LINES, PARQUET}
 
 
+def formats() -> dict[str, Format]:
+    """Formats that installed packages add, by the kind that `recognise` gives. Raises ConfigurationError."""
+    found = extension.added(extension.FORMATS, Format)
+    return {f"{extension.FORMATS}/{name}": form for name, form in found.items()}
+
+
+@cache
+def _added_kinds() -> dict[str, str]:
+    """By suffix, of the formats and extractors that packages add: what they say goes before our table."""
+    kinds = {
+        suffix: each.media_type
+        for each in extension.added(extension.EXTRACTORS, Extractor).values()
+        for suffix in each.suffixes
+    }
+    return kinds | {suffix: kind for kind, form in formats().items() for suffix in form.suffixes}
+
+
 def is_source(media_type: str) -> bool:
     """Whether it is the source code of a program (and no document about one)."""
     return media_type.startswith("text/x-") or media_type in ("text/css", "text/javascript")
@@ -129,6 +148,8 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
     head: its first bytes, uncompressed, up to 64 KiB. named: the user named this very file, so that
     text under an unknown name is taken to be text.
     """
+    if kind := _added_kinds().get(suffix_of(name)):
+        return kind
     declared = MEDIA_TYPES.get(suffix_of(name)) or MEDIA_TYPES.get(_uncompressed(name))
     if head.startswith(b"PAR1"):
         return PARQUET

@@ -19,7 +19,7 @@ from services.ingest.document import Maker, NotADocument, too_large
 from services.ingest.found import Found, Skipped
 from services.ingest.kinds import NO_TEXT_FIELD, suffix_of
 from services.ingest.streams import HEAD_BYTES, Overlong, lines
-from services.runtime import Unreadable
+from services.runtime import Format, Unreadable
 
 Piece = tuple[int, Document | Unreadable | None]
 
@@ -66,6 +66,14 @@ def json_file(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) 
         raise Skipped(NO_TEXT_FIELD)
     for number, record in enumerate(records[skip:], start=skip + 1):
         yield number, piece_of(found, maker, number, record)
+
+
+def of_format(
+    found: Found, stream: io.BufferedReader, form: Format, maker: Maker, skip: int
+) -> Iterator[Piece]:
+    """The records of a format that an installed package adds."""
+    for number, record in enumerate(form.read(stream), start=1):
+        yield number, None if number <= skip else piece_of(found, maker, number, record)
 
 
 def piece_of(found: Found, maker: Maker, number: int, record: object) -> Document | Unreadable:

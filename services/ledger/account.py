@@ -264,6 +264,8 @@ class _Book:
 
     def rejected(self) -> None:
         for record in self._new(REJECTED):
+            if f"{record.topic}/{record.partition}/{record.offset}" in self._redriven:
+                continue  # it was put back, and has another end
             rejection = Rejection.FromString(record.value)
             self._note(rejection.document)
             self._account.rejected[rejection.document.uid].append((rejection.unit, rejection.reason))

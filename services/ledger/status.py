@@ -14,7 +14,7 @@ from services.ledger.tallied import Tallied
 from services.runtime import ObjectStore, Resources, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
-from services.runtime.topics import POOL, TALLY
+from services.runtime.topics import POOL, REJECTED, TALLY
 from services.runtime.topology import Topology
 
 _EXACT = 10_000  # up to so many messages are counted one by one
@@ -24,8 +24,8 @@ _EXACT = 10_000  # up to so many messages are counted one by one
 class Status:
     """waiting: messages before each service. pools: of them, those before the mixer, by bucket.
     came: documents. tokens: in parts, by bucket; used_again: further uses in them. dropped: by unit and
-    reason; languages, categories: documents that were dropped or put into parts. dead: dead letters, pieces
-    of input included; redriven: of them, those that were put back.
+    reason, without those that were put back; languages, categories: documents that were dropped or put into
+    parts. dead: dead letters, pieces of input included; redriven: of them, those that were put back.
 
     A number of messages above _EXACT is that of offsets, which the markers of transactions take too.
     """
@@ -61,7 +61,7 @@ def status(settings: Settings, topology: Topology) -> Status:
                 continue  # it stands elsewhere in the pools than the mixer
             pools |= {b: before[POOL + b] for b in topology.buckets if POOL + b in before}
         tallied = _tallied(log, Resources(settings).store, admin.topic_ids())
-        redriven = len(redriven_at(log))
+        redriven = sum(not place.startswith(f"{REJECTED}/") for place in redriven_at(log))
     return _status(tallied, waiting, pools, redriven)
 
 
@@ -85,7 +85,10 @@ def _status(tallied: Tallied, waiting: dict[str, int], pools: dict[str, int], re
         if group.outcome in {"PART", "DROPPED"}:
             languages[group.language] += number
             categories[group.category] += number
-    dropped = {(unit, why): n for (outcome, unit, why), n in tallied.counts.items() if outcome == "DROPPED"}
+    dropped = Counter(
+        {(unit, why): n for (outcome, unit, why), n in tallied.counts.items() if outcome == "DROPPED"}
+    )
+    dropped -= Counter(tallied.rejudged)
     of = tallied.number
     return Status(
         waiting=waiting,
@@ -95,7 +98,7 @@ def _status(tallied: Tallied, waiting: dict[str, int], pools: dict[str, int], re
         came=of("CAME"),
         in_parts=of("PART"),
         used_again=of("AGAIN"),
-        dropped=Counter(dropped),
+        dropped=dropped,
         languages=languages,
         categories=categories,
         dead=of("DEAD") + of("UNREADABLE"),

@@ -107,6 +107,12 @@ class Tallied:
         """Documents and pieces that came to this."""
         return sum(count for (name, _, _), count in self.counts.items() if name == outcome)
 
+    @property
+    def rejudged(self) -> dict[tuple[str, str], int]:
+        """Drops that were put back, by who had dropped them and why. Of dead letters no unit is told."""
+        counts = self.counts.items()
+        return {(unit, why): n for (outcome, unit, why), n in counts if outcome == "REVIVED" and unit}
+
     def balances(self, under_way: Sums) -> list[Sums]:
         """What must be empty in every range. under_way: documents, at the moment of the offsets.
 

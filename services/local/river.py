@@ -116,8 +116,9 @@ class River:
     def stages(self) -> Iterator[Stage]:
         """In the order of the river."""
         spent = self._supervisor.cpu_seconds()
-        raw = sum(self._log.ends([self.topology.service("ingest").output]).values())
-        yield Stage("ingest", raw, 0, spent.get("ingest", 0.0))
+        for name in self.topology.services.keys() & {"ingest"}:
+            raw = sum(self._log.ends([self.topology.service(name).output]).values())
+            yield Stage(name, raw, 0, spent.get(name, 0.0))
         for names in self.topology.processes:
             service = self.topology.service(names[0])
             committed = self._admin.committed(service.name)

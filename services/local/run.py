@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,6 +20,7 @@ from services.ledger.shares import Expected
 from services.local import letters, reports
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
+from services.local.origin import check_origin, keep_origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
@@ -43,7 +45,7 @@ class Job:
     """What a run is asked for.
 
     out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
-    scorer keeps, by language, format and category.
+    scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed.
     """
 
     paths: Sequence[str]
@@ -51,6 +53,7 @@ class Job:
     topology: Topology
     targets: Mapping[str, Mapping[str, float]]
     expected: Expected = lambda *_: 1.0
+    source: Path | None = None
 
 
 def environment_of(out: Path) -> dict[str, str]:
@@ -82,6 +85,13 @@ def attached(out: Path | None) -> Iterator[Settings]:
     if out is None:
         yield load_settings()
         return
+    with reached(out) as environment, applied(environment) as settings:
+        yield settings
+
+
+@contextmanager
+def reached(out: Path) -> Iterator[Mapping[str, str]]:
+    """The same as variables, which are not set."""
     refuse_half(out)
     if not (out / STATE).is_dir():
         raise ConfigurationError(
@@ -90,17 +100,17 @@ def attached(out: Path | None) -> Iterator[Settings]:
         )
     environment = running(out / STATE)
     if environment is not None:
-        with applied(environment_of(out) | environment) as settings:
-            yield settings
+        yield environment_of(out) | environment
         return
-    with Stack(out / STATE) as stack, applied(environment_of(out) | stack.environment) as settings:
-        yield settings
+    with Stack(out / STATE) as stack:
+        yield environment_of(out) | stack.environment
 
 
 @contextmanager
 def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[River, Settings]]:
     """Servers and every service, running; stopped at the end. settings_too: for the processes."""
     finish(job.out)  # a `--fresh` that was interrupted
+    check_origin(job.out, job.source)
     given = load_settings()
     url = url_of(job.out, given)
     check(url, given)
@@ -112,6 +122,8 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
     with Stack(job.out / STATE, given, models=models, preload=imports(job.topology)) as stack:
         if stack.stand_in:
             console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
+        if job.source is not None:
+            keep_origin(job.out, job.source)
         keep_url(job.out, url)
         letters.forget(job.out)
         environment = {PREFIX + "STORE_URL": url} | stack.environment | settings_too
@@ -164,13 +176,19 @@ def _require_redis(settings: Settings) -> None:
         resources.close()
 
 
-def run(job: Job, console: Console) -> dict[str, Any]:
+Bring = Callable[[Settings], None]
+
+
+def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any]:
     """Process the paths until everything has settled; the report, also left as report.json.
 
-    What an earlier run left under way is finished too. Raises ConfigurationError, ProcessFailed.
+    What an earlier run left under way is finished too. bring: puts documents into the topics before anything
+    runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
     with river_on(job, console, **HOLD) as (river, settings):
+        if bring is not None:
+            bring(settings)
         marks = river.marks()
         carried_over = under_way(settings, job.topology)
         river.start()
@@ -225,7 +243,7 @@ def up(
         where = job.out if settings.store_url == own else settings.store_url
         triton = f"  Triton {settings.triton_url}" if repositories(settings, job.topology) else ""
         console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {where}")
-        console.print(f"Documents in: corpusworks import PATH… --out {job.out}", soft_wrap=True)
+        console.print(f"In: corpusworks import PATH… --out {shlex.quote(str(job.out))}", soft_wrap=True)
         console.print("Ctrl-C stops it; the same command goes on from there.")
         with Progress(console) as progress:
             due = 0.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from contracts import Document
 from services.parse import html, media, pdf, plain
 from services.parse.config import DROP_REASONS, ParseConfig, Parsed, Unparseable
-from services.runtime import Drop, Emit, Judge, Resources, Unit, Verdict
+from services.runtime import Drop, Emit, Extractor, Judge, Resources, Unit, Verdict, extension
 
 BACKENDS: dict[str, Callable[[bytes, ParseConfig], Parsed]] = {
     media.HTML: html.parse_html,
@@ -21,24 +22,32 @@ def build(config: ParseConfig, resources: Resources) -> Judge:
     """The judge, with the parsers loaded."""
     html.prepare()
     pdf.prepare()
-    return partial(judge, config=config)
+    found = extension.added(extension.EXTRACTORS, Extractor).values()
+    extractors = {each.media_type: each for each in found}
+    return partial(judge, config=config, extractors=extractors)
 
 
-def judge(documents: Sequence[Document], *, config: ParseConfig) -> list[Verdict]:
+def judge(
+    documents: Sequence[Document],
+    *,
+    config: ParseConfig,
+    extractors: Mapping[str, Extractor] = MappingProxyType({}),
+) -> list[Verdict]:
     """Fill `text` from `body` and empty the body; one verdict for each document.
 
     A document that has no body keeps the text it came with. Features: parse_confidence (0..1, share of
     readable characters), parse_bad_share (0..1, of characters that did not decode), parse_pages. Where
     the bytes are not what was declared, metadata `parsed_as` names the media type they were read as.
+    extractors: by media type, those that installed packages add; they go before ours.
     """
-    return [_parse(document, config) for document in documents]
+    return [_parse(document, config, extractors) for document in documents]
 
 
-def _parse(document: Document, config: ParseConfig) -> Verdict:
+def _parse(document: Document, config: ParseConfig, extractors: Mapping[str, Extractor]) -> Verdict:
     if not document.body and document.text.strip():
         return Emit(document)
     try:
-        parsed, media_type = _text(document, config)
+        parsed, media_type = _text(document, config, extractors)
     except Unparseable as error:
         return Drop(error.reason, error.measured, error.threshold, error.detail)
     document.text = parsed.text
@@ -51,16 +60,19 @@ def _parse(document: Document, config: ParseConfig) -> Verdict:
     return Emit(document)
 
 
-def _text(document: Document, config: ParseConfig) -> tuple[Parsed, str]:
+def _text(document: Document, config: ParseConfig, extractors: Mapping[str, Extractor]) -> tuple[Parsed, str]:
     body = document.body
     if not body.strip():
         raise Unparseable("empty", "neither body nor text", 0, 1)
     if len(body) > config.max_bytes:
         raise Unparseable("too_large", "bytes of the body", len(body), config.max_bytes)
-    media_type, binary = media.sniff(body, document.media_type)
-    if binary:
-        raise Unparseable("unsupported", f"{binary}; parse reads HTML, PDF and text")
-    parsed = BACKENDS[media_type](body, config)
+    if (extractor := extractors.get(document.media_type)) is not None:
+        parsed, media_type = Parsed(extractor.extract(body)), document.media_type
+    else:
+        media_type, binary = media.sniff(body, document.media_type)
+        if binary:
+            raise Unparseable("unsupported", f"{binary}; parse reads HTML, PDF and text")
+        parsed = BACKENDS[media_type](body, config)
     if not parsed.text.strip():
         raise Unparseable("empty", "nothing but white space", 0, 1)
     if parsed.confidence < config.min_confidence:

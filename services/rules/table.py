@@ -5,11 +5,14 @@ A drop carries the reason of the first rule that it meets, so the more telling o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 from services.rules.config import RulesConfig
 from services.rules.repetition import DUPLICATE_NGRAMS, TOP_NGRAMS
+from services.runtime import TextRule, extension
 
 Group = Literal["any", "zh", "en", "spaced"]  # spaced: words are separated by spaces; not Chinese
 TEXT = frozenset({"prose", "markdown"})
@@ -71,6 +74,9 @@ RULES = (
     Rule("stop_character_share", "stop_words", "min_stop_character_share", group="zh", sample="words"),
 )
 
+# Those that installed packages add, by the name of their measure; they come after ours.
+ADDED = extension.added(extension.RULES, TextRule)
+
 
 def group_of(language: str) -> frozenset[str]:
     """The groups of rules a language belongs to; of an unknown one only what holds for any."""
@@ -100,7 +106,16 @@ class Bound:
 def bind(config: RulesConfig, language: str, format_: str) -> tuple[Bound, ...]:
     """The rules for a language and format, in the order of the table."""
     groups = group_of(language)
-    return tuple(_bound(rule, config) for rule in RULES if rule.group in groups and format_ in rule.formats)
+    ours = [_bound(rule, config) for rule in RULES if rule.group in groups and format_ in rule.formats]
+    return (*ours, *_added(format_))
+
+
+def _added(format_: str) -> Iterator[Bound]:
+    for name, rule in ADDED.items():
+        for threshold, side in ((rule.most, "most"), (rule.least, "least")):
+            if isfinite(threshold) and format_ in rule.formats:
+                bound = Rule(name, rule.reason, f"{side} of {name}", rule.formats)
+                yield Bound(bound, threshold, is_minimum=side == "least", num_sample=0)
 
 
 def _bound(rule: Rule, config: RulesConfig) -> Bound:

@@ -27,7 +27,7 @@ from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
 from services.rules.scaffolding import without_scaffolding
-from services.rules.table import RULES, TEXT, Bound, bind
+from services.rules.table import ADDED, RULES, TEXT, Bound, bind
 from services.rules.waivers import NAME as WAIVER
 from services.rules.waivers import is_waived
 from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Unit, Verdict
@@ -164,6 +164,7 @@ def _cleaned(
 def measure(page: Page) -> dict[str, float]:
     """Every measure of a page, by name."""
     measures = {name: function(page) for name, function in MEASURES.items()} | ngram_shares(page)
+    measures |= {name: float(rule.measure(page.text)) for name, rule in ADDED.items()}
     # What stands on end repeats its longest n-gram; most texts repeat none.
     measures["pattern_repeats"] = pattern_repeats(page) if measures["dup_10_gram"] else 0.0
     return measures
@@ -208,5 +209,7 @@ SERVICE = Unit(
     name="rules",
     config=RulesConfig,
     build=build,
-    drop_reasons=frozenset({"empty", "language"} | {rule.reason for rule in RULES}),
+    drop_reasons=frozenset(
+        {"empty", "language"} | {rule.reason for rule in RULES} | {rule.reason for rule in ADDED.values()}
+    ),
 )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from services.runtime import topics
 from services.runtime.clients.store import ObjectStore
 from services.runtime.clients.tls import Tls
+from services.runtime.contracts import extension
 from services.runtime.contracts.door import Door
+from services.runtime.contracts.extension import Extractor, Format, TextRule
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, RereadingTask, Step, place
 from services.runtime.contracts.source import (
     IMPORT,
@@ -49,7 +51,9 @@ __all__ = [
     "Door",
     "Drop",
     "Emit",
+    "Extractor",
     "Fenced",
+    "Format",
     "Judge",
     "Keeper",
     "Known",
@@ -70,6 +74,7 @@ __all__ = [
     "Source",
     "Step",
     "Taken",
+    "TextRule",
     "Tls",
     "Unit",
     "Unreadable",
@@ -77,6 +82,7 @@ __all__ = [
     "Vocabularies",
     "VocabularyCard",
     "configure",
+    "extension",
     "fetch",
     "load_settings",
     "meant_path",

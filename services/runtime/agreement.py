@@ -10,6 +10,7 @@ changes that are supported; every other process compares its own at start, and d
     recipe         another: recorded with its text, and told to every lane at an offset of pool.control
     vocabulary     another: only while no pool holds anything, since a part never mixes two; else the pools
                    are retokenized first (`corpusworks pool retokenize`), and until that is done nothing runs
+    store          another: taken over where it is set; a process that would write elsewhere does not run
     partitions, messages, dedup layout     refused
     anything else (calibration)            taken over
 
@@ -37,6 +38,7 @@ from services.runtime.topology import Service, Topology
 MESSAGES = "3"  # version of the messages on the topics
 
 _LANES, _BUCKETS, _RECIPE, _ROUTING = "lanes", "buckets", "recipe", "routing"
+_STORE = "store"
 _BY_RECIPE = {_RECIPE, _BUCKETS}  # who follows one adopts it, and a lane is told of another in its time
 _VOCABULARY = "vocabulary"
 _UNDER_WAY = "retokenizing"  # the vocabulary that the pools are being given, or nothing
@@ -58,6 +60,7 @@ def values(services: Collection[Service], settings: Settings, topology: Topology
         "partitions": str(settings.partitions),
         _BUCKETS: ",".join(sorted(topology.buckets)),
         "messages": MESSAGES,
+        _STORE: settings.store_url.rstrip("/"),
     }
     for service in services:
         definition = service.definition
@@ -157,6 +160,8 @@ def make(settings: Settings, topology: Topology) -> tuple[Settings, Topology]:
             settings, topology = _as_it_stands(stands, settings, topology)
         topology = topology.with_buckets(dict.fromkeys([*topology.buckets, *_ever(stands)]))
         wanted = values([s for s in topology.services.values() if s.run], settings, topology)
+        if "store_url" not in settings.model_fields_set:
+            wanted[_STORE] = stands.get(_STORE, wanted[_STORE])
         found = changes(stands, wanted, pooled=_any_pooled(log, stands.get(_BUCKETS, "")))
         admin.create_topics(topology.topics().values())
         told = _told(found, stands, settings.lanes)

@@ -17,6 +17,7 @@ from google.protobuf.message import Message as ProtoMessage
 
 import contracts
 from services.runtime.contracts.door import Door
+from services.runtime.contracts.extension import UNITS, find
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import Unit
@@ -61,9 +62,11 @@ class Service:
     @cached_property
     def definition(self) -> Unit | LaneService | Source | Door:
         """The object named by `run`, imported now. Raises ConfigurationError naming the service."""
-        module, _, attribute = self.run.partition(":")
+        module, colon, attribute = self.run.partition(":")
         try:
-            found = getattr(importlib.import_module(module), attribute)
+            found = getattr(importlib.import_module(module), attribute) if colon else find(UNITS, self.run)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"service {self.name}: {error}") from error
         except (ImportError, AttributeError, ValueError) as error:
             raise ConfigurationError(
                 f"service {self.name}: {self.run!r} cannot be imported: {error}"
@@ -154,6 +157,17 @@ class Topology:
         """The same table for other buckets."""
         made = copy(self)
         made.buckets = tuple(buckets)
+        return made
+
+    def behind(self, topic: str) -> Topology:
+        """The same table with those services alone that a message of this topic can come to."""
+        reached, found = {topic}, dict[str, Service]()
+        while more := {n: s for n, s in self.services.items() if n not in found and reached & {*s.inputs}}:
+            found |= more
+            reached |= {service.output for service in more.values()}
+        made = copy(self)
+        made.services = {name: service for name, service in self.services.items() if name in found}
+        made.processes = [group for group in self.processes if found.keys() >= set(group)]
         return made
 
     @property

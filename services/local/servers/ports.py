@@ -24,6 +24,15 @@ def free_port() -> int:
     raise ConfigurationError(f"no free port on {HOST} between {choices[0]} and {choices[-1]}")
 
 
+def kept_port(file: Path) -> int:
+    """The port that stands in a file, if nobody listens there; else a free one. Raises ConfigurationError."""
+    try:
+        known = int(file.read_text())
+        return known if known in RANGE and not taken(known) else free_port()
+    except (OSError, ValueError):
+        return free_port()
+
+
 def taken(port: int) -> bool:
     """Somebody listens on the port, or it may not be bound."""
     with socket.socket() as probe:

@@ -11,24 +11,26 @@ from typing import Self
 from services.local.folder import prepare
 from services.local.private import make_private
 from services.local.process import Child, Program, Supervisor
-from services.local.servers.ports import free_port, require_free
+from services.local.servers.ports import kept_port, require_free
 from services.runtime import ConfigurationError, CorpusworksError
 
 START_TIMEOUT_S = 60.0  # a broker that recovers a long log on a busy laptop needs most of it
 POLL_S = 0.05
+_PORT = "port"  # a file in the folder
 
 
 class Server(ABC):
     """One server on one folder. It keeps its port while this object lives, through every restart.
 
-    port: listen there; None takes a free one. supervisor: the stack's; None makes an own one.
+    port: listen there; None takes the folder's last one, or a free one where that is taken. supervisor: the
+    stack's; None makes an own one.
     """
 
     name: str
 
     def __init__(self, folder: Path, port: int | None = None, supervisor: Supervisor | None = None) -> None:
         self.folder = folder.absolute()
-        self.port = port or free_port()
+        self.port = port or kept_port(self.folder / _PORT)
         self._fixed = port is not None
         self._supervisor = supervisor or Supervisor()
         self._owns_supervisor = supervisor is None
@@ -66,6 +68,7 @@ class Server(ABC):
         if self._fixed:
             require_free(self.port, self.name)
         try:
+            (self.folder / _PORT).write_text(f"{self.port}\n")
             program = self.prepare()
         except OSError as error:
             raise ConfigurationError(f"{self.name} cannot be set up in {self.folder}: {error}") from error

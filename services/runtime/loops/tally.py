@@ -66,6 +66,11 @@ def revived(document: Document | None) -> Iterator[Told]:
         yield Told(Tally.REVIVED, document.uid)
 
 
+def rejudged(document: Document, unit: str, reason: str) -> Told:
+    """A drop that is put back: what `dropped` told of it is taken back."""
+    return Told(Tally.REVIVED, document.uid, unit, reason)
+
+
 def put(record: PartRecord) -> Told:
     """A document in a part that is announced."""
     outcome = Tally.AGAIN if record.use > 1 else Tally.PART

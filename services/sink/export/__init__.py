@@ -3,6 +3,6 @@
 One file a format; `FORMATS` names them.
 """
 
-from services.sink.export.export import FORMATS, Exported, chosen, export
+from services.sink.export.export import FORMATS, Exported, check_format, chosen, export
 
-__all__ = ["FORMATS", "Exported", "chosen", "export"]
+__all__ = ["FORMATS", "Exported", "check_format", "chosen", "export"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts import PartSealed
-from services.runtime import ConfigurationError, ObjectStore
+from services.runtime import ConfigurationError, ObjectStore, extension
 from services.sink.export.ds import DsWriter
 from services.sink.export.folder import appearing
 from services.sink.export.mds import MdsWriter
@@ -38,6 +38,16 @@ class Exported:
     tokens: int
 
 
+def check_format(form: str) -> None:
+    """Raises ConfigurationError: there is no such format, here or in an installed package."""
+    if form not in (known := _formats()):
+        raise ConfigurationError(f"there is no format {form!r} to export to; there are: {', '.join(known)}")
+
+
+def _formats() -> dict[str, Callable[[Path], Writer]]:
+    return FORMATS | extension.added(extension.EXPORTERS, type)
+
+
 def chosen(store: ObjectStore, names: Sequence[str] = (), vocabulary: str = "") -> list[PartSealed]:
     """The parts to be exported, in the order of the store: those named, or all; of one vocabulary.
 
@@ -62,14 +72,15 @@ def chosen(store: ObjectStore, names: Sequence[str] = (), vocabulary: str = "") 
 
 
 def export(store: ObjectStore, parts: Sequence[PartSealed], form: str, out: Path) -> Exported:
-    """Write the parts into the folder `out`, which appears when all are in it. form: a name in FORMATS.
+    """Write the parts into the folder `out`, which appears when all are in it. form: a name in FORMATS, or
+    of what an installed package adds.
 
     Each part is checked before it is taken. Memory: one part, and a shard where the format has some.
 
     Raises WrongPart, ConfigurationError where `out` cannot be made or has something in it, CorpusworksError.
     """
     with appearing(out) as folder:
-        writer = FORMATS[form](folder)
+        writer = _formats()[form](folder)
         for part in parts:
             writer.add(part, checked_documents(store, part))
         writer.finish()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from contracts import Document, Redriven
+from contracts import Document, Redriven, Rejection
 from services.ledger import reconcile, report
 from services.ledger.account import Account, read_account
 from services.runtime.process.frames import REDRIVEN_HEADER
@@ -107,3 +107,30 @@ def test_a_letter_from_before_the_moment_is_carried_over() -> None:
     put_back_and_end(river)
     found = report(account_of(river, since), 0, {}, 0, {})
     assert (found["documents_in"], found["carried_over"], found["unaccounted"]) == (1, 1, 0)
+
+
+def put_drop_back(river: Moving) -> None:
+    """The last drop, as `rejudge` does."""
+    drop = river.log["docs.rejected"][-1]
+    back = SimpleNamespace(
+        topic="docs.raw", partition=0, offset=len(river.log["docs.raw"]), key=b"",
+        value=Rejection.FromString(drop.value).document.SerializeToString(),
+        headers=[(REDRIVEN_HEADER, b"id/0/0")],
+    )  # fmt: skip
+    river.log["docs.raw"].append(back)
+    mark = Redriven(topic="docs.rejected", partition=0, offset=drop.offset, at_ms=1)
+    river.send("dlq.redriven", mark.SerializeToString())
+
+
+def test_a_drop_that_is_judged_again_ends_once() -> None:
+    """Prevents: a document that was dropped and is kept now, which --thorough would find twice."""
+    river = Moving()
+    put_back_and_end(river)
+    assert len(account_of(river).rejected[UID]) == 1
+    put_drop_back(river)
+    account = account_of(river)
+    assert (account.in_flight, account.rejected) == ({UID: 1}, {})
+    river.end()
+    account = account_of(river)
+    assert (account.in_flight, len(account.rejected[UID]), account.raw) == ({}, 1, {UID: 1})
+    assert not reconcile(account)

@@ -111,3 +111,11 @@ def test_a_process_reads_the_pools_of_the_river_and_no_others(monkeypatch: pytes
     assert settings.recipe == os.environ["CORPUSWORKS_RECIPE"] == stands["recipe"]
     as_they_are = agreement.adopt(["sink"], Settings(recipe=None), topology)
     assert as_they_are[1].buckets == ("mine", "zh"), "it follows no recipe"
+
+
+def test_who_would_write_to_another_store_does_not_run() -> None:
+    """Prevents: bodies in a default folder, which the others find nowhere."""
+    with pytest.raises(
+        ConfigurationError, match=r"store is file:///tmp/b here and file:///tmp/a in the river"
+    ):
+        agreement.compare({"store": "file:///tmp/a"}, {"store": "file:///tmp/b"})

@@ -227,3 +227,12 @@ class TestShipped:
         assert set(kinds.values()) == {Unit}
         for name, service in river.services.items():
             assert service.definition.name == name, "settings, metrics and groups go by the name"
+
+
+def test_what_is_behind_a_topic_is_all_that_its_messages_can_come_to() -> None:
+    """Prevents: a mix in which a service reads for nobody, or a part that gets no number."""
+    found = Topology.load(None, ["zh"]).behind("pool.{bucket}")
+    assert list(found.services) == ["mixer", "sink", "catalog", "archive_uses"]
+    assert found.processes == [["mixer"], ["sink"], ["catalog"], ["archive_uses"]]
+    assert "pool.zh" in found.topics()
+    assert len(Topology.load(None, ["zh"]).services) > len(found.services)

@@ -1,0 +1,1 @@
+"""One of each: a format, an extractor, a rule, a unit and an exporter."""

@@ -1,0 +1,84 @@
+"""`mix`: another recipe over what a river has tokenized already, into a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.run import job_of, run_through
+from services.runtime import ConfigurationError, Settings, load_settings
+from services.runtime.topics import POOL
+from services.runtime.topology import BUCKET
+
+if TYPE_CHECKING:
+    from services.cli.carry import Carried
+
+app = typer.Typer()
+
+
+@app.command()
+def mix(
+    source: Annotated[Path, typer.Option("--from", help="Folder of the river whose documents are mixed.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the new parts, report and state.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="A YAML file or a preset's name.")],
+) -> None:
+    """Mix and pack again what is tokenized, by another recipe; nothing is read, judged or tokenized anew.
+
+    The same call again brings over what the other river has got since, and goes on where one was interrupted.
+    """
+    from services.cli.carry import carry, check
+    from services.local.run import Job, applied, reached
+    from services.mixer.recipe import Recipe
+
+    _check(source, out)
+    job = job_of([], out, recipe)
+    wanted = Recipe.load(load_settings().recipe)
+    check(wanted)
+    topology = job.topology.behind(POOL + BUCKET)
+    job = Job([], out, topology, job.targets, source=source)
+    with ExitStack() as other:
+        with applied(other.enter_context(reached(source))) as settings:
+            pass
+
+        def bring(target: Settings) -> None:
+            with other:  # its servers are not needed any more then
+                _tell(carry(settings, target, wanted))
+
+        run_through(job, bring)
+
+
+def _check(source: Path, out: Path) -> None:
+    """Raises ConfigurationError."""
+    from services.local.origin import check_origin, origin
+
+    given = load_settings()
+    if out.absolute() == source.absolute():
+        raise ConfigurationError(
+            f"--out and --from are both {out}: choose a new folder, or change the mix of this one with "
+            "`corpusworks recipe apply`"
+        )
+    if "bootstrap_servers" in given.kafka.model_fields_set:
+        raise ConfigurationError(
+            "two rivers on one Kafka would share their topics: unset CORPUSWORKS_KAFKA_BOOTSTRAP_SERVERS, so "
+            "that each folder has a broker of its own"
+        )
+    if (first := origin(source)) is not None:
+        raise ConfigurationError(f"--from {source} was itself mixed from {first}: give that")
+    check_origin(out, source)
+
+
+def _tell(done: Carried) -> None:
+    print(f"{done.documents.total():,} documents brought over{_of(done.documents)}")
+    if left := {why: number for why, number in done.left.items() if number}:
+        print(f"left behind{_of(left)}")
+    if done.withdrawn:
+        print(f"{done.withdrawn:,} that have left the other river are mixed no more")
+
+
+def _of(numbers: Mapping[str, int]) -> str:
+    told = ", ".join(f"{number:,} {name}" for name, number in sorted(numbers.items()))
+    return f": {told}" if told else ""
