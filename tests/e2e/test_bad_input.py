@@ -180,7 +180,7 @@ def test_input_that_is_not_there(tmp_path: Path) -> None:
     done = ask("run", tmp_path / "nowhere", "--out", tmp_path / "out", "--fresh")
     _assert_told(done, 2, str(tmp_path / "nowhere"), "does not exist")
     assert (tmp_path / "out" / "report.json").exists()
-    _assert_told(ask("run", "s3://bucket/x", "--out", tmp_path / "o"), 2, "s3://bucket/x", "copy it")
+    _assert_told(ask("run", "gs://bucket/x", "--out", tmp_path / "o"), 2, "gs://bucket/x")
     for command in (["status"], ["reconcile"], ["trace", "x"]):
         _assert_told(ask(*command, "--out", tmp_path / "none"), 2, "holds no river")
     _assert_told(ask("parts", "list", tmp_path), 2, "holds no parts")
@@ -218,7 +218,7 @@ def test_servers_of_the_users_own_that_do_not_answer(tmp_path: Path, taken_port:
     _assert_told(ask("topics", settings=wrong), 3, "Kafka at 127.0.0.1:1 does not answer")
     assert left_running(out) == []
     port = {"CORPUSWORKS_HTTP_PORT": str(taken_port)}
-    done = corpusworks("serve", "rules", settings=port)
+    done = corpusworks("serve", "rules", "--wait", "0.1", settings=port)
     _assert_told(done, 2, str(taken_port), "CORPUSWORKS_HTTP_PORT")
 
 

@@ -80,7 +80,7 @@ def test_units_come_and_go(shared_stack: Stack, tmp_path: Path) -> None:
             river.kill(first)
             time.sleep(SESSION_S)
             second.terminate()
-            assert second.wait(20) == 0
+            assert second.wait(60) == 0
             river.serve(instance="4")
             _wait_until(lambda: '"batch"' in river.log(instance="4"))
         number = sum(published)
