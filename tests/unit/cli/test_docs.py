@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +18,15 @@ import yaml
 
 from services.cli import given
 from services.cli.app import command
+from services.mixer.condition import FIELDS
+from services.mixer.pooled import METADATA
+from services.mixer.recipe import Recipe
+from services.rules.formats import FORMATS
 from services.runtime import Settings
-from services.runtime.settings import GROUPS, PREFIX
+from services.runtime.settings import PREFIX
 from tests.e2e.commands import ROOT
+from trainer.bert.data import read as labelled
+from trainer.bert.recipe import Recipe as JudgeRecipe
 from trainer.config import load
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,6 +61,7 @@ def _commands(group: Any, before: str = "") -> Iterator[tuple[str, click.Command
 
 
 COMMANDS = dict(_commands(command))
+GROUPS_OF_COMMANDS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 
 
 def blocks(text: str) -> list[str]:
@@ -79,14 +89,19 @@ def named(words: Sequence[str]) -> tuple[str, list[str]]:
 
 def told(words: Sequence[str]) -> list[str]:
     """What stands behind each --set."""
-    return [after for before, after in zip(words, words[1:], strict=False) if before == "--set"]
-
+    return [after for before, after in pairwise(words) if before == "--set"]
 
 
 ALL_NAMES = {*given.all_names(), *Settings.model_fields, OF_THE_EXAMPLE}
 TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 LINES = [said for page, text in TEXTS.items() for said in command_lines(page, text)]
 ROWS = re.findall(r"^\| `([^`]+)` \|", TEXTS["docs/commands.md"], re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
 
 
 def take(line: str) -> None:
@@ -104,7 +119,7 @@ def take(line: str) -> None:
         else:
             with given.given([pair]):
                 pass
-    for config in [b for a, b in zip(arguments, arguments[1:], strict=False) if a in ("--train", "--config")]:
+    for config in [b for a, b in pairwise(arguments) if a in ("--train", "--config")]:
         if not config.endswith(".yaml"):
             load(config, ["data.store=x"])
 
@@ -117,31 +132,30 @@ def test_there_are_commands_to_try() -> None:
 
 @pytest.mark.parametrize("page", sorted(TEXTS))
 def test_its_commands_are_what_they_take(page: str) -> None:
-    """Prevents a line to copy that ends with exit 2."""
+    """Prevents a line to copy that ends with exit 2. A name alone, as in "`corpusworks topics`", is one."""
     wrong = []
     for said in LINES:
-        if said.page != page or " " not in said.line and said.line not in COMMANDS:
-            continue
-        try:
-            if _is_whole(said.line):
+        if said.page == page and said.line not in {*COMMANDS, *GROUPS_OF_COMMANDS}:
+            try:
                 take(said.line)
-            else:
-                named(shlex.split(said.line))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its line
-            wrong.append(f"corpusworks {said.line}: {error!r}")
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its line
+                wrong.append(f"corpusworks {said.line}: {error!r}")
     assert not wrong, "\n".join(wrong)
 
 
-def _is_whole(line: str) -> bool:
-    """Not a name alone, as in "`corpusworks topics` takes it over"."""
-    return line not in COMMANDS
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["runn a --out b", "run a --out b --fresher", "run a --out b --set rules.min_word=5", "parts lst x"]
-    + ["run a --out b --set rules.min_words=few", "train --out a --config 100m", "rules tune a --set x=1"],
+WRONG = (
+    "runn a --out b",
+    "run a --out b --fresher",
+    "run a --out b --set rules.min_word=5",
+    "run a --out b --set rules.min_words=few",
+    "parts lst x",
+    "train --out a --config 100m",
+    "train --out a --set data.batch=8",
+    "rules tune a --set x=1",
 )
+
+
+@pytest.mark.parametrize("line", WRONG)
 def test_a_wrong_line_is_found(line: str) -> None:
     """Prevents a test that takes whatever is written."""
     with pytest.raises(Exception):  # noqa: B017, PT011 - each is wrong in its own way
@@ -212,6 +226,29 @@ def test_its_modules_and_make_targets_are_there(page: str) -> None:
             assert importlib.util.find_spec(module[1]) is not None, line
 
 
+def fenced(page: str, language: str, begin: str) -> list[str]:
+    """The code blocks of a language that begin so."""
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", TEXTS[page], re.MULTILINE | re.DOTALL)
+    return [block for block in found if block.startswith(begin)]
+
+
+def test_the_recipe_is_read(tmp_path: Path) -> None:
+    """Prevents an example that `recipe check` refuses."""
+    [block] = fenced("docs/recipes.md", "yaml", "buckets:")
+    (tmp_path / "mine.yaml").write_text(block)
+    assert [phase.name for phase in Recipe.load(tmp_path / "mine.yaml").phases] == ["stable", "anneal"]
+
+
+def test_the_recipe_of_a_judge_reads_the_record(tmp_path: Path) -> None:
+    """Prevents a label format that `judge train` refuses."""
+    [recipe], [record] = fenced("docs/judges.md", "yaml", "heads:"), fenced("docs/judges.md", "json", "{")
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    (tmp_path / "labelled.jsonl").write_text(record)
+    read = JudgeRecipe.load(tmp_path / "recipe.yaml")
+    [example] = labelled([tmp_path / "labelled.jsonl"], read.heads, read.split)
+    assert example.labels == {"category": {"manual": 1.0}, "quality": 1.0}
+
+
 @pytest.mark.parametrize("page", sorted(TEXTS))
 def test_its_links_lead_somewhere(page: str) -> None:
     """Prevents a dead link, and one to a heading that is called otherwise now."""
@@ -223,6 +260,14 @@ def test_its_links_lead_somewhere(page: str) -> None:
         assert path.exists(), link
         if heading:
             assert heading in headings(path), link
+
+
+def test_recipes_tell_every_name_a_test_may_use() -> None:
+    """Prevents a field, a format, a category or a piece of metadata that the page leaves out."""
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    judge = json.loads((ROOT / "services/inference/models/judge/model.json").read_text())
+    said = set(_INLINE.findall(page))
+    assert {*FIELDS, *METADATA, *FORMATS, *judge["heads"]["category"]["labels"]} <= said
 
 
 def headings(page: Path) -> set[str]:
