@@ -15,7 +15,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train test soak cluster check format bench proto dashboards lock clean
+.PHONY: help setup demo train test soak cluster check format bench docs proto dashboards lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -57,6 +57,9 @@ format: $(DONE)/venv ## Rewrite the code as `check` wants it
 
 bench: setup $(DONE)/bench ## Figures against their targets, rivals in the same run
 	$(BIN)/python -m tests.benchmarks
+
+docs: $(DONE)/docs ## The pages of docs/ as a site in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 proto: $(DONE)/venv ## Generate the package contracts anew
 	$(BIN)/python -m grpc_tools.protoc -I contracts=proto --python_out=proto --pyi_out=proto $(PROTOS:proto/%=contracts/%)
@@ -105,6 +108,10 @@ $(DONE)/trainer: $(DONE)/venv
 
 $(DONE)/bench: $(DONE)/venv
 	$(call install,dev$(comma)bench)
+	@touch $@
+
+$(DONE)/docs: $(DONE)/venv
+	$(call install,dev$(comma)docs)
 	@touch $@
 
 $(DONE)/servers: services/local/servers/kafka.py $(addprefix services/local/packages/,kafka.lock.toml triton.lock.txt wheels.py) $(DONE)/venv

@@ -12,7 +12,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "corpusworks run ~/more --out corpus --set rules.min_words=20",
     ),
     "up": (
-        "corpusworks up --out corpus --upload 8000 --train 100m",
+        "corpusworks up --out corpus --upload 8000 --train 125m",
         "corpusworks up --out corpus --crawl https://example.com/",
     ),
     "mix": ("corpusworks mix --from corpus --recipe en-heavy --out en",),
@@ -42,7 +42,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "plan": ("corpusworks plan --documents 1e9", "corpusworks plan --documents 1e8 --from corpus"),
     "doctor": ("corpusworks doctor",),
-    "train": ("corpusworks train --out corpus", "corpusworks train --out corpus --config 100m --run first"),
+    "train": ("corpusworks train --out corpus", "corpusworks train --out corpus --config 125m --run first"),
     "parts list": ("corpusworks parts list corpus",),
     "parts verify": ("corpusworks parts verify corpus",),
     "parts decode": ("corpusworks parts decode corpus",),

@@ -4,7 +4,7 @@ heads:
   category: {kind: classes}
   quality: {kind: score, values: {good: 1, ordinary: 0.6, bad: 0}, field: label}
 encoder: {layers: 4, width: 256}          # or {path: /models/xlm-roberta-base}
-pretrain: {epochs: 10}                    # masked words; left out: none
+pretrain: {masked: 0.15}                  # share of words to guess; left out: none
 fit: {epochs: 5, learning_rate: 3.0e-4}
 """
 
