@@ -295,22 +295,37 @@ class Supervisor:
         """A guard that was killed is replaced, and told what runs."""
         if self._guard is not None and self._guard.poll() is None:
             return
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=self._keep_open,
-            text=True,
-            bufsize=1,
-        )
+        # What runs is in the pipe before the guard is there: this process may be killed right after. It fits:
+        # a pipe holds 64 kB, and a program is a line or two.
+        ours, theirs = self._pipe_of_what_runs()
+        try:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=self._keep_open,
+                text=True,
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            os.close(theirs)
+        self._guard.stdin = ours
+
+    def _pipe_of_what_runs(self) -> tuple[IO[str], int]:
+        """The end that is written to, which no process inherits, and the one to be read."""
+        theirs, write = os.pipe()
+        ours = os.fdopen(write, "w", buffering=1)
         for child in self.children.values():
-            for path in child.program.leaves:
-                self._announce("*", path)
-            self._announce("+", child.pid)
-        if self._zygote is not None:
-            self._announce("+", self._zygote.pid)
+            ours.writelines(f"*{path}\n" for path in child.program.leaves)
+            if child.pid is not None:
+                ours.write(f"+{child.pid}\n")
+        if self._zygote is not None and self._zygote.pid is not None:
+            ours.write(f"+{self._zygote.pid}\n")
+        return ours, theirs
 
     def _ensure_zygote(self) -> None:
         """One that was killed is replaced, before it is asked for."""

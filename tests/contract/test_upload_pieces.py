@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,21 @@ def test_what_never_became_whole_is_swept_after_its_days(stored: Stored) -> None
     assert stored.begun(new.id) == new
     with pytest.raises(FileNotFoundError):
         stored.begun(old.id)
+
+
+def test_the_pieces_of_one_that_may_just_become_whole_stay_a_day(stored: Stored) -> None:
+    """Prevents bytes that are acknowledged while a sweep looks from being swept."""
+    days = (datetime.now(UTC) - timedelta(days=15)).date().isoformat()
+    late = Begun("3" * 32, "late", "b", "team", "x", 5, days)
+    stored.begin(late)
+    stored.append(late.pieces, 0, b"12345")
+    assert stored.sweep(14) == 1  # its note: nobody goes on with it
+    assert stored.size(late.pieces) == 5
+    assert stored.sweep(13) == 1
+    assert stored.size(late.pieces) == 0
+
+
+def test_a_sweep_beside_others_that_publish(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a replica from ending over a delivery that another has published since it was listed."""
+    monkeypatch.setattr(stored, "ready", lambda: iter(["published-meanwhile"]))
+    assert stored.sweep(14) == 0

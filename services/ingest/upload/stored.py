@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO
@@ -133,17 +134,24 @@ class Stored:
         self.discard(delivery.pieces)
 
     def sweep(self, keep_days: int) -> int:
-        """Remove what was begun so many days ago and never became whole; how many objects that were."""
-        oldest = (datetime.now(UTC) - timedelta(days=keep_days)).strftime(_DAY)
-        kept = {self.delivery(file).pieces for file in list(self.ready())}
-        stale = [
-            key
-            for key in self._store.list(f"{_ROOT}/pieces")
-            if key.split("/")[2] < oldest and key.rpartition("/")[0] not in kept
-        ]
+        """Remove what was begun so many days ago and never became whole; how many objects that were.
+
+        Its pieces go a day later than its beginning: by then nobody can have it accepted meanwhile.
+        """
+        oldest, oldest_piece = (
+            (datetime.now(UTC) - timedelta(days=days)).strftime(_DAY) for days in (keep_days, keep_days + 1)
+        )
+        stale = []
         for key in list(self._store.list(f"{_ROOT}/begun")):
-            if self.begun(key.rpartition("/")[2].removesuffix(".json")).day < oldest:
-                stale.append(key)
+            with suppress(FileNotFoundError):  # whole or given up meanwhile
+                if self.begun(key.rpartition("/")[2].removesuffix(".json")).day < oldest:
+                    stale.append(key)
+        pieces = [key for key in self._store.list(f"{_ROOT}/pieces") if key.split("/")[2] < oldest_piece]
+        kept = set()
+        for file in list(self.ready()):
+            with suppress(FileNotFoundError):  # published meanwhile
+                kept.add(self.delivery(file).pieces)
+        stale += [key for key in pieces if key.rpartition("/")[0] not in kept]
         self._store.delete(stale)
         return len(stale)
 

@@ -260,7 +260,20 @@ def test_a_killed_guard_is_replaced(family):
     )
     parent.kill()
     parent.wait()
-    until(lambda: not alive(groups))  # the new one may be still starting
+    until(lambda: not alive(groups))
+
+
+def test_a_guard_knows_what_runs_from_its_first_moment(supervisor, tmp_path, monkeypatch):
+    """Prevents programs that nobody ends, where the parent is killed just as its guard is replaced."""
+    child = supervisor.start(python(tmp_path, "import time; time.sleep(600)"))
+    former = child.pid
+    with supervisor._changed:
+        monkeypatch.setattr(supervisor, "_announce", lambda *_: None)  # killed before it could say more
+        supervisor._guard.kill()
+        supervisor._guard.wait()
+        supervisor._ensure_guard()
+        supervisor._guard.stdin.close()
+    until(lambda: gone(former))
 
 
 def test_what_a_killed_child_leaves_is_removed(supervisor, tmp_path):
