@@ -272,7 +272,9 @@ def test_a_guard_knows_what_runs_from_its_first_moment(supervisor, tmp_path, mon
         supervisor._guard.kill()
         supervisor._guard.wait()
         supervisor._ensure_guard()
-        supervisor._guard.stdin.close()
+        guard, supervisor._guard = supervisor._guard, None
+        guard.stdin.close()
+    guard.wait()
     until(lambda: gone(former))
 
 
