@@ -17,8 +17,12 @@ _MEANT = {
     "template": ("template",),
 }
 _WITHIN = ("", "meta.", "metadata.")  # ingest names the field of an object inside object.field
-_FIELDS = {
-    kept: [f"{within}{name}" for within in _WITHIN for name in names] for kept, names in _MEANT.items()
+# What a field means, and which of several that mean the same counts: the least.
+_MEANING = {
+    f"{within}{name}": (kept, (place, number))
+    for kept, names in _MEANT.items()
+    for place, within in enumerate(_WITHIN)
+    for number, name in enumerate(names)
 }
 
 
@@ -28,8 +32,12 @@ def provenance(metadata: Mapping[str, str]) -> dict[str, str]:
     Of fields that mean the same the record's own counts before one inside `meta` or `metadata`. Capitals do
     not matter. The same for any order of the metadata, which a message does not keep.
     """
-    said = {name.lower(): metadata[name] for name in sorted(metadata) if metadata[name]}
-    found = {
-        kept: next((said[name] for name in names if name in said), "") for kept, names in _FIELDS.items()
-    }
-    return {kept: value for kept, value in found.items() if value}
+    found: dict[str, str] = {}
+    ranks: dict[str, tuple[int, int]] = {}
+    for name in sorted(metadata):
+        if (meaning := _MEANING.get(name.lower())) is None or not (value := metadata[name]):
+            continue
+        kept, rank = meaning
+        if rank <= ranks.get(kept, rank):
+            found[kept], ranks[kept] = value, rank
+    return found
