@@ -11,7 +11,7 @@ import typer
 
 from services.cli.exits import EXIT_WRONG
 from services.cli.given import given, is_of_river
-from services.cli.options import RecipeName, topology_of
+from services.cli.options import RecipeName, Workers, topology_of, workers_of
 from services.mixer.presets import lasting
 from services.mixer.recipe import Recipe
 from services.runtime import configure, load_settings
@@ -28,11 +28,12 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for parts, report and state.")],
     recipe: RecipeName = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what OUT holds from earlier runs.")] = False,
+    workers: Workers = "auto",
 ) -> None:
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
     from services.local.forget import forget as forget_all
 
-    job = job_of(paths, out, recipe)  # a mistake in it must not cost what OUT holds
+    job = job_of(paths, out, recipe, workers_of(workers))  # a mistake in it must not cost what OUT holds
     if fresh:
         forget_all(out, job.topology)
     run_through(job)
@@ -62,6 +63,7 @@ def up(
     out: Annotated[Path, typer.Option("--out", help="Folder for parts and state.")],
     paths: Annotated[list[str] | None, typer.Argument(help="Files and folders to begin with.")] = None,
     recipe: RecipeName = None,
+    workers: Workers = "auto",
     *,
     train: Annotated[
         str | None,
@@ -94,7 +96,7 @@ def up(
     told = overrides or []
     of_river = [pair for pair in told if train is None or is_of_river(pair)]
     with given(of_river):
-        job = job_of(paths or [], out, recipe)
+        job = job_of(paths or [], out, recipe, workers_of(workers))
         doors = {} if upload is None else {"upload": _upload(out, upload)}
         if crawl:
             doors["crawl"] = _crawl(crawl)
@@ -139,7 +141,7 @@ def _upload(out: Path, port: int) -> dict[str, str]:
     return {f"CORPUSWORKS_UNITS__UPLOAD__{name}": value for name, value in settings.items()}
 
 
-def job_of(paths: Sequence[str], out: Path, recipe: str | None) -> Job:
+def job_of(paths: Sequence[str], out: Path, recipe: str | None, workers: int | None = None) -> Job:
     """What a run is asked for; the recipe goes into the environment. Raises ConfigurationError."""
     from services.ingest import IngestConfig
     from services.ingest.walk import check, check_remote
@@ -167,4 +169,5 @@ def job_of(paths: Sequence[str], out: Path, recipe: str | None) -> Job:
         topology_of(settings),
         targets,
         expected,
+        workers=workers,
     )

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from services.local.river import Stage
+from services.local.balance import Stage
 
 _LINE_EVERY_S = 5.0
 
@@ -45,7 +45,7 @@ class Progress:
             self._live.update(_table(f"{doing}, {seconds:.0f} s", stages))
         elif seconds - self._printed >= _LINE_EVERY_S:
             self._printed = seconds
-            where = "  ".join(f"{stage.name} {stage.taken} (+{stage.waiting})" for stage in stages)
+            where = "  ".join(f"{_named(stage)} {stage.taken} (+{stage.waiting})" for stage in stages)
             self._console.print(f"{seconds:4.0f} s  {doing}: {where}", soft_wrap=True, highlight=False)
 
 
@@ -55,5 +55,10 @@ def _table(title: str, stages: Sequence[Stage]) -> Table:
     for column in ("messages taken", "waiting", "CPU s"):
         table.add_column(column, justify="right")
     for stage in stages:
-        table.add_row(stage.name, str(stage.taken), str(stage.waiting), f"{stage.cpu_seconds:.1f}")
+        table.add_row(_named(stage), str(stage.taken), str(stage.waiting), f"{stage.cpu_seconds:.1f}")
     return table
+
+
+def _named(stage: Stage) -> str:
+    """A stage, and how many processes share its work."""
+    return stage.name if stage.processes == 1 else f"{stage.name} x{stage.processes}"

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from contracts import Control, Flush
+from services.local.balance import Stage, by_stage
 from services.local.process import Child, Program, Supervisor, tail
-from services.runtime import ConfigurationError, LaneService, Settings, agreement
+from services.runtime import ConfigurationError, DependencyDown, LaneService, Settings, Unit, agreement
 from services.runtime.clients.admin import Admin
+from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, say
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
+from services.runtime.settings import PREFIX
 from services.runtime.topics import ARCHIVE_FLUSH, CONTROL, POOL, USES_FLUSH
 from services.runtime.topology import BUCKET, Service, Topology
 
@@ -27,16 +31,6 @@ _ONE_OF_MANY = {"CORPUSWORKS_INSTANCE": "0", "CORPUSWORKS_HTTP_PORT": "0"}
 _RECENT_S = 15.0  # a process that waits says so every ten seconds at least
 SAID = "corpusworks: "  # begins the one line with which a command fails
 CLI = [sys.executable, "-m", "services.cli"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One process of the river: how many messages have gone into it, and how many wait before it."""
-
-    name: str
-    taken: int
-    waiting: int
-    cpu_seconds: float
 
 
 class River:
@@ -63,6 +57,8 @@ class River:
         self._folder = folder
         self._command = command
         self._children: list[Child] = []
+        self._further: dict[str, list[Child]] = {}  # by stage, its processes besides the first
+        self._leaving: dict[str, threading.Thread] = {}
         self._admin = Admin(settings)
         self._log = Log(settings)
 
@@ -85,13 +81,49 @@ class River:
         for names in self.topology.processes:
             self._start(names[0], ["serve", *names])
 
+    @property
+    def divisible(self) -> list[str]:
+        """Names of the stages that any number of processes may share, up to that of the partitions."""
+        return [
+            "+".join(names)
+            for names in self.topology.processes
+            if isinstance(self.topology.service(names[0]).definition, Unit)
+        ]
+
+    def resize(self, name: str, number: int) -> None:
+        """Let a divisible stage have so many processes, one or more. Who must go ends what it has begun.
+
+        Nothing happens while others of the stage are still going.
+        """
+        units = name.split("+")
+        name = units[0]
+        if (going := self._leaving.get(name)) is not None and going.is_alive():
+            return
+        further = self._further.setdefault(name, [])
+        for place in range(len(further) + 1, number):
+            own = {PREFIX + "INSTANCE": str(place)}
+            further.append(self._start(f"{name}-{place + 1}", ["serve", *units], environment=own))
+        surplus = {place: further[place - 1] for place in range(number, len(further) + 1)}
+        if surplus:
+            del further[number - 1 :]
+            self._leaving[name] = threading.Thread(target=self._let_go, args=(name, surplus), daemon=True)
+            self._leaving[name].start()
+
+    def _let_go(self, name: str, surplus: Mapping[int, Child]) -> None:
+        """Stop processes of a stage, and have their partitions given to the others at once."""
+        self._supervisor.stop(*surplus.values())
+        self._children = [child for child in self._children if child not in surplus.values()]
+        topics = [self.topology.service(name).inputs[0]]
+        with contextlib.suppress(DependencyDown), Admin(self._settings) as admin:  # else they are when their
+            admin.dismiss(name, [static_member(str(place), topics) for place in surplus])  # session is over
+
     def stop(self) -> None:
         """Stop every process; the servers stay."""
         self._supervisor.stop(*(child for child in self._children if not child.over))
 
     def cpu_seconds(self) -> dict[str, float]:
-        """By process, the servers included."""
-        return self._supervisor.cpu_seconds()
+        """By stage, named after its first unit, the servers included."""
+        return by_stage(self._supervisor.cpu_seconds())
 
     def ingest(self, paths: Sequence[str]) -> Child:
         """Start reading; the child is done when all is published."""
@@ -115,7 +147,7 @@ class River:
 
     def stages(self) -> Iterator[Stage]:
         """In the order of the river."""
-        spent = self._supervisor.cpu_seconds()
+        spent = self.cpu_seconds()
         for name in self.topology.services.keys() & {"ingest"}:
             raw = sum(self._log.ends([self.topology.service(name).output]).values())
             yield Stage(name, raw, 0, spent.get(name, 0.0))
@@ -125,7 +157,8 @@ class River:
             ends = self._log.ends(self._inputs(service))
             taken = sum(committed.get(tp, 0) for tp in ends)
             label = "+".join(names)
-            yield Stage(label, taken, sum(ends.values()) - taken, spent.get(names[0], 0.0))
+            waiting, processes = sum(ends.values()) - taken, 1 + len(self._further.get(names[0], []))
+            yield Stage(label, taken, waiting, spent.get(names[0], 0.0), processes)
 
     def upstream_is_dry(self) -> bool:
         """Nothing waits before the pools. Asked in the order of the river, so that nothing slips past."""

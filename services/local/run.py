@@ -17,7 +17,8 @@ from rich.console import Console
 from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
-from services.local import letters, reports
+from services.local import letters, partitions, reports
+from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
 from services.local.origin import check_origin, keep_origin
@@ -46,6 +47,7 @@ class Job:
 
     out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
     scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed.
+    workers: processes of each stage that can be shared, None: as the work asks for.
     """
 
     paths: Sequence[str]
@@ -54,11 +56,13 @@ class Job:
     targets: Mapping[str, Mapping[str, float]]
     expected: Expected = lambda *_: 1.0
     source: Path | None = None
+    workers: int | None = None
 
 
 def environment_of(out: Path) -> dict[str, str]:
     """Settings that make `out` the home of a river. Raises ConfigurationError."""
-    return {PREFIX + "STORE_URL": url_of(out)}
+    settings = load_settings()
+    return {PREFIX + "STORE_URL": url_of(out, settings), **partitions.environment(out, settings)}
 
 
 @contextmanager
@@ -114,6 +118,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
     given = load_settings()
     url = url_of(job.out, given)
     check(url, given)
+    apart = partitions.environment(job.out, given)
     models = repositories(given, job.topology)
     if "bootstrap_servers" in given.kafka.model_fields_set:
         check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
@@ -125,8 +130,9 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
         if job.source is not None:
             keep_origin(job.out, job.source)
         keep_url(job.out, url)
+        partitions.keep(job.out, apart)
         letters.forget(job.out)
-        environment = {PREFIX + "STORE_URL": url} | stack.environment | settings_too
+        environment = {PREFIX + "STORE_URL": url} | apart | stack.environment | settings_too
         with (
             applied(environment) as settings,
             River(stack.supervisor, environment, settings, job.topology, job.out / STATE / "logs") as river,
@@ -193,7 +199,7 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
         carried_over = under_way(settings, job.topology)
         river.start()
         reading = [river.ingest(job.paths)] if job.paths else []
-        _watch(river, settle(river, reading, str(time.time_ns())), console)
+        _watch(river, settle(river, reading, str(time.time_ns())), console, balanced(river, job, settings))
         river.stop()
         account = take_account(settings, job.topology, since=marks, at_rest=True)
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
@@ -245,6 +251,7 @@ def up(
         console.print(f"Kafka {kafka}  Redis {redis_address}{triton}  parts in {where}")
         console.print(f"In: corpusworks import PATH… --out {shlex.quote(str(job.out))}", soft_wrap=True)
         console.print("Ctrl-C stops it; the same command goes on from there.")
+        balance = balanced(river, job, settings)
         with Progress(console) as progress:
             due = 0.0
             while True:
@@ -253,8 +260,28 @@ def up(
                     due = time.monotonic() + _RETAIN_EVERY_S
                     river.retain()
                 doing = [_doing(river), *([companion.said()] if companion else [])]
-                progress.show(_and_troubles("; ".join(doing), river), list(river.stages()))
+                stages = list(river.stages())
+                progress.show(_and_troubles("; ".join(doing), river), stages)
+                balance(stages)
                 time.sleep(_TICK_S)
+
+
+def balanced(river: River, job: Job, settings: Settings) -> Callable[[Sequence[Stage]], None]:
+    """To be called with the stages every now and then: gives them processes, as the job says.
+
+    Raises ConfigurationError: more than there are partitions.
+    """
+    most = settings.partitions
+    if job.workers is None:
+        return Balance(river, river.divisible, most).look
+    if job.workers > most:
+        raise ConfigurationError(
+            f"--workers {job.workers}: the river in {job.out} has {most} partitions, and a process more "
+            f"would find nothing to do. Set CORPUSWORKS_PARTITIONS={job.workers} with a new folder"
+        )
+    for name in river.divisible:
+        river.resize(name, job.workers)
+    return lambda _: None
 
 
 def _doing(river: River) -> str:
@@ -263,10 +290,14 @@ def _doing(river: River) -> str:
     return f"the mix waits for documents of {', '.join(dry)}" if dry else "running"
 
 
-def _watch(river: River, waiting: Iterator[str], console: Console) -> None:
+def _watch(
+    river: River, waiting: Iterator[str], console: Console, balance: Callable[[Sequence[Stage]], None]
+) -> None:
     with Progress(console) as progress:
         for doing in waiting:
-            progress.show(_and_troubles(doing, river), list(river.stages()))
+            stages = list(river.stages())
+            progress.show(_and_troubles(doing, river), stages)
+            balance(stages)
             time.sleep(_TICK_S)
 
 

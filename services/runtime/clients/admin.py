@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import MemberToRemove
 from kafka.errors import (
     KafkaError,
     NoError,
@@ -108,6 +109,11 @@ class Admin:
         name = GROUP_PREFIX + group
         found = patiently(lambda: self._client.describe_groups([name])[name])
         return len(found["members"])
+
+    def dismiss(self, group: str, members: Iterable[str]) -> None:
+        """Take members that have gone for good, by their stable names, out of a group before their time."""
+        gone = [MemberToRemove(group_instance_id=f"{group}-{name}") for name in members]
+        patiently(lambda: self._client.remove_group_members(GROUP_PREFIX + group, gone))
 
     def set_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> bool:
         """Set a group's offsets from outside. False, and nothing is set, while it has members."""

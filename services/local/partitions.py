@@ -1,0 +1,38 @@
+"""How many partitions the river of a folder has: as many as the machine had cores when it was begun.
+
+So each of its stages can be shared by as many processes (see balance.py). They stay: documents lie in them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.local.balance import available_cores
+from services.local.store import STATE, begun_with
+from services.runtime import Settings
+from services.runtime.settings import PREFIX
+
+_FILE = "partitions"  # in the state folder, where there are more than the default
+_SETTING = PREFIX + "PARTITIONS"
+_MOST = 32  # a dozen topics have as many, and Kafka takes some milliseconds to make each
+
+
+def environment(out: Path, settings: Settings) -> dict[str, str]:
+    """What the processes of the river in `out` need to know; nothing where the settings say it.
+
+    A folder without a river is taken for the beginning of one.
+    """
+    if "partitions" in settings.model_fields_set:
+        return {}
+    if begun_with(out) is None:
+        return {_SETTING: str(max(settings.partitions, min(available_cores(), _MOST)))}
+    try:
+        return {_SETTING: (out / STATE / _FILE).read_text().strip()}
+    except OSError:
+        return {}
+
+
+def keep(out: Path, told: dict[str, str]) -> None:
+    """Write it down for later commands; the state folder is there."""
+    if _SETTING in told:
+        (out / STATE / _FILE).write_text(told[_SETTING] + "\n")
