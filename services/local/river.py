@@ -21,6 +21,7 @@ from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
 from services.runtime.loops.transaction import Produce, say
 from services.runtime.process.lifecycle import WAITING
+from services.runtime.process.sandbox import SLOW
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
 from services.runtime.settings import PREFIX
 from services.runtime.topics import ARCHIVE_FLUSH, CONTROL, POOL, USES_FLUSH
@@ -200,14 +201,22 @@ class River:
         self._tell({topic: (flush, number) for topic, number in numbers.items() if topic in known})
 
     def troubles(self) -> dict[str, str]:
-        """By process: what it waits for (a disk with room, a server), if it has just said so in its log."""
+        """By process, if it has just said so in its log: what it waits for (a disk with room, a server), or
+        which document takes it long.
+        """
         found = {}
         for child in self._children:
             log = child.program.log
             try:
                 said = json.loads(tail(log, 1))
-                if said["event"] == WAITING and time.time() - log.stat().st_mtime < _RECENT_S:
-                    found[child.program.name] = str(said["error"])
+                if time.time() - log.stat().st_mtime >= _RECENT_S:
+                    continue
+                if said["event"] == WAITING:
+                    found[child.program.name] = f"waits: {said['error']}"
+                elif said["event"] == SLOW:
+                    one = "" if said["documents"] == 1 else f"one of {said['documents']} documents from "
+                    at = f"{one}{said['at']}"
+                    found[child.program.name] = f"has been at {at} for {said['seconds']} s"
             except (OSError, ValueError, LookupError, TypeError):
                 continue  # it has said something else
         return found

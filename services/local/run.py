@@ -302,5 +302,5 @@ def _watch(
 
 
 def _and_troubles(doing: str, river: River) -> str:
-    """And who waits for what, since nothing moves until a person has seen to it."""
-    return "; ".join([doing, *(f"{name} waits: {why}" for name, why in river.troubles().items())])
+    """And who waits for what, since nothing moves until a person has seen to it, and who takes long."""
+    return "; ".join([doing, *(f"{name} {why}" for name, why in river.troubles().items())])

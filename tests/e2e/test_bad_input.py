@@ -275,7 +275,9 @@ def test_a_disk_that_is_full_for_a_while(small_disk: Path, tmp_path: Path) -> No
         while "sink" not in river.river.troubles():
             assert next(waiting) in {"reading", "processing", "packing"}
             time.sleep(0.1)
-        assert "No space left" in river.river.troubles()["sink"]
+        told = river.river.troubles()["sink"]
+        assert told.startswith("waits: ")
+        assert "No space left" in told
         store = ObjectStore(small_disk.as_uri())
         assert list_parts(store) == []
         filler.unlink()

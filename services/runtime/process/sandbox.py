@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 
+from google.protobuf.message import DecodeError
+
+from contracts import Document
 from services.runtime import metrics
 from services.runtime.errors import ConfigurationError, CorpusworksError, DependencyDown
 from services.runtime.logs import log
@@ -22,6 +25,8 @@ from services.runtime.process.frames import Batch, Failed, Item, Outcome, Place
 
 _START_LIMIT_S = 120.0  # imports and models
 _TICK_S = 0.2
+SLOW = "slow"  # the event logged while the worker is at something for long, and every so often again
+SLOW_S = 5.0
 _WORKER = "services.runtime.process.worker"
 _MOST_TRIES = 5  # of a document alone whose worker somebody kills: five times is no accident
 
@@ -202,7 +207,7 @@ class Sandbox:
                 self._answer()
                 self._committed = {}
             while len(done) < len(items):
-                done += self._answer()
+                done += self._answer(items[len(done) :][: self._slice])
         except (_Died, _Raised) as error:
             raise _SliceFailed(str(error), done) from error
         return done
@@ -212,7 +217,7 @@ class Sandbox:
         for _ in range(_MOST_TRIES):
             try:
                 self._send(Batch([item], 1))
-                return self._answer()[0]
+                return self._answer([item])[0]
             except _Raised as error:
                 failed = error.failed
                 return Outcome("dead", failed.unit, error=failed.error, stack=failed.stack)
@@ -234,8 +239,8 @@ class Sandbox:
         except OSError as error:
             raise self._death() from error
 
-    def _answer(self) -> list[Outcome]:
-        answer = self._receive(self._patience_s)
+    def _answer(self, about: Sequence[Item] = ()) -> list[Outcome]:
+        answer = self._receive(self._patience_s, about)
         if isinstance(answer, Failed):
             if answer.dependency:
                 metrics.DEPENDENCY_FAILURES.labels(self._names[0], answer.dependency.split(" ")[0]).inc()
@@ -246,15 +251,19 @@ class Sandbox:
         assert isinstance(answer, list)
         return answer
 
-    def _receive(self, patience_s: float) -> object:
-        """The next frame. Raises _Died when the worker ends or takes too long; it is gone then."""
+    def _receive(self, patience_s: float, about: Sequence[Item] = ()) -> object:
+        """The next frame; about: whose it is. Raises _Died when the worker ends or takes too long."""
         assert self._pipe is not None
-        deadline = time.monotonic() + patience_s
+        begun = said = time.monotonic()
         try:
             self._tick()  # also when every answer is there before a tick has passed
             while not self._pipe.poll(_TICK_S):
                 self._tick()
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if about and now - said >= SLOW_S:
+                    said = now
+                    log.info(SLOW, at=_id_of(about[0]), documents=len(about), seconds=round(now - begun))
+                if now > begun + patience_s:
                     self.stop()
                     metrics.WORKER_DEATHS.labels(self._names[0]).inc()
                     raise _Died(f"took longer than {patience_s:.0f} s (setting time_limit_s); killed")
@@ -268,6 +277,15 @@ class Sandbox:
         metrics.WORKER_DEATHS.labels(self._names[0]).inc()
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
         return _Died(f"the worker process died: {how}", killed=status == -signal.SIGKILL)
+
+
+def _id_of(item: Item) -> str:
+    """Of the document in it, else where it was read."""
+    try:
+        found = Document.FromString(item.value).id
+    except DecodeError:
+        found = ""
+    return found or f"{item.topic}/{item.partition}/{item.offset}"
 
 
 class _Raised(Exception):

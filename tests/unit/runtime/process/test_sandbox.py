@@ -13,11 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from contracts import Document, Rejection
 from services.runtime import ConfigurationError, DependencyDown
 from services.runtime.process.frames import Item, Outcome
-from services.runtime.process.sandbox import Sandbox, Stopped
+from services.runtime.process.sandbox import SLOW, Sandbox, Stopped
 from tests.unit.runtime.conftest import ROOT
 
 FINE = "a quiet document"
@@ -59,6 +60,21 @@ def through(
 ) -> list[Outcome]:
     box.submit(batch, committed or {})
     return box.collect()
+
+
+def test_a_document_that_takes_long_is_named(
+    sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a minute without a word of what is being done, and ten seconds with the wrong one."""
+    monkeypatch.setattr("services.runtime.process.sandbox.SLOW_S", 0.3)
+    box = sandbox(slice_size=1, time_limit_s=2.5)
+    with capture_logs() as logs:
+        outcomes = through(box, items(FINE, "hang", f"{FINE} too"))
+    said = [entry for entry in logs if entry["event"] == SLOW]
+    assert [outcome.outcome for outcome in outcomes] == ["emit", "dead", "emit"]
+    assert len(said) >= 3
+    assert {(entry["at"], entry["documents"]) for entry in said} == {("hang", 1)}
+    assert said[-1]["seconds"] >= said[0]["seconds"]
 
 
 def test_each_outcome_belongs_to_its_document(poisonable: Sandbox) -> None:
