@@ -32,6 +32,11 @@ def environment(out: Path, settings: Settings) -> dict[str, str]:
         return {}
 
 
+def number(told: dict[str, str], settings: Settings) -> int:
+    """How many there are, where an environment says so, or the settings."""
+    return int(told.get(_SETTING, settings.partitions))
+
+
 def keep(out: Path, told: dict[str, str]) -> None:
     """Write it down for later commands; the state folder is there."""
     if _SETTING in told:

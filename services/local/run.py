@@ -119,6 +119,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
     url = url_of(job.out, given)
     check(url, given)
     apart = partitions.environment(job.out, given)
+    _refuse_more(job, partitions.number(apart, given))
     models = repositories(given, job.topology)
     if "bootstrap_servers" in given.kafka.model_fields_set:
         check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
@@ -267,21 +268,21 @@ def up(
 
 
 def balanced(river: River, job: Job, settings: Settings) -> Callable[[Sequence[Stage]], None]:
-    """To be called with the stages every now and then: gives them processes, as the job says.
-
-    Raises ConfigurationError: more than there are partitions.
-    """
-    most = settings.partitions
+    """To be called with the stages every now and then: gives them processes, as the job says."""
     if job.workers is None:
-        return Balance(river, river.divisible, most).look
-    if job.workers > most:
+        return Balance(river, river.divisible, settings.partitions).look
+    for name in river.divisible:
+        river.resize(name, job.workers)
+    return lambda _: None
+
+
+def _refuse_more(job: Job, most: int) -> None:
+    """Raises ConfigurationError where more processes are wanted than there are partitions."""
+    if job.workers is not None and job.workers > most:
         raise ConfigurationError(
             f"--workers {job.workers}: the river in {job.out} has {most} partitions, and a process more "
             f"would find nothing to do. Set CORPUSWORKS_PARTITIONS={job.workers} with a new folder"
         )
-    for name in river.divisible:
-        river.resize(name, job.workers)
-    return lambda _: None
 
 
 def _doing(river: River) -> str:

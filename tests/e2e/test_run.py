@@ -79,7 +79,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[st
     folder = tmp_path_factory.mktemp("first")
     shutil.copytree(SAMPLES, folder / "in")
     (folder / "in" / "stairs.pdf").write_bytes(pdf(LIGHTHOUSE, title="Stairs"))
-    report = run(folder / "out", folder / "in")
+    report = run(folder / "out", folder / "in", "--workers", "2")
     return folder / "in", folder / "out", report
 
 
@@ -95,6 +95,7 @@ def test_the_report_has_every_key_and_its_sums_agree(first) -> None:
     assert report["waiting"] == {}
     assert report["parts"] == len(list(out.rglob("*.idx")))
     assert left_running(out) == []
+    assert (out / "state" / "logs" / "parse-2.log").exists()  # --workers 2
 
 
 def test_parts_decode_to_what_was_tokenised(first) -> None:

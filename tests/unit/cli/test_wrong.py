@@ -100,6 +100,9 @@ _PATH = [
     (("config", "show", "--settings", "{here}/setings.yaml"), "settings.yaml"),
     (("config", "show", "rules.min_word"), "rules.min_words"),
     (("audit", "count", "{here}/papers", "--table", "drop"), "drops"),
+    (("run", "{here}/papers", "--out", "{here}/o", "--workers", "many"), "auto"),
+    (("up", "--out", "{here}/o", "--workers", "0"), "auto"),
+    (("up", "--out", "{here}/o", "--workers", "9999"), "CORPUSWORKS_PARTITIONS=9999"),
 ]
 _RECIPES = {
     "bucket": 'bucket: {zh: "true"}\nphases: [{name: a, weights: {zh: 1}}]\n',

@@ -1,0 +1,40 @@
+"""Partitions of a folder's river: by the cores of the machine that began it, and the same ever after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.local import partitions
+from services.local.store import STATE, keep_url
+from services.runtime import Settings
+
+NAME = "CORPUSWORKS_PARTITIONS"
+
+
+@pytest.mark.parametrize(("cores", "told"), [(2, "4"), (12, "12"), (192, "32")])
+def test_a_folder_is_begun_by_the_cores_and_keeps_what_it_has(
+    cores: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: documents in partitions that a machine with fewer cores does not look at."""
+    monkeypatch.setattr(partitions, "available_cores", lambda: cores)
+    begun = partitions.environment(tmp_path, Settings())
+    assert begun == {NAME: told}
+    (tmp_path / STATE).mkdir()
+    keep_url(tmp_path, tmp_path.as_uri())
+    partitions.keep(tmp_path, begun)
+    monkeypatch.setattr(partitions, "available_cores", lambda: 6)
+    assert partitions.environment(tmp_path, Settings()) == {NAME: told}
+    assert partitions.number(begun, Settings()) == int(told)
+
+
+def test_what_the_user_sets_counts_and_a_folder_from_before_keeps_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a setting that is passed over, and a river of four partitions that is asked for twelve."""
+    monkeypatch.setattr(partitions, "available_cores", lambda: 12)
+    assert partitions.environment(tmp_path, Settings(partitions=7)) == {}
+    (tmp_path / STATE).mkdir()
+    keep_url(tmp_path, tmp_path.as_uri())
+    assert partitions.environment(tmp_path, Settings()) == {}
