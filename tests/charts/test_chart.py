@@ -301,6 +301,20 @@ def test_a_door_that_is_open_is_reached_and_nothing_else(objects: Objects) -> No
     assert found["NetworkPolicy"]["spec"]["ingress"][0]["ports"] == [{"port": 8000}]
 
 
+def test_a_door_has_the_settings_that_the_values_say(helm: Path, tmp_path: Path) -> None:
+    """Prevents a pause of .05 s that becomes none, and lists that the service cannot read."""
+    told = {"delay_s": 0.05, "max_urls": 20_000_000, "ports": [80, 8080], "follow": "any", "keep_warc": False}
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"crawl": {"enabled": True, "settings": told}}))
+    rendered = list(filter(None, yaml.safe_load_all(renders.template(helm, "--values", str(values)))))
+    (container,) = one(rendered, "Deployment", "river-corpusworks-crawl")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    said = {each["name"]: each.get("value") for each in container["env"]}
+    found = {name: said[f"CORPUSWORKS_UNITS__CRAWL__{name.upper()}"] for name in told}
+    assert {name: yaml.safe_load(text) for name, text in found.items()} == told
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
