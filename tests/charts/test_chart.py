@@ -301,18 +301,24 @@ def test_a_door_that_is_open_is_reached_and_nothing_else(objects: Objects) -> No
     assert found["NetworkPolicy"]["spec"]["ingress"][0]["ports"] == [{"port": 8000}]
 
 
-def test_a_door_has_the_settings_that_the_values_say(helm: Path, tmp_path: Path) -> None:
-    """Prevents a pause of .05 s that becomes none, and lists that the service cannot read."""
-    told = {"delay_s": 0.05, "max_urls": 20_000_000, "ports": [80, 8080], "follow": "any", "keep_warc": False}
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("crawl", {"delay_s": 0.05, "max_urls": 20_000_000, "ports": [80, 8080], "follow": "any"}),
+        ("launcher", {"period_s": 0.5, "grace_s": 1_000_000, "policy": {"start_tokens": 40_000_000}}),
+    ],
+)
+def test_a_process_has_the_settings_that_the_values_say(
+    helm: Path, tmp_path: Path, name: str, told: dict[str, Any]
+) -> None:
+    """Prevents a pause of .05 s that becomes none, a million that becomes 1e+06, and lists nobody can read."""
     values = tmp_path / "values.yaml"
-    values.write_text(yaml.safe_dump({"crawl": {"enabled": True, "settings": told}}))
+    values.write_text(yaml.safe_dump({name: {"enabled": True, "settings": told}}))
     rendered = list(filter(None, yaml.safe_load_all(renders.template(helm, "--values", str(values)))))
-    (container,) = one(rendered, "Deployment", "river-corpusworks-crawl")["spec"]["template"]["spec"][
-        "containers"
-    ]
-    said = {each["name"]: each.get("value") for each in container["env"]}
-    found = {name: said[f"CORPUSWORKS_UNITS__CRAWL__{name.upper()}"] for name in told}
-    assert {name: yaml.safe_load(text) for name, text in found.items()} == told
+    pod = one(rendered, "Deployment", f"river-corpusworks-{name}")["spec"]["template"]["spec"]
+    said = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    found = {key: said[f"CORPUSWORKS_UNITS__{name}__{key}".upper()] for key in told}
+    assert {key: text if key == "follow" else json.loads(text) for key, text in found.items()} == told
 
 
 @pytest.mark.parametrize(
