@@ -311,7 +311,7 @@ def test_a_door_that_is_open_is_reached_and_nothing_else(objects: Objects) -> No
 def test_a_process_has_the_settings_that_the_values_say(
     helm: Path, tmp_path: Path, name: str, told: dict[str, Any]
 ) -> None:
-    """Prevents a pause of .05 s that becomes none, a million that becomes 1e+06, and lists nobody can read."""
+    """Prevents a pause of .05 s that becomes none, and a million that becomes 1e+06."""
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump({name: {"enabled": True, "settings": told}}))
     rendered = list(filter(None, yaml.safe_load_all(renders.template(helm, "--values", str(values)))))
