@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -25,6 +27,8 @@ CRDS = SCRIPT.parents[2] / "crds"
 PYTORCH_CRD = "kubeflow.org_pytorchjobs.yaml"
 TRAIN_CRD = "trainer.kubeflow.org_trainjobs.yaml"
 _PORTS = 12  # that it takes
+_CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "training-operator")
+_WATCH_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ class KubernetesServer:
     def kubeconfig(self) -> Path:
         """See the class."""
         return self.folder / "kubeconfig"
+
+    @property
+    def address(self) -> str:
+        """Of the API server, which pods reach too."""
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        return str(urlsplit(config["clusters"][0]["cluster"]["server"]).hostname)
 
     def client(self, kubeconfig: Path | None = None) -> Any:
         """A kubernetes.client.ApiClient."""
@@ -56,6 +66,15 @@ class KubernetesServer:
         if found.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {found.stderr[-2000:]}")
         return found.stdout
+
+    def revive(self) -> None:
+        """Start again which controllers have ended: they do when they could not renew their lease for a
+        while, and count on somebody who starts them again.
+        """
+        for name in _CONTROLLERS:
+            pid = self.folder / f"{name}.pid"
+            if pid.exists() and not _runs(pid.read_text().strip()):
+                self.script("run", name)
 
     def install(self, *crds: str) -> None:
         """Custom resource definitions, until they are served."""
@@ -96,9 +115,35 @@ def kubernetes_server(folder: Path, mode: str = "api") -> Iterator[KubernetesSer
     server = KubernetesServer(folder)
     try:
         server.script("start", str(_free_ports()), mode)
-        yield server
+        with _watched(server):
+            yield server
     finally:
         server.script("stop")
+
+
+@contextmanager
+def _watched(server: KubernetesServer) -> Iterator[None]:
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_WATCH_S):
+            with suppress(RuntimeError):  # the API server is away; the next time
+                server.revive()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
 
 
 def _script(*arguments: str) -> str:

@@ -302,6 +302,26 @@ def test_a_door_that_is_open_is_reached_and_nothing_else(objects: Objects) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("crawl", {"delay_s": 0.05, "max_urls": 20_000_000, "ports": [80, 8080], "follow": "any"}),
+        ("launcher", {"period_s": 0.5, "grace_s": 1_000_000, "policy": {"start_tokens": 40_000_000}}),
+    ],
+)
+def test_a_process_has_the_settings_that_the_values_say(
+    helm: Path, tmp_path: Path, name: str, told: dict[str, Any]
+) -> None:
+    """Prevents a pause of .05 s that becomes none, and a million that becomes 1e+06."""
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({name: {"enabled": True, "settings": told}}))
+    rendered = list(filter(None, yaml.safe_load_all(renders.template(helm, "--values", str(values)))))
+    pod = one(rendered, "Deployment", f"river-corpusworks-{name}")["spec"]["template"]["spec"]
+    said = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    found = {key: said[f"CORPUSWORKS_UNITS__{name}__{key}".upper()] for key in told}
+    assert {key: text if key == "follow" else json.loads(text) for key, text in found.items()} == told
+
+
+@pytest.mark.parametrize(
     ("values", "says"),
     [
         ("upload.enabled=true", "nobody could come in"),
