@@ -129,7 +129,8 @@ class FileReader:
         documents: list[Document] = []
         unreadable: list[Unreadable] = []
         size, reached = 0, start.num_records
-        pulse = _Pulse()
+        maker, pulse = self._maker, _Pulse()
+        counted = maker.num_bytes
 
         def read(complete: bool) -> Read:
             after = IngestProgress(
@@ -145,14 +146,15 @@ class FileReader:
                     if pulse.due():
                         yield Reading(start)
                     continue
-                added = len(piece.body if isinstance(piece, Document) else piece.head)
+                added = len(piece.head) if isinstance(piece, Unreadable) else maker.num_bytes - counted
+                counted = maker.num_bytes
                 if size and size + added > self._config.chunk_bytes:
                     yield read(complete=False)
                     documents, unreadable, size = [], [], 0
-                if isinstance(piece, Document):
-                    documents.append(piece)
-                else:
+                if isinstance(piece, Unreadable):
                     unreadable.append(piece)
+                else:
+                    documents.append(piece)
                 size, reached = size + added, number
                 if len(documents) + len(unreadable) >= self._config.chunk_documents:
                     yield read(complete=False)
@@ -202,8 +204,9 @@ class FileReader:
                     pieces = records.of_format(found, stream, form, self._maker, skip)
                 else:
                     pieces = self._whole(found, stream.read(self._config.max_document_bytes + 1), kind)
-                for number, piece in pieces:
-                    yield number, piece
+                for piece in pieces:
+                    number = piece[0]
+                    yield piece
         except Damaged as error:
             problem = (
                 f"{found.shown}: the compressed file is damaged or cut off after record {number}: {error}"

@@ -9,8 +9,9 @@ next gzip member.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 from contracts import Document
 from services.ingest import kinds
@@ -19,19 +20,14 @@ from services.ingest.found import Found
 from services.ingest.records import Piece
 from services.ingest.streams import Damaged, go_on_after_damage, restarted, stored
 from services.ingest.warc_blocks import HEAD_LIMIT, Block, Blocks, Broken
+from services.ingest.warc_heads import Heads, layout_of
 from services.runtime import Unreadable
 
 if TYPE_CHECKING:
-    from fastwarc.warc import HeaderMap, WarcRecord
+    from fastwarc.warc import WarcRecord
 
 # Records whose block is a document or holds one. The rest is about other records: passed over.
 _PAGES = {"conversion", "response", "resource"}
-# Said of the record as a file, or already in the document.
-_NOT_METADATA = {
-    "content-length", "warc-type", "warc-record-id", "warc-block-digest", "warc-payload-digest",
-    "warc-warcinfo-id", "warc-refers-to", "warc-concurrent-to", "content-type",
-}  # fmt: skip
-_NAMES = {"warc-target-uri": "url", "warc-date": "date"}
 _MEDIA_TYPES = {
     "text/html": kinds.HTML,
     "application/xhtml+xml": kinds.HTML,
@@ -47,8 +43,7 @@ def records(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) ->
     file = stored(stream)
     if file is not None:
         place = _Place()
-        for number, piece in _by_fastwarc(found, file, maker, skip, place):
-            yield number, piece
+        yield from _by_fastwarc(found, file, maker, skip, place)
         stream, number, skip = restarted(stream, place.at), max(0, place.number - 1), max(skip, place.number)
     yield from _by_block(found, stream, maker, skip, number)
 
@@ -67,22 +62,23 @@ def _by_fastwarc(
 
     waiting: Document | Unreadable | None = None
     file.seek(0)
-    records = iter(ArchiveIterator(file, parse_http=False, max_content_length=None))
+    records = iter(ArchiveIterator(file, parse_http=False, max_content_length=None, inplace=True))
     number, at = 0, -1
     while True:
         try:
             record = next(records, None)
             if record is None:
                 return
-            begins, heads = record.stream_pos, _named(record.headers)
-            if begins <= at or "content-length" not in heads:
+            begins, heads = record.stream_pos, record.headers
+            layout = layout_of(heads.keys())
+            if begins <= at or not layout.has_length:
                 return  # more than one record in a gzip member, say: nobody knows where they begin
             if number:
                 place.number, place.at = number, at
                 yield number, waiting
-            number, at = number + 1, begins
-            wanted = number > skip and heads.get("warc-type", "").lower() in _PAGES
-            waiting = _piece(found, maker, number, heads, record) if wanted else None
+            number, at, waiting = number + 1, begins, None
+            if number > skip:
+                waiting = _piece(found, maker, number, (layout, (*heads.values(), "")), record)
         except OSError as error:
             if error.errno is not None:
                 raise
@@ -105,8 +101,10 @@ def _by_block(
             block = reader.next()
             if block is None:
                 return
-            if number > skip and block.heads.get("warc-type", "").lower() in _PAGES:
-                piece = _document(found, maker, number, _Page.of_block(block, maker))
+            if number > skip:
+                heads = layout_of(tuple(block.heads)), (*block.heads.values(), "")
+                body_of = partial(_body_of_block, block, maker.config.max_document_bytes)
+                piece = _document(found, maker, number, heads, body_of)
         except (Broken, NotADocument) as error:
             head = error.head if isinstance(error, Broken) else b""
             piece = unreadable(found, number, error, head)
@@ -118,72 +116,55 @@ def _by_block(
         yield number, piece if number > skip else None
 
 
-class _Page(NamedTuple):
-    """heads: of the record, by name in lower case. declared: what its body is said to be. http: undone."""
-
-    heads: dict[str, str]
-    body: bytes
-    declared: str
-    http: bool
-
-    @classmethod
-    def of_block(cls, block: Block, maker: Maker) -> _Page:
-        """Raises NotADocument."""
-        limit = maker.config.max_document_bytes
-        if block.block is None:
-            raise NotADocument(too_large(block.size, limit))
-        heads, declared = block.heads, block.heads.get("content-type", "")
-        if not declared.lower().startswith("application/http"):
-            return cls(heads, block.block, declared, http=False)
-        is_answer = heads["warc-type"].lower() == "response"
-        return cls(heads, *(undone_block(block.block, limit) if is_answer else (b"", "")), http=True)
-
-    @classmethod
-    def of_record(cls, heads: dict[str, str], record: WarcRecord, maker: Maker) -> _Page:
-        """Raises NotADocument."""
-        limit, declared = maker.config.max_document_bytes, heads.get("content-type", "")
-        if record.content_length > limit + HEAD_LIMIT:
-            raise NotADocument(too_large(record.content_length, limit))
-        if not declared.lower().startswith("application/http"):
-            return cls(heads, record.reader.read(), declared, http=False)
-        record.is_http = True
-        is_answer = heads["warc-type"].lower() == "response"
-        return cls(heads, *(_undone(record, limit) if is_answer else (b"", "")), http=True)
-
-
-def _named(headers: HeaderMap) -> dict[str, str]:
-    """By name in lower case; of two with one name the first. To ask for one costs more than to list all."""
-    heads: dict[str, str] = {}
-    for name, value in headers.to_tuples():
-        heads.setdefault(name.lower(), value)
-    return heads
-
-
 def _piece(
-    found: Found, maker: Maker, number: int, heads: dict[str, str], record: WarcRecord
+    found: Found, maker: Maker, number: int, heads: Heads, record: WarcRecord
 ) -> Document | Unreadable | None:
     try:
-        return _document(found, maker, number, _Page.of_record(heads, record, maker))
+        body_of = partial(_body_of_record, record, maker.config.max_document_bytes)
+        return _document(found, maker, number, heads, body_of)
     except NotADocument as error:
         return unreadable(found, number, error)
 
 
-def _document(found: Found, maker: Maker, number: int, page: _Page) -> Document | None:
-    """None where there is no page in it. Raises NotADocument."""
-    heads, body = page.heads, page.body
+def _document(
+    found: Found, maker: Maker, number: int, heads: Heads, body_of: Callable[[bool], _Body]
+) -> Document | None:
+    """None where there is no page in it. body_of: given whether it came over HTTP. Raises NotADocument."""
+    layout, values = heads
+    kind, declared = values[layout.type].lower(), values[layout.media_type]
+    is_http = declared.lower().startswith("application/http")
+    if kind not in _PAGES or (is_http and kind != "response"):
+        return None
+    body, answered = body_of(is_http)
     if not body:
         return None
-    if heads["warc-type"].lower() == "conversion":
-        media_type = kinds.TEXT
-    else:
-        media_type = media_type_of(body, page.declared)
+    said = {name: values[place] for name, place in layout.said}
+    if is_http:
+        said["content-type"] = declared = answered
+    media_type = kinds.TEXT if kind == "conversion" else media_type_of(body, declared)
     if not media_type:
         return None
-    said = {_NAMES.get(name, name): text for name, text in heads.items() if name not in _NOT_METADATA}
-    if page.http:
-        said["content-type"] = page.declared
-    identifier = heads.get("warc-record-id", "").strip("<> ")
-    return maker.of_page((found.uri, number), body, media_type, identifier, said)
+    return maker.of_page((found.uri, number), body, media_type, values[layout.identifier].strip("<> "), said)
+
+
+_Body = tuple[bytes, str]  # and what HTTP says that it is, if it came so
+
+
+def _body_of_record(record: WarcRecord, limit: int, is_http: bool) -> _Body:
+    """Nothing where it is no page. Raises NotADocument."""
+    if record.content_length > limit + HEAD_LIMIT:
+        raise NotADocument(too_large(record.content_length, limit))
+    if not is_http:
+        return record.reader.read(), ""
+    record.is_http = True
+    return _undone(record, limit)
+
+
+def _body_of_block(block: Block, limit: int, is_http: bool) -> _Body:
+    """As _body_of_record."""
+    if block.block is None:
+        raise NotADocument(too_large(block.size, limit))
+    return undone_block(block.block, limit) if is_http else (block.block, "")
 
 
 def media_type_of(body: bytes, declared: str) -> str:
@@ -207,6 +188,8 @@ def undone_block(block: bytes, limit: int) -> tuple[bytes, str]:
 
 def _undone(record: WarcRecord, limit: int) -> tuple[bytes, str]:
     """As undone_block."""
+    from fastwarc.warc import WarcHeader
+
     try:
         record.parse_http(auto_decode="all")
         status = record.http_headers.status_code if record.http_headers else None
@@ -214,7 +197,8 @@ def _undone(record: WarcRecord, limit: int) -> tuple[bytes, str]:
             raise NotADocument("its HTTP response has no status")
         if not 200 <= status < 300:
             return b"", ""
-        return _read(record, limit + 1), _named(record.http_headers).get("content-type", "")
+        media_type = record.http_headers.get(WarcHeader.CONTENT_TYPE, "")
+        return _read(record, limit + 1), media_type or ""
     except (OSError, ValueError) as error:
         raise NotADocument(f"its HTTP response cannot be undone: {error}") from error
 

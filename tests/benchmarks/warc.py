@@ -1,7 +1,9 @@
 """Reading WARC and WET: MB/s of the stored file a core, against fastwarc's own loop over the same file.
 
-Ours makes documents (id, uid, metadata, body) of what the rival only reads. The files are written by fastwarc
-of generated pages: a member of gzip a record, as Common Crawl has them.
+Ours makes documents (id, uid, metadata, body) of what the rival only reads: it undoes the same payloads of the same
+records, and lets each go. A record costs ours some microseconds whatever its size, so that the ratio is worse where
+records are small. The files are written by fastwarc of generated pages: a member of gzip a record, packed at zlib's
+usual level, as Common Crawl has them.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def _write(path: Path, make: Callable[[str], WarcRecord], num_words: tuple[int, 
     with path.open("wb") as file:
         while file.tell() < FILE_BYTES:
             number = chance.randint(*num_words)
-            make(" ".join(chance.choices(words, k=number))).write(GzipWriter(file, compression_level=1))
+            make(" ".join(chance.choices(words, k=number))).write(GzipWriter(file, compression_level=6))
             count += 1
     return count
 
@@ -92,7 +94,7 @@ def _record(kind: WarcRecordType, block: bytes) -> WarcRecord:
     return record
 
 
-# Words of a page: with its markup one of Common Crawl has some 20 kB packed, and its text some 4 kB.
+# Words of a page; some 20 kB packed with its markup, and a text of 12 kB in 8.
 KINDS: dict[str, tuple[Callable[[str], WarcRecord], tuple[int, int]]] = {
     "WARC": (_response, (500, 9000)),
     "WET": (_conversion, (200, 3000)),
