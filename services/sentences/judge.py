@@ -2,8 +2,8 @@
 
 A stream can't look ahead: the first documents with a sentence have passed when it is known to be repeated,
 and keep it, but for those that come in one batch with what makes it known. Of n documents of a host with a
-line of its frame about host_documents-1 keep it, or its share of the host, whatever n is; `sentences warm`
-counts the documents of an archive first, so that a second run over the same ones keeps none.
+line of its frame about host_documents-1 keep it, or its share of the host, whatever n is; `sentences
+rebuild --from` counts the documents of another river first, so that a second run over them keeps none.
 
 No document is dropped here. What is left of one is judged by who comes behind, as it is.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import translate
-from functools import partial
 from urllib.parse import urlsplit
 
 import xxhash
@@ -48,7 +47,7 @@ class Judge:
         """One verdict for each document, all Emit. Raises DependencyDown."""
         read = {n: read_of(each, self._config) for n, each in enumerate(documents) if self._chosen(each)}
         hosts = {n: host_of(documents[n]) for n in read}
-        seen = [_seen(documents[n], keys, hosts[n]) for n, keys in read.items()]
+        seen = [seen_in(documents[n], self._config, keys) for n, keys in read.items()]
         counts = self._table.count(seen) if seen else {}
         verdicts: list[Verdict] = []
         for number, document in enumerate(documents):
@@ -93,10 +92,29 @@ def chosen(patterns: Sequence[str]) -> Callable[[Document], bool]:
 
 def read_of(document: Document, config: SentencesConfig) -> Keys:
     """The keys of a document, of the text as it came."""
-    text = whole_text(document)[:_MOST] if document.removed else document.text[:_MOST]
-    found = pieces(text, markdown=document.format == "markdown")
-    weights = partial(keys_of, line=config.min_line, sentence=config.min_sentence, together=config.min_span)
-    return weights(text, found, host_of(document))
+    text = whole_text(document)[:_MOST]
+    return keys_of(
+        text,
+        pieces(text, markdown=document.format == "markdown"),
+        host_of(document),
+        line=config.min_line,
+        sentence=config.min_sentence,
+        together=config.min_span,
+    )
+
+
+def seen_in(document: Document, config: SentencesConfig, keys: Keys | None = None) -> Seen:
+    """What is counted of a document. keys: as read_of has them."""
+    keys = keys or read_of(document, config)
+    place = document.position
+    address = document.metadata.get("url") or f"{document.uid:016x}"
+    return Seen(
+        keys.all() | {host_key(host_of(document))},
+        (place.topic_id, place.partition) if place.topic_id else None,
+        place.offset,
+        xxhash.xxh3_64_intdigest(address.encode("utf-8", "surrogatepass")) & 0xFF,
+        look=place.redriven,  # most such have been counted, and one less is no harm
+    )
 
 
 def host_of(document: Document) -> str:
@@ -110,18 +128,6 @@ def host_of(document: Document) -> str:
         return host.removeprefix("www.")
     file, record, _ = document.source.rpartition("#")
     return file if record else document.source.rpartition("/")[0]
-
-
-def _seen(document: Document, keys: Keys, host: str) -> Seen:
-    place = document.position
-    address = document.metadata.get("url") or f"{document.uid:016x}"
-    return Seen(
-        keys.all() | {host_key(host)},
-        (place.topic_id, place.partition) if place.topic_id else None,
-        place.offset,
-        xxhash.xxh3_64_intdigest(address.encode("utf-8", "surrogatepass")) & 0xFF,
-        look=place.redriven,  # most such have been counted, and one less is no harm
-    )
 
 
 def _judge(
