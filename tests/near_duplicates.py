@@ -12,12 +12,11 @@ from contracts import Control, Document, Retraction
 from services.dedup import DedupConfig, Deduplicator
 from services.dedup.entry import compare, make_entry
 from services.dedup.index import MemoryIndex
-from services.dedup.marks import MemoryMarks, RedisMarks
 from services.dedup.normal import compared
 from services.dedup.redis_index import RedisIndex
-from services.dedup.server import Server
 from services.dedup.sketch import sketch
 from services.runtime import Drop, Emit, Reject, Verdict
+from services.runtime.state import MemoryMarks, RedisMarks, Server
 
 TOPIC_ID = "routed"
 SYLLABLES = [*"山水风月林", "ka", "lo", "mi", "ren", "tu", "schlo", "grat", "ven", "bru", "ost"]

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Document(_message.Message):
-    __slots__ = ("id", "uid", "source", "media_type", "body", "text", "ingested_ms", "metadata", "language", "language_confidence", "format", "category", "features", "score", "rank", "calibration", "cluster", "token_ids", "num_tokens", "bucket", "phase", "use", "tokenizer", "recipe", "packing", "position", "references")
+    __slots__ = ("id", "uid", "source", "media_type", "body", "text", "ingested_ms", "metadata", "language", "language_confidence", "format", "category", "features", "score", "rank", "calibration", "cluster", "token_ids", "num_tokens", "bucket", "phase", "use", "tokenizer", "recipe", "packing", "position", "references", "removed")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class Document(_message.Message):
     PACKING_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
     id: str
     uid: int
     source: str
@@ -76,7 +77,8 @@ class Document(_message.Message):
     packing: str
     position: Position
     references: _containers.RepeatedCompositeFieldContainer[Reference]
-    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., media_type: _Optional[str] = ..., body: _Optional[bytes] = ..., text: _Optional[str] = ..., ingested_ms: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., language: _Optional[str] = ..., language_confidence: _Optional[float] = ..., format: _Optional[str] = ..., category: _Optional[str] = ..., features: _Optional[_Mapping[str, float]] = ..., score: _Optional[float] = ..., rank: _Optional[float] = ..., calibration: _Optional[str] = ..., cluster: _Optional[int] = ..., token_ids: _Optional[bytes] = ..., num_tokens: _Optional[int] = ..., bucket: _Optional[str] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., tokenizer: _Optional[str] = ..., recipe: _Optional[str] = ..., packing: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ...) -> None: ...
+    removed: _containers.RepeatedCompositeFieldContainer[Removed]
+    def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., media_type: _Optional[str] = ..., body: _Optional[bytes] = ..., text: _Optional[str] = ..., ingested_ms: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., language: _Optional[str] = ..., language_confidence: _Optional[float] = ..., format: _Optional[str] = ..., category: _Optional[str] = ..., features: _Optional[_Mapping[str, float]] = ..., score: _Optional[float] = ..., rank: _Optional[float] = ..., calibration: _Optional[str] = ..., cluster: _Optional[int] = ..., token_ids: _Optional[bytes] = ..., num_tokens: _Optional[int] = ..., bucket: _Optional[str] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., tokenizer: _Optional[str] = ..., recipe: _Optional[str] = ..., packing: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., removed: _Optional[_Iterable[_Union[Removed, _Mapping]]] = ...) -> None: ...
 
 class Position(_message.Message):
     __slots__ = ("topic", "partition", "offset", "topic_id", "redriven")
@@ -101,3 +103,17 @@ class Reference(_message.Message):
     key: str
     size: int
     def __init__(self, field: _Optional[str] = ..., key: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+
+class Removed(_message.Message):
+    __slots__ = ("text", "at", "host", "documents", "needed")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    at: int
+    host: str
+    documents: int
+    needed: int
+    def __init__(self, text: _Optional[str] = ..., at: _Optional[int] = ..., host: _Optional[str] = ..., documents: _Optional[int] = ..., needed: _Optional[int] = ...) -> None: ...

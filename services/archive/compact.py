@@ -26,7 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from services.archive.file import LAYOUT, Encoder, schema
+from services.archive.file import LAYOUT, Encoder, read, schema
 from services.archive.files import (
     ARCHIVE,
     Merge,
@@ -237,9 +237,9 @@ def _spill(store: ObjectStore, table: Table, name: str, bounds: Sequence[str], p
     import pyarrow as pa
 
     with opened(store, name) as file:
-        rows = file.read(columns=list(table.columns), use_threads=False)
+        rows = read(file, table)
     cuts = [0, *np.searchsorted(np.array(rows["uid"].to_pylist()), np.array(bounds, str)), rows.num_rows]
-    (whole,) = rows.cast(schema(table)).combine_chunks().to_batches()
+    (whole,) = rows.combine_chunks().to_batches()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_file(str(path), schema(table), options=options) as out:
         for start, end in pairwise(cuts):

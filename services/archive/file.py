@@ -24,7 +24,9 @@ ROW_GROUP_BYTES = 8 << 20  # of texts: what is read for one of them
 LISTED = b"listed"  # in the footer: the values of the table's listed column, as JSON
 _LEVEL = 3  # of zstd: its own default
 _FALSE_POSITIVES = 0.01  # of the Bloom filters: 10 bits a row
-_LARGE = frozenset({"text", "body", "features", "metadata", "spans", "sequences"})  # no ranges of these
+_LARGE = frozenset(
+    {"text", "body", "features", "metadata", "spans", "sequences", "removed"}
+)  # no ranges of these
 _FEW = frozenset(
     {"media_type", "language", "format", "category", "calibration", "bucket", "tokenizer", "unit", "reason"}
     | {"topic", "part", "phase", "recipe"}
@@ -56,6 +58,22 @@ def schema(table: Table) -> pa.Schema:
         "spans": pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64())])),
     }
     return pa.schema([(name, kinds[kind]) for name, kind in table.columns.items()])
+
+
+def read(file: pq.ParquetFile, table: Table) -> pa.Table:
+    """All rows of a file with the table's columns; those that it was written without are null."""
+    import pyarrow as pa
+
+    found = file.read(
+        columns=[name for name in table.columns if name in file.schema_arrow.names], use_threads=False
+    )
+    columns = [
+        found[field.name].cast(field.type)
+        if field.name in found.column_names
+        else pa.nulls(len(found), field.type)
+        for field in schema(table)
+    ]
+    return pa.table(columns, schema=schema(table))
 
 
 def write(rows: Sequence[Row], table: Table, said: Mapping[str, str]) -> Encoded:

@@ -40,7 +40,9 @@ def find(store: ObjectStore, table: Table, wanted: str, columns: Sequence[str]) 
                 needed = list(dict.fromkeys([*columns, column]))
                 read = opened(store, place.name).read_row_groups(place.groups, needed, use_threads=False)
                 rows = read.filter(pc.field(column) == wanted).to_pylist()
-            found += [{name: row[name] for name in columns} for row in rows]
+            found += [
+                {name: row.get(name) for name in columns} for row in rows
+            ]  # null before it was a column
         if found:
             break
     return found

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 DAY = "day"  # a column of every table, by the path of its files
-_WHOLE = ("text", "body", "detail")  # no groups are made of these
+_WHOLE = ("text", "body", "detail", "removed")  # no groups are made of these
 
 
 class Damaged(CorpusworksError):

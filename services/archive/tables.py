@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from contracts import Document, PartSealed, Rejection
+from contracts import Document, PartSealed, Rejection, Removed
 from services.runtime import Message, ObjectStore, fetch, topics
 
 logger = structlog.get_logger(__name__)
@@ -40,6 +40,7 @@ _OF_A_DOCUMENT = {
     "features": "numbers",
     "metadata": "strings",
     "text": "string",
+    "removed": "string",  # JSON: what services/sentences took out of the text, and why
 }
 _OF_A_PLACE = {"topic": "string", "partition": "int", "offset": "int", "logged": "time"}
 
@@ -150,7 +151,13 @@ def _of_a_document(document: Document) -> Row:
         "features": sorted(document.features.items()),
         "metadata": sorted(document.metadata.items()),
         "text": document.text or None,
+        "removed": _removed(document),
     }
+
+
+def _removed(document: Document) -> str | None:
+    cuts = [{name: getattr(cut, name) for name in _CUT} for cut in document.removed]
+    return json.dumps(cuts, ensure_ascii=False) if cuts else None
 
 
 def document_of(row: Mapping[str, Any]) -> Document:
@@ -163,9 +170,11 @@ def document_of(row: Mapping[str, Any]) -> Document:
         document.ingested_ms = round(row["ingested"].timestamp() * 1000)
     document.features.update(dict(row["features"] or ()))
     document.metadata.update(dict(row["metadata"] or ()))
+    document.removed.extend(Removed(**cut) for cut in json.loads(row.get("removed") or "[]"))
     return document
 
 
+_CUT = ("text", "at", "host", "documents", "needed")
 # Columns that are called as fields of a document are, and can be put back as they are. Bucket, cluster and
 # tokens are not among them: they are given anew.
 _TOLD = ("media_type", "language", "format", "category", "score", "rank", "calibration")

@@ -34,6 +34,7 @@ from services.cli import (
     retention,
     rules,
     run,
+    sentences,
     serve,
     server,
     take,
@@ -62,6 +63,7 @@ app.add_typer(judge.app, name="judge")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(crawl.app, name="crawl")
 app.add_typer(dedup.app, name="dedup")
+app.add_typer(sentences.app, name="sentences")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(offsets.app, name="offsets")
 app.add_typer(pool.app, name="pool")

@@ -36,6 +36,7 @@ _LEAVE_OUT = {
     "mixed_offset",
     "text",
     "detail",
+    "removed",
 }
 
 
@@ -99,6 +100,7 @@ def _of(store: ObjectStore, uid: str) -> dict[str, Any]:
         "used": [
             {name: row[name] for name in ("part", "phase", "use", "sequences", "num_tokens")} for row in uses
         ],
+        "removed": json.loads(whole.get("removed") or "[]"),
         "text": text,
     }
 
@@ -150,6 +152,9 @@ def _lines(one: dict[str, Any], *, whole: bool) -> Iterator[str]:
     for row in one["used"]:
         at = ", ".join(map(str, row["sequences"]))
         yield f"  used      {row['part']}, sequence {at}; phase {row['phase']}, use {row['use']}"
+    for cut in one["removed"]:
+        by = f"{cut['documents']:,} documents{' of ' + cut['host'] if cut['host'] else ''}"
+        yield f"  removed   {cut['text'].strip()!r}, which {by} have; {cut['needed']:,} are enough"
     yield from _text("text", one["text"], whole=whole)
     yield from _text("original", one.get("original"), whole=whole)
 

@@ -84,6 +84,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "ledger step": ("corpusworks ledger step 100 --run first --out corpus --text",),
     "dedup rebuild": ("corpusworks dedup rebuild --out corpus",),
     "dedup status": ("corpusworks dedup status --out corpus",),
+    "sentences rebuild": (
+        "corpusworks sentences rebuild --out corpus",
+        "corpusworks sentences rebuild --out second --from first --set sentences.of='[\"*\"]'",
+    ),
+    "sentences status": ("corpusworks sentences status --out corpus",),
     "recipe list": ("corpusworks recipe list",),
     "recipe check": ("corpusworks recipe check mine.yaml",),
     "recipe simulate": ("corpusworks recipe simulate mine.yaml --supply zh=4e9,en=4e9,code=1e9",),

@@ -6,36 +6,30 @@ from collections.abc import Mapping
 
 from services.dedup.config import DedupConfig
 from services.dedup.judge import DROP_REASONS, Deduplicator
-from services.runtime import Resources, Settings, Unit
+from services.runtime import Resources, Settings, Unit, state
 
 
 def build(config: DedupConfig, resources: Resources) -> Deduplicator:
     """The judge, over Redis or over memory. The server is first asked for by the first batch."""
     from services.dedup.index import MemoryIndex
-    from services.dedup.marks import MemoryMarks, RedisMarks
 
     if config.index == "memory":
-        return Deduplicator(MemoryIndex(), MemoryMarks(config), config)
+        return Deduplicator(MemoryIndex(), state.MemoryMarks(config), config)
     from services.dedup.redis_index import RedisIndex
-    from services.dedup.server import Server
 
-    server = Server(resources.redis, config)
-    marks = RedisMarks(server, config, resources.topic_ids)
+    server = state.Server(resources.redis, config)
+    marks = state.RedisMarks(server, config, resources.topic_ids)
     return Deduplicator(RedisIndex(server, config, marks.generation), marks, config)
 
 
 def gauges(config: DedupConfig, resources: Resources) -> Mapping[str, float]:
     """How Redis stands."""
-    from services.dedup.fullness import told_by_redis
-
-    return told_by_redis(config, resources)
+    return {} if config.index == "memory" else state.told_by_redis(config, resources)
 
 
 def agrees(config: DedupConfig, settings: Settings) -> Mapping[str, str]:
     """An index of another layout would know nothing of what came before."""
-    from services.dedup.marks import layout
-
-    return {"dedup layout": layout(config)}
+    return {"dedup layout": config.layout}
 
 
 SERVICE = Unit(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from services.dedup.layout import layout
 from services.dedup.sketch import BINS
 
 
@@ -60,6 +61,21 @@ class DedupConfig:
             raise ValueError("shards must be 1 or more; prefix must be a name without braces")
         if self.sync_timeout_s <= 0:
             raise ValueError(f"sync_timeout_s: more than 0 is needed, not {self.sync_timeout_s}")
+
+    @property
+    def unit(self) -> str:
+        """Whose index it is; with the next two as state.Kept."""
+        return "dedup"
+
+    @property
+    def layout(self) -> str:
+        """What the index cannot be read without."""
+        return layout(self)
+
+    @property
+    def remade_from(self) -> str:
+        """For a person."""
+        return "the dedup.log of this Kafka"
 
     def threshold_of(self, category: str) -> float:
         """The threshold of a category."""

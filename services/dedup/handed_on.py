@@ -10,13 +10,14 @@ from services.runtime import Also, topics
 def split(document: Document) -> tuple[Document, Also]:
     """The document for its pool, and the same with its text and without its tokens beside it.
 
-    A pool is read again and again and kept for good, so it holds nothing that no part asks for: text and
-    body stay behind, and of the metadata all but provenance. The token ids of the given document are cleared.
+    A pool is read again and again and kept for good, so it holds nothing that no part asks for: text, body
+    and what was taken out of the text stay behind, and of the metadata all but provenance. The token ids of
+    the given document are cleared.
     About 20 µs at 5 kB.
     """
     pooled = Document()
     pooled.CopyFrom(document)
-    for name in ("text", "body", "metadata"):
+    for name in ("text", "body", "metadata", "removed"):
         pooled.ClearField(name)
     pooled.metadata.update(provenance(document.metadata))
     document.ClearField("token_ids")

@@ -26,12 +26,11 @@ from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, make_entry, position_token
 from services.dedup.index import Death, Index
 from services.dedup.lineage import living
-from services.dedup.marks import Marks, Place
 from services.dedup.neighbours import look_round
 from services.dedup.normal import compared
 from services.dedup.sketch import sketch
 from services.dedup.verdicts import Outcome, exact_duplicate, settled
-from services.runtime import Drop, Reject, Verdict
+from services.runtime import Drop, Reject, Verdict, state
 
 DROP_REASONS = frozenset({"already_seen", "exact_duplicate", "near_duplicate"})
 _WORD = 1 << 64
@@ -45,7 +44,7 @@ class Deduplicator:
     after an interruption cannot be told from a copy, and drops as already_seen.
     """
 
-    def __init__(self, index: Index, marks: Marks, config: DedupConfig) -> None:
+    def __init__(self, index: Index, marks: state.Marks, config: DedupConfig) -> None:
         self._index = index
         self._marks = marks
         self._config = config
@@ -61,11 +60,11 @@ class Deduplicator:
             verdicts |= self._judge(sound)
         return [verdicts[number] for number in range(len(documents))]
 
-    def begin(self, offsets: Mapping[Place, int]) -> None:
+    def begin(self, offsets: Mapping[state.Place, int]) -> None:
         """See Marks: before the first judgement. Raises ConfigurationError when the index has forgotten."""
         self._marks.begin(offsets)
 
-    def reached(self, offsets: Mapping[Place, int]) -> None:
+    def reached(self, offsets: Mapping[state.Place, int]) -> None:
         """Everything below these offsets has been judged and may be committed: returns when that is on disk.
 
         To be called before each commit, with its offsets. Raises DependencyDown.
@@ -73,7 +72,7 @@ class Deduplicator:
         self._marks.reached(offsets)
         self._marks.sync()
 
-    def committed(self, offsets: Mapping[Place, int]) -> None:
+    def committed(self, offsets: Mapping[state.Place, int]) -> None:
         """Everything below these offsets is committed in Kafka and must not be judged again.
 
         To be called after each commit, and with the group's offsets when partitions are assigned.

@@ -8,7 +8,7 @@ Two records a document at most, in one partition: its first sight (key: the uid,
 from __future__ import annotations
 
 from contracts import DedupRecord
-from services.dedup.marks import LAYOUT
+from services.dedup.layout import LAYOUT
 from services.runtime import Also, topics
 
 

@@ -1,18 +1,15 @@
 """The index made again from dedup.log: afterwards every verdict is what it would have been.
 
-What was judged and not committed is not in the log, and comes again from Kafka as new. Until the end the
-index has no generation: a rebuild that is killed leaves an index that is refused, and is run again.
+What was judged and not committed is not in the log, and comes again from Kafka as new.
 """
 
 from __future__ import annotations
 
 import itertools
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,30 +17,15 @@ from contracts import DedupRecord
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry
 from services.dedup.index import Death, Index, Seat
-from services.dedup.marks import (
-    LAYOUT,
-    REBUILDING,
-    Place,
-    RedisMarks,
-    found_in,
-    new_generation,
-    offsets_in,
-    put_offsets,
-)
+from services.dedup.layout import LAYOUT
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import KEY_BYTES, RARE, Page, unpack_keys
 from services.dedup.redis_index import RedisIndex
-from services.dedup.server import Server, key
-from services.runtime import ConfigurationError, DependencyDown, Resources
-
-if TYPE_CHECKING:
-    import redis
+from services.runtime import ConfigurationError, Resources, state
 
 _BATCH = 2000  # records
 # Layouts; of the former ones all that is known is right: in 2 no document has a cluster, in 3 none a number.
 _READABLE = frozenset({2, 3, LAYOUT})
-_KEYS = 2000  # removed at a time
-_LEASE_S = 60  # a rebuild that was killed keeps others out no longer
 
 Progress = Callable[[int], None]  # documents so far
 
@@ -57,20 +39,9 @@ class Rebuilt:
     seconds: float
 
 
-@dataclass(frozen=True)
-class State:
-    """What stands in Redis. made: the generation and layout of each shard, None where there is none."""
-
-    made: Sequence[bytes | None]
-    reached: Mapping[Place, int]
-    committed: Mapping[Place, int]
-    documents: int
-    num_bytes: int  # of the whole server's memory
-
-
 def rebuild(
     read: Callable[[], Iterable[DedupRecord]],
-    committed: Mapping[Place, int],
+    committed: Mapping[state.Place, int],
     resources: Resources,
     config: DedupConfig,
     progress: Progress = lambda documents: None,
@@ -84,11 +55,10 @@ def rebuild(
     Raises ConfigurationError: another rebuild runs, or the log is of another layout; DependencyDown.
     """
     begun = time.monotonic()
-    server = Server(resources.redis, config)
-    marks = RedisMarks(server, config)  # refuses a server that would forget this, too
-    index = RedisIndex(server, config, lambda: REBUILDING)
-    with _lease(server, config) as renew:
-        _clear(server, config, renew)
+    server = state.Server(resources.redis, config)
+    marks = state.RedisMarks(server, config)  # refuses a server that would forget this, too
+    index = RedisIndex(server, config, lambda: state.REBUILDING)
+    with state.remaking(server, marks, config, committed) as renew:
         documents = deaths = 0
         crowd = (record for record in read() if record.rare)
         alone = (record for record in read() if not record.rare)
@@ -100,29 +70,20 @@ def rebuild(
             deaths += len(batch) - len(sights)
             renew()
             progress(documents)
-        _finish(server, marks, config, committed)
     server.close()
     return Rebuilt(documents, deaths, time.monotonic() - begun)
 
 
-def state(resources: Resources, config: DedupConfig) -> State:
-    """What there is, without judging it. Raises DependencyDown."""
-    server = Server(resources.redis, config)
+def documents_in(resources: Resources, config: DedupConfig) -> int:
+    """How many the index knows. Raises DependencyDown."""
+    server = state.Server(resources.redis, config)
     with server.connected() as shards:
-        found = found_in(shards, config)
         counts: list[Any] = [
-            connection.get(key(config, shard, "documents") + "n") for shard, connection in enumerate(shards)
+            connection.get(state.key(config, shard, "documents") + "n")
+            for shard, connection in enumerate(shards)
         ]
-        memory: list[Any] = [connection.info("memory")["used_memory"] for connection in _nodes(shards)]
-        told = offsets_in(shards[0], key(config, 0, "committed"))
     server.close()
-    return State(
-        [shard.made for shard in found],
-        found[0].reached,
-        told,
-        sum(int(count or 0) for count in counts),
-        sum(memory),
-    )
+    return sum(int(count or 0) for count in counts)
 
 
 def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) -> None:
@@ -168,74 +129,6 @@ def _require_layout(record: DedupRecord, config: DedupConfig) -> None:
             f"{LAYOUT} with {config.bands} bands: set units.dedup.bands back, or rebuild with the release "
             "that wrote it"
         )
-
-
-def _clear(server: Server, config: DedupConfig, renew: Callable[[], None]) -> None:
-    """Take the generation away, then everything under the prefix."""
-    kept = {key(config, shard, "generation").encode() for shard in range(config.shards)}
-    kept.add(_lock(config).encode())
-    pattern = "".join(f"[{c}]" if c in "*?[\\^" else c for c in config.prefix) + "{*}:*"
-    with server.connected() as shards:
-        for shard, connection in enumerate(shards):
-            connection.set(key(config, shard, "generation"), REBUILDING)
-        for connection in _nodes(shards):
-            for names in _batches(connection.scan_iter(match=pattern, count=_KEYS), _KEYS):
-                gone = [name for name in names if name not in kept]
-                _unlink(connection, gone)
-                renew()
-
-
-def _unlink(connection: redis.Redis, names: Sequence[bytes]) -> None:
-    """One by one in a pipeline: a cluster refuses a command over several slots."""
-    pipeline = connection.pipeline(transaction=False)
-    for name in names:
-        pipeline.unlink(name)
-    pipeline.execute()
-
-
-def _finish(server: Server, marks: RedisMarks, config: DedupConfig, committed: Mapping[Place, int]) -> None:
-    """Places, then the generation, which makes it an index; all on disk before this returns."""
-    made = new_generation(config)
-    with server.connected() as shards:
-        for shard, connection in enumerate(shards):
-            put_offsets(connection, key(config, shard, "reached"), committed)
-            put_offsets(connection, key(config, shard, "committed"), committed)
-    marks.sync()
-    with server.connected() as shards:
-        for shard, connection in enumerate(shards):
-            connection.set(key(config, shard, "generation"), made)
-    marks.sync()
-
-
-@contextmanager
-def _lease(server: Server, config: DedupConfig) -> Iterator[Callable[[], None]]:
-    """Only one at a time. Yields what renews it. Raises ConfigurationError."""
-    name, token = _lock(config), secrets.token_hex(8)
-    with server.connected() as shards:
-        taken = shards[0].set(name, token, nx=True, ex=_LEASE_S)
-    if not taken:
-        raise ConfigurationError(
-            f"another rebuild of the index {config.prefix} runs, or was killed within the last {_LEASE_S} s: "
-            "wait for it"
-        )
-
-    def renew() -> None:
-        with server.connected() as shards:
-            shards[0].set(name, token, ex=_LEASE_S)
-
-    try:
-        yield renew
-    finally:
-        with suppress(DependencyDown), server.connected() as shards:
-            shards[0].delete(name)
-
-
-def _lock(config: DedupConfig) -> str:
-    return key(config, 0, "rebuild")
-
-
-def _nodes(shards: Sequence[redis.Redis]) -> list[redis.Redis]:
-    return list({id(each): each for each in shards}.values())
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

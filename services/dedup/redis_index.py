@@ -22,13 +22,12 @@ from services.dedup import page as pages
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Order
 from services.dedup.index import Death, Seat, Table
-from services.dedup.marks import gone
 from services.dedup.met import FOUNDERS, Met, Others
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import Page
 from services.dedup.recent import Recent
-from services.dedup.server import Server, key
 from services.dedup.sketch import Words
+from services.runtime import state
 
 if TYPE_CHECKING:
     import redis
@@ -61,7 +60,7 @@ class RedisIndex:
     generation: asked at each call for that of the index, see Marks.
     """
 
-    def __init__(self, server: Server, config: DedupConfig, generation: Callable[[], bytes]) -> None:
+    def __init__(self, server: state.Server, config: DedupConfig, generation: Callable[[], bytes]) -> None:
         self._server = server
         self._config = config
         self._generation = generation
@@ -248,7 +247,7 @@ class RedisIndex:
                 return self._pipelines(shards, table, calls)
             except redis.exceptions.ResponseError as error:
                 if "GENERATION" in str(error):
-                    raise gone(self._config) from error
+                    raise state.gone(self._config) from error
                 raise
 
     def _pipelines(self, shards: Sequence[redis.Redis], table: str, calls: Sequence[_Call]) -> list[bytes]:
@@ -259,7 +258,7 @@ class RedisIndex:
             pipeline = connection.pipeline(transaction=False)
             for number in numbers:
                 shard, operation, records, _ = calls[number]
-                names = [key(self._config, shard, table), key(self._config, shard, "generation")]
+                names = [state.key(self._config, shard, name) for name in (table, "generation")]
                 pipeline.evalsha(self._sha, 2, *names, operation, records, self._generation())
             answers |= zip(numbers, pipeline.execute(), strict=True)
         return [answers[number] for number in range(len(calls))]

@@ -37,6 +37,7 @@ from services.runtime.wire import fetch
 from services.runtime.wrong import meant_path
 
 if TYPE_CHECKING:
+    from services.runtime import state
     from services.runtime.loops.door import Keeper
     from services.runtime.loops.publisher import Publisher
 
@@ -87,6 +88,7 @@ __all__ = [
     "load_settings",
     "meant_path",
     "place",
+    "state",
     "topics",
 ]
 

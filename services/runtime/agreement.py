@@ -11,7 +11,7 @@ changes that are supported; every other process compares its own at start, and d
     vocabulary     another: only while no pool holds anything, since a part never mixes two; else the pools
                    are retokenized first (`corpusworks pool retokenize`), and until that is done nothing runs
     store          another: taken over where it is set; a process that would write elsewhere does not run
-    partitions, messages, dedup layout     refused
+    partitions, messages, layouts (dedup, sentences)     refused
     anything else (calibration)            taken over
 
 The recipe is read from here and not from the settings once it stands: settings say which one is begun with,
@@ -46,6 +46,7 @@ _FIXED = {  # what to do, where a value cannot be changed
     "partitions": "set CORPUSWORKS_PARTITIONS to what it was, or begin a new river",
     "messages": "this version cannot read those messages: use the one that wrote them, or begin a new river",
     "dedup layout": "set the dedup unit as it was, or make its index anew: `corpusworks dedup rebuild`",
+    "sentences layout": "set the sentences unit as it was, or begin new counts with another prefix",
 }
 _SEVERAL = (
     "the pools hold documents tokenised with it. Give them the ids of the other one with `corpusworks pool "

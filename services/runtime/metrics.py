@@ -77,6 +77,15 @@ COUNTED = {
         "Documents that the rules judged",
         ["service", "language", "format", "reason"],
     ),
+    # Sentences taken out of texts since others repeat them. by: host (its documents have it) or span (three
+    # in a row, of any host). language: zh, en or other.
+    "sentences_removed": Counter(
+        "corpusworks_sentences_removed", "Repeated sentences taken out", ["service", "by", "language"]
+    ),
+    # Of the table of sentences, which has a fixed size: entries pushed out by newer ones.
+    "sentences_forgotten": Counter(
+        "corpusworks_sentences_forgotten", "Sentences no longer remembered", ["service"]
+    ),
     # Tokens that were taken from the pools.
     "mixed_tokens": Counter("corpusworks_mixed_tokens", "Tokens taken from the pools", ["service", "bucket"]),
     # The same tokens, divided as the weights of the phase would have it: what the former is held against.

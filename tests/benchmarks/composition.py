@@ -15,7 +15,7 @@ from services.runtime.topology import DEFAULT
 
 JUDGES = ("classifier", "scorer")
 BEHIND = [["catalog"], ["archive_documents"], ["archive_drops"], ["archive_uses"]]
-PROCESSES = [["parse"], ["rules", "tokenizer", "router", "dedup"], ["mixer"], ["sink"], *BEHIND]
+PROCESSES = [["parse"], ["rules", "sentences", "tokenizer", "router", "dedup"], ["mixer"], ["sink"], *BEHIND]
 
 
 def without_judges(folder: Path) -> Mapping[str, str]:

@@ -34,6 +34,7 @@ from contracts import (
     Redriven,
     Reference,
     Rejection,
+    Removed,
     Retraction,
     Stretch,
     Tally,
@@ -107,7 +108,15 @@ EXAMPLES: dict[str, Message] = {
     "docs.raw.2": _LARGE,
     "docs.raw.3": _POSITIONED,
     "docs.parsed.1": _PARSED,
+    "docs.ruled.1": _CLEAN,
     "docs.clean.1": _CLEAN,
+    "docs.clean.2": _document(
+        _CLEAN,
+        features={"repeated_share": 0.5},
+        removed=[
+            Removed(text="All rights are the harbour's.", at=36, host="example.org", documents=9, needed=4)
+        ],
+    ),
     "docs.classified.1": _CLASSIFIED,
     "docs.scored.1": _SCORED,
     "docs.scored.2": _document(_SCORED, calibration="6a6aed53fd4a"),

@@ -16,14 +16,13 @@ from contracts import Document
 from services.dedup import DedupConfig, Deduplicator
 from services.dedup.entry import Entry, Order
 from services.dedup.index import NEXT, Death, Index, MemoryIndex, Seat
-from services.dedup.marks import MemoryMarks, RedisMarks
 from services.dedup.met import BEST, FOUNDERS, Met
 from services.dedup.odd_sketch import Shingles
 from services.dedup.page import Page
 from services.dedup.redis_index import RedisIndex
-from services.dedup.server import Server
 from services.dedup.sketch import Words
 from services.runtime import ConfigurationError, DependencyDown, Drop, Verdict
+from services.runtime.state import MemoryMarks, RedisMarks, Server
 from tests.near_duplicates import (
     chain,
     commit,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from services.dedup import DedupConfig
-from services.dedup.marks import REBUILDING, Marks, MemoryMarks, Place, RedisMarks, layout
-from services.dedup.server import Server, key
+from services.dedup.layout import layout
 from services.runtime import ConfigurationError, DependencyDown
+from services.runtime.state import REBUILDING, Marks, MemoryMarks, Place, RedisMarks, Server, key
 from tests.servers import RedisServer
 
 HERE, THERE = ("topic-a", 0), ("topic-a", 1)

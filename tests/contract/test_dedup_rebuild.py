@@ -10,11 +10,9 @@ import pytest
 
 from contracts import DedupRecord, Document
 from services.dedup import DedupConfig, build
-from services.dedup.marks import REBUILDING
 from services.dedup.page import unpack_keys
-from services.dedup.rebuild import rebuild, state
+from services.dedup.rebuild import documents_in, rebuild
 from services.dedup.redis_index import RedisIndex
-from services.dedup.server import Server, key
 from services.runtime import (
     ConfigurationError,
     DependencyDown,
@@ -24,6 +22,7 @@ from services.runtime import (
     Verdict,
 )
 from services.runtime.settings import RedisSettings
+from services.runtime.state import REBUILDING, Server, key, standing
 from tests.dedup_kafka import PLACE, Kafka, placed, said
 from tests.near_duplicates import chain, corpus, document
 from tests.servers import RedisServer
@@ -186,8 +185,8 @@ def test_it_replaces_what_is_under_its_prefix_and_nothing_else(resources: Resour
     for name in beside:
         resources.redis.set(name, "of somebody else")
     assert rebuild(list, {}, resources, config).documents == 0
-    assert state(resources, config).documents == 0
-    assert state(resources, config).reached == {}
+    assert documents_in(resources, config) == 0
+    assert standing(resources, config).reached == {}
     assert all(resources.redis.get(name) == b"of somebody else" for name in beside)
     again = build(config, resources)
     again.begin({})
@@ -222,7 +221,7 @@ def test_one_that_was_killed_is_refused_and_can_be_run_again(
         rebuild(dying, {PLACE: kafka.offset}, resources, config)
     server.start()
     resources.redis.connection_pool.disconnect()
-    assert state(resources, config).made == [REBUILDING]
+    assert standing(resources, config).made == [REBUILDING]
     for offsets in ({}, {PLACE: kafka.offset}):
         with pytest.raises(ConfigurationError, match="being rebuilt"):
             build(config, resources).begin(offsets)

@@ -34,7 +34,12 @@ def table(folder: Path) -> Path:
     services["dedup"] = services["dedup"] | {"output": "docs.judged"}
     services["late"] = {"run": "tests.units:LATE_GATE", "input": "docs.judged", "output": "pool.{bucket}"}
     topics = shipped["topics"] | {"docs.judged": {"holds": "Document", "by": "partitions"}}
-    processes = [["parse", "rules", "early"], ["tokenizer", "router", "dedup", "late"], ["mixer"], ["sink"]]
+    processes = [
+        ["parse", "rules", "sentences", "early"],
+        ["tokenizer", "router", "dedup", "late"],
+        ["mixer"],
+        ["sink"],
+    ]
     (folder / "topology.yaml").write_text(
         yaml.safe_dump({"services": services, "processes": processes, "topics": topics})
     )

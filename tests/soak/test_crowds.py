@@ -18,9 +18,8 @@ import pytest
 
 from contracts import Document
 from services.dedup import DedupConfig, Deduplicator
-from services.dedup.marks import RedisMarks
 from services.dedup.redis_index import RedisIndex
-from services.dedup.server import Server
+from services.runtime.state import RedisMarks, Server
 from tests.near_duplicates import document, redis_judge
 from tests.servers import RedisServer
 from tests.template_pages import Crowd, Judged, crowd, jaccard, judged, words

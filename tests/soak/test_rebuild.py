@@ -10,7 +10,7 @@ import pytest
 
 from contracts import Document
 from services.dedup import DedupConfig, build
-from services.dedup.rebuild import rebuild, state
+from services.dedup.rebuild import documents_in, rebuild
 from services.runtime import Resources, Settings
 from services.runtime.settings import RedisSettings
 from tests.dedup_kafka import PLACE, Kafka, placed, said
@@ -56,7 +56,7 @@ def test_two_hundred_thousand_documents(tmp_path: Path, seed: int) -> None:
             f"\n{found.documents / found.seconds:,.0f} documents/s; {found.deaths:,} deaths; "
             f"dedup.log {size / DOCUMENTS:.0f} B a document"
         )
-        assert state(resources, new).documents == state(resources, old).documents
+        assert documents_in(resources, new) == documents_in(resources, old)
         again = build(new, resources)
         again.begin({PLACE: kafka.offset})
         rest = placed(list(made), DOCUMENTS)

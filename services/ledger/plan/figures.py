@@ -41,6 +41,7 @@ class Size:
 TOPICS: Mapping[str, Size] = {
     "docs.raw": Size(RIVER, 120, _TEXT),
     "docs.parsed": Size(RIVER, 120, _TEXT),
+    "docs.ruled": Size(RIVER, each="document of a river that runs sentences by itself"),
     "docs.clean": Size(RIVER, 570, _TEXT),
     "docs.classified": Size(RIVER, 570, _TEXT),
     "docs.scored": Size(RIVER, 570, _TEXT),

@@ -18,7 +18,7 @@ from services.runtime.loops.deadletter import ERROR_HEADER
 from services.runtime.topology import Topology
 
 BUCKETS = ("zh", "en")
-UNITS = ["parse", "rules", "classifier", "scorer", "tokenizer", "router", "dedup"]
+UNITS = ["parse", "rules", "sentences", "classifier", "scorer", "tokenizer", "router", "dedup"]
 Place = tuple[str, int]
 
 

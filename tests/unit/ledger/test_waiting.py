@@ -13,7 +13,7 @@ def test_it_is_what_the_account_finds_waiting(seed: int) -> None:
     """Prevents a simulation over documents that are in parts already, or over none of those that wait."""
     river = River(seed)
     river.ingest(range(1, 200), "file:///a")
-    for _ in range(60):
+    for _ in range(80):
         river.step()
     found = [(d.uid, d.bucket) for d in read_waiting(river, river, river.topology)]  # type: ignore[arg-type]
     assert dict(found) == account_of(river, {}).waiting

@@ -82,7 +82,7 @@ def test_a_chain_goes_over_the_services_that_are_not_enabled() -> None:
         raw["services"][name]["enabled"] = False
     river = Topology(raw, BUCKETS)
     assert ["tokenizer", "router", "dedup"] in river.processes
-    chain = river.chain(["rules", "tokenizer", "router", "dedup"])
+    chain = river.chain(["rules", "sentences", "tokenizer", "router", "dedup"])
     assert (chain.input, chain.output) == ("docs.parsed", "pool.{bucket}")
 
 
@@ -181,7 +181,7 @@ class TestShipped:
         river = Topology(raw, BUCKETS)
         written = {service.output for service in river.services.values()} | set(WRITTEN_ON_THE_SIDE)
         assert {name for service in river.services.values() for name in service.inputs} <= written
-        river.chain(["rules", "classifier", "scorer", "tokenizer"])
+        river.chain(["rules", "sentences", "classifier", "scorer", "tokenizer"])
 
     def test_every_topic_is_declared_and_used(self) -> None:
         """Prevents a topic without layout, and a layout without topic."""

@@ -9,7 +9,7 @@ its append-only file or was failed over to a replica with less has not, and is r
 
 Each shard has the same generation: 16 random hex digits and the layout, written once when the index
 is made. Every call of the index names it, so a server that was emptied is noticed at the next call.
-An index is made only where Kafka has committed nothing, or by `corpusworks dedup rebuild`.
+An index is made only where Kafka has committed nothing, or by the unit's command `rebuild`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from services.dedup.config import DedupConfig
-from services.dedup.server import Server, key
-from services.runtime import ConfigurationError, DependencyDown
+from services.runtime.errors import ConfigurationError, DependencyDown
+from services.runtime.state.kept import Kept, key
+from services.runtime.state.server import Server
 
 if TYPE_CHECKING:
     import redis
@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 Place = tuple[str, int]  # Kafka's id of a topic, partition
 
 REBUILDING = b"rebuilding"  # stands where the generation will, until a rebuild has come to its end
-
-# Of all that lies in the index, and of dedup.log; raised when an older index says less than is asked of it.
-# 2 knew of no clusters, 3 of no numbers in them.
-LAYOUT = 5
-_REBUILD = (
-    "stop dedup and run `corpusworks dedup rebuild` (with the --out of the run, if it has one): it makes "
-    "the index again from the dedup.log of this Kafka"
-)
 
 _TWO = "is put together from two: its shards are of different generations"
 
@@ -70,15 +62,9 @@ class Marks(Protocol):
         """Let go of the server."""
 
 
-def layout(config: DedupConfig) -> str:
-    """What all that read or write one index must have alike."""
-    script = "folded" if config.fold_script else "kept"
-    return f"{LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards} script={script}"
-
-
-def new_generation(config: DedupConfig) -> bytes:
+def new_generation(kept: Kept) -> bytes:
     """Of an index that is being made."""
-    return f"{secrets.token_hex(8)} {layout(config)}".encode()
+    return f"{secrets.token_hex(8)} {kept.layout}".encode()
 
 
 @dataclass(frozen=True)
@@ -126,25 +112,26 @@ def _behind(place: Place, shard: int | None, stands: int, offset: int) -> str:
     )
 
 
-def refusal(config: DedupConfig, why: str) -> ConfigurationError:
+def refusal(kept: Kept, why: str) -> ConfigurationError:
     """The error that says why an index is refused, and the ways out."""
     return ConfigurationError(
-        f"the dedup index {config.prefix} in Redis {why}. Nothing was judged with it. If Redis can have its "
-        f"newer data back, restore that; else {_REBUILD}. An index of something else is left alone by "
-        "choosing another units.dedup.prefix first."
+        f"the {kept.unit} index {kept.prefix} in Redis {why}. Nothing was judged with it. If Redis can have "
+        f"its newer data back, restore that; else stop {kept.unit} and run `corpusworks {kept.unit} rebuild` "
+        f"(with the --out of the run, if it has one): it makes the index again from {kept.remade_from}. An "
+        f"index of something else is left alone by choosing another units.{kept.unit}.prefix first."
     )
 
 
-def gone(config: DedupConfig) -> ConfigurationError:
+def gone(kept: Kept) -> ConfigurationError:
     """A call found another generation than the one that was begun, or none."""
-    return refusal(config, "was emptied or replaced while dedup ran")
+    return refusal(kept, f"was emptied or replaced while {kept.unit} ran")
 
 
 class MemoryMarks:
     """The same in dictionaries: an index that begins and ends with its process."""
 
-    def __init__(self, config: DedupConfig) -> None:
-        self._config = config
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
         self._made: bytes | None = None
         self._reached: dict[Place, int] = {}
         self._committed: dict[Place, int] = {}
@@ -153,8 +140,8 @@ class MemoryMarks:
         """As Marks."""
         why = fault([Shard(self._made, self._reached)], offsets, ())
         if why is not None:
-            raise refusal(self._config, why)
-        self._made = self._made or new_generation(self._config)
+            raise refusal(self._kept, why)
+        self._made = self._made or new_generation(self._kept)
         self.commit(offsets)
 
     def generation(self) -> bytes:
@@ -175,7 +162,7 @@ class MemoryMarks:
         """As Marks."""
         for place, offset in offsets.items():
             if (stands := self._reached.get(place, 0)) < offset:
-                raise refusal(self._config, _behind(place, None, stands, offset))
+                raise refusal(self._kept, _behind(place, None, stands, offset))
             self._committed[place] = max(offset, self.committed_offset(place))
 
     def committed_offset(self, place: Place) -> int:
@@ -192,9 +179,9 @@ class RedisMarks:
     river: ids of all topics of this river by name, filled in by the time of begin().
     """
 
-    def __init__(self, server: Server, config: DedupConfig, river: Mapping[str, str] | None = None) -> None:
+    def __init__(self, server: Server, kept: Kept, river: Mapping[str, str] | None = None) -> None:
         self._server = server
-        self._config = config
+        self._kept = kept
         self._river = {} if river is None else river
         self._made: bytes | None = None
         self._known: dict[Place, int] = {}  # what this process knows to be committed
@@ -228,7 +215,7 @@ class RedisMarks:
         With `appendfsync everysec`, Redis 7.4 and Valkey to 9.1 at least answer when the file is written
         but not yet on disk (redis/redis#13793): that outlives the process, a power cut only `always`.
         """
-        wait_ms = int(self._config.sync_timeout_s * 1000)
+        wait_ms = int(self._kept.sync_timeout_s * 1000)
         with self._server.connected() as shards:
             nodes = {id(each): each for each in shards}.values() if self._durable else ()
             answers: list[Any] = [node.waitaof(1, 0, wait_ms) for node in nodes]
@@ -244,7 +231,7 @@ class RedisMarks:
     def committed_offset(self, place: Place) -> int:
         """As Marks."""
         with self._server.connected() as shards:
-            offset: Any = shards[0].hget(key(self._config, 0, "committed"), _field(place))
+            offset: Any = shards[0].hget(key(self._kept, 0, "committed"), _field(place))
         return int(offset or 0)
 
     def close(self) -> None:
@@ -258,13 +245,13 @@ class RedisMarks:
         them and not committed comes again there and would drop as already seen, so there must be no such.
         """
         with self._server.connected() as shards:
-            reached = found_in(shards[:1], self._config)[0].reached
-            committed = offsets_in(shards[0], key(self._config, 0, "committed"))
+            reached = found_in(shards[:1], self._kept)[0].reached
+            committed = offsets_in(shards[0], key(self._kept, 0, "committed"))
         ours = {topic for topic, _ in offsets}
         for (topic, partition), offset in reached.items():
             if topic not in ours and committed.get((topic, partition), 0) < offset:
                 raise refusal(
-                    self._config,
+                    self._kept,
                     f"has judged documents of partition {partition} of topic {topic} up to offset {offset} "
                     "that were not committed there, and now reads another topic: units were joined otherwise "
                     "while documents were under way",
@@ -278,14 +265,14 @@ class RedisMarks:
         with self._server.connected() as shards:
             answers = []
             for shard, connection in enumerate(shards):
-                keys = [key(self._config, shard, table) for table in ("generation", "reached", name)]
+                keys = [key(self._kept, shard, table) for table in ("generation", "reached", name)]
                 answers.append(connection.eval(_ADVANCE, 3, *keys, self.generation(), *pairs))
         for shard, answer in enumerate(answers):
             if answer == _GONE:
-                raise gone(self._config)
+                raise gone(self._kept)
             if answer is not None:
                 place, offset = list(offsets.items())[answer[0] - 1]
-                raise refusal(self._config, _behind(place, shard, answer[1], offset))
+                raise refusal(self._kept, _behind(place, shard, answer[1], offset))
 
     def _examine(self, shards: Sequence[redis.Redis]) -> None:
         """Refuse a server that would forget, and, once begun, one that has forgotten."""
@@ -299,8 +286,8 @@ class RedisMarks:
         memory: Any = connection.info("memory")
         if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
             raise ConfigurationError(
-                f"redis evicts keys ({memory['maxmemory_policy']}), so dedup would forget documents: "
-                "set maxmemory-policy noeviction"
+                f"redis evicts keys ({memory['maxmemory_policy']}), so {self._kept.unit} would forget "
+                "documents: set maxmemory-policy noeviction"
             )
 
     def _keeps_a_file(self, connection: redis.Redis) -> bool:
@@ -309,11 +296,11 @@ class RedisMarks:
 
         persistence: Any = connection.info("persistence")
         if not persistence.get("aof_enabled"):
-            if self._config.durable:
+            if self._kept.durable:
                 raise ConfigurationError(
-                    "redis keeps no append-only file, so dedup would forget documents when it restarts: set "
-                    "`appendonly yes` (and `appendfsync always` against power cuts), or accept with "
-                    "units.dedup.durable: false that the index may then have to be rebuilt"
+                    f"redis keeps no append-only file, so {self._kept.unit} would forget documents when it "
+                    "restarts: set `appendonly yes` (and `appendfsync always` against power cuts), or accept "
+                    f"with units.{self._kept.unit}.durable: false that the index may have to be rebuilt"
                 )
             return False
         try:
@@ -324,35 +311,36 @@ class RedisMarks:
 
     def _check(self, shards: Sequence[redis.Redis], offsets: Mapping[Place, int]) -> None:
         """Raises ConfigurationError when what stands there is not what it must be."""
-        found = found_in(shards, self._config)
+        found = found_in(shards, self._kept)
         self._require_layout(found)
         why = fault(found, offsets, self._river.values())
         if why is not None:
-            raise refusal(self._config, why)
+            raise refusal(self._kept, why)
         if self._made is not None and found[0].made != self._made:
-            raise gone(self._config)
+            raise gone(self._kept)
 
     def _require_layout(self, found: Sequence[Shard]) -> None:
-        ours = layout(self._config)
+        ours = self._kept.layout
         for shard in found:
             if shard.made in (None, REBUILDING):
                 continue
             theirs = shard.made.partition(b" ")[2].decode(errors="replace")
             if theirs != ours:
+                unit, prefix = self._kept.unit, self._kept.prefix
                 raise ConfigurationError(
-                    f"the dedup index {self._config.prefix} was made with {theirs} and the settings say "
-                    f"{ours}: set them back, or choose another units.dedup.prefix for a new index"
+                    f"the {unit} index {prefix} was made with {theirs} and the settings say {ours}: set them "
+                    f"back, or choose another units.{unit}.prefix for a new index"
                 )
 
     def _make(self, shards: Sequence[redis.Redis]) -> bytes:
         """The generation that stands, else a new one; of replicas that begin at once, the first decides."""
-        made: Any = new_generation(self._config)
+        made: Any = new_generation(self._kept)
         for shard, connection in enumerate(shards):
-            name = key(self._config, shard, "generation")
+            name = key(self._kept, shard, "generation")
             connection.set(name, made, nx=True)
             stands: Any = connection.get(name)
             if shard and stands != made:
-                raise refusal(self._config, _TWO)
+                raise refusal(self._kept, _TWO)
             made = stands
         return bytes(made)
 
@@ -376,12 +364,12 @@ return false
 """
 
 
-def found_in(shards: Sequence[redis.Redis], config: DedupConfig) -> list[Shard]:
+def found_in(shards: Sequence[redis.Redis], kept: Kept) -> list[Shard]:
     """What stands in each shard now."""
     found = []
     for shard, connection in enumerate(shards):
-        made: Any = connection.get(key(config, shard, "generation"))
-        found.append(Shard(made, offsets_in(connection, key(config, shard, "reached"))))
+        made: Any = connection.get(key(kept, shard, "generation"))
+        found.append(Shard(made, offsets_in(connection, key(kept, shard, "reached"))))
     return found
 
 

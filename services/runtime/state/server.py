@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from services.dedup.config import DedupConfig
-from services.runtime import ConfigurationError, DependencyDown
+from services.runtime.errors import ConfigurationError, DependencyDown
+from services.runtime.state.kept import Kept, key
 
 if TYPE_CHECKING:
     import redis
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 Examine = Callable[[Sequence["redis.Redis"]], None]
 
 
-def key(config: DedupConfig, shard: int, name: str) -> str:
-    """A key of one shard; all keys of a shard share its hash tag."""
-    return f"{config.prefix}{{{shard}}}:{name}:"
-
-
 class Server:
     """Connects on first use. Raises DependencyDown, and what the examinations raise."""
 
-    def __init__(self, client: Any, config: DedupConfig) -> None:
+    def __init__(self, client: Any, kept: Kept) -> None:
         self._client = client
-        self._config = config
+        self._kept = kept
         self._cluster = hasattr(client, "connections")  # of Redis Cluster, as the runtime gives it
         self._examinations: list[Examine] = []
         self._connections: list[redis.Redis] = []
@@ -52,8 +47,8 @@ class Server:
             self.close()
             if isinstance(error, redis.exceptions.MovedError) and not self._cluster:
                 raise ConfigurationError(
-                    "Redis is a cluster: set CORPUSWORKS_REDIS__CLUSTER=true, and units.dedup.shards to a "
-                    "few for each node"
+                    "Redis is a cluster: set CORPUSWORKS_REDIS__CLUSTER=true, and "
+                    f"units.{self._kept.unit}.shards to a few for each node"
                 ) from error
             raise DependencyDown("redis", error) from error
 
@@ -74,7 +69,7 @@ class Server:
 
     def _connect(self) -> list[redis.Redis]:
         """A connection of its own to the node of each shard: to one server, the same for all."""
-        shards = range(self._config.shards)
+        shards = range(self._kept.shards)
         if not self._cluster:
             return [self._client.client()] * len(shards)
-        return list(self._client.connections([key(self._config, shard, "generation") for shard in shards]))
+        return list(self._client.connections([key(self._kept, shard, "generation") for shard in shards]))

@@ -1,26 +1,24 @@
-"""What the Redis behind the index tells of itself: how full it is, and whether it is set up to forget."""
+"""What the Redis behind an index tells of itself: how full it is, and whether it is set up to forget."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from services.dedup.config import DedupConfig
-from services.dedup.server import Server
-from services.runtime import Resources
+from services.runtime.resources import Resources
+from services.runtime.state.kept import Kept
+from services.runtime.state.server import Server
 
 if TYPE_CHECKING:
     import redis
 
 
-def told_by_redis(config: DedupConfig, resources: Resources) -> dict[str, float]:
-    """By the names of the runtime's metrics; of several nodes the fullest. None for an index in memory.
+def told_by_redis(kept: Kept, resources: Resources) -> dict[str, float]:
+    """By the names of the runtime's metrics; of several nodes the fullest.
 
     Raises ConfigurationError, DependencyDown.
     """
-    if config.index == "memory":
-        return {}
-    server = Server(resources.redis, config)
+    server = Server(resources.redis, kept)
     try:
         with server.connected() as shards:
             nodes = {id(each): each for each in shards}.values()

@@ -1,0 +1,18 @@
+"""What all that read or write one index must have alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.dedup.config import DedupConfig
+
+# Of all that lies in the index, and of dedup.log; raised when an older index says less than is asked of it.
+# 2 knew of no clusters, 3 of no numbers in them.
+LAYOUT = 5
+
+
+def layout(config: DedupConfig) -> str:
+    """The layout, and the settings that are fixed for the life of an index."""
+    script = "folded" if config.fold_script else "kept"
+    return f"{LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards} script={script}"
