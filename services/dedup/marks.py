@@ -31,8 +31,9 @@ Place = tuple[str, int]  # Kafka's id of a topic, partition
 REBUILDING = b"rebuilding"  # stands where the generation will, until a rebuild has come to its end
 
 # Of all that lies in the index, and of dedup.log; raised when an older index says less than is asked of it.
-# 2 knew of no clusters, 3 of no numbers in them.
-LAYOUT = 5
+# 2 knew of no clusters, 3 of no numbers in them; 4 compared Markdown and traditional script as they are,
+# 5 HTML, scaffolding, what is not seen, and the spaces between tokens.
+LAYOUT = 6
 _REBUILD = (
     "stop dedup and run `corpusworks dedup rebuild` (with the --out of the run, if it has one): it makes "
     "the index again from the dedup.log of this Kafka"
@@ -341,7 +342,8 @@ class RedisMarks:
             if theirs != ours:
                 raise ConfigurationError(
                     f"the dedup index {self._config.prefix} was made with {theirs} and the settings say "
-                    f"{ours}: set them back, or choose another units.dedup.prefix for a new index"
+                    f"{ours}: {_REBUILD}; or set them back, or choose another units.dedup.prefix "
+                    "for a new index"
                 )
 
     def _make(self, shards: Sequence[redis.Redis]) -> bytes:
