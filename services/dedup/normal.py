@@ -1,13 +1,15 @@
 """What of a document is compared with others: two documents for which this is equal are the same text.
 
-Prose: without the marks of Markdown and front matter, lower case, a space for each run of whitespace, its
-characters folded (see folding.py). Code: its letters, lines and indentation, which are the program,
-without the comment that stands at its head: short programs under one licence are not alike. (Near copies
-are sought without regard to case there, too, since a renamed type is no other program.)
+Prose: without the marks of Markdown, HTML and front matter, and without what a page puts around its text (see
+scaffolding.py), lower case, a space for each run of whitespace, its characters folded (see folding.py). Code:
+its letters, lines and indentation, which are the program, without the comment that stands at its head: short
+programs under one licence are not alike. (Near copies are sought without regard to case there, too, since a
+renamed type is no other program, and to the spaces between its tokens, which a formatter sets.)
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +17,8 @@ from typing import NamedTuple
 import xxhash
 
 from contracts import Document
-from services.dedup.folding import fold
+from services.dedup.folding import fold, seen
+from services.dedup.scaffolding import without_scaffolding
 
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n[\w-]+:(?:[^\n]*\n){1,60}?---[ \t]*(?:\r?\n|$)")
 # Headings, quotations, points of a list. It begins with a literal, for which the search is fast.
@@ -23,6 +26,14 @@ _LINE_MARKS = re.compile(r"\n[ \t]*(?:(?:#{1,6}|[-*+•])[ \t]+|>[ \t]?)+")
 _BEGINNINGS = ("\n#", "\n-", "\n*", "\n+", "\n>", "\n•")
 _LINK = re.compile(r"\[([^\[\]\n]{0,300})\]\([^()\s]{0,2000}\)")
 _WORD_MARKS = ("**", "__", "`")
+_ATTRIBUTE = r"""\s+[\w:.-]{1,40}\s?=\s?(?:"[^"<>]{0,2000}"|'[^'<>]{0,2000}'|[^\s"'<>]{1,200})"""
+# A tag, and not what lies between "less" and "greater" in a formula: one word, and attributes with a value.
+_TAG = re.compile(
+    rf"<(?:/?[a-zA-Z][a-zA-Z0-9]{{0,14}}(?:{_ATTRIBUTE}){{0,30}}\s?/?>|!--(?:(?!-->).){{0,2000}}-->)",
+    re.DOTALL,
+)
+# A space that parts no two words: beside an operator, a bracket or a comma.
+_LOOSE = re.compile(r" (?=[^\w ])|(?<=[^\w ]) ")
 _NOT_CODE = frozenset({"text/x-markdown", "text/x-rst", "text/x-log", "text/x-tex", "text/x-latex"})
 
 _ENOUGH = 16  # characters beside the head: a file that is little more than its head is compared whole
@@ -74,16 +85,21 @@ def compared(document: Document, *, fold_script: bool = True) -> Compared:
 
 def prose(text: str, *, fold_script: bool = True) -> str:
     """Lower case, one space for each run of whitespace, none beside Han characters, without marks."""
-    normal = " ".join(without_marks(text).lower().split())
+    plain = text if text.isascii() else seen(text)
+    normal = " ".join(without_scaffolding(without_marks(plain).lower()).split())
     return normal if normal.isascii() else fold(normal, script=fold_script)
 
 
 def without_marks(text: str) -> str:
-    """The words of a text that is written in Markdown; of one that is nothing but marks, all of it."""
+    """The words of a text that is written in Markdown or HTML; all of one that is nothing but marks."""
     front = _FRONT_MATTER.match(text)
     plain = text[front.end() :] if front else text
     if "](" in plain:
         plain = _LINK.sub(r"\1", plain.replace("![", "["))
+    if "<" in plain:
+        plain = _TAG.sub("", plain)
+    if "&" in plain:
+        plain = html.unescape(plain)
     plain = "\n" + plain
     if any(mark in plain for mark in _BEGINNINGS):
         plain = _LINE_MARKS.sub("\n", plain)
@@ -93,9 +109,10 @@ def without_marks(text: str) -> str:
 
 
 def code(lines: Sequence[str]) -> str:
-    """The words of a program, and a character of its own wherever a line lies deeper or less deep.
+    """The tokens of a program, and a character of its own wherever a line lies deeper or less deep.
 
-    So a shingle sees that a line has left its block, and not how wide a step is, nor how long lines are.
+    So a shingle sees that a line has left its block, and not how wide a step is, nor how long lines are, nor
+    how a formatter spaces them: a space is left only between two words.
     """
     widths: list[int] = []  # of the indentations around a line
     written: list[str] = []
@@ -111,7 +128,7 @@ def code(lines: Sequence[str]) -> str:
         written += words
         before = len(widths)
         widths.append(width)
-    return " ".join(written).lower()
+    return _LOOSE.sub("", " ".join(written)).lower()
 
 
 def without_head(text: str) -> str:

@@ -24,8 +24,9 @@ from services.dedup.redis_index import RedisIndex
 from services.runtime import ConfigurationError, Resources, state
 
 _BATCH = 2000  # records
-# Layouts; of the former ones all that is known is right: in 2 no document has a cluster, in 3 none a number.
-_READABLE = frozenset({2, 3, LAYOUT})
+# Layouts; of the former ones what is known stays right: in 2 no document has a cluster, in 3 none a number.
+# What an older one compared otherwise is known as it compared it; a text without such marks is the same.
+_READABLE = frozenset({2, 3, 4, 5, LAYOUT})
 
 Progress = Callable[[int], None]  # documents so far
 

@@ -116,9 +116,15 @@ def refusal(kept: Kept, why: str) -> ConfigurationError:
     """The error that says why an index is refused, and the ways out."""
     return ConfigurationError(
         f"the {kept.unit} index {kept.prefix} in Redis {why}. Nothing was judged with it. If Redis can have "
-        f"its newer data back, restore that; else stop {kept.unit} and run `corpusworks {kept.unit} rebuild` "
-        f"(with the --out of the run, if it has one): it makes the index again from {kept.remade_from}. An "
-        f"index of something else is left alone by choosing another units.{kept.unit}.prefix first."
+        f"its newer data back, restore that; else {_way(kept)}. An index of something else is left alone by "
+        f"choosing another units.{kept.unit}.prefix first."
+    )
+
+
+def _way(kept: Kept) -> str:
+    return (
+        f"stop {kept.unit} and run `corpusworks {kept.unit} rebuild` (with the --out of the run, if it has "
+        f"one): it makes the index again from {kept.remade_from}"
     )
 
 
@@ -328,8 +334,8 @@ class RedisMarks:
             if theirs != ours:
                 unit, prefix = self._kept.unit, self._kept.prefix
                 raise ConfigurationError(
-                    f"the {unit} index {prefix} was made with {theirs} and the settings say {ours}: set them "
-                    f"back, or choose another units.{unit}.prefix for a new index"
+                    f"the {unit} index {prefix} was made with {theirs} and the settings say {ours}: {_way(self._kept)}; "
+                    f"or set them back, or choose another units.{unit}.prefix for a new index"
                 )
 
     def _make(self, shards: Sequence[redis.Redis]) -> bytes:

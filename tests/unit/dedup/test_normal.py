@@ -125,6 +125,9 @@ def test_case_and_space_do_not_matter_in_prose_and_other_things_do() -> None:
     ("한국어 는 띄어 쓴다", "한국어 는 띄어 쓴다"),
     ("well — “quoted” words", 'well - "quoted" words'),
     ("\U00020000 \U00020001", "\U00020000\U00020001"),
+    ("soft\u00adhyphens and\u200b no \ufeffwidth", "softhyphens and no width"),
+    ("\u200b", "\u200b"),
+    ("Ａ ｗｏｒｄ， ｗｉｄｅ ｅｎｏｕｇｈ", "a word, wide enough"),
 ])  # fmt: skip
 def test_spaces_beside_han_are_dropped(text: str, normal: str) -> None:
     """A hard wrap, or a line that was set with spaces, is no other text."""
@@ -132,7 +135,11 @@ def test_spaces_beside_han_are_dropped(text: str, normal: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "normal"), [
-    ("漢字與標準軟體", "汉字与标准软体"),
+    ("漢字與標準軟體", "汉字与标准软件"),
+    ("預設值的軟 體\n程 式", "默认值的软件程序"),
+    ("只 有 一 个 \u88e1 字 ， 软 体 动 物 照 旧 ， 其 余 都 是 简 体 的 字",
+     "只有一个里字,软体动物照旧,其余都是简体的字"),
+    ("漢字\ud800與", "汉字\ufffd与"),
     ("ＡＢＣ１２３，ｄ％", "abc123,d%"),
     ("cafe\u0301 am Fluß", "caf\u00e9 am fluß"),
     ("\uf90a \u2f00", "金一"),  # compatibility forms
@@ -160,10 +167,51 @@ def test_scripts_are_kept_apart_where_that_is_asked_for_and_in_japanese() -> Non
     ("---\ntitle: a\ntags: [b]\n---\nThe text", "The text"),
     ("---\nno front matter\n---\nThe text", "--- no front matter --- The text"),
     ("f(a)[0](b) - c", "f(a)0 - c"),
+    ('<p class="a b">One</p> and<br/> <!-- no\n -->two &amp; &lt;three&gt;', "One and two & <three>"),
+    ("if a <b and c> d, or x < y > z <3", "if a <b and c> d, or x < y > z <3"),
+    ('<a href="x>y">z</a> <b onclick=', '<a href="x>y">z <b onclick='),
 ])  # fmt: skip
 def test_marks_are_no_text(marked: str, plain: str) -> None:
     """A page that was taken as Markdown is the same text as one that was taken plain."""
     assert prose(marked) == plain.lower()
+
+
+@pytest.mark.parametrize(("head", "foot"), [
+    ("Home | About us | Contact\nSkip to content\nShare on Facebook",
+     "Read more\nLeave a comment\n© 2026 The Gauge. All rights reserved."),
+    ("首页 > 新闻 > 正文\n分享到： 微信 微博",
+     "责任编辑：王五\n上一篇：雨 下一篇：雪\n版权所有 某公司\n京ICP备00000000号"),
+])  # fmt: skip
+def test_what_a_page_puts_around_its_text_is_not_compared(head: str, foot: str) -> None:
+    """Prevents a short notice on two sites from being two texts, half of each being its site's."""
+    text = (
+        "The water stood at four metres this morning, and nobody was told.\n"
+        "今天早上水位四米，没有新的消息，所以大家都回家了。\nNews of the gauge follows at noon."
+    )
+    assert compared(Document(text=f"{head}\n\n{text}\n{foot}\n")) == compared(Document(text=text))
+    only = f"{head}\n{foot}"
+    assert prose(only) != prose(head), "a text of nothing else is that text"
+
+
+@pytest.mark.parametrize("line", [
+    "Home is where the river is", "我们在首页上看到了这条新闻", "share on the whole", "nextdoor",
+    "copyright: what it is, and why a text may be copied in a library and not in a shop, which both lend it",
+])  # fmt: skip
+def test_sentences_are_no_scaffolding(line: str) -> None:
+    text = (
+        f"{line}\nwhat follows is longer than all that stood before, by far and beyond doubt: " + "so " * 20
+    )
+    assert prose(text).startswith(prose(line))
+
+
+def test_spaces_between_tokens_are_the_formatters() -> None:
+    """Else the same program, formatted by another tool, is another one; words stay apart."""
+    one, other = (
+        compared(code(text)) for text in ("int f(a,b){return a+b;}\n", "int f( a, b ) { return a + b ; }\n")
+    )
+    assert one.text == other.text
+    assert one.exact != other.exact
+    assert compared(code("else if (a) b c")).text != compared(code("elseif (a) bc")).text
 
 
 def test_a_text_of_nothing_but_marks_is_compared_as_it_is() -> None:
@@ -171,9 +219,10 @@ def test_a_text_of_nothing_but_marks_is_compared_as_it_is() -> None:
     assert prose("`") != prose("**")
 
 
-@pytest.mark.parametrize(
-    "piece", ["[", "](", "[a](", "\n- ", "\n> > ", "\n" + " " * 50, "---\na:\n", "漢 ", "`"]
-)
+@pytest.mark.parametrize("piece", [
+    "[", "](", "[a](", "\n- ", "\n> > ", "\n" + " " * 50, "---\na:\n", "漢 ", "`", "<", "<a b=", "<!--",
+    "&", "&#", "\nhome | ", "\nhome home", "copyright ", "\n版权所有", "\u200b",
+])  # fmt: skip
 def test_no_text_costs_more_than_its_length(piece: str) -> None:
     """Prevents a page of half-finished links from holding a batch."""
 
