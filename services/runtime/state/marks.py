@@ -335,7 +335,8 @@ class RedisMarks:
                 unit, prefix = self._kept.unit, self._kept.prefix
                 raise ConfigurationError(
                     f"the {unit} index {prefix} was made with {theirs} and the settings say {ours}: "
-                    f"{_way(self._kept)}; or set them back, or choose another units.{unit}.prefix for a new index"
+                    f"{_way(self._kept)}; or set them back, or choose another units.{unit}.prefix for a "
+                    "new index"
                 )
 
     def _make(self, shards: Sequence[redis.Redis]) -> bytes:
