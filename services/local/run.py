@@ -45,7 +45,8 @@ class Job:
     """What a run is asked for.
 
     out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
-    scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed.
+    scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed;
+    begin_by: the text of the recipe that a river begins by where no other is chosen.
     """
 
     paths: Sequence[str]
@@ -54,6 +55,7 @@ class Job:
     targets: Mapping[str, Mapping[str, float]]
     expected: Expected = lambda *_: 1.0
     source: Path | None = None
+    begin_by: str | None = None
 
 
 def environment_of(out: Path) -> dict[str, str]:
@@ -131,7 +133,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
             applied(environment) as settings,
             River(stack.supervisor, environment, settings, job.topology, job.out / STATE / "logs") as river,
         ):
-            river.create_topics()
+            river.create_topics(job.begin_by)
             yield river, settings
 
 
