@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -100,6 +101,8 @@ def up(
         doors = {} if upload is None else {"upload": _upload(out, upload)}
         if crawl:
             doors["crawl"] = _crawl(crawl)
+            if load_settings().recipe is None:
+                job = replace(job, begin_by=_going_on())
         if train is None:
             keep_up(job, Console(), doors=doors)
             return
@@ -123,6 +126,16 @@ def _crawl(seeds: list[str]) -> dict[str, str]:
     read(seeds, visitor)
     told = [seed if "://" in seed else str(Path(seed).absolute()) for seed in seeds]
     return {"CORPUSWORKS_UNITS__CRAWL__SEEDS": ",".join(told)}
+
+
+def _going_on() -> str:
+    """The default recipe for a river of what hosts have, which nobody knows: it would wait for code, say, for
+    ever. It is told on the screen.
+    """
+    relaxed = Recipe.load().relaxed()
+    after = f"was dry for {relaxed.relax_after_s:g} s"
+    print(f"No recipe: a river that begins now takes the default and mixes on without a bucket that {after}.")
+    return relaxed.text
 
 
 def _upload(out: Path, port: int) -> dict[str, str]:

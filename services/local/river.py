@@ -73,9 +73,12 @@ class River:
         self._log.__exit__()
         self._admin.__exit__()
 
-    def create_topics(self) -> None:
-        """Before anything runs; takes over what the settings change. Raises ConfigurationError."""
-        self._settings, self.topology = agreement.make(self._settings, self.topology)
+    def create_topics(self, begin_by: str | None = None) -> None:
+        """Before anything runs; takes over what the settings change. begin_by: see agreement.make.
+
+        Raises ConfigurationError.
+        """
+        self._settings, self.topology = agreement.make(self._settings, self.topology, begin_by)
 
     def start(self) -> None:
         """Start every process of the topology."""

@@ -46,8 +46,9 @@ class Job:
     """What a run is asked for.
 
     out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
-    scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed.
-    workers: processes of each stage that can be shared, None: as the work asks for.
+    scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed;
+    workers: processes of each stage that can be shared, None: as the work asks for; begin_by: the text of the
+    recipe that a river begins by where no other is chosen.
     """
 
     paths: Sequence[str]
@@ -57,6 +58,7 @@ class Job:
     expected: Expected = lambda *_: 1.0
     source: Path | None = None
     workers: int | None = None
+    begin_by: str | None = None
 
 
 def environment_of(out: Path) -> dict[str, str]:
@@ -138,7 +140,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
             applied(environment) as settings,
             River(stack.supervisor, environment, settings, job.topology, job.out / STATE / "logs") as river,
         ):
-            river.create_topics()
+            river.create_topics(job.begin_by)
             yield river, settings
 
 

@@ -44,7 +44,9 @@ def has_room(pool: Pool, config: MixerConfig) -> bool:
 
 @dataclass
 class Choice:
-    """By one recipe. waits_for: the bucket that is due and has nothing, as it was found last."""
+    """By one recipe. waits_for: the bucket that is due and has nothing, as it was found last. without: those
+    that a document was chosen without, since they stayed dry.
+    """
 
     config: MixerConfig
     recipe: Recipe
@@ -53,16 +55,19 @@ class Choice:
     recent: Recent
     sorter: Sorter
     waits_for: str | None = None
+    without: frozenset[str] = frozenset()
 
     def next(self, at: Moment) -> Head | None:
         """The document to take, or None when there is none or one has to be waited for."""
         heads: dict[str, Head | None] = {}
+        without = set()
         for bucket in self.ledger.active:
             pool, terms = self.pools[bucket], self.recipe.terms(self.ledger.phase, bucket)
             head = self._head(pool, terms, 0, at.draft, ends=pool.topic in at.drained)
             if head is None and not pool.new:
                 head = self._used(pool, terms, at)
                 if head is None and self._passed_over(pool, at):
+                    without.add(bucket)
                     continue
             heads[bucket] = head
         self.waits_for = None
@@ -72,6 +77,7 @@ class Choice:
             {name: head and head.one.document.num_tokens for name, head in heads.items()}
         )
         self.waits_for = bucket if heads[bucket] is None else None
+        self.without = frozenset() if at.flushing else frozenset(without)
         return heads[bucket]
 
     def _head(self, pool: Pool, terms: Terms, number: int, draft: Draft, *, ends: bool) -> Head | None:

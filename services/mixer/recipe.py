@@ -72,6 +72,10 @@ class Recipe(BaseModel):
             told.pop(unsaid, None)
         return _digest([list(self.buckets.items()), told])
 
+    def relaxed(self) -> Recipe:
+        """The same mix, which goes on without a bucket that stays dry."""
+        return Recipe.model_validate(self._plain() | {"starvation": "relax"})
+
     def routing(self, bucket: str) -> str:
         """16 hex digits over the buckets up to this one: while they stand, its documents are its own."""
         return self._routings[bucket]

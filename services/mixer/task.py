@@ -63,6 +63,7 @@ class Mixer:
         self._caught_up = False
         self._pending: deque[tuple[int, Flush | Recipe]] = deque()  # with their offsets
         self._starved: str | None = None
+        self._without: Set[str] = frozenset()  # buckets that are dry, as it was said last
         self._missing: Set[str] = set()  # buckets of the next recipe whose pools are not read
         self._near = 0  # documents of this phase that went though spacing or a limit did not allow it
         self._consumed: dict[str, int] = {}  # by input, ever
@@ -244,6 +245,7 @@ class Mixer:
             return
         if (bucket := self._choice.waits_for) is not None:
             self._tell_starved(bucket)
+        self._tell_without(self._choice.without)
         if flushing and self._is_dry(draft, drained):
             for flush in self._flushes:
                 self._pending.popleft()
@@ -302,6 +304,12 @@ class Mixer:
         if others and self._starved != bucket and self._pools[bucket].dry_since is not None:
             self._starved = bucket
             logger.warning("starved: the mix waits", lane=self._lane, bucket=bucket, others_waiting=others)
+
+    def _tell_without(self, buckets: Set[str]) -> None:
+        if self._without != buckets:
+            self._without = buckets
+            if buckets:
+                logger.warning("relaxed: the mix goes on without", lane=self._lane, buckets=sorted(buckets))
 
 
 _Made = TypeVar("_Made", bound=Mixer)

@@ -148,16 +148,19 @@ def check_again(names: Sequence[str], settings: Settings, topology: Topology) ->
         raise Outdated("the river has another recipe now: starting again with it")
 
 
-def make(settings: Settings, topology: Topology) -> tuple[Settings, Topology]:
+def make(settings: Settings, topology: Topology, begin_by: str | None = None) -> tuple[Settings, Topology]:
     """Make the topics of the river, or take over what has changed; the settings and table that hold now.
 
-    Settings that name no recipe keep the one in force. Raises ConfigurationError: a change that is not
-    supported; DependencyDown.
+    Settings that name no recipe keep the one in force. begin_by: the text of that of a river that has none
+    either, in the place of the default; with the same buckets.
+
+    Raises ConfigurationError: a change that is not supported; DependencyDown.
     """
     with Admin(settings) as admin, Log(settings) as log:
         stands = read(log)
         refuse_unfinished(stands)
         if settings.recipe is None:
+            settings = settings.model_copy(update={"recipe": begin_by})
             settings, topology = _as_it_stands(stands, settings, topology)
         topology = topology.with_buckets(dict.fromkeys([*topology.buckets, *_ever(stands)]))
         wanted = values([s for s in topology.services.values() if s.run], settings, topology)

@@ -1,9 +1,9 @@
 """Reading WARC and WET: MB/s of the stored file a core, against fastwarc's own loop over the same file.
 
-Ours makes documents (id, uid, metadata, body) of what the rival only reads: it undoes the same payloads of the same
-records, and lets each go. A record costs ours some microseconds whatever its size, so that the ratio is worse where
-records are small. The files are written by fastwarc of generated pages: a member of gzip a record, packed at zlib's
-usual level, as Common Crawl has them.
+Ours makes documents (id, uid, metadata, body) of what the rival only reads: it undoes the same payloads of
+the same records, and lets each go. A record costs ours some microseconds whatever its size, so that the ratio
+is worse where records are small. The files are written by fastwarc of generated pages: a member of gzip a
+record, packed at zlib's usual level, as Common Crawl has them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from fastwarc.stream_io import GzipWriter
@@ -34,8 +35,8 @@ def run() -> Iterator[Figure]:
             path = Path(folder, f"{kind.lower()}.gz")
             written = _write(path, make, num_words)
             assert _documents(path) == _records(path) == written
-            ours = cpu_seconds(lambda path=path: _documents(path), repeat=_ROUNDS)
-            rival = cpu_seconds(lambda path=path: _records(path), repeat=_ROUNDS)
+            ours = cpu_seconds(partial(_documents, path), repeat=_ROUNDS)
+            rival = cpu_seconds(partial(_records, path), repeat=_ROUNDS)
             size = path.stat().st_size / 1e6
             yield Figure(f"{kind} of {size:.0f} MB to documents", size / ours, "MB/s a core")
             yield Figure(f"{kind}, fastwarc's own reading", size / rival, "MB/s a core")

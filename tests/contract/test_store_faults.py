@@ -163,6 +163,54 @@ def test_a_server_that_answers_with_an_error(environment: pytest.MonkeyPatch, st
     assert str(status) in told
 
 
+class Forgets(BaseHTTPRequestHandler):
+    """Takes the pieces of a large object, and knows nothing of it when it is to be finished, or given up."""
+
+    forgets = True
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "uploadId" not in self.path:
+            self._say(
+                200, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+            )
+        elif self.forgets:
+            self._say(404, "<Error><Code>NoSuchUpload</Code><Message>it was aborted</Message></Error>")
+        else:
+            self._say(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>")
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._say(200, "")
+
+    def do_DELETE(self) -> None:
+        self._say(404, "<Error><Code>NoSuchUpload</Code></Error>")
+
+    def _say(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"e"')
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_forgets_a_large_object_half_sent(environment: pytest.MonkeyPatch) -> None:
+    """Prevents it from looking like a file that is not there, which nobody expects who writes one."""
+    value = bytes(12 << 20)  # three pieces
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forgets) as fake:
+        threading.Thread(target=fake.serve_forever, daemon=True).start()
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{fake.server_port}")
+        store = ObjectStore("s3://bucket/x", **PATIENCE)
+        with pytest.raises(DependencyDown, match=r"s3://bucket/x does not answer.*404.*NoSuchUpload"):
+            store.put("parts/large", value)
+        environment.setattr(Forgets, "forgets", False)
+        store.put("parts/large", value)
+        fake.shutdown()
+
+
 def test_a_server_that_dies_in_the_middle_of_a_large_object(tmp_path: Path, environment: object) -> None:
     """What was there stays, what was half sent is not; after it is back the same call goes through."""
     value = bytes(range(256)) * (48 << 10)  # 12 MB: three pieces

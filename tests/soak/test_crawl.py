@@ -38,12 +38,12 @@ def test_every_allowed_page_whoever_is_killed(tmp_path: Path, seed: int) -> None
             # By what was fetched and not by the clock, so that kills are spread over the whole crawl.
             wanted = int(PAGES * 0.9 * (kill + chance.random()) / KILLS)
             deadline = time.monotonic() + 120
-            while len(made.asked()) < wanted and time.monotonic() < deadline:
+            while made.num_asked() < wanted and time.monotonic() < deadline:
                 time.sleep(0.2)
             victim = chance.randrange(REPLICAS)
             made.kill(victim)
             made.start(victim)
-            before = len(made.asked())
+            before = made.num_asked()
         documents = complete(made, timeout_s=3600, rest_s=3)
         seconds = time.monotonic() - begun
         status = made.frontier.status()["seen"]

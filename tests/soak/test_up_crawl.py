@@ -36,8 +36,11 @@ def port() -> Iterator[int]:
         server.shutdown()
 
 
-def test_pages_reach_the_river_and_are_not_fetched_twice(tmp_path: Path, port: int) -> None:
-    """Prevents `--crawl` from being of no effect, and a second start from fetching all that is there."""
+def test_pages_get_into_parts_and_are_not_fetched_twice(tmp_path: Path, port: int) -> None:
+    """Prevents `--crawl` from being of no effect: pages fill no bucket of the default recipe but those of
+    their languages, and where the mix waits for code no part is ever sealed. And a second start from fetching
+    all that is there.
+    """
     out, names = tmp_path / "out", sorted(path.name for path in PAGES.iterdir())
     settings = {
         "CORPUSWORKS_UNITS__CRAWL__ALLOW_ADDRESSES": json.dumps([ADDRESS]),
@@ -45,13 +48,14 @@ def test_pages_reach_the_river_and_are_not_fetched_twice(tmp_path: Path, port: i
         "CORPUSWORKS_UNITS__CRAWL__DELAY_S": "0.05",
         "CORPUSWORKS_UNITS__ARCHIVE_DOCUMENTS__SEAL_AGE_S": "10",
         "CORPUSWORKS_UNITS__ARCHIVE_DROPS__SEAL_AGE_S": "10",
+        "CORPUSWORKS_UNITS__SINK__SEAL_AGE_S": "10",
     }
     url = f"http://{ADDRESS}:{port}/"
     for number in range(2):
         process = start("up", "--out", out, "--crawl", url, settings=settings)
         try:
             deadline = time.monotonic() + 240
-            while _starts(out) <= number or _fates(out, url, names) < len(names):
+            while _starts(out) <= number or _fates(out, url, names) < len(names) or not _parts(out):
                 assert process.poll() is None, process.communicate()
                 assert time.monotonic() < deadline, number
                 time.sleep(1)
@@ -69,6 +73,11 @@ def _starts(out: Path) -> int:
     """How often a crawler has begun. Asked for first: a command would start the servers itself."""
     log = out / "state" / "logs" / "crawl.log"
     return log.read_text().count('"event": "started"') if log.exists() else 0
+
+
+def _parts(out: Path) -> list[Path]:
+    """Sealed from what was crawled."""
+    return [*out.rglob("part-*.bin")]
 
 
 def _fates(out: Path, url: str, names: list[str]) -> int:

@@ -1,9 +1,7 @@
-"""Scrapy as the engine, with the frontier for a scheduler.
+"""A replica's crawl: leases from the frontier, pages by way of Scrapy, what came of them to the river.
 
-Of Scrapy: the downloader, its connections, decompression with a bound, time-outs. Not of Scrapy: what comes
-next (frontier), redirects and retries (each is a URL of its own, checked and paced like any other),
-robots.txt, proxies (a proxy would connect to what was never checked), cookies. Politeness is the frontier's
-alone: it gives one URL of a host at a time, over all replicas.
+Politeness is the frontier's alone: it gives one URL of a host at a time, over all replicas. Redirects and
+retries are URLs of their own, checked and paced like any other.
 """
 
 from __future__ import annotations
@@ -12,17 +10,14 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 from urllib.parse import urljoin
 
 import scrapy
-from scrapy import signals
-from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.exceptions import (
     CannotResolveHostError,
-    DontCloseSpider,
     DownloadCancelledError,
     DownloadConnectionRefusedError,
     DownloadFailedError,
@@ -31,14 +26,14 @@ from scrapy.exceptions import (
     ResponseDataLossError,
 )
 
-from services.ingest.crawl import robots, tdm
+from services.ingest.crawl import downloader, robots, tdm
 from services.ingest.crawl.config import CrawlConfig
 from services.ingest.crawl.delivery import Delivery
 from services.ingest.crawl.frontier import Found, Freed, Frontier, Lease, Taken
 from services.ingest.crawl.resolver import CheckingResolver, read_hosts
 from services.ingest.crawl.tdm import TdmPolicy
 from services.ingest.crawl.url import Refused
-from services.ingest.crawl.visit import Fetched, Visit, Visitor
+from services.ingest.crawl.visit import Visit, Visitor
 from services.runtime import DependencyDown, Keeper
 
 T = TypeVar("T")
@@ -51,45 +46,7 @@ _GATHER_S: Final = 0.01  # requests that end within it are told to the frontier 
 _ASK_S: Final = 0.5  # at most, between two calls: a call is a sign of life, and stops are seen by it
 _AHEAD: Final = 2  # leases held, of what may be under way: nobody waits for Redis
 _FOUND_AT_ONCE: Final = 2000  # URLs of one call: some 10 ms of Redis
-_RESOLVER: Final = "CHECKING_RESOLVER"
 _MAX_BODY_OF_FILE: Final = 1 << 20  # of robots.txt and tdmrep.json; of the former 500 KiB are read
-_ACCEPT: Final = (
-    "text/html,application/xhtml+xml,application/xml;q=0.9,application/pdf,text/plain;q=0.9,*/*;q=0.1"
-)
-
-
-class Leases:
-    """Scrapy's scheduler: holds what the frontier leased, and gives nothing once the lease may be over."""
-
-    def __init__(self) -> None:
-        self.requests: deque[scrapy.Request] = deque()
-        self.until = float("inf")
-
-    @classmethod
-    def from_crawler(cls, _crawler: Any) -> Leases:
-        """As Scrapy makes it."""
-        return cls()
-
-    def open(self, _spider: Any) -> None:
-        """As Scrapy calls it."""
-
-    def close(self, _reason: str) -> None:
-        """Likewise."""
-
-    def has_pending_requests(self) -> bool:
-        """Likewise."""
-        return bool(self.requests)
-
-    def enqueue_request(self, request: scrapy.Request) -> bool:
-        """Likewise."""
-        self.requests.append(request)
-        return True
-
-    def next_request(self) -> scrapy.Request | None:
-        """Likewise; None after a long sleep (a paused machine), until the frontier has been asked again."""
-        if not self.requests or time.monotonic() > self.until:
-            return None
-        return self.requests.popleft()
 
 
 class Crawl:
@@ -122,14 +79,7 @@ class Crawl:
 
     def run(self) -> None:
         """Until the keeper stops it. Raises what ended it."""
-        logging.disable(logging.WARNING)  # it lists its versions and settings
-        process = AsyncCrawlerProcess(settings(self._config, self.resolver))
-        logging.disable(logging.NOTSET)
-        logging.getLogger("scrapy").setLevel(logging.ERROR)
-        logging.getLogger("twisted").setLevel(logging.CRITICAL)
-        crawler = process.create_crawler(_Spider)
-        process.crawl(crawler, crawl=self)
-        process.start(install_signal_handlers=False)
+        downloader.run(self._config, self.resolver, self.pump)
         if self.failure:
             raise self.failure
 
@@ -251,7 +201,7 @@ class Crawl:
             errback=errback,
             dont_filter=True,
             meta={"lease": lease, "hops": 0},
-            headers={"Accept": _ACCEPT},
+            headers={"Accept": downloader.ACCEPT},
         )
 
     def _free(self, lease: Lease, pause_ms: int, visit: Visit | None = None) -> None:
@@ -271,7 +221,7 @@ class Crawl:
             visit = self._visitor.seldom(lease, "refused")  # never seen: the resolver lets none through
         else:
             try:
-                visit = self._visitor.answered(lease, fetched(response))
+                visit = self._visitor.answered(lease, downloader.fetched(response))
             except Exception as error:  # noqa: BLE001 - one page must not cost the others
                 _LOG.error("%s cannot be read: %r", lease.known.url, error)
                 visit = self._visitor.failed(lease, "error", reachable=True)
@@ -349,89 +299,3 @@ class Crawl:
         except DependencyDown as error:
             self._keeper.unwell("Redis", error)  # it is asked for again
         self._free(lease, 1)
-
-
-class _Spider(scrapy.Spider):
-    """Starts the crawl inside Scrapy, and keeps it open while there is nothing to do."""
-
-    name = "crawl"
-    crawl: Crawl
-
-    @classmethod
-    def from_crawler(cls, crawler: Any, *args: Any, **named: Any) -> _Spider:
-        """As Scrapy makes it."""
-        spider: _Spider = super().from_crawler(crawler, *args, **named)
-        crawler.signals.connect(spider.idle, signal=signals.spider_idle)
-        return spider
-
-    async def start(self) -> AsyncIterator[Any]:
-        """Nothing to begin with: what is to be fetched comes from the frontier."""
-        self._task = asyncio.ensure_future(self.crawl.pump(self.crawler))
-        return
-        yield
-
-    def idle(self, spider: Any) -> None:
-        """It is never done."""
-        raise DontCloseSpider
-
-
-def fetched(response: Any) -> Fetched:
-    """A response of Scrapy as the visitor takes it."""
-    headers = [
-        (name.decode("latin-1"), value.decode("utf-8", "replace"))
-        for name, values in response.headers.items()
-        for value in values
-    ]
-    address = str(response.ip_address or "")
-    return Fetched(response.status, headers, response.body, time.time_ns() // 1_000_000, address)
-
-
-class _Resolver:
-    """Puts ours into the reactor, where Scrapy puts its own."""
-
-    def __init__(self, resolver: CheckingResolver, reactor: Any) -> None:
-        self._resolver = resolver
-        self._reactor = reactor
-
-    @classmethod
-    def from_crawler(cls, process: Any, reactor: Any) -> _Resolver:
-        """As Scrapy makes it."""
-        return cls(process.settings[_RESOLVER], reactor)
-
-    def install_on_reactor(self) -> None:
-        """As Scrapy calls it."""
-        self._reactor.installNameResolver(self._resolver)
-
-
-def settings(config: CrawlConfig, resolver: CheckingResolver) -> dict[str, Any]:
-    """Scrapy's, all that is not wanted left out."""
-    middlewares = {
-        "scrapy.downloadermiddlewares.defaultheaders.DefaultHeadersMiddleware": 400,
-        "scrapy.downloadermiddlewares.useragent.UserAgentMiddleware": 500,
-        "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": 590,
-        "scrapy.downloadermiddlewares.downloadtimeout.DownloadTimeoutMiddleware": 350,
-    }
-    return {
-        "SCHEDULER": "services.ingest.crawl.engine.Leases",
-        "TWISTED_DNS_RESOLVER": _Resolver,
-        _RESOLVER: resolver,
-        "DOWNLOADER_MIDDLEWARES_BASE": middlewares,
-        "SPIDER_MIDDLEWARES_BASE": {},
-        "EXTENSIONS_BASE": {},
-        "TELNETCONSOLE_ENABLED": False,
-        "LOG_ENABLED": False,
-        "LOG_INSTALL_ROOT_HANDLER": False,
-        "COOKIES_ENABLED": False,
-        "RETRY_ENABLED": False,
-        "REDIRECT_ENABLED": False,
-        "ROBOTSTXT_OBEY": False,
-        "HTTPPROXY_ENABLED": False,
-        "USER_AGENT": config.user_agent,
-        "CONCURRENT_REQUESTS": config.concurrency,
-        "CONCURRENT_REQUESTS_PER_DOMAIN": config.concurrency,
-        "DOWNLOAD_DELAY": 0,
-        "DOWNLOAD_TIMEOUT": config.timeout_s,
-        "DOWNLOAD_MAXSIZE": config.max_page_bytes,
-        "DOWNLOAD_WARNSIZE": 0,
-        "REFERER_ENABLED": False,
-    }

@@ -74,7 +74,7 @@ class ObjectStore:
 
     def put(self, key: str, value: bytes) -> None:
         """Write an object whole; it outlives a power cut."""
-        with self._errors():
+        with self._errors(writing=True):
             obstore.put(self._store, key, value)
             self._sync(key)
 
@@ -89,7 +89,7 @@ class ObjectStore:
             pass
         else:
             return False
-        with self._errors():
+        with self._errors(writing=True):
             try:
                 obstore.put(self._store, key, value, mode="create")
             except AlreadyExistsError:
@@ -176,13 +176,17 @@ class ObjectStore:
             _sync((self._folder / key).parent)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """The one place where obstore's errors become ours. A key that is none stays a ValueError."""
+    def _errors(self, *, writing: bool = False) -> Iterator[None]:
+        """The one place where obstore's errors become ours. A key that is none stays a ValueError.
+
+        writing: what is not there is what the store itself should have: a large object that was half sent,
+        and that it has forgotten, as after a restart. Sent again it may go through.
+        """
         try:
             yield
         except (OSError, BaseError) as error:
             text = str(error)
-            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text:
+            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text and not writing:
                 raise
             if advice := self._wrong_bucket if "NoSuchBucket" in text else _advice(text):
                 raise ConfigurationError(f"object store {self.url}: {_reason(text)}; {advice}") from None

@@ -63,6 +63,22 @@ def test_each_record_is_a_document(tmp_path: Path, pack: Callable[[list[bytes]],
     assert steps[-1].progress.num_records == 6
 
 
+@pytest.mark.parametrize("pack", PACKS, ids=["plain", "gzip by record", "gzip", "zstd by record"])
+def test_heads_are_found_by_name_in_any_order(tmp_path: Path, pack: Callable[[list[bytes]], bytes]) -> None:
+    """Prevents the date of one record from becoming the address of the next, whose heads stand elsewhere."""
+    swapped = (
+        b"WARC/1.0\r\ncontent-length: 4\r\nWARC-DATE: 2026-02-02T00:00:00Z\r\nX-Own: mine\r\nX-Own: other\r\n"
+        b"warc-record-id: <urn:b>\r\nwarc-type: Conversion\r\n\r\nText\r\n\r\n"
+    )
+    nothing = b"WARC/1.0\r\nContent-Length: 4\r\n\r\nnone\r\n\r\n"
+    (tmp_path / "a.warc").write_bytes(pack([page(1), swapped, nothing, page(2), INFO]))
+    first, second, third = documents(reads(tmp_path))
+    assert (second.id, second.body) == ("urn:b", b"Text")
+    assert dict(second.metadata) == {"date": "2026-02-02T00:00:00Z", "x-own": "mine"}
+    for number, found in ((1, first), (2, third)):
+        assert found.metadata["url"] == f"http://site{number}.example/page"
+
+
 def test_reading_resumes_at_the_same_record(tmp_path: Path) -> None:
     """Prevents records lost or read twice after a kill between any two of them, a damaged one included."""
     path = tmp_path / "a.warc.gz"

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pytest
+import structlog
 
 from contracts import Control, Document, Flush, MixerState, Quarantine, Retraction
 from services.mixer.config import MixerConfig
@@ -211,8 +212,11 @@ def test_relax_goes_on_without_a_dry_bucket_after_its_time_and_returns_to_it():
     river.run()
     assert len(mixed(river)) == 0, "not before its time"
     river.now += 1
-    river.run()
+    with structlog.testing.capture_logs() as logged:
+        river.run()
     assert Counter(d.bucket for d in mixed(river)) == {"en": 100}
+    said = [line for line in logged if line["event"].startswith("relaxed")]
+    assert [line["buckets"] for line in said] == [["code", "zh"]], "once, and not for each document"
     fill(river, {"en": 100, "zh": 20}, start=200_000)
     river.run()
     after = mixed(river)[100:]

@@ -277,6 +277,13 @@ def test_the_digest_does_not_depend_on_where_the_file_lies(tmp_path):
     assert Recipe.load("en-heavy").digest != Recipe.load().digest
 
 
+def test_a_relaxed_recipe_is_the_same_mix_and_is_read_from_its_text():
+    """Prevents a river that a crawl began from starting its counts anew when it is started without one."""
+    found = Recipe.load(Recipe.load().relaxed().text)
+    assert (found.starvation, found.digest) == ("relax", Recipe.load().digest)
+    assert found.buckets == Recipe.load().buckets
+
+
 @pytest.mark.parametrize(
     ("given", "near"),
     [("en-havy", "en-heavy"), ("zh-en-code-424", "zh-en-code-442"), ("zh-en", "zh-en-code-442")],
