@@ -9,7 +9,7 @@
 -- offset that was reached has been counted: it came again. All is read first and written at the end, with the
 -- offsets, so that a call that is cut short has counted nothing.
 
-local SIZE, FULL, MOST, SPARED, ALWAYS, NEVER = 7, 128 * 7, 65535, 4, 65535, 65534
+local SIZE, FULL, MOST, SPARED, ALWAYS, NEVER = 7, 127 * 7, 65535, 4, 65535, 65534
 
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
   return redis.error_reply('GENERATION the index is another one, or gone')

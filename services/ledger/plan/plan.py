@@ -110,8 +110,8 @@ def plan(
         source = "measured here" if name in found else size.source
         yield Thing(name, each, each * corpus.documents, _WAYS[name], source)
     if sentences:
-        size = float(SENTENCE * sentences)
-        yield Thing("Redis: sentences", 0.0, size, "by itself: it has a fixed size", BENCH, "sentence")
+        in_all = float(SENTENCE * sentences)
+        yield Thing("Redis: sentences", 0.0, in_all, "by itself: it has a fixed size", BENCH, "sentence")
 
 
 def _each(size: Size, corpus: Corpus, found: float | None) -> float:
