@@ -62,6 +62,20 @@ CLEANING = Dashboard(
             stacked=True,
         ),
         Panel(
+            "Repeated sentences taken out",
+            "A second, by what repeats them: the documents of a host, or three in a row anywhere. Nothing "
+            "where `units.sentences.of` is empty.",
+            [Query(CHOSEN.rate("sentences_removed_total", "by", "language"), "{{by}} {{language}}")],
+            "ops",
+        ),
+        Panel(
+            "Sentences forgotten",
+            "A second: the table is full, and the oldest make room. Where it is as much as comes, only what "
+            "repeats within about `units.sentences.entries` sentences is found.",
+            [Query(CHOSEN.rate("sentences_forgotten_total"), "forgotten")],
+            "ops",
+        ),
+        Panel(
             "Drift of the scorer",
             "Share of documents that stand in the lowest twentieth among their like by the calibration, "
             "over an hour: 5 % while the calibration fits what comes in.",

@@ -237,9 +237,9 @@ def _spill(store: ObjectStore, table: Table, name: str, bounds: Sequence[str], p
     import pyarrow as pa
 
     with opened(store, name) as file:
-        rows = read(file, table)
+        rows = read(file, table, range(file.num_row_groups), list(table.columns)).select(list(table.columns))
     cuts = [0, *np.searchsorted(np.array(rows["uid"].to_pylist()), np.array(bounds, str)), rows.num_rows]
-    (whole,) = rows.combine_chunks().to_batches()
+    (whole,) = rows.cast(schema(table)).combine_chunks().to_batches()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_file(str(path), schema(table), options=options) as out:
         for start, end in pairwise(cuts):

@@ -60,20 +60,19 @@ def schema(table: Table) -> pa.Schema:
     return pa.schema([(name, kinds[kind]) for name, kind in table.columns.items()])
 
 
-def read(file: pq.ParquetFile, table: Table) -> pa.Table:
-    """All rows of a file with the table's columns; those that it was written without are null."""
+def read(file: pq.ParquetFile, table: Table, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
+    """Row groups with these columns of the table; those that the file was written without are null.
+
+    Without threads: see query.opened.
+    """
     import pyarrow as pa
 
-    found = file.read(
-        columns=[name for name in table.columns if name in file.schema_arrow.names], use_threads=False
-    )
-    columns = [
-        found[field.name].cast(field.type)
-        if field.name in found.column_names
-        else pa.nulls(len(found), field.type)
-        for field in schema(table)
-    ]
-    return pa.table(columns, schema=schema(table))
+    found = file.read_row_groups(list(groups), list(columns), use_threads=False)
+    for name in columns:
+        if name not in found.column_names:
+            field = schema(table).field(name)
+            found = found.append_column(field, pa.nulls(len(found), field.type))
+    return found
 
 
 def write(rows: Sequence[Row], table: Table, said: Mapping[str, str]) -> Encoded:

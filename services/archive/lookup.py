@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from services.archive.file import read
 from services.archive.files import counting, ids_key, uid_range
 from services.archive.ids import groups_of
 from services.archive.query import Damaged, opened, reading
@@ -38,11 +39,9 @@ def find(store: ObjectStore, table: Table, wanted: str, columns: Sequence[str]) 
         for place in places(store, table, wanted, column):
             with reading(store, place.name):
                 needed = list(dict.fromkeys([*columns, column]))
-                read = opened(store, place.name).read_row_groups(place.groups, needed, use_threads=False)
-                rows = read.filter(pc.field(column) == wanted).to_pylist()
-            found += [
-                {name: row.get(name) for name in columns} for row in rows
-            ]  # null before it was a column
+                held = read(opened(store, place.name), table, place.groups, needed)
+                rows = held.filter(pc.field(column) == wanted).to_pylist()
+            found += [{name: row[name] for name in columns} for row in rows]
         if found:
             break
     return found

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from services.archive.asked import MADE, Asked, no_column, with_made
-from services.archive.file import LISTED, schema
+from services.archive.file import LISTED, read, schema
 from services.archive.files import counting, days, file_key
 from services.archive.tables import Row, Table
 from services.runtime import ConfigurationError, CorpusworksError, ObjectStore
@@ -158,10 +158,12 @@ def _scan(
     asked.check(table)
     for day in filter(asked.may_be_of, days(store, table.name)):
         for name in counting(store, table.name, day):
-            yield from ((day, found) for found in _read(store, name, asked, columns))
+            yield from ((day, found) for found in _read(store, table, name, asked, columns))
 
 
-def _read(store: ObjectStore, name: str, asked: Asked, columns: Sequence[str]) -> Iterator[pa.Table]:
+def _read(
+    store: ObjectStore, table: Table, name: str, asked: Asked, columns: Sequence[str]
+) -> Iterator[pa.Table]:
     """The rows of one file, a row group at a time, with these columns and maybe others."""
     condition = asked.condition()
     needed = [*columns, *asked.columns] or ["uid"]
@@ -171,7 +173,7 @@ def _read(store: ObjectStore, name: str, asked: Asked, columns: Sequence[str]) -
         with reading(store, name):
             if not _may_hold(file.metadata.row_group(number), asked):
                 continue
-            found = file.read_row_group(number, list(dict.fromkeys(needed)), use_threads=False)
+            found = read(file, table, [number], list(dict.fromkeys(needed)))
             found = found if condition is None else found.filter(condition)
         yield found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.options import AsJson, topology_of
-from services.runtime import ConfigurationError, load_settings
+from services.runtime import ConfigurationError, Settings, configure, load_settings
 
 if TYPE_CHECKING:
     from services.ledger.plan.plan import Corpus, Thing, Work
@@ -71,8 +71,17 @@ def plan(
     if river is not None:
         with attached(river) as there:
             found = measured(there, topology_of(there))
-    things = list(plan_of(corpus, topology, kept_for(topology.topics(), settings.keep), found))
+    keep = kept_for(topology.topics(), settings.keep)
+    things = list(plan_of(corpus, topology, keep, found, _sentences(settings)))
     (_as_json if as_json else _show)(corpus, things, work(corpus))
+
+
+def _sentences(settings: Settings) -> int:
+    """How many are remembered."""
+    from services.sentences import SentencesConfig
+
+    config: SentencesConfig = configure("sentences", SentencesConfig, settings.units.get("sentences", {}))
+    return config.entries if config.of and config.index == "redis" else 0
 
 
 def _as_json(corpus: Corpus, things: list[Thing], needed: Work) -> None:

@@ -7,13 +7,13 @@ front again with half its count, a few of them at most, so that what is frequent
 once.
 
 The table so has the size that it was given, whatever comes, and forgets by age: what is seen again within
-about `entries` other sentences is counted on. 8.0 bytes an entry in Redis (896 of a full bucket, some 100
-around it).
+about `entries` other sentences is counted on. 7.5 bytes an entry in Redis: 896 of a full bucket, and what is
+around it.
 """
 
 from __future__ import annotations
 
-SLOTS = 128
+SLOTS = 127  # with what the server puts before a string, 896 bytes: a size that its allocator has
 SIZE = 7  # bytes of an entry
 MOST = 65_535  # a count stays there
 SPARED = 4  # frequent entries put in front again before one is pushed out whatever its count

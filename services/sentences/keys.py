@@ -18,7 +18,7 @@ from services.sentences.split import Piece
 
 SPAN = 3  # sentences in a row
 _BETWEEN = re.compile(r"[\W_]+")
-_DIGITS = re.compile(r"\d+")
+_DIGITS = re.compile(rb"[0-9]+")
 _MASK = (1 << 64) - 1
 _ODD = 0x9E3779B97F4A7C15  # keeps the order of a row apart
 
@@ -59,10 +59,11 @@ def keys_of(
     found = []
     for piece in pieces:
         letters = _BETWEEN.sub("", text[piece.start : piece.end].casefold())
-        weight = len(_DIGITS.sub("", letters).encode("utf-8", "surrogatepass"))
+        encoded = letters.encode("utf-8", "surrogatepass")
+        weight = len(encoded) if letters.isalpha() else len(_DIGITS.sub(b"", encoded))
         if weight:
             heavy = weight >= (line if piece.whole else sentence)
-            word = _digest(letters)
+            word = xxhash.xxh3_64_intdigest(encoded)
             found.append(Sentence(piece, word, weight, heavy, ((word ^ of_host) or 1,) if heavy else ()))
     last = len(found) - 1
     for at, each in enumerate(found):

@@ -41,7 +41,7 @@ class Size:
 TOPICS: Mapping[str, Size] = {
     "docs.raw": Size(RIVER, 120, _TEXT),
     "docs.parsed": Size(RIVER, 120, _TEXT),
-    "docs.ruled": Size(RIVER, each="document of a river that runs sentences by itself"),
+    "docs.ruled": Size(RIVER, 570, _TEXT),
     "docs.clean": Size(RIVER, 570, _TEXT),
     "docs.classified": Size(RIVER, 570, _TEXT),
     "docs.scored": Size(RIVER, 570, _TEXT),
@@ -72,6 +72,7 @@ TOPICS: Mapping[str, Size] = {
 }
 
 REDIS = "Redis: dedup index"
+SENTENCE = 8  # bytes of Redis for each that is remembered: make bench
 ARCHIVE_DOCUMENTS, ARCHIVE_DROPS, PARTS = "archive/documents", "archive/drops", "parts"
 ARCHIVE_USES = "archive/uses"
 OTHERS: Mapping[str, Size] = {

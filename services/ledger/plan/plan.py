@@ -10,6 +10,7 @@ from services.ledger.plan.figures import (
     ARCHIVE_DOCUMENTS,
     ARCHIVE_DROPS,
     ARCHIVE_USES,
+    BENCH,
     CPU_MS,
     DROPPED,
     FIGURES,
@@ -17,6 +18,7 @@ from services.ledger.plan.figures import (
     OTHERS,
     PARTS,
     REDIS,
+    SENTENCE,
     SERVED_MS,
     Size,
 )
@@ -82,10 +84,12 @@ def plan(
     topology: Topology,
     keep: Mapping[str, float],
     found: Mapping[str, float] | None = None,
+    sentences: int = 0,
 ) -> Iterator[Thing]:
     """Everything that grows. keep: seconds by topic (services/runtime/keep.py).
 
     found: bytes by document that came in, where they were measured on a river (measured.py).
+    sentences: how many are remembered, whatever comes; 0 where they are not counted.
     """
     found = found or {}
     unwritten = topology.idle | _inner(topology)
@@ -105,6 +109,9 @@ def plan(
         each = _each(size, corpus, found.get(name))
         source = "measured here" if name in found else size.source
         yield Thing(name, each, each * corpus.documents, _WAYS[name], source)
+    if sentences:
+        in_all = float(SENTENCE * sentences)
+        yield Thing("Redis: sentences", 0.0, in_all, "by itself: it has a fixed size", BENCH, "sentence")
 
 
 def _each(size: Size, corpus: Corpus, found: float | None) -> float:

@@ -10,6 +10,7 @@ import pytest
 from contracts import ArchiveFile, Document, Flush
 from services.archive import ArchiveConfig
 from services.archive.files import counting, file_key, mark_key
+from services.archive.tables import document_of
 from services.archive.task import DOCUMENTS
 from services.runtime import ConfigurationError, DependencyDown, Message, ObjectStore, configure
 from tests.unit.archive.rows import DAY_S, POOLS, archived, document, lane, rejection, uids
@@ -54,11 +55,21 @@ def test_every_field_of_a_document_comes_back(store: FragileStore) -> None:
     """Prevents a column under the name of another, and nought where nothing was known."""
     river = lane(store)
     judged = document(1, score=-1.5, rank=0.5, cluster=17, format="prose", calibration="6a", tokenizer="a3")
+    judged.removed.add(text="All rights reserved.\n", at=7, host="example.org", documents=9, needed=4)
     river.put("pool.zh", judged, Document(uid=2, id="bare"))
     river.put("archive.flush", Flush())
     river.run()
     names = ["id", "source", "language", "category", "bucket", "score", "rank", "cluster", "format"]
-    names += ["num_tokens", "features", "metadata", "tokenizer", "calibration", "ingested", "partition"]
+    names += [
+        "removed",
+        "num_tokens",
+        "features",
+        "metadata",
+        "tokenizer",
+        "calibration",
+        "ingested",
+        "partition",
+    ]
     bare, full = sorted(archived(store, "documents", *names), key=lambda row: row["id"] != "bare")
     assert full["uid"] == f"{judged.uid:016x}"
     for name in ("id", "source", "language", "category", "bucket", "score", "rank", "num_tokens", "text"):
@@ -66,6 +77,8 @@ def test_every_field_of_a_document_comes_back(store: FragileStore) -> None:
     assert (full["cluster"], full["format"], full["tokenizer"]) == (f"{17:016x}", "prose", "a3")
     assert dict(full["features"]) == dict(judged.features)
     assert dict(full["metadata"]) == dict(judged.metadata)
+    assert list(document_of(full).removed) == list(judged.removed)
+    assert bare["removed"] is None
     assert full["ingested"].timestamp() == 1_764_000_000.123
     assert [bare[name] for name in ("score", "rank", "cluster", "language", "text", "ingested")] == [None] * 6
     assert bare["uid"] == f"{2:016x}"

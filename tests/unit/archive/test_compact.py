@@ -319,3 +319,19 @@ def test_a_damaged_mark_of_a_merge_is_named(store: MortalStore) -> None:
         counting(store, "documents")
     assert TABLES["documents"] is DOCUMENTS
     assert not isinstance(CorpusworksError("x"), ConfigurationError)
+
+
+def test_files_of_before_a_column_are_read_and_compacted(few: MortalStore) -> None:
+    """Prevents: an archive that cannot be compacted, or asked, since the release that added a column."""
+    name = counting(few, "documents")[0]
+    with few.open(file_key(name)) as file:
+        old = pq.read_table(file).drop_columns(["removed"])
+    written = io.BytesIO()
+    pq.write_table(old, written)
+    few.put(file_key(name), written.getvalue())
+    before = content(few)
+    uid = old["uid"][0].as_py()
+    assert [row["removed"] for row in find(few, DOCUMENTS, uid, ["removed"])] == [None]
+    compacted(few)
+    assert content(few) == before
+    assert {row["removed"] for row in rows(few, DOCUMENTS, Asked(), ["removed"])} == {None}

@@ -164,3 +164,17 @@ def test_dead_letters_of_a_folder_at_rest(out: Path, monkeypatch: pytest.MonkeyP
     refused = ask("audit", "count", "s3://bucket/x", "--table", "letters")
     assert isinstance(refused.exception, ConfigurationError)
     assert "dlq list" in str(refused.exception)
+
+
+def test_what_was_taken_out_of_a_text_is_shown_with_why(out: Path, store: ObjectStore) -> None:
+    """Prevents: a text that is shorter than its source, and nobody can say what is gone."""
+    made = document(20, bucket="en", source="file:///crawl/c.jsonl#1")
+    made.removed.add(text="All rights reserved.\n", at=3, host="example.org", documents=9, needed=4)
+    made.removed.add(text="It rose. It fell. It rose.", at=40, documents=12, needed=8)
+    river = lane(store, topic_id="later")
+    river.put("pool.en", made)
+    river.put("archive.flush", Flush())
+    river.run()
+    shown = CliRunner().invoke(app, ["audit", "show", str(out), made.source]).output
+    assert "removed   'All rights reserved.', which 9 documents of example.org have; 4 are enough" in shown
+    assert "removed   'It rose. It fell. It rose.', which 12 documents have; 8 are enough" in shown

@@ -30,6 +30,12 @@ def test_every_topic_of_the_river_is_in_the_plan() -> None:
     assert made == [*topology.table, *OTHERS]
 
 
+def test_sentences_take_what_they_are_given() -> None:
+    on = {"CORPUSWORKS_UNITS__SENTENCES__OF": '["*"]', "CORPUSWORKS_UNITS__SENTENCES__ENTRIES": "1000000"}
+    assert things("--documents", "1e9", **on)["Redis: sentences"]["bytes"] == 8e6
+    assert "Redis: sentences" not in things("--documents", "1e9")
+
+
 def test_what_is_kept_for_days_grows_with_what_comes_and_no_further() -> None:
     """Prevents a topic that is deleted from being counted for the whole corpus, and a pool from not being."""
     small, large = (
