@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from contracts import Document
-from services.dedup import DedupConfig, Deduplicator
+from services.dedup import DedupConfig, Deduplicator, fine_sketch
+from services.dedup import entry as entries
 from services.dedup.entry import Entry, Order
 from services.dedup.index import NEXT, Death, Index, MemoryIndex, Seat
 from services.dedup.marks import MemoryMarks, RedisMarks
@@ -22,7 +23,7 @@ from services.dedup.odd_sketch import Shingles
 from services.dedup.page import Page
 from services.dedup.redis_index import RedisIndex
 from services.dedup.server import Server
-from services.dedup.sketch import Words
+from services.dedup.shingles import Words
 from services.runtime import ConfigurationError, DependencyDown, Drop, Verdict
 from tests.near_duplicates import (
     chain,
@@ -86,7 +87,7 @@ def quiet(met: Met) -> set[int]:
 
 
 def entry(uid: int, rank: float = 0.5) -> Entry:
-    return Entry(uid, rank, 7, 160, b"somewh", bytes([uid % 256] * 48))
+    return Entry(uid, rank, 7, 160, b"somewh", bytes([uid % 256] * 48), bytes([uid % 251] * fine_sketch.SIZE))
 
 
 def some_uids(count: int, seed: int = 0) -> list[int]:
@@ -373,7 +374,7 @@ def test_a_number_costs_a_few_bytes(empty_server: RedisServer) -> None:
 
 
 def test_the_index_stays_packed(empty_server: RedisServer) -> None:
-    """Hashes that outgrow a listpack cost five times the memory; the limit is 300 bytes beside the sketch."""
+    """Hashes that outgrow a listpack cost five times the memory; 300 bytes beside the sketches."""
     client = empty_server.client()
     index, bands = redis_index(empty_server), DedupConfig().bands
     before = client.info("memory")["used_memory_dataset"]
@@ -384,7 +385,8 @@ def test_the_index_stays_packed(empty_server: RedisServer) -> None:
         index.hold(part, [order(uid) for uid in part])
         index.link([order(uid) for uid in part], rng.integers(1, 2**48, (len(part), bands), np.uint64))
     used = (client.info("memory")["used_memory_dataset"] - before) / len(uids)
-    assert used < 300 + 48
+    assert used < 450
+    assert used - (entries.SIZE - entries.HEAD) < 300
     names = rng.permutation(list(client.scan_iter(match="dedup{0}:bands:[0-9]*")))[:200]
     assert {client.object("encoding", name) for name in names} == {b"listpack"}
 
