@@ -142,7 +142,7 @@ COPIES: dict[str, Sequence[Callable[[str], str]]] = {
     "en": (in_html, on_a_page),
     "code": (reindented, respaced),
 }
-TARGETS = {spaced: 0.98, wrapped: 0.98, traditional: 0.9}
+TARGETS: dict[Callable[[str], str], float] = {spaced: 0.98, wrapped: 0.98, traditional: 0.9}
 
 
 def copies(language: str, given: Sequence[str]) -> Iterator[Figure]:

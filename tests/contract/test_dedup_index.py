@@ -207,6 +207,17 @@ class TestContract:
             assert found.missed == max(0, number - FOUNDERS - BEST)
             assert found.quiet == (found.uids if number < FOUNDERS else set())
 
+    def test_asking_whom_one_would_meet_enters_nothing(self, index: Index) -> None:
+        """`dedup explain` looks up documents that are no part of the corpus, too."""
+        asked = order(90, 0.9)
+        assert index.meet([asked], keys([5, 6]))[0].keys == []
+        index.link([order(uid) for uid in range(1, FOUNDERS + 3)], keys(*[[5, 7]] * (FOUNDERS + 2)))
+        (met,) = index.meet([asked], keys([5, 6]))
+        (linked,) = index.link([asked], keys([5, 6]))
+        assert met.uids == linked.uids == set(range(1, FOUNDERS + 3))
+        assert met.most == linked.most
+        assert index.meet([asked], keys([6, 6]))[0].uids == set()  # itself alone
+
     def test_what_a_band_keeps_does_not_depend_on_the_order(self, index: Index) -> None:
         """Past its founders: these are members for good, and the best are the best of all that came."""
         uids = some_uids(120)
