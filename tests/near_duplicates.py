@@ -98,8 +98,8 @@ def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[
     """Indices (i, j) of near-duplicates, both ways round."""
     sketches = sketch([compared(each).text for each in documents], config.bands, config.rows)
     entries = [
-        make_entry(each, config.threshold_of(each.category), bits.tobytes())
-        for each, bits in zip(documents, sketches.bits, strict=True)
+        make_entry(each, config.threshold_of(each.category), bits.tobytes(), fine.tobytes())
+        for each, bits, fine in zip(documents, sketches.bits, sketches.fine, strict=True)
     ]
     pairs = set()
     for i, entry in enumerate(entries):

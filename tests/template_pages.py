@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from contracts import Document
 from services.dedup import Deduplicator
-from services.dedup.sketch import SHINGLE
+from services.dedup.shingles import SHINGLE
 from services.runtime import Drop, Emit
 from tests.near_duplicates import document, retractions
 

@@ -22,6 +22,7 @@ from services.cli import (
     judge,
     launch,
     ledger,
+    likeness,
     mix,
     offsets,
     part,
@@ -51,6 +52,7 @@ app = typer.Typer(
 for group in (run, mix, rejudge, serve, server, launch, ask, report, take, plan, doctor, train):
     app.add_typer(group.app)
 audit.app.add_typer(document.app)
+dedup.app.add_typer(likeness.app)
 for group in (part, export, adopt):
     parts.app.add_typer(group.app)
 app.add_typer(parts.app, name="parts")

@@ -9,7 +9,7 @@ from contracts import Document
 from services.dedup.entry import Entry, Near, Order
 from services.dedup.met import Met
 from services.dedup.page import Page
-from services.dedup.sketch import Words
+from services.dedup.shingles import Words
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the index stores of a document at first sight, in 63 bytes; it stands whatever comes later.
+"""What the index stores of a document at first sight, in 180 bytes; it stands whatever comes later.
 
 Which of two documents is better, and whether they are near-duplicates, is decided by their entries
 alone, so each replica and each replay decides alike.
@@ -17,12 +17,15 @@ import numpy.typing as npt
 import xxhash
 
 from contracts import Document
-from services.dedup.sketch import BITS, similarity
+from services.dedup import fine_sketch
+from services.dedup.sketch import BITS, similarity, standard_errors
 
 _HEAD = struct.Struct("<fIB6s")  # standing ("rank"), seniority, threshold in steps, position
 _STEPS = 200  # thresholds are kept in steps of 0.005
 _STEP = 8  # where the threshold stands
-SIZE = _HEAD.size + BITS // 8  # 63: a listpack of Redis takes values up to 64
+_SHORT = _HEAD.size + BITS // 8  # all that an entry was, before there was a fine sketch
+HEAD = _HEAD.size
+SIZE = _SHORT + fine_sketch.SIZE
 
 _YOUNGEST = 2**32 - 1  # seconds since 1970
 
@@ -33,7 +36,7 @@ Order = tuple[float, int, int]  # (rank, seniority, uid): the greater is the bet
 class Entry:
     """rank: see standing(), exact as float32. seniority: the greater, the earlier it was ingested.
     threshold: in steps of 1/200. position: of the first sight, hashed to 6 bytes; zeros when it has none.
-    bits: of the sketch.
+    bits: of the short sketch. fine: the other, or fine_sketch.NONE.
     """
 
     uid: int
@@ -42,6 +45,7 @@ class Entry:
     threshold: int
     position: bytes
     bits: bytes
+    fine: bytes = fine_sketch.NONE
 
     @property
     def order(self) -> Order:
@@ -50,20 +54,21 @@ class Entry:
 
     def pack(self) -> bytes:
         """SIZE bytes, without the uid."""
-        return _HEAD.pack(self.rank, self.seniority, self.threshold, self.position) + self.bits
+        return _HEAD.pack(self.rank, self.seniority, self.threshold, self.position) + self.bits + self.fine
 
     @classmethod
     def unpack(cls, uid: int, value: bytes) -> Entry:
         """The entry that was packed. Raises struct.error when the value is no entry."""
         rank, seniority, threshold, position = _HEAD.unpack_from(value)
-        return cls(uid, rank, seniority, threshold, position, value[_HEAD.size :])
+        bits, fine = value[_HEAD.size : _SHORT], value[_SHORT:] or fine_sketch.NONE
+        return cls(uid, rank, seniority, threshold, position, bits, fine)
 
 
-def make_entry(document: Document, threshold: float, bits: bytes) -> Entry:
+def make_entry(document: Document, threshold: float, bits: bytes, fine: bytes = fine_sketch.NONE) -> Entry:
     """The entry of a document seen for the first time; without a score and a rank it ranks last."""
     seniority = _YOUNGEST - min(document.ingested_ms // 1000, _YOUNGEST)
     steps = round(threshold * _STEPS)
-    return Entry(document.uid, standing(document), seniority, steps, position_token(document), bits)
+    return Entry(document.uid, standing(document), seniority, steps, position_token(document), bits, fine)
 
 
 def standing(document: Document) -> float:
@@ -134,7 +139,14 @@ class Likeness:
 def compare(entry: Entry, others: Mapping[int, bytes]) -> Likeness:
     """How alike the others, one packed entry at least, are to entry. Symmetric: near(a, b) is near(b, a)."""
     rows = np.frombuffer(b"".join(others.values()), np.uint8).reshape(-1, SIZE)
-    bits = rows[:, _HEAD.size :]
+    bits, fine = rows[:, _HEAD.size : _SHORT], rows[:, _SHORT:]
     steps = np.maximum(rows[:, _STEP], entry.threshold)
-    own = np.frombuffer(entry.bits, np.uint8)
-    return Likeness(list(others.items()), similarity(own, bits), steps / _STEPS, bits)
+    short = similarity(np.frombuffer(entry.bits, np.uint8), bits)
+    finely = fine_sketch.estimate(np.frombuffer(entry.fine, np.uint8), fine)
+    return Likeness(list(others.items()), _together(short, finely), steps / _STEPS, bits)
+
+
+def _together(short: npt.NDArray[np.float64], fine: fine_sketch.Estimates) -> npt.NDArray[np.float64]:
+    """Both estimates, each by its weight; the short one alone where the fine one says nothing."""
+    weight = standard_errors(fine.alike) ** 2 / (standard_errors(fine.alike) ** 2 + fine.error**2)
+    return np.where(fine.known, short + weight * (fine.alike - short), short)

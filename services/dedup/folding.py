@@ -80,6 +80,20 @@ def seen(text: str) -> str:
     return _text(points[shown])
 
 
+def tight(text: str) -> str:
+    """Without the spaces that part no two words: those beside an operator, a bracket or a comma."""
+    points = _points(text)
+    word = _in_words().take(np.minimum(points, len(_in_words()) - 1))
+    spaces = np.flatnonzero(points == _SPACE)
+    parting = word[spaces - 1] & word[np.minimum(spaces + 1, len(word) - 1)]
+    return _text(np.delete(points, spaces[~parting]))
+
+
+@cache
+def _in_words() -> npt.NDArray[np.bool_]:
+    return np.array([chr(point).isalnum() or point == ord("_") for point in range(_SIZE)])
+
+
 def _points(text: str) -> Points:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 

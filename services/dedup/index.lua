@@ -93,26 +93,56 @@ end
 
 local operations = {}
 
--- uid 8, entry 63 -> (number u32, entry 63) for each that was known
+-- An entry is a HEAD and two sketches. The head lies in the field, with the number of the entry; the sketches of
+-- ROW entries each lie in one string, where they cost nothing besides: it is as long as a size of the allocator.
+local HEAD, SKETCH, ROW = 15, 165, 198
+
+local function sketches(number)
+  return base .. 's' .. math.floor(number / ROW), number % ROW * SKETCH
+end
+
+local function entry(value)
+  local row, at = sketches(read('<I4', value, HEAD + 1))
+  return sub(value, 1, HEAD) .. redis.call('GETRANGE', row, at, at + SKETCH - 1)
+end
+
+-- uid 8, entry 180 -> (number u32, entry 180) for each that was known
 function operations.put(records)
   local answer = {}
-  for i = 0, #records / 71 - 1 do
-    local key, field = place(records, i * 71 + 1, i * 71 + 8)
-    if redis.call('HSETNX', key, field, sub(records, i * 71 + 9, i * 71 + 71)) == 1 then
-      grew()
+  for i = 0, #records / 188 - 1 do
+    local key, field = place(records, i * 188 + 1, i * 188 + 8)
+    local known = redis.call('HGET', key, field)
+    if known then
+      answer[#answer + 1] = write('<I4', i) .. entry(known)
     else
-      answer[#answer + 1] = write('<I4', i) .. redis.call('HGET', key, field)
+      local number = redis.call('INCR', base .. 's') - 1
+      local row, at = sketches(number)
+      if at == 0 then redis.call('SETRANGE', row, ROW * SKETCH - 1, '\0') end
+      -- the sketches first: were the script cut short, a number would be passed over, and no entry be half
+      redis.call('SETRANGE', row, at, sub(records, i * 188 + 9 + HEAD, i * 188 + 188))
+      redis.call('HSET', key, field, sub(records, i * 188 + 9, i * 188 + 8 + HEAD) .. write('<I4', number))
+      grew()
     end
   end
   return table.concat(answer)
 end
 
--- uid 8 -> (uid 8, entry 63) for each that is there; in the table of clusters (uid 8, cluster 8)
+-- uid 8 -> (uid 8, entry 180) for each that is there
+function operations.entries(records)
+  local answer = {}
+  for i = 1, #records, 8 do
+    local value = redis.call('HGET', place(records, i, i + 7))
+    if value then answer[#answer + 1] = sub(records, i, i + 7) .. entry(value) end
+  end
+  return table.concat(answer)
+end
+
+-- uid 8 -> (uid 8, cluster 8) for each that is there
 function operations.fetch(records)
   local answer = {}
   for i = 1, #records, 8 do
-    local entry = redis.call('HGET', place(records, i, i + 7))
-    if entry then answer[#answer + 1] = sub(records, i, i + 7) .. entry end
+    local cluster = redis.call('HGET', place(records, i, i + 7))
+    if cluster then answer[#answer + 1] = sub(records, i, i + 7) .. cluster end
   end
   return table.concat(answer)
 end
@@ -237,6 +267,20 @@ function operations.link(records)
   return table.concat(answer)
 end
 
+-- The same, and nothing is entered.
+function operations.meet(records)
+  local answer = {}
+  for i = 1, #records, 26 do
+    local founders, later, best = redis.call('HGET', place(records, i + 20, i + 25)), 0, ''
+    if founders then
+      local crowd = redis.call('GET', base .. 'c' .. sub(records, i + 20, i + 25))
+      if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
+      answer[#answer + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #founders + #best) .. founders .. best
+    end
+  end
+  return table.concat(answer)
+end
+
 -- uid 8, page SIZE -> page that stands, for each that had one. KEYS[1] .. uid is its key.
 function operations.page(records)
   local size, answer = tonumber(sub(records, 1, 4)), {}
@@ -260,7 +304,7 @@ function operations.pages(records)
   return table.concat(answer)
 end
 
-local reads = {fetch = true, deaths = true, pages = true}
+local reads = {entries = true, meet = true, fetch = true, deaths = true, pages = true}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
 if not reads[ARGV[1]] then redis.call('SET', base .. 'n', count) end

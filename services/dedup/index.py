@@ -11,7 +11,7 @@ from services.dedup.entry import Entry, Order
 from services.dedup.met import BEST, FOUNDERS, Met, Others
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import Page
-from services.dedup.sketch import Words
+from services.dedup.shingles import Words
 
 Table = Literal["bands", "rare"]
 
@@ -49,6 +49,9 @@ class Index(Protocol):
 
     def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
         """Enter each document under its keys (n, keys), of which 0 is none; whom it met there."""
+
+    def meet(self, orders: Sequence[Order], keys: Words) -> list[Met]:
+        """Whom each document would meet in the bands now; nothing is entered."""
 
     def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
         """The packed entries of these documents, as far as they are there."""
@@ -134,15 +137,25 @@ class MemoryIndex:
             for order, row in zip(orders, keys.tolist(), strict=True)
         ]
 
+    def meet(self, orders: Sequence[Order], keys: Words) -> list[Met]:
+        """As Index."""
+        return [
+            Met([others for key in row if (others := self._others(order, ("bands", key))).kept])
+            for order, row in zip(orders, keys.tolist(), strict=True)
+        ]
+
     def _enter(self, order: Order, names: Sequence[tuple[Table, int]]) -> Met:
         found = []
         for name in names:
-            band = self._bands.setdefault(name, _Band())
-            kept = {*band.founders, *(each[2] for each in band.best)} - {order[2]}
-            if kept:
-                found.append(Others(kept, band.later - len(band.best)))
-            band.enter(order)
+            if (others := self._others(order, name)).kept:
+                found.append(others)
+            self._bands.setdefault(name, _Band()).enter(order)
         return Met(found)
+
+    def _others(self, order: Order, name: tuple[Table, int]) -> Others:
+        band = self._bands.get(name, _Band())
+        kept = {*band.founders, *(each[2] for each in band.best)} - {order[2]}
+        return Others(kept, band.later - len(band.best))
 
     def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
         """As Index."""

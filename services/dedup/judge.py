@@ -108,8 +108,8 @@ class Deduplicator:
         texts = [compared(each, fold_script=self._config.fold_script) for each in documents.values()]
         sketches = sketch([text for text, _ in texts], self._config.bands, self._config.rows)
         given = [
-            make_entry(document, self._config.threshold_of(document.category), bits.tobytes())
-            for document, bits in zip(documents.values(), sketches.bits, strict=True)
+            make_entry(document, self._config.threshold_of(document.category), bits.tobytes(), fine.tobytes())
+            for document, bits, fine in zip(documents.values(), sketches.bits, sketches.fine, strict=True)
         ]
         cases = {}
         for row, (number, known) in enumerate(zip(documents, self._index.put(given), strict=True)):

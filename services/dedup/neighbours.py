@@ -21,7 +21,7 @@ from services.dedup.index import Index
 from services.dedup.met import FOUNDERS
 from services.dedup.odd_sketch import OddSketch, Shingles
 from services.dedup.page import RARE, Page, rare_keys
-from services.dedup.sketch import standard_error
+from services.dedup.sketch import standard_errors
 
 _COMPANY = 4  # others that are alike, from which on a page keeps a long sketch for those that will come
 _ALIKE = 0.3  # so far below the threshold, pages are taken for one template's: strangers are further away
@@ -104,7 +104,7 @@ def _verified(
     short = [each for each in near if each.entry.uid not in sketches]
     loud = [each for each in short if each.entry.uid not in quiet]
     verified = [each for each in short if each.entry.uid in quiet]
-    verified += [each._replace(margin=_z(len(loud)) * standard_error(each.threshold)) for each in loud]
+    verified += [each._replace(margin=_z(len(loud)) * _error(each.threshold)) for each in loud]
     if long:
         alike, error = shingles.likeness([sketches[each.entry.uid] for each in long])
         verified += [
@@ -112,6 +112,11 @@ def _verified(
             for each, similarity, deviation in zip(long, alike.tolist(), error.tolist(), strict=True)
         ]
     return verified
+
+
+@lru_cache(maxsize=1024)
+def _error(likeness: float) -> float:
+    return float(standard_errors(np.array(likeness)))
 
 
 @lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import xxhash
 
 from contracts import Document
-from services.dedup.folding import fold, seen
+from services.dedup.folding import fold, seen, tight
 from services.dedup.scaffolding import without_scaffolding
 
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n[\w-]+:(?:[^\n]*\n){1,60}?---[ \t]*(?:\r?\n|$)")
@@ -32,8 +32,6 @@ _TAG = re.compile(
     rf"<(?:/?[a-zA-Z][a-zA-Z0-9]{{0,14}}(?:{_ATTRIBUTE}){{0,30}}\s?/?>|!--(?:(?!-->).){{0,2000}}-->)",
     re.DOTALL,
 )
-# A space that parts no two words: beside an operator, a bracket or a comma.
-_LOOSE = re.compile(r" (?=[^\w ])|(?<=[^\w ]) ")
 _NOT_CODE = frozenset({"text/x-markdown", "text/x-rst", "text/x-log", "text/x-tex", "text/x-latex"})
 
 _ENOUGH = 16  # characters beside the head: a file that is little more than its head is compared whole
@@ -128,7 +126,7 @@ def code(lines: Sequence[str]) -> str:
         written += words
         before = len(widths)
         widths.append(width)
-    return _LOOSE.sub("", " ".join(written)).lower()
+    return tight(" ".join(written).lower())
 
 
 def without_head(text: str) -> str:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from services.dedup import odd_sketch
 from services.dedup.odd_sketch import OddSketch
-from services.dedup.sketch import BITS, KEY_BITS, Words, constants, mix
+from services.dedup.shingles import Words, constants, mix
+from services.dedup.sketch import BITS, KEY_BITS
 
 RARE = 8  # keys; with the sketch, a page takes some 1,000 bytes of Redis in all
 KEY_BYTES = KEY_BITS // 8

@@ -1,4 +1,4 @@
-"""The index in Redis or Valkey, shared by all replicas: some 300 bytes a document, and 48 of its sketch.
+"""The index in Redis or Valkey, shared by all replicas: some 280 bytes a document, and 165 of its sketches.
 
 Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua. A step is
 one pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for
@@ -26,7 +26,7 @@ from services.dedup.met import FOUNDERS, Met, Others
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import Page
 from services.dedup.recent import Recent
-from services.dedup.sketch import Words
+from services.dedup.shingles import Words
 from services.runtime import state
 
 if TYPE_CHECKING:
@@ -98,11 +98,18 @@ class RedisIndex:
 
     def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
         """As Index."""
+        return self._met("link", orders, keys, table)
+
+    def meet(self, orders: Sequence[Order], keys: Words) -> list[Met]:
+        """As Index."""
+        return self._met("meet", orders, keys, "bands")
+
+    def _met(self, operation: str, orders: Sequence[Order], keys: Words, table: Table) -> list[Met]:
         found: list[list[Others]] = [[] for _ in orders]
         flat = _links(orders, keys)
         shard = (_high_bits(flat["key"]) * np.uint64(self._config.shards)) >> np.uint64(32)
         calls = [
-            _Call(index, "link", part[at : at + _CHUNK].tobytes())
+            _Call(index, operation, part[at : at + _CHUNK].tobytes())
             for index in range(self._config.shards)
             for part in [flat[shard == index]]
             for at in range(0, len(part), _CHUNK)
@@ -120,7 +127,7 @@ class RedisIndex:
     def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
         """As Index."""
         found, missing = self._entries.recall(uids)
-        for uid, value in self._look_up("fetch", "documents", missing, entries.SIZE):
+        for uid, value in self._look_up("entries", "documents", missing, entries.SIZE):
             found[uid] = value
             self._entries.put(uid, value)
         return found

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 from contracts import Document
-from services.dedup import DedupConfig, Deduplicator
+from services.dedup import DedupConfig, Deduplicator, fine_sketch
+from services.dedup import entry as entries
 from services.dedup.entry import Entry, Order
 from services.dedup.index import NEXT, Death, Index, MemoryIndex, Seat
 from services.dedup.met import BEST, FOUNDERS, Met
 from services.dedup.odd_sketch import Shingles
 from services.dedup.page import Page
 from services.dedup.redis_index import RedisIndex
-from services.dedup.sketch import Words
+from services.dedup.shingles import Words
 from services.runtime import ConfigurationError, DependencyDown, Drop, Verdict
 from services.runtime.state import MemoryMarks, RedisMarks, Server
 from tests.near_duplicates import (
@@ -85,7 +86,7 @@ def quiet(met: Met) -> set[int]:
 
 
 def entry(uid: int, rank: float = 0.5) -> Entry:
-    return Entry(uid, rank, 7, 160, b"somewh", bytes([uid % 256] * 48))
+    return Entry(uid, rank, 7, 160, b"somewh", bytes([uid % 256] * 48), bytes([uid % 251] * fine_sketch.SIZE))
 
 
 def some_uids(count: int, seed: int = 0) -> list[int]:
@@ -204,6 +205,17 @@ class TestContract:
             assert found.most == number
             assert found.missed == max(0, number - FOUNDERS - BEST)
             assert found.quiet == (found.uids if number < FOUNDERS else set())
+
+    def test_asking_whom_one_would_meet_enters_nothing(self, index: Index) -> None:
+        """`dedup explain` looks up documents that are no part of the corpus, too."""
+        asked = order(90, 0.9)
+        assert index.meet([asked], keys([5, 6]))[0].keys == []
+        index.link([order(uid) for uid in range(1, FOUNDERS + 3)], keys(*[[5, 7]] * (FOUNDERS + 2)))
+        (met,) = index.meet([asked], keys([5, 6]))
+        (linked,) = index.link([asked], keys([5, 6]))
+        assert met.uids == linked.uids == set(range(1, FOUNDERS + 3))
+        assert met.most == linked.most
+        assert index.meet([asked], keys([6, 6]))[0].uids == set()  # itself alone
 
     def test_what_a_band_keeps_does_not_depend_on_the_order(self, index: Index) -> None:
         """Past its founders: these are members for good, and the best are the best of all that came."""
@@ -372,7 +384,7 @@ def test_a_number_costs_a_few_bytes(empty_server: RedisServer) -> None:
 
 
 def test_the_index_stays_packed(empty_server: RedisServer) -> None:
-    """Hashes that outgrow a listpack cost five times the memory; the limit is 300 bytes beside the sketch."""
+    """Hashes that outgrow a listpack cost five times the memory; 300 bytes beside the sketches."""
     client = empty_server.client()
     index, bands = redis_index(empty_server), DedupConfig().bands
     before = client.info("memory")["used_memory_dataset"]
@@ -383,7 +395,8 @@ def test_the_index_stays_packed(empty_server: RedisServer) -> None:
         index.hold(part, [order(uid) for uid in part])
         index.link([order(uid) for uid in part], rng.integers(1, 2**48, (len(part), bands), np.uint64))
     used = (client.info("memory")["used_memory_dataset"] - before) / len(uids)
-    assert used < 300 + 48
+    assert used < 450
+    assert used - (entries.SIZE - entries.HEAD) < 300
     names = rng.permutation(list(client.scan_iter(match="dedup{0}:bands:[0-9]*")))[:200]
     assert {client.object("encoding", name) for name in names} == {b"listpack"}
 

@@ -134,7 +134,7 @@ def test_a_log_of_before_there_were_clusters_is_read(resources: Resources) -> No
     documents = placed(kin(3))
     kafka.judge(judge, documents[:100])
     for record in kafka.log.values():
-        record.layout, record.cluster = 2, 0
+        record.layout, record.cluster, record.entry = 2, 0, record.entry[:63]  # no fine sketch
     assert rebuild(kafka.records, {PLACE: kafka.offset}, resources, DedupConfig()).documents == 100
     again = build(DedupConfig(), resources)
     again.begin({PLACE: kafka.offset})
@@ -256,7 +256,7 @@ def test_a_server_that_would_forget_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_log_costs_what_it_should(resources: Resources) -> None:
-    """Entry 63, bands 72, exact 8, two uids 16; the rest is Kafka's and of deaths. Random: incompressible."""
+    """Entry 180, bands 72, exact 8, two uids 16; the rest is Kafka's and deaths. Random: incompressible."""
     kafka, judge = Kafka(), build(DedupConfig(), resources)
     judge.begin({})
     documents = placed(many(range(6)))
@@ -267,7 +267,7 @@ def test_the_log_costs_what_it_should(resources: Resources) -> None:
     for record in crowded:
         record.sketch = b""
     size = sum(record.ByteSize() + 8 + 8 for record in records)  # key, and what Kafka adds to a record
-    assert size / len(documents) < 280
+    assert size / len(documents) < 340
 
 
 def test_a_crowd_is_made_again(resources: Resources) -> None:

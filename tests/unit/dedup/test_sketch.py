@@ -13,23 +13,16 @@ import pytest
 from contracts import Document
 from services.dedup import DedupConfig
 from services.dedup.normal import compared
-from services.dedup.sketch import BITS, SHINGLE, similarity, sketch
+from services.dedup.sketch import BITS, similarity, sketch
 from tests.benchmarks.figures import SHARED
 from tests.near_duplicates import chain, prose
+from tests.planted import found, jaccard
 
 CONFIG = DedupConfig()
 LABELLED = SHARED / "data" / "neardup" / "documents.jsonl.gz"
 
 PINNED_BANDS = [[87413985567834, 151785373058176], [193295637242338, 248827218778723]]
 PINNED_BITS = "0863bc57d5fa7383"
-
-
-def jaccard(a: str, b: str) -> float:
-    def shingles(text: str) -> set[str]:
-        return {text[i : i + SHINGLE] for i in range(max(1, len(text) - SHINGLE + 1))}
-
-    one, other = shingles(a), shingles(b)
-    return len(one & other) / len(one | other)
 
 
 def test_signatures_are_pinned() -> None:
@@ -96,30 +89,24 @@ def test_repetition_costs_no_more_than_length(text: str) -> None:
 
 @pytest.mark.skipif(not LABELLED.exists(), reason="the labelled pairs are not beside the checkout")
 def test_labelled_pairs_are_told_apart() -> None:
-    """Real revisions: near-duplicates are found, mere revisions of a text are kept."""
+    """Real revisions: near-duplicates are found, also in the other Chinese script, and others are kept."""
     with gzip.open(LABELLED, "rt", encoding="utf-8") as lines:
         pairs = [json.loads(line) for line in lines]
     formats = ["code" if pair["lang"] == "code" else "prose" for pair in pairs]
-    a, b = (
-        sketch(
-            [
-                compared(Document(text=pair[side], format=format_)).text
-                for pair, format_ in zip(pairs, formats, strict=True)
-            ],
-            CONFIG.bands,
-            CONFIG.rows,
-        )
+    texts = [
+        [
+            compared(Document(text=pair[side], format=format_)).text
+            for pair, format_ in zip(pairs, formats, strict=True)
+        ]
         for side in "ab"
-    )
-    alike = np.array([similarity(x, y[None])[0] for x, y in zip(a.bits, b.bits, strict=True)])
-    found = (alike >= CONFIG.threshold) & (a.bands == b.bands).any(axis=1)
+    ]
+    a, b = (sketch(side, CONFIG.bands, CONFIG.rows) for side in texts)
+    hit = found(a, b, CONFIG.threshold)
+    true = np.array([jaccard(*pair) for pair in zip(*texts, strict=True)])
     label = np.array([pair["label"] for pair in pairs])
-    near = np.char.startswith(label, "near_duplicate")
-    strict = label == "near_duplicate"
-    assert strict.sum() > 100
-    true = np.array([pair["jaccard_char5"] for pair in pairs])
-    assert found[strict & (true >= 0.9)].all()
-    assert found[strict & (true < 0.9)].mean() >= 0.935
-    assert found[strict].mean() >= 0.97
-    assert near[found].mean() >= 0.97
-    assert not found[label == "different"].any()
+    assert (true >= 0.82).sum() > 100
+    assert hit[true >= 0.82].mean() >= 0.97
+    assert not hit[true < 0.76].any()
+    assert hit[label == "near_duplicate_after_script_folding"].mean() >= 0.9
+    assert hit[label == "near_duplicate"].mean() >= 0.93
+    assert not hit[label == "different"].any()

@@ -1,0 +1,120 @@
+"""Why a document stays or drops: whom it meets in the index now, how alike they are, what follows.
+
+Nothing is written. In a crowd further ones may have been met by rare keys (page.py), which are not looked up
+again; the one for which a document dropped is always among those that are told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from contracts import Document
+from services.dedup.config import DedupConfig
+from services.dedup.entry import Entry, Order, compare, make_entry
+from services.dedup.index import Death, Index
+from services.dedup.lineage import living
+from services.dedup.normal import compared
+from services.dedup.redis_index import RedisIndex
+from services.dedup.shingles import SHINGLE
+from services.dedup.sketch import sketch
+from services.runtime import Resources, Settings, state
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Another document. likeness: as estimated; threshold: of the pair. bands: under so many they met."""
+
+    uid: int
+    order: Order
+    likeness: float
+    threshold: float
+    bands: int
+    death: Death | None
+
+    @property
+    def near(self) -> bool:
+        """Whether the two are near-duplicates."""
+        return self.likeness >= self.threshold
+
+
+@dataclass(frozen=True)
+class Explained:
+    """order, threshold: of the document, as the index has them; known: it has them.
+
+    death: for whom it stands back; lives: who lives in its place, itself where it does.
+    crowd: others that its bands no longer keep. candidates: the likest first.
+    """
+
+    uid: int
+    known: bool
+    order: Order
+    threshold: float
+    death: Death | None
+    lives: int
+    crowd: int
+    candidates: list[Candidate]
+
+
+def explain_in(settings: Settings, config: DedupConfig, document: Document) -> Explained:
+    """By the index in Redis. Raises ConfigurationError where there is none, DependencyDown."""
+    resources = Resources(settings)
+    try:
+        made = state.standing(resources, config).made[0]
+        index = RedisIndex(state.Server(resources.redis, config), config, lambda: made or b"none")
+        return explain(index, config, document)
+    finally:
+        resources.close()
+
+
+def explain(index: Index, config: DedupConfig, document: Document) -> Explained:
+    """Of a document with its text. Raises DependencyDown."""
+    text = compared(document, fold_script=config.fold_script).text
+    made = sketch([text], config.bands, config.rows)
+    threshold = config.threshold_of(document.category)
+    here = make_entry(document, threshold, made.bits[0].tobytes(), made.fine[0].tobytes())
+    stored = index.fetch({document.uid}).get(document.uid)
+    entry = here if stored is None else Entry.unpack(document.uid, stored)
+    (met,) = index.meet([entry.order], made.bands)
+    death = index.deaths({entry.uid}).get(entry.uid)
+    times = Counter(uid for each in met.keys for uid in each.kept)
+    others = index.fetch({*met.uids, *([death.killer] if death else [])} - {entry.uid})
+    deaths = index.deaths(set(others))
+    found = []
+    if others:
+        likeness = compare(entry, others)
+        for (uid, packed), alike, bound in zip(
+            likeness.others, likeness.similarity.tolist(), likeness.threshold.tolist(), strict=True
+        ):
+            order = Entry.unpack(uid, packed).order
+            found.append(Candidate(uid, order, alike, bound, times[uid], deaths.get(uid)))
+    found.sort(key=lambda each: (-each.likeness, each.uid))
+    lives = living(index, [entry.uid])[entry.uid]
+    return Explained(
+        entry.uid, stored is not None, entry.order, entry.threshold / 200, death, lives, met.missed, found
+    )
+
+
+def shared(one: str, other: str) -> Iterator[tuple[str, bool]]:
+    """The text in pieces, and whether a shingle that both have covers each."""
+    known = {other[at : at + SHINGLE] for at in range(max(1, len(other) - SHINGLE + 1))}
+    covered = np.zeros(len(one) + 1, bool)
+    for at in range(max(1, len(one) - SHINGLE + 1)):
+        if one[at : at + SHINGLE] in known:
+            covered[at : at + SHINGLE] = True
+    bounds = [0, *(np.flatnonzero(covered[1:-1] != covered[:-2]) + 1).tolist(), len(one)]
+    for begin, end in pairwise(bounds):
+        if begin < end:
+            yield one[begin:end], bool(covered[begin])
+
+
+def jaccard(one: str, other: str) -> float:
+    """Exactly, of two texts as they are compared."""
+    sides = [
+        {text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1))} for text in (one, other)
+    ]
+    return len(sides[0] & sides[1]) / len(sides[0] | sides[1])
