@@ -103,7 +103,7 @@ def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[
     ]
     pairs = set()
     for i, entry in enumerate(entries):
-        together = np.flatnonzero((sketches.bands[i] == sketches.bands).any(axis=1))
+        together = np.flatnonzero(((sketches.bands[i] == sketches.bands) & (sketches.bands > 0)).any(axis=1))
         others = [int(j) for j in together if j != i]
         found = compare(entry, {j: entries[j].pack() for j in others}).nearest(1.0) if others else []
         for j, near in zip(others, found, strict=True):

@@ -63,6 +63,7 @@ def alike(one: Entry, other: Entry) -> float:
 
 def found(one: Sketches, other: Sketches, threshold: float) -> npt.NDArray[np.bool_]:
     """Of each pair, whether it meets in a band and passes the threshold."""
-    meets = (one.bands == other.bands).any(axis=1)
-    likeness = [alike(*pair) for pair in zip(entries(one), entries(other), strict=True)]
-    return meets & (np.array(likeness) >= threshold)
+    meets = ((one.bands == other.bands) & (one.bands > 0)).any(axis=1)
+    pairs = zip(entries(one), entries(other), strict=True)
+    made = [compare(a, {b.uid: b.pack()}) for a, b in pairs]
+    return meets & np.array([each.similarity[0] >= max(each.threshold[0], threshold) for each in made])

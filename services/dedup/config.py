@@ -20,7 +20,8 @@ class DedupConfig:
     """How alike two documents must be, and where the index lies.
 
     index: redis, shared by all replicas; or memory, for one process and one run.
-    threshold: estimated Jaccard of 5-character shingles from which two documents are near-duplicates
+    threshold: estimated Jaccard of 5-character shingles from which two documents are near-duplicates, of
+        short ones that of their grams, which is then at least 0.82: see fine_sketch.py
         (0.8: Lee et al. 2022, "Deduplicating training data makes language models better", appendix A).
     category_thresholds: the same by Document.category; a pair takes the higher of its two.
     bands, rows: a pair is looked at when all rows of one band agree: 1-(1-J^rows)^bands, which is

@@ -23,6 +23,7 @@ from services.dedup.sketch import BITS, similarity, standard_errors
 _HEAD = struct.Struct("<fIB6s")  # standing ("rank"), seniority, threshold in steps, position
 _STEPS = 200  # thresholds are kept in steps of 0.005
 _STEP = 8  # where the threshold stands
+_SHORT_STEPS = 164  # of two short texts no less: 0.82 of their grams is a cosine of 0.9, see fine_sketch.py
 _SHORT = _HEAD.size + BITS // 8  # all that an entry was, before there was a fine sketch
 HEAD = _HEAD.size
 SIZE = _SHORT + fine_sketch.SIZE
@@ -143,10 +144,15 @@ def compare(entry: Entry, others: Mapping[int, bytes]) -> Likeness:
     steps = np.maximum(rows[:, _STEP], entry.threshold)
     short = similarity(np.frombuffer(entry.bits, np.uint8), bits)
     finely = fine_sketch.estimate(np.frombuffer(entry.fine, np.uint8), fine)
+    steps = np.where(finely.short, np.maximum(steps, _SHORT_STEPS), steps)
     return Likeness(list(others.items()), _together(short, finely), steps / _STEPS, bits)
 
 
 def _together(short: npt.NDArray[np.float64], fine: fine_sketch.Estimates) -> npt.NDArray[np.float64]:
-    """Both estimates, each by its weight; the short one alone where the fine one says nothing."""
+    """Both estimates, each by its weight; of two short texts the fine one alone, and else whichever there is.
+
+    Two short texts are compared by other pieces there, see fine_sketch.py.
+    """
     weight = standard_errors(fine.alike) ** 2 / (standard_errors(fine.alike) ** 2 + fine.error**2)
-    return np.where(fine.known, short + weight * (fine.alike - short), short)
+    weight = np.where(fine.short, 1.0, np.where(fine.known, weight, 0.0))
+    return short + weight * (fine.alike - short)

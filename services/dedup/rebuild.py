@@ -21,11 +21,13 @@ from services.dedup.layout import LAYOUT
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import KEY_BYTES, RARE, Page, unpack_keys
 from services.dedup.redis_index import RedisIndex
+from services.dedup.shingles import Words
 from services.runtime import ConfigurationError, Resources, state
 
 _BATCH = 2000  # records
 # Layouts; of the former ones what is known stays right: in 2 no document has a cluster, in 3 none a number.
-# What an older one compared otherwise is known as it compared it; a text without such marks is the same.
+# What an older one compared otherwise is known as it compared it; a text without such marks is the same; of
+# short texts exact copies are found, and others by what was kept of them.
 _READABLE = frozenset({2, 3, 4, 5, LAYOUT})
 
 Progress = Callable[[int], None]  # documents so far
@@ -98,7 +100,7 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
     orders = {entry.uid: entry.order for entry in entries}
     linked = [record for record in records if record.bands]
     if linked:
-        keys = unpack_keys(b"".join(record.bands for record in linked)).reshape(-1, config.bands)
+        keys = _keys([record.bands for record in linked], 2 * config.bands)
         index.link([orders[record.uid] for record in linked], keys)
     index.open_pages(
         {
@@ -110,11 +112,17 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
     index.join([(each.uid, Seat(each.cluster, each.number)) for each in records if each.cluster])
     rare = [record for record in records if record.rare]
     if rare:
-        keys = np.zeros((len(rare), RARE), np.uint64)
-        for row, record in zip(keys, rare, strict=True):
-            found = unpack_keys(record.rare)
-            row[: len(found)] = found
+        keys = _keys([record.rare for record in rare], RARE)
         index.link([orders[record.uid] for record in rare], keys, "rare")
+
+
+def _keys(packed: Sequence[bytes], most: int) -> Words:
+    """A row of each, with 0 for none."""
+    keys = np.zeros((len(packed), most), np.uint64)
+    for row, each in zip(keys, packed, strict=True):
+        found = unpack_keys(each)
+        row[: len(found)] = found
+    return keys
 
 
 def _bury(index: Index, records: Sequence[DedupRecord]) -> None:
@@ -124,7 +132,7 @@ def _bury(index: Index, records: Sequence[DedupRecord]) -> None:
 
 def _require_layout(record: DedupRecord, config: DedupConfig) -> None:
     num_bands, rest = divmod(len(record.bands), KEY_BYTES)
-    if record.layout not in _READABLE or rest or num_bands not in (0, config.bands):
+    if record.layout not in _READABLE or rest or num_bands not in (0, config.bands, 2 * config.bands):
         raise ConfigurationError(
             f"dedup.log was written with layout {record.layout} and {num_bands} bands, and this is layout "
             f"{LAYOUT} with {config.bands} bands: set units.dedup.bands back, or rebuild with the release "

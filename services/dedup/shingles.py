@@ -1,5 +1,8 @@
 """A text as hashes of its shingles: 5 characters in a row, of which a shorter text is one.
 
+A short text also as those of its grams: 2 and 3 characters in a row, of which the k-th that are the same are
+told from the others, so that what two texts share counts each as often as both have it.
+
 Everything is a fixed function of the text: same numbers in each process, on each machine.
 """
 
@@ -25,6 +28,7 @@ def constants(seed: int, count: int) -> Words:
 
 
 _CHARACTER = constants(1, SHINGLE)
+_GRAM = constants(6, 6)
 
 
 def mix(x: Words, factor: np.uint64 | Words) -> Words:
@@ -50,3 +54,17 @@ def shingles(texts: Sequence[str]) -> tuple[Words, npt.NDArray[np.int64]]:
     for back in range(1, SHINGLE):  # windows that reach into the next text
         owner[ends - back] = len(padded)
     return hashes, owner[:count]
+
+
+def grams(text: str) -> Words:
+    """Hashes of the grams of one text, distinct."""
+    padded = text if len(text) >= 3 else text.ljust(3, "\0")
+    points = np.frombuffer(padded.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    pairs = points[:-1] * _GRAM[0] + points[1:] * _GRAM[1]
+    triples = points[:-2] * _GRAM[2] + points[1:-1] * _GRAM[3] + points[2:] * _GRAM[4]
+    hashes = np.sort(np.concatenate([pairs, triples]))
+    first = np.ones(len(hashes), bool)
+    np.not_equal(hashes[1:], hashes[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    earlier = np.arange(len(hashes)) - starts[np.cumsum(first) - 1]
+    return mix(hashes + earlier.astype(np.uint64) * _GRAM[5], _GRAM[0])

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.dedup import fine_sketch
-from services.dedup.shingles import SHINGLE, Words, constants, mix, shingles
+from services.dedup.shingles import SHINGLE, Words, constants, grams, mix, shingles
 
 BINS = 512
 BITS = 384  # of them stored: 48 bytes, so that a stored entry stays under 64
@@ -27,12 +27,16 @@ KEY_BITS = 48  # of 32 bits, a document among 10^9 would meet 46 strangers in it
 _GROUP = 1 << 15  # characters worked on at a time: the arrays stay in the processor's cache
 _ROUNDS = 10  # of throwing all shingles into the bins, before what is still empty is filled one by one
 _LONG = 1 << 14  # characters; a text of more that leaves bins empty repeats itself, so make it distinct
+# Characters as they are compared. A near copy of a text of no more than SHORTEST has no more than SHORT, so
+# those between the two can be found by either kind of keys.
+SHORTEST, SHORT = 80, 160
 _EMPTY = np.uint64(2**64 - 1)
 
 
 _ROUND = constants(2, _ROUNDS)
 _FILL = constants(3, BINS)
 _BAND = constants(4, BINS)
+_GRAM = np.uint64(0xBEA225F9EB34556D)
 _FINISH = np.uint64(0xD6E8FEB86659FD93)
 
 
@@ -42,7 +46,8 @@ class Sketches:
 
     bits: one bit of each of BITS minima, packed, (n, BITS / 8) bytes.
     fine: see fine_sketch.py, (n, fine_sketch.SIZE) bytes.
-    bands: one 48-bit key for each band, (n, bands); keys of different bands never mean the same.
+    bands: 48-bit keys, (n, 2 * bands), of which 0 is none; keys of different bands never mean the same. The
+        first `bands` are of shingles, the others of grams: short texts have both, the shortest these alone.
     minima: a hash of each minimum, (n, BINS); their highest bits are `bits`.
     """
 
@@ -56,19 +61,37 @@ def sketch(texts: Sequence[str], bands: int, rows: int) -> Sketches:
     """Signatures of texts. bands x rows must be at most BINS."""
     minima = np.empty((len(texts), BINS), np.uint64)
     fine = np.empty((len(texts), fine_sketch.SIZE), np.uint8)
+    grams_of: dict[int, Words] = {}
     for start, stop in _groups(texts):
         hashes, owner = shingles(texts[start:stop])
         minima[start:stop] = _minima(hashes, owner, stop - start)
         first = 0
         for number in range(start, stop):
             last = first + max(len(texts[number]), SHINGLE)
-            fine[number] = fine_sketch.fine_sketch(hashes[first : last - SHINGLE + 1])
+            own = hashes[first : last - SHINGLE + 1]
+            if len(texts[number]) > SHORT:
+                fine[number] = fine_sketch.fine_sketch(own)
+            else:
+                grams_of[number] = grams(texts[number])
+                fine[number] = fine_sketch.short_sketch(own, grams_of[number])
             first = last
     mixed = mix(minima, _FINISH)
     bits = np.packbits((mixed[:, :BITS] >> np.uint64(63)).astype(bool), axis=1)
+    keys = np.zeros((len(texts), 2 * bands), np.uint64)
+    lengths = np.array([len(text) for text in texts])
+    keys[:, :bands] = np.where(lengths[:, None] > SHORTEST, _keys(mixed, bands, rows), 0)
+    if grams_of:
+        owner = np.repeat(np.arange(len(grams_of)), [len(each) for each in grams_of.values()])
+        least = _minima(np.concatenate(list(grams_of.values())), owner, len(grams_of))
+        keys[list(grams_of), bands:] = _keys(mix(least, _GRAM), bands, rows)
+    return Sketches(bits, fine, keys, mixed)
+
+
+def _keys(mixed: Words, bands: int, rows: int) -> Words:
+    """One for each band, (n, bands)."""
     rows_of_bands = (mixed[:, : bands * rows] * _BAND[: bands * rows]).reshape(-1, bands, rows)
-    keys = mix(rows_of_bands.sum(axis=2, dtype=np.uint64) + _BAND[:bands], _FINISH)
-    return Sketches(bits, fine, keys >> np.uint64(64 - KEY_BITS), mixed)
+    keys: Words = mix(rows_of_bands.sum(axis=2, dtype=np.uint64) + _BAND[:bands], _FINISH)
+    return keys >> np.uint64(64 - KEY_BITS)
 
 
 def similarity(one: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

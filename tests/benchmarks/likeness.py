@@ -12,6 +12,7 @@ import gzip
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -187,6 +188,35 @@ def revisions() -> Iterator[Figure]:
     yield Figure("likeness: different documents, taken for copies", strangers, "pairs", "0", not strangers)
 
 
+def grams_cosine(one: str, other: str) -> float:
+    """Of the counts of 2 and 3 characters in a row."""
+    a, b = (
+        Counter(text[i : i + n] for n in (2, 3) for i in range(len(text) - n + 1)) for text in (one, other)
+    )
+    size = sum(n * n for n in a.values()) * sum(n * n for n in b.values())
+    return float(sum(n * b[gram] for gram, n in a.items()) / size**0.5)
+
+
+def reposts() -> Iterator[Figure]:
+    """Short texts with a character less, a word more, or a head: from a cosine of 0.9 to be found."""
+    rng = random.Random(2)
+    with gzip.open(TEXTS, "rt", encoding="utf-8") as lines:
+        items = [json.loads(line) for line in lines]
+    for language, head, word in [("zh", "转发：", "了"), ("en", "rt: ", " very ")]:
+        short = [i["text"] for i in items if i["lang"] == language and 15 <= len(i["text"]) <= 150][:1000]
+        made = []
+        for text in short:
+            at = rng.randrange(1, len(text) - 1)
+            made.append(rng.choice([head + text, text[:at] + word + text[at:], text[:at] + text[at + 1 :]]))
+        sides = [[each.text for each in what_is_compared(side, language)] for side in (short, made)]
+        signed, other = (sketch(side, CONFIG.bands, CONFIG.rows) for side in sides)
+        hit = found(signed, other, CONFIG.threshold)
+        near = np.array([grams_cosine(*pair) >= 0.9 for pair in zip(*sides, strict=True)])
+        share = hit[near].mean()
+        name = f"likeness: {language}, short reposts, found of {near.sum()}"
+        yield Figure(name, share, "", ">= 0.95", bool(share >= 0.95))
+
+
 def run() -> Iterator[Figure]:
     """All figures."""
     if not TEXTS.exists():
@@ -195,3 +225,4 @@ def run() -> Iterator[Figure]:
         yield from planted(language, given)
         yield from copies(language, given)
     yield from revisions()
+    yield from reposts()
