@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = -100  # the target of a token that has none
+from trainer.data.batch import IGNORED
+
 # Logits that are there at a time: on the CPU what a cache may hold, elsewhere what fills the device.
 CHUNK = {"cpu": 1 << 23}
 CHUNK_OF_DEVICE = 1 << 27
