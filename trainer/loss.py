@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = -100  # the target of a token that has none
+from trainer.data.batch import IGNORED
+
 # Logits that are there at a time: on the CPU what a cache may hold, elsewhere what fills the device.
 CHUNK = {"cpu": 1 << 23}
 CHUNK_OF_DEVICE = 1 << 27
@@ -48,9 +49,10 @@ class _HeadLosses(torch.autograd.Function):
         hidden_grad = torch.empty_like(hidden) if wanted else None
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if wanted else None
         size = max(1, CHUNK.get(hidden.device.type, CHUNK_OF_DEVICE) // len(weight))
+        room = torch.empty(min(size, len(hidden)), len(weight), dtype=hidden.dtype, device=hidden.device)
         for start in range(0, len(hidden), size):
             part = slice(start, start + size)
-            logits = (hidden[part] @ weight.T).float()
+            logits = torch.mm(hidden[part], weight.T, out=room[: len(hidden[part])]).float()
             losses[part] = _to_gradient(logits, targets[part], scale)
             if hidden_grad is not None and weight_grad is not None:
                 gradient = logits.to(weight.dtype)

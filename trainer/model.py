@@ -4,7 +4,7 @@
 
 RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021), SwiGLU (Shazeer 2020), grouped queries
 (Ainslie et al. 2023). Names, shapes and the halves that are rotated are those of Hugging Face's Llama, so
-that hf.py only renames.
+that trainer.hf only renames.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from trainer import attention
 from trainer.config import ModelConfig
 from trainer.errors import ConfigError
-from trainer.loss import IGNORED, head_losses
+from trainer.loss import head_losses
 
 INIT_STD = 0.02  # GPT-2 (Radford et al. 2019), Llama, OLMo 2
 
@@ -168,14 +168,6 @@ class Decoder(nn.Module):
         config = self.config
         matrices = self.num_parameters(embedding=False) + config.vocab_size * config.dim
         return 6 * matrices + 12 * config.num_layers * config.dim * sequence_length
-
-
-def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy of each token, (B, L) float32; 0 where the target is -100. For logits that are there."""
-    flat = functional.cross_entropy(
-        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    return flat.view(targets.shape)
 
 
 def rotations(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:

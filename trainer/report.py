@@ -231,14 +231,17 @@ def _mean(event: Any, tokens_before: Mapping[str, int]) -> float:
 def numbers(found: Curve, unigrams: Mapping[str, float]) -> list[str]:
     """The curve's ends as lines of a table. last loss: mean of the last tenth of its points.
 
-    unigrams: the entropy of the same tokens by bucket: what is below it was learned from what comes before.
+    unigrams: the entropy of the same tokens by bucket, the loss of who knows how often each token comes and
+    nothing more. learned: what the last loss is below it; above it (a minus) frequencies alone explain more.
     """
-    rows = [("bucket", "tokens", "first loss", "last loss", "unigrams", "bits/byte")]
+    rows = [("bucket", "tokens", "first loss", "last loss", "unigrams", "learned", "bits/byte")]
     for name, points in _lines(found).items():
         tokens = sum(found.tokens.values()) if name == "all" else found.tokens.get(name, 0)
         tenth = [loss for _, loss in points[-max(1, len(points) // 10) :]]
         last = sum(tenth) / len(tenth)
-        cells = (_cell(unigrams.get(name)), _cell(found.bits.get(name)))
+        entropy = unigrams.get(name)
+        learned = "" if entropy is None else f"{entropy - last:+.3f}"
+        cells = (_cell(entropy), learned, _cell(found.bits.get(name)))
         rows.append((name, f"{tokens:,}", f"{points[0][1]:.3f}", f"{last:.3f}", *cells))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -248,16 +251,18 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def curve_png(found: Curve, run: str) -> bytes:
-    """The curve's picture."""
+def curve_png(found: Curve, run: str, unigrams: Mapping[str, float]) -> bytes:
+    """The curve's picture; each bucket's unigrams are a dotted line in its colour."""
     figure = _figure(1)
     (axes,) = figure.axes
     for name, points in _lines(found).items():
         style = {"color": "black", "linewidth": 1.5} if name == "all" else {"linewidth": 1}
-        axes.plot(*zip(*points, strict=True), label=name, **style)
+        (drawn,) = axes.plot(*zip(*points, strict=True), label=name, **style)
+        if name in unigrams:
+            axes.axhline(unigrams[name], color=drawn.get_color(), linestyle=":", linewidth=1)
     if found.points:
         axes.legend(fontsize="small")
-    axes.set(title=run, xlabel="step", ylabel="loss (nats a token)")
+    axes.set(title=f"{run}; dotted: unigrams", xlabel="step", ylabel="loss (nats a token)")
     return _png(figure)
 
 

@@ -93,16 +93,20 @@ def read(
 
 def reason(error: BaseException) -> str:
     """One line: what lies under DCP's report of it."""
-    while True:
-        if isinstance(error, CheckpointException) and error.failures:
-            error = next(iter(error.failures.values()))[0]
-        elif error.__cause__ is not None:
-            error = error.__cause__
-        else:
-            break
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    lowest = _lowest(error)
+    if isinstance(lowest, OSError) and lowest.strerror:
+        return f"{lowest.strerror}: {lowest.filename}" if lowest.filename else lowest.strerror
+    return " ".join(str(lowest).split())[:300] or type(lowest).__name__
+
+
+def _lowest(error: BaseException) -> BaseException:
+    """What it began with. PyTorch's writer of files fails on its own account where a write has failed
+    ("unexpected pos"): the system's error is then only its context.
+    """
+    if isinstance(error, CheckpointException) and error.failures:
+        return _lowest(next(iter(error.failures.values()))[0])
+    below = error.__cause__ or (error.__context__ if isinstance(error, RuntimeError) else None)
+    return error if below is None else _lowest(below)
 
 
 def _is_of(name: str, rank: int) -> bool:

@@ -49,6 +49,6 @@ def test_kills_at_random_steps_leave_no_trace(tmp_path: Path, ranks: tuple[int, 
     (left, _), (right, _) = (load_model(Store(str(store)), "tiny") for store in (killed, plain))
     if ranks == (1,):
         assert digest(left) == digest(right)
-    else:
+    else:  # other ranks add gradients up in another order, and Adam makes a step of any rounding near zero
         for name, weights in right.items():
             torch.testing.assert_close(left[name], weights, atol=2e-2, rtol=0, msg=name)

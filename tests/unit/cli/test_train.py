@@ -39,7 +39,8 @@ def test_it_trains_tells_losses_by_bucket_and_where_the_rest_is(river: Path) -> 
     assert done.exit_code == 0, done.output
     assert "step      2" in done.stderr
     table = done.stdout.splitlines()
-    assert table[0].split() == ["bucket", "tokens", "first", "loss", "last", "loss", "unigrams", "bits/byte"]
+    heads = ["bucket", "tokens", "first", "loss", "last", "loss", "unigrams", "learned", "bits/byte"]
+    assert table[0].split() == heads
     assert {line.split()[0] for line in table[1:]} == {"all", "en", "zh"}
     place = river / "train" / "first"
     assert f"checkpoint: {place}/checkpoints/step-000000004" in done.stderr

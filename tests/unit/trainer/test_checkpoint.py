@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -29,6 +30,7 @@ from trainer.errors import CheckpointError  # noqa: E402
 from trainer.model import Decoder  # noqa: E402
 from trainer.optimizer import Optimizer  # noqa: E402
 from trainer.parallel import Place  # noqa: E402
+from trainer.shards import reason  # noqa: E402
 from trainer.spikes import Detector  # noqa: E402
 
 HERE = Place(torch.device("cpu"))
@@ -223,6 +225,30 @@ def test_a_full_disk_is_one_line_and_the_next_is_tried(store: Store, monkeypatch
     checkpoints.save(2, learned, _about())
     checkpoints.close()
     assert checkpoint.complete(store, "tiny") == [2]
+
+
+class _Full(io.RawIOBase):
+    """A file on a disk that has so many bytes left."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(data)
+
+
+@pytest.mark.parametrize("room", [0, 50, 1500])
+def test_a_disk_that_fills_within_a_file_is_told_as_the_system_tells_it(room: int) -> None:
+    """Prevents "unexpected pos 704 vs 598", which is what PyTorch's writer says of it."""
+    with pytest.raises((OSError, RuntimeError)) as caught:
+        torch.save({"weights": torch.zeros(300)}, _Full(room))
+    assert reason(caught.value) == "No space left on device"
 
 
 def test_a_folder_that_cannot_be_written_several_times_in_a_row_ends_the_run(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import yaml
 torch = pytest.importorskip("torch")
 
 from tests.training import VOCABULARY_SIZE, make_part, name_of, tree  # noqa: E402
-from trainer import checkpoint, metrics, train  # noqa: E402
+from trainer import checkpoint, metrics, report, train  # noqa: E402
 from trainer.config import TrainConfig, load  # noqa: E402
 from trainer.data.store import Store  # noqa: E402
 from trainer.errors import CheckpointError, ConfigError, DataError  # noqa: E402
@@ -53,6 +53,9 @@ def test_it_learns_and_says_so(store: Path) -> None:
     assert ended.loss < math.log(VOCABULARY_SIZE) - 0.5
     assert sum("loss" in line and "tokens/s" in line for line in said) == 16
     assert set(ended.unigrams) == {"all", "en", "zh"}
+    curve = report.curve(Store(str(store)), "tiny")
+    for bucket, points in curve.by_bucket.items():
+        assert points[-1][1] < ended.unigrams[bucket] - 0.3, "more is learned than how often tokens come"
     assert sum(ended.tokens.values()) == sum(row.tokens for row in _rows(store))
     kinds = [event.kind for event in events_of(Store(str(store)), "tiny")]
     assert kinds[0] == "start"
