@@ -82,7 +82,7 @@ class Uploads:
         url = f"http://127.0.0.1:{self.ports[replica]}"
         return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
-    def settled(self, client: httpx.Client, batch: str) -> dict[str, Any]:
+    def settled(self, client: httpx.Client, batch: str, seconds: float = 90) -> dict[str, Any]:
         """The batch when all of its files are read."""
         found: dict[str, Any] = {}
 
@@ -91,7 +91,7 @@ class Uploads:
             found = client.get(f"/batches/{batch}").json()
             return bool(found["files"] == found["files_read"])
 
-        self.wait(read)
+        self.wait(read, seconds)
         return found
 
 
