@@ -3,7 +3,7 @@
 A stream can't look ahead: the first documents with a sentence have passed when it is known to be repeated,
 and keep it, but for those that come in one batch with what makes it known. Of n documents of a host with a
 line of its frame about host_documents-1 keep it, or its share of the host, whatever n is; `sentences
-rebuild --from` counts the documents of another river first, so that a second run over them keeps none.
+rebuild --from` counts the documents of another river first, so that a second run over them finds all.
 (With `learn` off, or each document would count twice.)
 
 No document is dropped here. What is left of one is judged by who comes behind, as it is.

@@ -223,7 +223,7 @@ def _hosts(pages: Sequence[Page], found: Sequence[Document]) -> Iterator[Figure]
     """The first ones of a host keep their frame, which is more of a small host."""
     hosts = dict[str, tuple[Share, list[Document]]]()
     for page, document in zip(pages, found, strict=True):
-        if page.planted:
+        if "frame" in page.planted:
             share, documents = hosts.setdefault(page.document.metadata["url"].split("/")[2], (Share(), []))
             documents.append(document)
             _measure(
