@@ -37,7 +37,7 @@ def rebuild(
     """Count anew what Kafka still holds of cleaned documents; sentences must not run meanwhile.
 
     Where Redis has lost the counts, where the unit is switched on in a river that has documents, and with
-    --from before a second run over the same documents, which then keeps no sentence that the first one kept.
+    --from before a second run over the same documents, which then knows from the start what repeats.
     """
     from rich.console import Console
 

@@ -29,6 +29,8 @@ class SentencesConfig:
         left whole for dedup, which compares whole texts and keeps the best.
     entries: how many sentences Redis remembers, at 8 bytes each; those not seen for longest are forgotten
         first, the frequent ones later. Fixed for the life of an index.
+    learn: false looks up and counts nothing: for a second run over documents that were counted before
+        (`sentences rebuild --from`), each of which would count twice.
     index, prefix, shards, sync_timeout_s, durable: as of dedup.
     """
 
@@ -41,6 +43,7 @@ class SentencesConfig:
     min_span: int = 120
     copy_share: float = 0.8
     entries: int = 1 << 24
+    learn: bool = True
     index: Literal["redis", "memory"] = "redis"
     shards: int = 1
     prefix: str = "sentences"

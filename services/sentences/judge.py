@@ -3,7 +3,8 @@
 A stream can't look ahead: the first documents with a sentence have passed when it is known to be repeated,
 and keep it, but for those that come in one batch with what makes it known. Of n documents of a host with a
 line of its frame about host_documents-1 keep it, or its share of the host, whatever n is; `sentences
-rebuild --from` counts the documents of another river first, so that a second run over them keeps none.
+rebuild --from` counts the documents of another river first, so that a second run over them finds all.
+(With `learn` off, or each document would count twice.)
 
 No document is dropped here. What is left of one is judged by who comes behind, as it is.
 """
@@ -113,7 +114,7 @@ def seen_in(document: Document, config: SentencesConfig, keys: Keys | None = Non
         (place.topic_id, place.partition) if place.topic_id else None,
         place.offset,
         xxhash.xxh3_64_intdigest(address.encode("utf-8", "surrogatepass")) & 0xFF,
-        look=place.redriven,  # most such have been counted, and one less is no harm
+        look=place.redriven or not config.learn,  # most redriven have been counted, and one less is no harm
     )
 
 

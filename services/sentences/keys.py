@@ -26,8 +26,9 @@ _ODD = 0x9E3779B97F4A7C15  # keeps the order of a row apart
 class Sentence(NamedTuple):
     """One piece of a text. weight: of its letters in UTF-8, 3 bytes of a Chinese one.
 
-    own: its keys among those of its host. A heavy one has one; a light one is counted together with each
-    heavy neighbour, since "Thank you." repeats everywhere, and behind the same notice it is part of that.
+    own: its keys among those of its host. A heavy one has one. A light one is counted together with each
+    neighbour that makes it heavy, since "Thank you." repeats everywhere, and behind the same notice it is
+    part of that.
     """
 
     piece: Piece
@@ -69,10 +70,13 @@ def keys_of(
     for at, each in enumerate(found):
         if not each.heavy:
             pairs = [(at - 1, at)] * (at > 0) + [(at, at + 1)] * (at < last)
-            own = [
-                _row(found[n].word for n in pair) ^ of_host for pair in pairs if found[sum(pair) - at].heavy
-            ]
-            found[at] = each._replace(own=tuple(own))
+            found[at] = each._replace(
+                own=tuple(
+                    _row(found[n].word for n in pair) ^ of_host
+                    for pair in pairs
+                    if (other := found[sum(pair) - at]).heavy or each.weight + other.weight >= sentence
+                )
+            )
     spans = [
         _row(each.word for each in found[n : n + SPAN])
         if sum(each.weight for each in found[n : n + SPAN]) >= together

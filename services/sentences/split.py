@@ -37,14 +37,10 @@ _MARKS = re.compile(r"[ \t]*(?:(?:[#>*+•-]+|\d{1,3}[.)])[ \t]+)*")  # of Markd
 
 
 class Piece(NamedTuple):
-    """text[start:end], the white space behind it included.
-
-    line: where its line begins. whole: it is all of it.
-    """
+    """text[start:end], the white space behind it included. whole: it is a line, its end included."""
 
     start: int
     end: int
-    line: int
     whole: bool
 
 
@@ -72,9 +68,9 @@ def _sentences(text: str, start: int, end: int) -> Iterator[Piece]:
     first = match.end() if match else start  # a list's number ends no sentence
     for found in _END.finditer(text, first, last):
         if found.end() < last and _ends(text, first, found):
-            yield Piece(begin, found.end(), start, whole=False)
+            yield Piece(begin, found.end(), whole=False)
             begin = found.end()
-    yield Piece(begin, end, start, whole=begin == start)
+    yield Piece(begin, end, whole=begin == start)
 
 
 def _ends(text: str, first: int, found: re.Match[str]) -> bool:

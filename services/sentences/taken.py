@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from contracts import Document, Removed
 from services.sentences.config import SentencesConfig
@@ -31,7 +30,7 @@ def repeated(
 ) -> list[Mark | None]:
     """For each sentence, why it is repeated. of_host: documents of the host so far.
 
-    A light one goes also where both its neighbours go, or all heavy ones of its line.
+    A light one goes also where both its neighbours go.
     """
     needed = max(config.host_documents, math.ceil(config.host_share * of_host))
     marks: list[Mark | None] = [
@@ -44,20 +43,10 @@ def repeated(
         if span and counts[span] >= config.span_documents:
             for at in range(number, number + SPAN):
                 marks[at] = marks[at] or Mark("", counts[span], config.span_documents)
-    _with_light_ones(keys.sentences, marks)
-    return marks
-
-
-def _with_light_ones(sentences: Sequence[Sentence], marks: list[Mark | None]) -> None:
-    for _, line in groupby(range(len(marks)), lambda at: sentences[at].piece.line):
-        numbers = list(line)
-        found = next((marks[at] for at in numbers if marks[at] is not None), None)
-        if found is not None and all(marks[at] or not sentences[at].heavy for at in numbers):
-            for at in numbers:
-                marks[at] = marks[at] or found
     for at in range(1, len(marks) - 1):
-        if marks[at] is None and not sentences[at].heavy and marks[at + 1] is not None:
+        if marks[at] is None and not keys.sentences[at].heavy and marks[at + 1] is not None:
             marks[at] = marks[at - 1]
+    return marks
 
 
 def share(keys: Keys, marks: Sequence[Mark | None]) -> float:

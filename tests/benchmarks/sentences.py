@@ -3,16 +3,19 @@
 Documents of some 5 kB are dealt out to hosts of different sizes. Each host has frames of its own around its
 texts: lines at the head and the foot of most pages, a sentence at the end of a paragraph, a notice on a fifth
 of the pages. Passages of three sentences stand on pages of many hosts, and a common sentence, which is
-to stay, on one of a hundred. All that is planted was written here; documents come in any order, in batches
+to stay, on one of a hundred. What the sources repeat themselves (some are pages with their buttons) is not
+counted as good text. All that is planted was written here; documents come in any order, in batches
 of 250.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from contracts import Document
@@ -47,6 +50,8 @@ _FRAMES = {
         ("Editors' note from {host}: two of us have read this column before it was put up.", 0.2, "head"),
     ),
 }  # fmt: skip
+_ENDS = (".", "!", "?", "。", "！", "？")
+_SAID = re.compile(r"(?<=[.!?。！？\n])(?=\s*\S)")
 _PASSAGES = {
     "zh": "记者昨天从渔政部门获悉，今年的休渔期比去年晚了一个星期。\n"
     "各港口的渔船已经全部回港，正在检修机器和渔网。\n"
@@ -101,7 +106,20 @@ def made(seed: int = 0) -> list[Page]:
         found[-1].document.metadata["url"] = f"https://{host}/{number}"
         found[-1].document.position.topic_id, found[-1].document.position.partition = PLACE
         found[-1].document.position.offset = number
+    _mark_repeats(found)
     return found
+
+
+def _mark_repeats(pages: Sequence[Page]) -> None:
+    """What the sources repeat themselves, in four documents of a language or more, is no good text."""
+    standing = [{said.strip() for said in _SAID.split(page.document.text)} for page in pages]
+    number = Counter(said for each in standing for said in each)
+    for page in pages:
+        at = 0
+        for said in _SAID.split(page.document.text):
+            if number[said.strip()] >= 4 and said.strip():
+                page.planted.setdefault("there", []).append((at, at + len(said)))
+            at += len(said)
 
 
 def _page(text: str, language: str, host: str, draw: random.Random) -> Page:
@@ -113,7 +131,10 @@ def _page(text: str, language: str, host: str, draw: random.Random) -> Page:
         if draw.random() < share:
             said = frame.format(host=host.partition(".")[0].capitalize())
             if where == "in":
-                at = draw.randrange(len(pieces))
+                ends = [n for n, (line, _) in enumerate(pieces) if line.rstrip().endswith(_ENDS)]
+                if not ends:  # a list, or cut in the middle of a sentence
+                    continue
+                at = draw.choice(ends)
                 before = pieces[at][0].rstrip("\n")
                 pieces[at : at + 1] = [(before, ""), (f" {said}", "frame"), ("\n", "")]
             else:
@@ -160,7 +181,7 @@ def _figures(pages: Sequence[Page], server: RedisServer) -> Iterator[Figure]:
     yield from _told(pages, first, "first run")
     yield from _hosts(pages, first)
     rebuild(first, {}, resources, config)
-    again = build(config, resources)
+    again = build(replace(config, learn=False), resources)
     again.begin({})  # type: ignore[attr-defined]
     again_pages = [Page(Document.FromString(p.document.SerializeToString()), p.planted) for p in pages]
     for page in again_pages:
@@ -187,7 +208,7 @@ def _judged(judge: Callable[..., object], pages: Sequence[Page]) -> list[Documen
 
 def _told(pages: Sequence[Page], found: Sequence[Document], when: str) -> Iterator[Figure]:
     for language in HOSTS:
-        by = {kind: Share() for kind in ("frame", "passage", "common", "good")}
+        by = {kind: Share() for kind in ("frame", "passage", "common", "there", "good")}
         for page, document in zip(pages, found, strict=True):
             if page.document.language == language:
                 _measure(page, document, by)
@@ -202,10 +223,14 @@ def _hosts(pages: Sequence[Page], found: Sequence[Document]) -> Iterator[Figure]
     """The first ones of a host keep their frame, which is more of a small host."""
     hosts = dict[str, tuple[Share, list[Document]]]()
     for page, document in zip(pages, found, strict=True):
-        if page.planted:
+        if "frame" in page.planted:
             share, documents = hosts.setdefault(page.document.metadata["url"].split("/")[2], (Share(), []))
             documents.append(document)
-            _measure(page, document, {"frame": share, **{k: Share() for k in ("passage", "common", "good")}})
+            _measure(
+                page,
+                document,
+                {"frame": share, **{k: Share() for k in ("passage", "common", "there", "good")}},
+            )
     ordered = sorted(hosts.values(), key=lambda each: len(each[1]))
     for share, documents in (ordered[0], ordered[-1]):
         yield Figure(
@@ -223,7 +248,7 @@ def _figure(name: str, share: Share, bound: float | None, *, least: bool) -> Fig
 def _measure(page: Page, document: Document, by: dict[str, Share]) -> None:
     """Character by character: what it is, and whether it was taken out."""
     kinds, text = ["good"] * len(page.document.text), page.document.text
-    for kind, stretches in page.planted.items():
+    for kind, stretches in sorted(page.planted.items(), key=lambda each: each[0] != "there"):
         for start, end in stretches:
             kinds[start:end] = [kind] * (end - start)
     gone = bytearray(len(text))

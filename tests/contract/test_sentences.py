@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,9 @@ def test_redis_that_forgot_is_refused_and_made_again(server: RedisServer, resour
     again.begin({PLACE: 6})  # type: ignore[attr-defined]
     (seventh,) = judged(again, pages(1, 6))
     assert [cut.documents for cut in seventh.removed] == [7]
+    second = build(replace(config, learn=False), resources)  # over the same, which were counted
+    second.begin({PLACE: 6})  # type: ignore[attr-defined]
+    assert [[cut.documents for cut in each.removed] for each in judged(second, pages(7))] == [[7]] * 7
 
 
 def test_counts_of_another_size_are_refused(resources: Resources, tmp_path: Path) -> None:

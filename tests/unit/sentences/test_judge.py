@@ -86,6 +86,8 @@ def test_short_ones_stay_and_go_with_their_neighbours() -> None:
     assert all(
         text in each.text for each in judged([page(n, f"{own(n)}\n{text}{own(n + 50)}") for n in range(9)])
     )
+    own_words = [page(n, f"{own(n)}\n{n}号船很好。{FRAME}\n") for n in range(5)]
+    assert judged(own_words)[4].text == f"{own(4)}\n4号船很好。\n", "beside a frame, and its own"
     line = f"{FRAME}回到首页。"
     assert judged([page(n, f"{own(n)}\n{line}\n") for n in range(5)])[4].text == f"{own(4)}\n"
 

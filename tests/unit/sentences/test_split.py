@@ -52,9 +52,8 @@ def test_sentences(text: str, sentences: list[str] | None) -> None:
     assert "".join(found) == "".join(text.replace("\n\n  \n", "\n"))
 
 
-def test_pieces_say_which_line_they_are_of() -> None:
-    found = list(pieces("One. Two.\nThree\n"))
-    assert [(piece.line, piece.whole) for piece in found] == [(0, False), (0, False), (10, True)]
+def test_pieces_say_whether_they_are_lines() -> None:
+    assert [piece.whole for piece in pieces("One. Two.\nThree\n")] == [False, False, True]
 
 
 def test_code_and_tables_have_no_pieces() -> None:
