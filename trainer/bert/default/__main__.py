@@ -1,4 +1,4 @@
-"""python -m trainer.bert.default gather|records|whole|encoder: what `judge train` and `calibrate` read."""
+"""python -m trainer.bert.default gather|records|whole|encoder|onward: what train and calibrate read."""
 
 from __future__ import annotations
 
@@ -64,6 +64,18 @@ def encoder(
 
     texts = [record["text"] for _, record in read(train) if record["split"] == "train"]
     build(teacher, texts, out, EncoderConfig(**SHAPE), MAX_LENGTH)
+
+
+@app.command()
+def onward(
+    model: Annotated[Path, typer.Argument(help="A judge in a repository, as exported in fp32.")],
+    out: Annotated[Path, typer.Argument(help="Folder for its encoder.")],
+) -> None:
+    """The encoder to train: the one of a judge that there is."""
+    from trainer.bert.default.onward import restore
+    from trainer.bert.recipe import EncoderConfig
+
+    restore(model, out, EncoderConfig(**SHAPE))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import html
 import io
 import json
 import pickle
@@ -12,14 +13,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import trafilatura
+
 from trainer.bert.default.clone import Clone, Texts, pieces, runs
 
 Reader = Callable[[Clone], Texts]
 
 
-def ntrex(file: str, glue: str) -> Reader:
-    """Sentences of news articles in order: headline length to paragraphs."""
-    return lambda clone: runs(clone.text(f"NTREX-128/{file}").splitlines(), (1, 4, 1, 2, 8, 1, 3, 12), glue)
+def ntrex(file: str, glue: str, sizes: tuple[int, ...] = (1, 4, 1, 2, 8, 1, 3, 12)) -> Reader:
+    """Sentences of news articles in order: headline length to paragraphs, or as many as `sizes` says."""
+    return lambda clone: runs(clone.text(f"NTREX-128/{file}").splitlines(), sizes, glue)
 
 
 def pud(file: str, kind: str, glue: str) -> Reader:
@@ -66,6 +69,36 @@ def gum(genre: str) -> Reader:
                 yield from runs(lines, (12, 3, 20, 6))
 
     return read
+
+
+def ewt(genre: str) -> Reader:
+    """Documents of one genre of the English Web Treebank, their paragraphs apart; long ones in pieces."""
+
+    def read(clone: Clone) -> Texts:
+        for path in clone.paths(f"not-to-release/sources/{genre}/", ".conllu"):
+            paragraphs: list[list[str]] = [[]]
+            for line in clone.text(path).splitlines():
+                if line.startswith("# newpar"):
+                    paragraphs.append([])
+                elif line.startswith("# text = "):
+                    paragraphs[-1].append(line.removeprefix("# text = "))
+            yield from pieces("\n\n".join(" ".join(each) for each in paragraphs if each), 2000)
+
+    return read
+
+
+def stackoverflow(clone: Clone) -> Texts:
+    """Questions with their answers, put back together out of tokens; the corpus left out their code."""
+    for part in ("dev", "test"):
+        tokens = clone.text(f"resources/annotated_ner_data/StackOverflow/{part}.txt")
+        lines = (
+            " ".join(re.findall(r"^(\S+)\t", sentence, re.M)) for sentence in re.split(r"\n\s*\n", tokens)
+        )
+        text = "\n".join(re.sub(r" ([.,;:!?)'’]|n't\b|'s\b)", r"\1", line) for line in lines)
+        for thread in re.split(r"^Question_ID.*\n+", text, flags=re.M):
+            posts = re.split(r"^Answer_to_Question_ID.*\n+", thread, flags=re.M)
+            kept = (re.sub(r"^(?:Question_URL|CODE_BLOCK).*\n?", "", post, flags=re.M) for post in posts)
+            yield "\n\n".join(re.sub(r"\n+", "\n", post).strip() for post in kept)
 
 
 def masc(*genres: str) -> Reader:
@@ -227,7 +260,7 @@ class _Plain(pickle.Unpickler):
 
 
 def agieval(*names: str) -> Reader:
-    """Reading passages with a question, and passages alone."""
+    """Reading passages with a question; alone they would be any article."""
 
     def read(clone: Clone) -> Texts:
         for name in names:
@@ -236,8 +269,6 @@ def agieval(*names: str) -> Reader:
                 options = "\n".join(row.get("options") or ())
                 passage, question = row.get("passage") or "", row.get("question") or ""
                 yield "\n".join(filter(None, (passage, question, options)))
-                if len(passage) > 600:
-                    yield passage
 
     return read
 
@@ -248,6 +279,42 @@ def markdown(under: str, size: int = 2500) -> Reader:
     def read(clone: Clone) -> Texts:
         for path in clone.paths(under, ".md"):
             yield from pieces(clone.text(path), size)
+
+    return read
+
+
+def pages(ends: str, most: int = 120) -> Reader:
+    """Pages of a documentation package that was unpacked, `most` drawn by hash; as parse reads them."""
+
+    def read(clone: Clone) -> Texts:
+        found = [path for path in clone.folder.rglob(f"*{ends}") if path.is_file() and not path.is_symlink()]
+        usable = [path for path in found if 1500 < path.stat().st_size < 120_000]
+        names = {
+            hashlib.blake2b(str(path.relative_to(clone.folder)).encode()).digest(): path for path in usable
+        }
+        for _, path in sorted(names.items())[:most]:
+            page = path.read_text(encoding="utf-8", errors="ignore")
+            yield from pieces(trafilatura.extract(page, **_AS_PARSE) or "", 4000)
+
+    return read
+
+
+_AS_PARSE: dict[str, Any] = {
+    "output_format": "markdown",
+    "include_comments": False,
+    "include_formatting": True,
+}
+
+
+def mallard(under: str) -> Reader:
+    """Help pages in XML: their titles and paragraphs."""
+
+    def read(clone: Clone) -> Texts:
+        for path in sorted(clone.folder.rglob(f"{under}/*.page")):
+            page = re.sub(r"<info>.*?</info>|<!--.*?-->", "", path.read_text(encoding="utf-8"), flags=re.S)
+            page = re.sub(r"\s*\n\s*", "", page)
+            page = re.sub(r"</(?:title|p|item|code|screen)>", "\n", page)
+            yield re.sub(r"\n{2,}", "\n", html.unescape(re.sub(r"<[^>]*>", "", page)))
 
     return read
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.bert.data import part_of
+from trainer.bert.default import pages
 from trainer.bert.default.composed import compose
 from trainer.bert.default.junk import damage
 from trainer.bert.recipe import SplitConfig
@@ -42,15 +43,18 @@ LABELS = {"good": 1.0, "ordinary": 0.6, "bad": 0.0}
 OFFENSIVE = 0.2
 DAMAGED = 0.35  # share of the good texts of which a damaged copy is made
 CROPPED = 0.35  # share of the long texts of which a short piece is added
+ASKED = 450  # characters of an examination that are kept, its last: the passage before may be any article
 LONGEST = 900  # characters of a training text that are kept: about a window; half of the texts begin inside
 CAP = 200  # training texts of a labelled set's source and category; sources.py has its own limits
 
 _PERMITS = re.compile(
-    r"\b(MIT|Apache|BSD|CC-BY|CC0|CC-BY-SA|public domain|GFDL|LPPL)\b|made here|no copyright|unrestricted"
+    r"\b(MIT|MPL|Apache|BSD|CC-BY|CC0|CC-BY-SA|public domain|GFDL|LPPL)\b|made here|no copyright|unrestricted"
 )
 _FORBIDS = re.compile(r"research|none stated|non-commercial|publishers|belong to|papers by their authors")
 # Released by a court or published as a public corpus: the names of the sets say so.
 _PUBLIC = re.compile(r"FERC release|public research corpus")
+# Passages of examinations without their questions: any article may be one, so they teach no category.
+_PASSAGE = re.compile(r"AGIEval (lsat-rc|sat-en) passages")
 # Whole sources that the leave-source-out run does not train on; others still teach their categories.
 AWAY = re.compile(
     r"xquad|cn_middle_school|gaokao_math_qa|college_math|minerva|vuejs|javascript-tutorial|OCRmyPDF"
@@ -73,6 +77,8 @@ def write(data: Path, gathered: Path, out: Path, seed: int = 1) -> None:
     added = [r for r in added if _key(r["text"]) not in known] + [tidy(r) for r in compose(seed)]
     added = [r | {"split": "train", "added": True} for r in added]
     chosen = [r | {"split": r.get("split") or part_of(r["text"], SPLIT)} for r in [*permitted, *added]]
+    made = [tidy(r) | {"split": "train", "added": True} for r in pages.compose(chosen, seed)]
+    chosen, added = chosen + made, added + made
     out.mkdir(parents=True, exist_ok=True)
     _save(out / "train.jsonl", finished(chosen))
     _save(out / "transfer.jsonl", (r | {"split": "test"} for r in finished(other, damaged=False)))
@@ -100,7 +106,8 @@ def labelled(data: Path) -> Iterator[Record]:
     """The labelled sets under one form: text, lang, category, quality, source, licence."""
     for record in _lines(data / "categories.jsonl.gz"):
         category = FOLDED.get(record["category"], record["category"])
-        yield tidy(record | {"category": category, "quality": WORTH.get(category)})
+        taught = None if _PASSAGE.search(record["source"]) else category
+        yield tidy(record | {"category": taught, "quality": WORTH.get(category)})
     for record in _lines(data / "quality.jsonl.gz"):
         kept = {name: record[name] for name in ("text", "lang", "source", "licence")}
         yield tidy(kept | {"quality": LABELS[record["label"]], "kind": record["kind"], "category": None})
@@ -139,6 +146,8 @@ def finished(records: Iterable[Record], damaged: bool = True) -> Iterator[Record
         if train and count[group] > CAP and not record.get("added"):
             continue
         draw = random.Random(key)
+        if train and record["category"] == "exam":
+            text = text[-ASKED:]
         yield record | {"text": crop(text, draw, LONGEST) if train else text}
         if train and record["category"] and len(text) > 600 and draw.random() < CROPPED:
             yield record | {"text": crop(text, draw, draw.randint(60, 400))}

@@ -12,8 +12,11 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, BertConfig
 
+from trainer.bert.default.__main__ import SHAPE
 from trainer.bert.default.encoder import LINE, SPECIAL, build
-from trainer.bert.model import open_encoder
+from trainer.bert.default.onward import restore
+from trainer.bert.errors import JudgeError
+from trainer.bert.model import mean_state, open_encoder
 from trainer.bert.recipe import EncoderConfig, Recipe
 from trainer.bert.train import train
 from trainer.bert.vocabulary import Vocabulary
@@ -35,6 +38,7 @@ WORDS = [
     "黄油",
     "é",
 ]
+SHIPPED = Path(__file__).parents[5] / "services" / "inference" / "models" / "judge"
 TEXTS = ["The sea, the tide\nthe sea"] * 4 + ["海港潮水"] * 4
 
 
@@ -107,3 +111,28 @@ def test_frozen_words_stay(small: Path, tmp_path: Path) -> None:
     after = {key.removeprefix("encoder."): value for key, value in load_file(weights).items()}
     assert torch.equal(before[name], after[name])
     assert not torch.equal(before["embeddings.LayerNorm.weight"], after["embeddings.LayerNorm.weight"])
+
+
+def test_a_judge_that_ships_is_taken_up_where_it_stands(tmp_path: Path) -> None:
+    """Prevents training on from a network whose layers were mixed up: it says what the exported one says."""
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    restore(SHIPPED, tmp_path, EncoderConfig(**SHAPE))
+    encoder, vocabulary = open_encoder(str(tmp_path), 128).eval(), Vocabulary.load(tmp_path)
+    (network,) = SHIPPED.rglob("model.onnx")
+    weights = {
+        each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(str(network)).graph.initializer
+    }
+    ids = torch.tensor([vocabulary.wrap(vocabulary.encode(["The tide turned at noon. 潮水退了。"])[0])])
+    mask = torch.ones_like(ids)
+    with torch.inference_mode():
+        pooled = mean_state(encoder, ids, mask).numpy()
+    restored = pooled @ weights["heads.category.weight"].T + weights["heads.category.bias"]
+    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    said = session.run(["category"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
+    np.testing.assert_allclose(restored / said, (restored / said).mean(), rtol=2e-3)  # its temperature
+
+
+def test_a_judge_of_another_shape_is_one_clear_line(tmp_path: Path) -> None:
+    """Prevents a traceback of tensor names from being all that a user gets."""
+    with pytest.raises(JudgeError, match="no fp32 judge of the default's shape"):
+        restore(SHIPPED, tmp_path, EncoderConfig(**SHAPE | {"layers": 3}))

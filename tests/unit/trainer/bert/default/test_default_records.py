@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from trainer.bert.default import composed, junk, readers, records, sources
+from trainer.bert.default import composed, junk, pages, readers, records, sources
 from trainer.bert.default.clone import Clone
 
 CLEAN = {
@@ -219,3 +219,52 @@ def test_a_pickle_that_would_run_something_is_refused() -> None:
 
     with pytest.raises(pickle.UnpicklingError, match="not plain data"):
         readers._Plain(io.BytesIO(pickle.dumps(subprocess.run))).load()
+
+
+def test_pages_are_put_together_of_training_texts_only_and_repeatably() -> None:
+    """Prevents a held-out text from being learnt inside a thread, and a run from differing from the next."""
+    about = {"lang": "en", "category": "forum_qa", "licence": "CC-BY-SA-4.0", "source": "x EWT answers"}
+    known = [
+        about | {"text": f"Why does kettle {n} whistle?\n\nIt boils.", "split": "train"} for n in range(40)
+    ]
+    known += [about | {"text": "A secret held out of all threads.", "split": "test"}]
+    found = list(pages.compose(known, seed=3))
+    assert len(found) == pages.THREADS
+    assert found == list(pages.compose(known, seed=3))
+    texts = [page["text"] for page in found]
+    assert not any("secret" in text or "{" in text for text in texts)
+    assert all("whistle" in text or "boils" in text for text in texts)
+    assert len(set(texts)) > 0.95 * len(texts)
+
+
+def test_documentation_is_read_as_parse_reads_it(tmp_path: Path) -> None:
+    """Prevents menus from being learnt as documentation."""
+    body = "".join(
+        f"<p>Valve {n} opens when the pressure of its boiler rises above two bar.</p>" for n in range(40)
+    )
+    menu = "<nav><ul><li><a href='/'>Home</a></li><li><a href='/login'>Log in</a></li></ul></nav>"
+    page = f"<html><body>{menu}<main><h1>Boilers</h1><h2>Valves</h2>{body}</main></body></html>"
+    (tmp_path / "boilers.html").write_text(page)
+    (tmp_path / "short.html").write_text("<p>too short</p>")
+    (text,) = readers.pages(".html")(Clone(tmp_path))
+    assert "Valve 39 opens" in text
+    assert "Log in" not in text
+
+
+def test_threads_of_a_treebank_keep_their_paragraphs(tmp_path: Path) -> None:
+    """Prevents the posts of a thread from running into one."""
+    lines = [
+        "# newpar id = 1",
+        "# text = Why does it leak?",
+        "# text = It is new.",
+        "# newpar id = 2",
+        "# text = Rust.",
+    ]
+    folder = tmp_path / "not-to-release" / "sources" / "answers"
+    folder.mkdir(parents=True)
+    (folder / "a.conllu").write_text("\n".join(lines) + "\n# newpar id = 3\n# text = " + "Good. " * 80)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *command], check=True)
+    (thread,) = readers.ewt("answers")(Clone(tmp_path))
+    assert thread.splitlines()[:2] == ["Why does it leak? It is new.", "Rust."]
