@@ -36,7 +36,7 @@ train: setup $(DONE)/trainer $(DONE)/more ## Train a small model on the demo's p
 	$(BIN)/corpusworks ledger step 1 --run first --out demo
 
 test: setup $(DONE)/judge $(DONE)/s3 check ## Checks and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: setup $(DONE)/judge $(DONE)/s3 ## Kills, clocks, crowds: long; SEED=7 repeats one, MINUTES=20 lasts so long, ONLY=kills chooses
 	SOAK_SEED=$(SEED) SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m soak -s $(if $(ONLY),-k $(ONLY))
