@@ -118,6 +118,8 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
     finish(job.out)  # a `--fresh` that was interrupted
     check_origin(job.out, job.source)
     given = load_settings()
+    if "bootstrap_servers" not in given.kafka.model_fields_set:  # else another machine may run the rest
+        _require_whole(job.topology, given.topology)
     url = url_of(job.out, given)
     check(url, given)
     apart = partitions.environment(job.out, given)
@@ -170,6 +172,15 @@ def _require_triton(settings: Settings, models: Sequence[Path]) -> None:
     """As for Redis. Raises DependencyDown."""
     if models and "triton_url" in settings.model_fields_set and settings.triton_url != STAND_IN:
         require(settings.triton_url, settings.triton_tls)
+
+
+def _require_whole(topology: Topology, path: Path | None) -> None:
+    """Raises ConfigurationError for a table of the user's own that leaves somebody out."""
+    if missing := topology.unserved:
+        raise ConfigurationError(
+            f"topology {path}: no process runs {', '.join(missing)}, and documents would wait before it for "
+            "ever. Name it under `processes`, or say `enabled: false` of it"
+        )
 
 
 def _require_redis(settings: Settings) -> None:

@@ -138,6 +138,12 @@ class Topology:
         """Those that documents pass through, in the table's order: what waits before them is under way."""
         return [s for s in self.services.values() if s.run and s.inputs and not s.watches]
 
+    @property
+    def unserved(self) -> list[str]:
+        """Carriers that no process runs: all that comes before them would wait for ever."""
+        served = {name for names in self.processes for name in names}
+        return [service.name for service in self.carriers if service.name not in served]
+
     def chain(self, names: Sequence[str]) -> Chain:
         """Join units for one process. Raises ConfigurationError when one does not feed the next."""
         services = tuple(self.service(name) for name in names)

@@ -132,6 +132,15 @@ def test_nothing_goes_in_or_out_by_default(objects: Objects) -> None:
     assert outside == [9096, 6379, 9000, 8001]
 
 
+def test_a_service_that_is_not_enabled_runs_nowhere(helm: Path) -> None:
+    """Prevents a unit that is served although the table leaves it out, whose readers wait for nobody."""
+    text = renders.template(helm, "--set", "topology.services.sentences.enabled=false")
+    made = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each and each["kind"] == "StatefulSet"]
+    run = [container.get("args", []) for _, pod in pods(made) for container in pod["containers"]]
+    assert any("rules" in arguments for arguments in run)
+    assert not any("sentences" in arguments for arguments in run)
+
+
 REFUSED = [
     (
         """

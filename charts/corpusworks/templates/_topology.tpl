@@ -15,7 +15,7 @@ have something to do) and the values that hold for it. The loop over services is
   {{- $units := list -}}
   {{- range $group -}}
     {{- $row := get $table.services . | default dict -}}
-    {{- if ne (toString (get $row "enabled" | default true)) "false" -}}{{- $units = append $units . -}}{{- end -}}
+    {{- if ne (toString (get $row "enabled")) "false" -}}{{- $units = append $units . -}}{{- end -}}
   {{- end -}}
   {{- if $units -}}
     {{- $name := first $units -}}

@@ -236,3 +236,13 @@ def test_what_is_behind_a_topic_is_all_that_its_messages_can_come_to() -> None:
     assert found.processes == [["mixer"], ["sink"], ["catalog"], ["archive_uses"]]
     assert "pool.zh" in found.topics()
     assert len(Topology.load(None, ["zh"]).services) > len(found.services)
+
+
+def test_who_is_in_no_process_is_named() -> None:
+    """Prevents: a table of one's own from before a service came, on which every document waits before it."""
+    table = yaml.safe_load(DEFAULT.read_text())
+    assert Topology(table, ["zh"]).unserved == []
+    table["processes"] = [[name for name in names if name != "sentences"] for names in table["processes"]]
+    assert Topology(table, ["zh"]).unserved == ["sentences"]
+    table["services"]["sentences"]["enabled"] = False
+    assert Topology(table, ["zh"]).unserved == []
