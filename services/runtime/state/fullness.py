@@ -41,12 +41,14 @@ def read(info: Mapping[str, Any]) -> dict[str, float]:
     """Of one node, out of the sections memory, stats and persistence of its INFO.
 
     A node evicts keys only where it has a limit and another policy than noeviction.
+    One that is loading its file says that it has none.
     """
+    keeps = info.get("aof_enabled", 0) or info.get("loading", 0)
     limit = int(info.get("maxmemory", 0))
     evicts = limit > 0 and info.get("maxmemory_policy", "noeviction") != "noeviction"
     return {
         "redis_used_bytes": float(info.get("used_memory", 0)),
         "redis_limit_bytes": float(limit or info.get("total_system_memory", 0)),
         "redis_evicted_keys": float(info.get("evicted_keys", 0)),
-        "redis_forgetful": float(evicts or not info.get("aof_enabled", 0)),
+        "redis_forgetful": float(evicts or not keeps),
     }

@@ -301,6 +301,8 @@ class RedisMarks:
         import redis
 
         persistence: Any = connection.info("persistence")
+        if persistence.get("loading"):  # it answers this, and has no file until it has read it
+            raise DependencyDown("redis", "it is still loading its data")
         if not persistence.get("aof_enabled"):
             if self._kept.durable:
                 raise ConfigurationError(

@@ -234,5 +234,5 @@ def test_it_stands_between_rules_and_scorer() -> None:
     """Prevents the judges from being left out of the river, or torn apart: they share one process."""
     river = Topology.load(None, ["zh", "en"])
     assert ["classifier", "scorer"] in river.processes
-    assert river.chain(["rules", "classifier", "scorer", "tokenizer"]).name == "rules"
+    assert river.chain(["rules", "sentences", "classifier", "scorer", "tokenizer"]).name == "rules"
     assert river.service("tokenizer").inputs == ("docs.scored",)

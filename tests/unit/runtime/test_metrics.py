@@ -20,6 +20,7 @@ FEW = {
     "dependency",
     "bucket",
     "language",
+    "by",
     "format",
     "rule",
     "lane",
