@@ -104,4 +104,5 @@ def test_memory_does_not_grow_with_the_corpus(
         export(store, parts, form, tmp_path / f"out-{count}")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 3 * peaks[0], peaks  # one part more may live for a moment; all would be ten times as much
+    # One part more may live for a moment; all of them would be ten times as much.
+    assert peaks[1] < 3 * peaks[0], peaks
