@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contracts.plain import plain
 from services.inference.config import InferenceConfig
 from services.inference.description import Description
 from services.inference.model import Logits, Model
@@ -68,12 +69,12 @@ class Encoder:
         return cls(model, options)
 
     def judge(self, texts: Sequence[str]) -> Judged:
-        """Logits of texts, in order; of no texts, no rows and version 0.
+        """Logits of texts, in order, read without marks of Markdown; of no texts, no rows and version 0.
 
         Raises DependencyDown when the server does not answer, ConfigurationError when it has another
         model, ValueError when a logit is not a number, UnicodeEncodeError for a text with surrogates.
         """
-        cut = self._windows(texts)
+        cut = self._windows([plain(text) for text in texts])
         counts = np.array([len(each) for each in cut], np.intp)
         inferred = self._model.infer([window for each in cut for window in each])
         logits = {}

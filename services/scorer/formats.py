@@ -47,15 +47,6 @@ TERMS: Mapping[str, tuple[Term, ...]] = {
         Term("digit_share", "little", 0.25),  # own: data in the form of a program
         Term("lines", "much", 10),  # own: a fragment teaches little
     ),
-    "markdown": (
-        Term("alpha_word_share", "much", 0.8),  # Gopher
-        Term("alpha_share", "much", 0.4),  # own: the bound of rules for prose
-        Term("dup_line_char_share", "little", 0.2),  # Gopher
-        Term("short_line_share", "little", 0.67),  # FineWeb
-        Term("bullet_line_share", "little", 0.9),  # Gopher
-        Term("menu_line_share", "little", 0.6),  # own: the bound of rules for prose
-        Term("words", "much", 50),  # Gopher
-    ),
     "latex": (
         Term("alpha_share", "much", 0.4),  # own: formulas have letters; columns of numbers have none
         Term("symbol_share", "little", 0.3),  # own: the bound of rules for prose

@@ -2,7 +2,7 @@
 
 A group is (source, format, language, category). The source names what made the scores, with its version:
 "judge@3", "formats@1". Raw scores of two models are not comparable, so a new version of a model needs
-quantiles of its own and never meets those of the old.
+quantiles of its own and never meets those of the old. What is prose in Markdown stands among prose.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from contracts import Document
 from services.scorer import formats
+from services.scorer.keep import ranked_as
 
 
 class Group(NamedTuple):
@@ -67,4 +68,4 @@ def scored(document: Document, model: str, head: str) -> Scored:
             f"the score is {score}, by {source}: it is no number, so there is no rank; look at the model's "
             "export, or at the features that came in"
         )
-    return Scored(score, Group(source, document.format, document.language, document.category))
+    return Scored(score, Group(source, ranked_as(document.format), document.language, document.category))

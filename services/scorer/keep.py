@@ -17,7 +17,8 @@ MAX_EPOCHS = 4.0
 class KeepRule:
     """Whom it is for, and how much of them is kept.
 
-    language, format, category: None matches all.
+    language, format, category: None matches all. The format prose matches Markdown too, which is prose in
+        another dress; a rule for markdown before it can say otherwise.
     share: of the documents, the best by rank; 0..1.
     need, supply, max_epochs: instead of share. What training will take of the group, what comes down the
         river, both in one unit (tokens, say), and how often a document may be used:
@@ -71,9 +72,14 @@ class KeepRule:
         """Whether the rule is for this group."""
         return (
             self.language in (None, language)
-            and self.format in (None, format_)
+            and self.format in (None, format_, ranked_as(format_))
             and self.category in (None, category)
         )
+
+
+def ranked_as(format_: str) -> str:
+    """The format among whose documents one of this format is ranked: Markdown is prose with marks."""
+    return "prose" if format_ == "markdown" else format_
 
 
 def share_of(rules: Sequence[KeepRule], language: str, format_: str, category: str) -> float:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from contracts.plain import plain
 from trainer.bert.errors import JudgeError
 from trainer.bert.recipe import HeadConfig, SplitConfig
 
@@ -151,7 +152,8 @@ def _text(record: dict[str, Any]) -> str:
     text = record.get("text")
     if not isinstance(text, str) or not text.strip():
         raise ValueError('the field "text" must be a string that is not empty')
-    return text.encode(errors="replace").decode()  # a lone surrogate cannot be tokenised
+    text = text.encode(errors="replace").decode()  # a lone surrogate cannot be tokenised
+    return plain(text).strip() or text  # as inference reads it; of marks alone, they
 
 
 def _classes(value: Any, head: HeadConfig, name: str) -> dict[str, float]:

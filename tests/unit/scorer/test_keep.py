@@ -26,10 +26,20 @@ def test_the_first_rule_that_matches_decides() -> None:
 
 
 def test_the_default_drops_of_prose_only() -> None:
-    """Prevents code and tables from being dropped by a formula that nobody asked to."""
+    """Prevents code and tables from being dropped by a formula that nobody asked to; Markdown is prose."""
     keep = ScorerConfig().keep
     kept = {format_: share_of(keep, "en", format_, "web") for format_ in FORMATS}
-    assert kept == {format_: 0.95 if format_ == "prose" else 1.0 for format_ in FORMATS}
+    assert kept == {format_: 0.95 if format_ in ("prose", "markdown") else 1.0 for format_ in FORMATS}
+
+
+def test_a_rule_for_markdown_goes_before_that_for_prose() -> None:
+    """Prevents a user from losing the say over Markdown files."""
+    rules = (KeepRule(format="markdown", share=0.5), KeepRule(format="prose", share=0.9))
+    assert [share_of(rules, "en", format_, "web") for format_ in ("markdown", "prose", "code")] == [
+        0.5,
+        0.9,
+        1,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,4 +99,4 @@ def test_a_wrong_setting_says_what_is_wrong(values: dict[str, Any], says: str) -
 
 def test_every_format_but_prose_has_a_score_of_its_own() -> None:
     """Prevents a format that rules knows from being judged as prose."""
-    assert set(TERMS) == set(FORMATS) - {"prose"}
+    assert set(TERMS) == set(FORMATS) - {"prose", "markdown"}
