@@ -61,7 +61,9 @@ class KubernetesServer:
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """Its output. Raises RuntimeError."""
         assets = Path(_script("assets").strip())
-        command = [str(assets / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
+        # A cache of its own: what another cluster served on this address is not what this one serves.
+        own = ["--kubeconfig", str(self.kubeconfig), "--cache-dir", str(self.folder / "kubectl-cache")]
+        command = [str(assets / "kubectl"), *own, *arguments]
         found = subprocess.run(command, check=False, capture_output=True, text=True, input=given)
         if found.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {found.stderr[-2000:]}")
