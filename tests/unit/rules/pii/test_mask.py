@@ -170,4 +170,4 @@ def test_time_is_linear(piece: str) -> None:
 
     seconds(1000)
     small = max(min(seconds(5_000) for _ in range(3)), 1e-4)
-    assert seconds(40_000) < 8 * 4 * small + 0.05
+    assert min(seconds(40_000) for _ in range(3)) < 8 * 4 * small + 0.05
