@@ -10,6 +10,8 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 
 from contracts import Document
 from services.local.stack import Stack
+from services.runtime.clients.admin import Admin
+from services.runtime.clients.broker import static_member
 from services.runtime.clients.kafka import consumer
 from tests.integration.rig import rig, unit
 
@@ -47,6 +49,23 @@ def test_polls_of_a_millisecond_join_the_group_for_good(
                 found += sum(map(len, member.poll(1).values()))
                 assert time.monotonic() < deadline, f"attempt {attempt}: {found} of 8"
             member.close(autocommit=False)
+
+
+def test_a_member_that_left_for_good_is_dismissed(shared_stack: Stack, tmp_path: Path) -> None:
+    """Prevents: partitions that wait for the session of a process which a stage has too many of."""
+    with rig(shared_stack, tmp_path, "leaving", unit("leaving", "tests.units:ECHO")) as river:
+        river.publish([Document(uid=1)])
+        name = static_member("1", [river.source])
+        member = consumer(river.settings, "leaving-group", instance=name)
+        member.subscribe([river.source], listener=FromTheStart(member))
+        deadline = time.monotonic() + 10
+        while not member.poll(100):
+            assert time.monotonic() < deadline
+        member.close(autocommit=False)
+        with Admin(river.settings) as admin:
+            assert admin.members("leaving-group") == 1, "a static one stays until its session is over"
+            admin.dismiss("leaving-group", [name])
+            assert admin.members("leaving-group") == 0
 
 
 def test_what_was_laid_aside_for_a_pause_is_read_after_it(shared_stack: Stack, tmp_path: Path) -> None:
