@@ -81,8 +81,8 @@ class KubernetesServer:
     def install(self, *crds: str) -> None:
         """Custom resource definitions, until they are served."""
         files = [word for name in crds for word in ("-f", str(CRDS / name))]
-        self.kubectl("apply", "--server-side", *files)
-        names = [".".join(reversed(Path(name).stem.split("_"))) for name in crds]
+        applied = self.kubectl("apply", "--server-side", "-o", "name", *files).split()
+        names = [name.rpartition("/")[2] for name in applied]
         deadline = time.monotonic() + 60
         while True:
             try:

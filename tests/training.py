@@ -97,7 +97,7 @@ def tree(store: Path, **over: Any) -> dict[str, Any]:
         "model": {"dim": 32, "num_layers": 2, "num_heads": 2, "vocab_size": VOCABULARY_SIZE},
         "data": {"store": str(store), "batch_size": 8, "micro_batch_size": 2, "wait_s": 0.0},
         "optimizer": {"learning_rate": 0.003},
-        "schedule": {"warmup_steps": 3, "decay_steps": 5, "decay_at": 12},
+        "schedule": {"warmup_steps": 3, "decay_steps": 4, "decay_at": 12},
         "checkpoint": {"every": 5},
         "log_every": 1,
         "device": "cpu",

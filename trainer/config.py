@@ -148,7 +148,8 @@ class ScheduleConfig(_Closed):
     """Warm-up, stable, decay (Hu et al. 2024, MiniCPM, 4).
 
     decay_steps: length of the decay once it has begun. It begins at the first step of a phase in
-    decay_phases, or at step decay_at at the latest (0: never by itself). final: share of the rate at its end.
+    decay_phases, or after step decay_at at the latest (0: never by itself). final: share of the rate that
+    is left at its end.
     """
 
     warmup_steps: Natural

@@ -38,7 +38,7 @@ class Schedule:
         """Before a step: the phases of its samples. Whether the decay begins with it."""
         if self.decay_from is not None:
             return False
-        due = 0 < self._config.decay_at <= step
+        due = 0 < self._config.decay_at < step
         if not due and set(self._config.decay_phases).isdisjoint(phases):
             return False
         self.decay_from = step

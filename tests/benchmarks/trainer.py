@@ -6,18 +6,25 @@ cross_entropy; ours stays within documents. Turn by turn in one process, the bes
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import torch
+from prometheus_client import REGISTRY
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.benchmarks.figures import Figure, cpu_seconds
+from tests.benchmarks.loader import fill, parts
+from tests.benchmarks.sink import CARD
 from trainer.attention import bounds
 from trainer.config import ModelConfig, load
 from trainer.model import Decoder
+from trainer.train import train
 
+WAIT_STEPS = 8
 NUM_SEQUENCES, LENGTH, VOCABULARY = 2, 1024, 49_152
 DOCUMENTS = [300, 40, 500, 184]
 TURNS = 3
@@ -127,6 +134,20 @@ def run() -> Iterator[Figure]:
         yield Figure(f"trainer: 5m, our step, mask {mask}, a core", rates[mask], "tokens/s")
         ratio = rates[mask] / rates["plain"]
         yield Figure(f"trainer: 5m, mask {mask} to the plain loop", ratio, "times", ">= 1", ratio >= 1)
+    yield _waiting()
+
+
+def _waiting() -> Figure:
+    """Of the 5m model from parts in a folder, one core for it and its loader together."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder), parts(2_000, 2))
+        given = [f"data.store={folder}", f"steps={WAIT_STEPS}", f"log_every={WAIT_STEPS}", "threads=1"]
+        given += ["data.batch_size=4", "data.micro_batch_size=2", f"data.vocabulary_size={CARD.size}"]
+        given += ["device=cpu", "data.wait_s=0", "schedule.warmup_steps=1"]
+        train(load("5m", given), lambda line: None)
+    share = REGISTRY.get_sample_value("corpusworks_train_data_wait_ratio")
+    assert share is not None
+    return Figure("trainer: 5m, share of the time that waits for data", share, "", "< 0.01", share < 0.01)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def launcher(release: Release) -> dict[str, Any]:
             "model": {"dim": 32, "num_layers": 2, "num_heads": 2, "hidden_dim": 64},
             "data": {"store": "s3://corpusworks", "batch_size": 2, "micro_batch_size": 1},
             "optimizer": {"learning_rate": 0.003},
-            "schedule": {"warmup_steps": 2, "decay_steps": 4, "decay_at": STEPS - 3},
+            "schedule": {"warmup_steps": 2, "decay_steps": 4, "decay_at": STEPS - 4},
             "checkpoint": {"every": 4},
         },
         "settings": {

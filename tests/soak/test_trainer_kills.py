@@ -30,7 +30,7 @@ def test_kills_at_random_steps_leave_no_trace(tmp_path: Path, ranks: tuple[int, 
     for number in range(STEPS // 2):
         make_part(plain, number)
     shutil.copytree(plain, killed)
-    over: dict[str, Any] = {"steps": STEPS, "schedule__decay_at": 45, "schedule__decay_steps": 16}
+    over: dict[str, Any] = {"steps": STEPS, "schedule__decay_at": 45, "schedule__decay_steps": 15}
     trees = {store: tree(store, **over) for store in (plain, killed)}
     launches: list[dict[str, Any]] = [{"config": trees[plain]}]
     # A kill at a step that a run is past already does nothing, and it goes on to its end: so they rise.

@@ -32,9 +32,10 @@ def test_the_decay_begins_with_the_step_that_has_the_first_sample_of_its_phase()
     assert schedule.last == 14, "the run ends with its decay"
 
 
-def test_where_no_phase_says_so_it_begins_at_a_step() -> None:
+def test_where_no_phase_says_so_it_begins_after_a_step() -> None:
     schedule = Schedule(ScheduleConfig(warmup_steps=0, decay_steps=2, decay_at=7), 100)
-    assert [schedule.observe(step, ("stable",)) for step in (6, 7, 8)] == [False, True, False]
+    assert [schedule.observe(step, ("stable",)) for step in (7, 8, 9)] == [False, True, False]
+    assert schedule.last == 9, "decay_at and decay_steps add up to the run"
 
 
 def test_a_run_that_is_shorter_than_its_decay_ends_with_its_steps() -> None:
