@@ -15,6 +15,7 @@ import yaml
 
 from contracts import Document, PartRecord
 from services.ledger.proof import prove
+from services.local.process import Child
 from services.mixer.recipe import Recipe
 from services.runtime import ObjectStore
 from services.runtime.clients.log import Log
@@ -71,10 +72,10 @@ class Killer:
         self._killed_at = dict.fromkeys(VICTIMS, time.monotonic())
         self.kills: Counter[str] = Counter()
 
-    def kill(self, number: int, timeout_s: float = 300) -> None:
-        """So many. Raises TimeoutError; ProcessFailed: one was given up."""
+    def kill(self, number: int, reading: Child, timeout_s: float = 300) -> None:
+        """So many, and more until a file is read. Raises TimeoutError; ProcessFailed: one was given up."""
         deadline, aim = time.monotonic() + timeout_s, self.kills.total() + number
-        while self.kills.total() < aim:
+        while self.kills.total() < aim or not reading.over:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"only {self.kills}")
             time.sleep(self._rng.uniform(0.1, 0.8))
@@ -139,7 +140,7 @@ def test_the_mix_changes_under_kills_and_every_use_is_told(tmp_path: Path, seed:
         killer, offsets, reading = Killer(river, rng), [], []
         for number, file in enumerate(files):
             reading.append(river.river.ingest([str(file)]))
-            killer.kill(KILLS // FILES)
+            killer.kill(KILLS // FILES, reading[-1])
             if number in CHANGES:
                 recipe = stages[len(offsets) + 1]
                 offsets.append(json.loads(told("recipe", "apply", recipe, "--out", out, "--json"))["offsets"])

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from services.local.store import STATE
 from tests import servers
 from tests.e2e.commands import ROOT, SAMPLES, start
 from tests.prometheus import Prometheus, prometheus
+from tests.soak.web import site
 from tests.template_pages import texts
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
@@ -34,6 +36,8 @@ SETTINGS = {
     "CORPUSWORKS_UNITS__SINK__SEAL_AGE_S": "20",
     "CORPUSWORKS_UNITS__SCORER__KEEP": '[{"share": 0.9}]',
     "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "100",
+    "CORPUSWORKS_UNITS__SENTENCES__OF": '["*"]',
+    "CORPUSWORKS_UNITS__SENTENCES__ENTRIES": "256",  # so few that some are forgotten
     **{f"CORPUSWORKS_UNITS__ARCHIVE_{name}__SEAL_AGE_S": "20" for name in ("DOCUMENTS", "DROPS", "USES")},
 }
 DEMO = ROOT / "build" / "demo-corpus"
@@ -50,12 +54,18 @@ def test_every_panel_shows_something(tmp_path: Path, seed: int, monkeypatch: pyt
     corpus = _corpus(tmp_path / "more.jsonl", random.Random(seed))
     (tmp_path / "prometheus").mkdir()
     begun = time.time()
-    with prometheus(tmp_path / "prometheus") as asked, _judges(tmp_path, monkeypatch) as (url, port):
-        settings = {**SETTINGS, "CORPUSWORKS_TRITON_URL": url}
-        out, trainer = tmp_path / "out", servers.free_port()
+    with (
+        prometheus(tmp_path / "prometheus") as asked,
+        _judges(tmp_path, monkeypatch) as (url, port),
+        site() as (seed_url, allowed),
+    ):
+        settings = {**SETTINGS, **allowed, "CORPUSWORKS_TRITON_URL": url}
+        out, trainer, upload = tmp_path / "out", servers.free_port(), servers.free_port()
+        doors = ["--crawl", seed_url, "--upload", str(upload)]
         trains = _training(trainer) if TRAINS else []
-        river = start("up", DEMO, SAMPLES, corpus, "--out", out, *trains, settings=settings)
+        river = start("up", DEMO, SAMPLES, corpus, "--out", out, *doors, *trains, settings=settings)
         try:
+            _upload(out / STATE / "upload" / "key", upload)
             empty = _scrape_until(lambda: _empty(asked, begun), asked, river, out, port, trainer)
             assert not empty, "\n".join(f"{title}\n    {expr}" for title, expr in empty.items())
             _compare_triton(asked)
@@ -81,6 +91,20 @@ def _training(port: int) -> list[str]:
     }
     words = (word for name, value in told.items() for word in ("--set", f"{name}={value}"))
     return ["--train", str(ROOT / "trainer" / "configs" / "1m.yaml"), *words]
+
+
+def _upload(key: Path, port: int) -> None:
+    """A file, as soon as the door is open."""
+    url, deadline = f"http://127.0.0.1:{port}/files?name=note.txt", time.monotonic() + 120
+    while True:
+        try:
+            told = {"Authorization": f"Bearer {key.read_text().strip()}", "Idempotency-Key": "1"}
+            given = urllib.request.Request(url, (b"The kiln was opened on the third day. " * 40), told)
+            with urllib.request.urlopen(given, timeout=30):
+                return
+        except OSError:
+            assert time.monotonic() < deadline, "no upload is taken"
+            time.sleep(0.5)
 
 
 def _empty(asked: Prometheus, since: float) -> dict[str, str]:

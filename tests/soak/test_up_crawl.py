@@ -2,71 +2,48 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.commands import SAMPLES, ask, left_running, start
+from tests.e2e.commands import ask, left_running, start
+from tests.soak.web import PAGES, site
 
 pytestmark = [pytest.mark.soak, pytest.mark.stack, pytest.mark.timeout(900)]
-PAGES = SAMPLES / "documents" / "html"
-ADDRESS = "127.0.6.1"
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """Of a server of real pages; its first is the list of the folder."""
-    handler = functools.partial(_Quiet, directory=str(PAGES))
-    with http.server.ThreadingHTTPServer((ADDRESS, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
-
-
-def test_pages_get_into_parts_and_are_not_fetched_twice(tmp_path: Path, port: int) -> None:
+def test_pages_get_into_parts_and_are_not_fetched_twice(tmp_path: Path) -> None:
     """Prevents `--crawl` from being of no effect: pages fill no bucket of the default recipe but those of
     their languages, and where the mix waits for code no part is ever sealed. And a second start from fetching
     all that is there.
     """
     out, names = tmp_path / "out", sorted(path.name for path in PAGES.iterdir())
     settings = {
-        "CORPUSWORKS_UNITS__CRAWL__ALLOW_ADDRESSES": json.dumps([ADDRESS]),
-        "CORPUSWORKS_UNITS__CRAWL__PORTS": json.dumps([port]),
-        "CORPUSWORKS_UNITS__CRAWL__DELAY_S": "0.05",
         "CORPUSWORKS_UNITS__ARCHIVE_DOCUMENTS__SEAL_AGE_S": "10",
         "CORPUSWORKS_UNITS__ARCHIVE_DROPS__SEAL_AGE_S": "10",
         "CORPUSWORKS_UNITS__SINK__SEAL_AGE_S": "10",
     }
-    url = f"http://{ADDRESS}:{port}/"
-    for number in range(2):
-        process = start("up", "--out", out, "--crawl", url, settings=settings)
-        try:
-            deadline = time.monotonic() + 240
-            while _starts(out) <= number or _fates(out, url, names) < len(names) or not _parts(out):
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline, number
-                time.sleep(1)
-            seen = json.loads(ask("crawl", "status", "--json", "--out", out).out)["seen"]
-            assert (seen["new"], seen.get("changed"), seen.get("unchanged")) == (len(names) + 1, None, None)
-            process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=90)
-        finally:
-            process.kill()
-        assert process.returncode == 130, told
-        assert left_running(out) == []
+    with site() as (url, allowed):
+        for number in range(2):
+            process = start("up", "--out", out, "--crawl", url, settings=settings | allowed)
+            try:
+                deadline = time.monotonic() + 240
+                while _starts(out) <= number or _fates(out, url, names) < len(names) or not _parts(out):
+                    assert process.poll() is None, process.communicate()
+                    assert time.monotonic() < deadline, number
+                    time.sleep(1)
+                seen = json.loads(ask("crawl", "status", "--json", "--out", out).out)["seen"]
+                assert seen.get("changed") is seen.get("unchanged") is None
+                assert seen["new"] == len(names) + 1
+                process.send_signal(signal.SIGINT)
+                _, told = process.communicate(timeout=90)
+            finally:
+                process.kill()
+            assert process.returncode == 130, told
+            assert left_running(out) == []
 
 
 def _starts(out: Path) -> int:
