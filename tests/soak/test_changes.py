@@ -89,6 +89,15 @@ class Killer:
                 self.kills[name] += 1
 
 
+def enough(river: Home, number: int, timeout_s: float = 300) -> list[int]:
+    """Uids of what was mixed, as soon as there are so many."""
+    deadline = time.monotonic() + timeout_s
+    while len(known := {one.uid for lane in mixed(river).values() for _, one in lane}) < number:
+        assert time.monotonic() < deadline, f"only {len(known)} are mixed"
+        time.sleep(0.5)
+    return sorted(known)
+
+
 def rest(river: Home, quiet_s: float = 6, timeout_s: float = 300) -> None:
     """Until nothing more is mixed: what is used again after a Flush would wait for its part to grow old."""
     deadline, moved, number = time.monotonic() + timeout_s, time.monotonic(), -1
@@ -145,7 +154,7 @@ def test_the_mix_changes_under_kills_and_every_use_is_told(tmp_path: Path, seed:
                 recipe = stages[len(offsets) + 1]
                 offsets.append(json.loads(told("recipe", "apply", recipe, "--out", out, "--json"))["offsets"])
             if number == CHANGES[1]:
-                known = sorted({one.uid for lane in mixed(river).values() for _, one in lane})
+                known = enough(river, 2 * MARKED)
                 uids = [f"{uid:016x}" for uid in rng.sample(known, 2 * MARKED)]
                 told("pool", "quarantine", *uids[:MARKED], "--why", "spoils the loss", "--out", out)
                 told("pool", "forget", *uids[MARKED:], "--why", "asked for", "--out", out)

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -65,7 +66,8 @@ def test_every_panel_shows_something(tmp_path: Path, seed: int, monkeypatch: pyt
         trains = _training(trainer) if TRAINS else []
         river = start("up", DEMO, SAMPLES, corpus, "--out", out, *doors, *trains, settings=settings)
         try:
-            _upload(out / STATE / "upload" / "key", upload)
+            # Beside it: what has ended before it was looked at is never seen.
+            Thread(target=_upload, args=(out / STATE / "upload" / "key", upload), daemon=True).start()
             empty = _scrape_until(lambda: _empty(asked, begun), asked, river, out, port, trainer)
             assert not empty, "\n".join(f"{title}\n    {expr}" for title, expr in empty.items())
             _compare_triton(asked)
