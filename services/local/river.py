@@ -13,8 +13,9 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from contracts import Control, Flush
-from services.local.balance import Stage, by_stage
+from services.local.balance import Stage
 from services.local.process import Child, Program, Supervisor, tail
+from services.local.usage import Used, by_stage
 from services.runtime import ConfigurationError, DependencyDown, LaneService, Settings, Unit, agreement
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
@@ -125,9 +126,14 @@ class River:
         """Stop every process; the servers stay."""
         self._supervisor.stop(*(child for child in self._children if not child.over))
 
-    def cpu_seconds(self) -> dict[str, float]:
+    def used(self) -> dict[str, Used]:
         """By stage, named after its first unit, the servers included."""
-        return by_stage(self._supervisor.cpu_seconds())
+        return by_stage(self._supervisor.used())
+
+    @property
+    def most_bytes(self) -> int:
+        """Of memory that all processes and servers held together, whenever `used` was asked."""
+        return self._supervisor.most_bytes
 
     def ingest(self, paths: Sequence[str]) -> Child:
         """Start reading; the child is done when all is published."""
@@ -151,10 +157,10 @@ class River:
 
     def stages(self) -> Iterator[Stage]:
         """In the order of the river."""
-        spent = self.cpu_seconds()
+        used = self.used()
         for name in self.topology.services.keys() & {"ingest"}:
             raw = sum(self._log.ends([self.topology.service(name).output]).values())
-            yield Stage(name, raw, 0, spent.get(name, 0.0))
+            yield Stage(name, raw, 0, used.get(name, Used()).cpu_seconds)
         for names in self.topology.processes:
             service = self.topology.service(names[0])
             committed = self._admin.committed(service.name)
@@ -162,7 +168,7 @@ class River:
             taken = sum(committed.get(tp, 0) for tp in ends)
             label = "+".join(names)
             waiting, processes = sum(ends.values()) - taken, 1 + len(self._further.get(names[0], []))
-            yield Stage(label, taken, waiting, spent.get(names[0], 0.0), processes)
+            yield Stage(label, taken, waiting, used.get(names[0], Used()).cpu_seconds, processes)
 
     def upstream_is_dry(self) -> bool:
         """Nothing waits before the pools. Asked in the order of the river, so that nothing slips past."""

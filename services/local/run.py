@@ -219,11 +219,14 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
             retain(settings, job.topology)
         letters.keep(job.out, settings, job.topology)
-        cpu = river.cpu_seconds()
+        used, most_bytes = river.used(), river.most_bytes
     bound, seconds = settings.dead_letter_share, time.monotonic() - begun
     lost = lost_sources(account.files, job.paths)
     sick = mostly_dead(account.files, bound, lost)
+    cpu = {name: each.cpu_seconds for name, each in used.items()}
     found = report(account, carried_over, job.targets, seconds, cpu, lost=lost, sick=sick)
+    found["memory_bytes"] = {name: each.peak_bytes for name, each in used.items()}
+    found["memory_bytes_together"] = most_bytes
     found["too_many_dead"] = found["dead_letters"] > bound * found["documents_in"]
     found["dead_letters_by_reason"] = letters.reasons(job.out)
     found["shares"] = [share.row for share in shares(account, job.expected)]
