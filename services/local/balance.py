@@ -18,7 +18,7 @@ KNOWN = 50  # messages, after which a stage's cost is known
 class Stage:
     """One stage of the river: how many messages have gone into it, and how many wait before it.
 
-    processes: how many share the work now.
+    processes: how many share the work now. peak_bytes: of their memory.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Stage:
     waiting: int
     cpu_seconds: float
     processes: int = 1
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True)
