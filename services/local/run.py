@@ -210,6 +210,7 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
         if bring is not None:
             progress.show("bringing over")
             bring(settings)
+            progress.show("starting")
         marks = river.marks()
         carried_over = under_way(settings, job.topology)
         river.start()

@@ -156,7 +156,7 @@ def _processes(runs: Sequence[Mapping[str, Any]], name: str) -> Iterator[str]:
         together = round(sum(spent.values()), 2), _megabytes(run.get("memory_bytes_together"))
         yield "<h2>What the last run used</h2>"
         yield _table(("process", "CPU seconds", "MB of memory at most"), [*rows, ("all together", *together)])
-        yield _command(f"corpusworks report {name} --run {run.get('run', '')}")
+        yield _command(f"corpusworks report {name} --run {run.get('run', '')} --json")
 
 
 def _megabytes(num_bytes: int | None) -> object:
