@@ -44,6 +44,8 @@ class Case:
     @property
     def better(self) -> Near | None:
         """The best of its better near-duplicates."""
+        if not self.near:  # as most; asked several times
+            return None
         found = [near for near in self.near if near.duplicate and near.entry.order > self.entry.order]
         return max(found, key=lambda near: near.entry.order, default=None)
 

@@ -9,14 +9,14 @@ rare key still keeps the other (see page.py); tests/soak/test_crowds.py measures
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 
 from services.dedup.case import Case
-from services.dedup.entry import Near, compare
+from services.dedup.entry import Likeness, Near, compare_each
 from services.dedup.index import Index
 from services.dedup.met import FOUNDERS
 from services.dedup.odd_sketch import OddSketch, Shingles
@@ -41,14 +41,11 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
     company: list[tuple[Case, tuple[int, ...]]] = []
     for case, found in zip(cases, met, strict=True):
         case.linked, case.met = True, found
-        others = {uid: entries[uid] for uid in sorted(found.uids) if uid in entries}
-        if not others:
-            continue
-        alike = compare(case.entry, others)
+    for case, alike in _compared(cases, [sorted(found.uids) for found in met], entries):
         template = alike.within(_ALIKE)
-        if found.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
+        if case.met.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
             case.near = alike.nearest()
-        elif found.most < FOUNDERS:
+        elif case.met.most < FOUNDERS:
             case.near = alike.nearest()
             company.append((case, ()))
         else:
@@ -56,6 +53,19 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
             company.append((case, rare_keys(case.minima, alike.bits[template])))
     if company:
         _look_closer(index, company)
+
+
+def _compared(
+    cases: Sequence[Case], met: Sequence[Sequence[int]], entries: Mapping[int, bytes]
+) -> Iterator[tuple[Case, Likeness]]:
+    """Each that met anyone, and how like they are."""
+    pairs = [
+        (case, others)
+        for case, uids in zip(cases, met, strict=True)
+        if (others := {uid: entries[uid] for uid in uids if uid in entries})
+    ]
+    alike = compare_each((case.entry, others) for case, others in pairs)
+    return zip((case for case, _ in pairs), alike, strict=True)
 
 
 def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) -> None:
@@ -88,9 +98,8 @@ def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
     met = index.link([case.entry.order for case in crowd], keys, "rare")
     new = [found.likeliest(_COMPANIONS, case.met.uids) for found, case in zip(met, crowd, strict=True)]
     entries = index.fetch(set().union(*new))
-    for case, uids in zip(crowd, new, strict=True):
-        if others := {uid: entries[uid] for uid in uids if uid in entries}:
-            case.near = [*case.near, *compare(case.entry, others).nearest(_PLAIN)]
+    for case, alike in _compared(crowd, new, entries):
+        case.near = [*case.near, *alike.nearest(_PLAIN)]
 
 
 def _verified(

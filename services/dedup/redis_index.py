@@ -1,4 +1,4 @@
-"""The index in Redis or Valkey, shared by all replicas: some 280 bytes a document, and 165 of its sketches.
+"""The index in Redis or Valkey, shared by all replicas: some 290 bytes a document, and 165 of its sketches.
 
 Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua. A step is
 one pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for

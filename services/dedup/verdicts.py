@@ -46,9 +46,14 @@ class Outcome:
         death = Death(killer, went_on=False)
         return self.deaths.get((uid, death)) == death
 
-    def stands_for(self, uid: int, other: Entry) -> tuple[int, float]:
-        """Who lives in the end of a document for which `other` stands back, and how like `other` it is."""
+    def stands_for(self, uid: int, other: Entry, known: Mapping[int, float]) -> tuple[int, float]:
+        """Who lives in the end of a document for which `other` stands back, and how like `other` it is.
+
+        known: the likeness to some, which is not estimated again.
+        """
         lives = self.living[uid]
+        if lives in known:
+            return lives, known[lives]
         entry = self.entries.get(lives)
         return lives, float(compare(other, {lives: entry}).similarity[0]) if entry else 0.0
 
@@ -56,9 +61,8 @@ class Outcome:
 def exact_duplicate(case: Case, outcome: Outcome) -> Verdict:
     """Of the worse copy of a text."""
     rank, _, holder = case.holder
-    lives, alike = outcome.stands_for(holder, case.entry)
+    lives, alike = outcome.stands_for(holder, case.entry, {holder: 1.0})
     detail = f"the same text as uid {holder:016x}, which is better (standing {rank:.3g})"
-    alike = 1.0 if lives == holder else alike
     also, observed = _beside(case, outcome)
     observed.setdefault(LIKENESS, []).insert(0, alike)
     return Drop("exact_duplicate", alike, 1.0, detail + _instead(holder, lives, alike), also, observed)
@@ -83,9 +87,8 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
 
 
 def _near_duplicate(case: Case, best: Near, outcome: Outcome) -> Verdict:
-    lives, alike = outcome.stands_for(best.entry.uid, case.entry)
     known = {near.entry.uid: near.similarity for near in case.near}
-    alike = known.get(lives, alike)
+    lives, alike = outcome.stands_for(best.entry.uid, case.entry, known)
     detail = (
         f"like uid {best.entry.uid:016x}, which is better (standing {best.entry.rank:.3g}): "
         f"similarity {best.similarity:.2f}"
@@ -110,8 +113,7 @@ def _beside(case: Case, outcome: Outcome) -> tuple[tuple[Also, ...], dict[str, l
         also.append(log.death(uid, killer, retracted=False))
     for near in case.worse:
         if outcome.retracts(near.entry.uid, uid):
-            lives, alike = outcome.stands_for(uid, near.entry)
-            alike = near.similarity if lives == uid else alike
+            lives, alike = outcome.stands_for(uid, near.entry, {uid: near.similarity})
             observed.setdefault(LIKENESS, []).append(alike)
             said = Retraction(uid=near.entry.uid, superseded_by=lives, similarity=alike)
             also += [log.death(near.entry.uid, uid, retracted=True), _retraction(said)]
