@@ -53,6 +53,11 @@ class Entry:
         """The greater is the better document."""
         return self.rank, self.seniority, self.uid
 
+    @property
+    def ingested_s(self) -> int:
+        """Unix seconds at which its import began."""
+        return _YOUNGEST - self.seniority
+
     def pack(self) -> bytes:
         """SIZE bytes, without the uid."""
         return _HEAD.pack(self.rank, self.seniority, self.threshold, self.position) + self.bits + self.fine
@@ -100,6 +105,7 @@ class Near(NamedTuple):
     similarity: float  # estimated Jaccard, 0..1
     threshold: float  # of the pair: the higher of the two
     margin: float = 0.0  # by which the estimate must pass it, since many others were tried as well
+    namespace: str = ""  # of the other, where it is not that of the one in question
 
     @property
     def duplicate(self) -> bool:

@@ -20,19 +20,23 @@ import math
 from collections.abc import Mapping, Sequence
 
 from contracts import Document
+from services.dedup.abroad import look_abroad
 from services.dedup.case import Case
 from services.dedup.clusters import gather
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, make_entry, position_token
 from services.dedup.index import Death, Index
 from services.dedup.lineage import living
+from services.dedup.namespaces import Namespaces
 from services.dedup.neighbours import look_round
 from services.dedup.normal import compared
 from services.dedup.sketch import sketch
 from services.dedup.verdicts import Outcome, exact_duplicate, settled
 from services.runtime import Drop, Reject, Verdict, state
 
-DROP_REASONS = frozenset({"already_seen", "exact_duplicate", "near_duplicate"})
+DROP_REASONS = frozenset(
+    {"already_seen", "exact_duplicate", "near_duplicate", "other_namespace", "reference"}
+)
 _WORD = 1 << 64
 _SPREAD = 0x9E3779B97F4A7C15  # odd: the exact keys of one text under different thresholds differ
 
@@ -48,6 +52,7 @@ class Deduplicator:
         self._index = index
         self._marks = marks
         self._config = config
+        self._namespaces = Namespaces(config.namespaces)
 
     def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
         """One verdict for each document. Raises DependencyDown."""
@@ -96,6 +101,10 @@ class Deduplicator:
         copies = [case for case in cases.values() if case.fresh and case.beaten]
         rest = [case for case in cases.values() if not (case.fresh and case.beaten)]
         look_round(self._index, rest)
+        for case in rest:
+            if case.home.reference:
+                case.near = ()  # none of them goes on, so none stands back for another
+        look_abroad(self._index, rest)
         gather(self._index, rest, self._config.cluster_from)
         deaths = self._bury(rest)
         outcome = self._outcome(copies, rest, deaths)
@@ -118,9 +127,18 @@ class Deduplicator:
                 continue
             entry = known or given[row]
             exact = (texts[row].exact + entry.threshold * _SPREAD) % _WORD
-            minima, bands = sketches.minima[row], sketches.bands[row]
+            home = self._namespaces.home(document)
+            exact, bands = home.exact(exact), home.keys(sketches.bands[row])
             cases[number] = Case(
-                number, document, texts[row].text, exact, minima, bands, entry, fresh=known is None
+                number,
+                document,
+                texts[row].text,
+                exact,
+                sketches.minima[row],
+                bands,
+                entry,
+                fresh=known is None,
+                home=home,
             )
         return cases
 

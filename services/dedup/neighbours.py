@@ -53,7 +53,8 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
             company.append((case, ()))
         else:
             case.near, case.crowded = alike.nearest(_PLAIN), True
-            company.append((case, rare_keys(case.minima, alike.bits[template])))
+            rare = rare_keys(case.minima, alike.bits[template])
+            company.append((case, tuple(map(case.home.rare, rare))))
     if company:
         _look_closer(index, company)
 

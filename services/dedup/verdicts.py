@@ -68,6 +68,9 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
     """Of a document that has met its neighbours."""
     if case.beaten:
         return exact_duplicate(case, outcome)
+    if case.home.reference:
+        also, observed = _beside(case, outcome)
+        return Drop("reference", None, None, f"of namespace {case.home.name}", also, observed)
     best = case.better
     if best is not None:
         return _near_duplicate(case, best, outcome)
@@ -86,14 +89,13 @@ def _near_duplicate(case: Case, best: Near, outcome: Outcome) -> Verdict:
     lives, alike = outcome.stands_for(best.entry.uid, case.entry)
     known = {near.entry.uid: near.similarity for near in case.near}
     alike = known.get(lives, alike)
-    detail = (
-        f"like uid {best.entry.uid:016x}, which is better (standing {best.entry.rank:.3g}): "
-        f"similarity {best.similarity:.2f}"
-    )
+    why = f"of namespace {best.namespace}" if best.namespace else f"better (standing {best.entry.rank:.3g})"
+    detail = f"like uid {best.entry.uid:016x}, which is {why}: similarity {best.similarity:.2f}"
     also, observed = _beside(case, outcome)
     observed.setdefault(LIKENESS, []).insert(0, alike)
     detail += _instead(best.entry.uid, lives, alike)
-    return Drop("near_duplicate", alike, best.threshold, detail, also, observed)
+    reason = "other_namespace" if best.namespace else "near_duplicate"
+    return Drop(reason, alike, best.threshold, detail, also, observed)
 
 
 def _instead(killer: int, lives: int, alike: float) -> str:
