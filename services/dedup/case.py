@@ -20,8 +20,9 @@ class Case:
     bands, exact are those of its namespace, which is home.
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text;
     beaten: it is another one.
-    cluster: to which it belongs, 0 for none; size: how many of it have stayed, this one included, 0 where it
-        drops or is the first; see clusters.py.
+    kin: those in its bands that are alike; cluster: to which it belongs, 0 for none; size: how many of it
+        have stayed, this one included, 0 where it drops or is the first; merged: clusters that are others'
+        from now on, whose, and how many are in that (0: not said); see clusters.py.
     met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
     above, below: its near-duplicates in other namespaces, of those to which it gives way and of the others.
     """
@@ -37,7 +38,9 @@ class Case:
     holder: Order = (0.0, 0, 0)
     beaten: bool = False
     linked: bool = False
+    kin: Sequence[int] = ()
     cluster: int = 0
+    merged: Sequence[tuple[int, int, int]] = ()
     size: int = 0
     met: Met = field(default_factory=Met)
     near: Sequence[Near] = ()

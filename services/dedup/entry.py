@@ -130,6 +130,10 @@ class Likeness:
     threshold: npt.NDArray[np.float64]
     bits: npt.NDArray[np.uint8]
 
+    def kin(self, least: float) -> list[int]:
+        """Uids of those that are so like."""
+        return [self.others[row][0] for row in (self.similarity >= least).nonzero()[0].tolist()]
+
     def within(self, distance: float) -> npt.NDArray[np.bool_]:
         """Which are no further below their threshold."""
         return self.similarity >= self.threshold - distance

@@ -48,10 +48,12 @@ class Deduplicator:
     after an interruption cannot be told from a copy, and drops as already_seen.
     """
 
-    def __init__(self, index: Index, marks: state.Marks, config: DedupConfig) -> None:
+    def __init__(self, index: Index, marks: state.Marks, config: DedupConfig, lanes: int = 1) -> None:
+        """lanes: of the river, each of which is told of clusters that have become one."""
         self._index = index
         self._marks = marks
         self._config = config
+        self._lanes = lanes
         self._namespaces = Namespaces(config.namespaces)
 
     def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
@@ -100,12 +102,12 @@ class Deduplicator:
         self._exact(list(cases.values()))
         copies = [case for case in cases.values() if case.fresh and case.beaten]
         rest = [case for case in cases.values() if not (case.fresh and case.beaten)]
-        look_round(self._index, rest)
+        look_round(self._index, rest, self._config.cluster_from)
         for case in rest:
             if case.home.reference:
-                case.near = ()  # none of them goes on, so none stands back for another
+                case.near = case.kin = ()  # none of them goes on, so none stands back for another
         look_abroad(self._index, rest)
-        gather(self._index, rest, self._config.cluster_from)
+        gather(self._index, rest, copies)
         deaths = self._bury(rest)
         outcome = self._outcome(copies, rest, deaths)
         verdicts |= {case.number: exact_duplicate(case, outcome) for case in copies}
@@ -188,7 +190,7 @@ class Deduplicator:
         asked = {case.killer for case in (*copies, *cases) if case.killer is not None}
         asked |= {case.entry.uid for case in cases if case.worse}
         stands = living(self._index, asked)
-        return Outcome(deaths, stands, self._index.fetch(set(stands.values())))
+        return Outcome(deaths, stands, self._index.fetch(set(stands.values())), self._lanes)
 
 
 def _fault(document: Document) -> str | None:
