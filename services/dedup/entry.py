@@ -54,6 +54,11 @@ class Entry:
         """The greater is the better document."""
         return self.rank, self.seniority, self.uid
 
+    @property
+    def ingested_s(self) -> int:
+        """Unix seconds at which its import began."""
+        return _YOUNGEST - self.seniority
+
     def pack(self) -> bytes:
         """SIZE bytes, without the uid."""
         return _HEAD.pack(self.rank, self.seniority, self.threshold, self.position) + self.bits + self.fine
@@ -101,6 +106,7 @@ class Near(NamedTuple):
     similarity: float  # estimated Jaccard, 0..1
     threshold: float  # of the pair: the higher of the two
     margin: float = 0.0  # by which the estimate must pass it, since many others were tried as well
+    namespace: str = ""  # of the other, where it is not that of the one in question
 
     @property
     def duplicate(self) -> bool:
@@ -124,6 +130,10 @@ class Likeness:
     similarity: npt.NDArray[np.float64]
     threshold: npt.NDArray[np.float64]
     bits: npt.NDArray[np.uint8]
+
+    def kin(self, least: float) -> list[int]:
+        """Uids of those that are so like."""
+        return [self.others[row][0] for row in (self.similarity >= least).nonzero()[0].tolist()]
 
     def within(self, distance: float) -> npt.NDArray[np.bool_]:
         """Which are no further below their threshold."""

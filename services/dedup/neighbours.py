@@ -32,8 +32,11 @@ _PLAIN = (
 )
 
 
-def look_round(index: Index, cases: Sequence[Case]) -> None:
-    """Enter the documents, then say of each whom it met. Raises DependencyDown."""
+def look_round(index: Index, cases: Sequence[Case], kin_from: float) -> None:
+    """Enter the documents, then say of each whom it met. Raises DependencyDown.
+
+    kin_from: likeness from which two are kin.
+    """
     if not cases:
         return
     met = index.link([case.entry.order for case in cases], np.array([case.bands for case in cases]))
@@ -42,7 +45,7 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
     for case, found in zip(cases, met, strict=True):
         case.linked, case.met = True, found
     for case, alike in _compared(cases, [sorted(found.uids) for found in met], entries):
-        template = alike.within(_ALIKE)
+        case.kin, template = alike.kin(kin_from), alike.within(_ALIKE)
         if case.met.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
             case.near = alike.nearest()
         elif case.met.most < FOUNDERS:
@@ -50,9 +53,10 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
             company.append((case, ()))
         else:
             case.near, case.crowded = alike.nearest(_PLAIN), True
-            company.append((case, rare_keys(case.minima, alike.bits[template])))
+            rare = rare_keys(case.minima, alike.bits[template])
+            company.append((case, tuple(map(case.home.rare, rare))))
     if company:
-        _look_closer(index, company)
+        _look_closer(index, company, kin_from)
 
 
 def _compared(
@@ -68,7 +72,7 @@ def _compared(
     return zip((case for case, _ in pairs), alike, strict=True)
 
 
-def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) -> None:
+def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]], kin_from: float) -> None:
     """Keep a page of each, with its rare keys, for those that will come; and verify whom a crowd has met."""
     shingles = {case.number: Shingles(case.text) for case, _ in company}
     opened = index.open_pages(
@@ -79,13 +83,13 @@ def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) 
     crowd = [case for case, _ in company if case.crowded]
     if not crowd:
         return
-    _meet_rarely(index, crowd)
+    _meet_rarely(index, crowd, kin_from)
     known = index.fetch_sketches({near.entry.uid for case in crowd for near in case.near})
     for case in crowd:
         case.near = _verified(case.near, case.met.quiet, shingles[case.number], known)
 
 
-def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
+def _meet_rarely(index: Index, crowd: Sequence[Case], kin_from: float) -> None:
     """Those with whom they share rare keys come to their neighbours.
 
     A key may be a phrase that others use too, the more of them the larger the corpus, so no more than
@@ -100,6 +104,7 @@ def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
     entries = index.fetch(set().union(*new))
     for case, alike in _compared(crowd, new, entries):
         case.near = [*case.near, *alike.nearest(_PLAIN)]
+        case.kin = [*case.kin, *alike.kin(kin_from)]
 
 
 def _verified(
