@@ -82,9 +82,10 @@ class Blocks(nn.Module):
         """
         found = {"in.w": self.first.weight.T, "in.b": self.first.bias, "page.w": self.page.weight.T}
         found |= {"page.b": self.page.bias, "out.w": self.last.weight.T, "out.b": self.last.bias}
-        for i, conv in enumerate(self.convs):
-            found[f"conv{i}.w"] = conv.weight.permute(2, 1, 0).reshape(-1, conv.weight.shape[0])  # type: ignore[operator,union-attr]
-            found[f"conv{i}.b"] = conv.bias  # type: ignore[assignment]
+        named = dict(self.convs.named_parameters())
+        for i in range(len(LAYERS)):
+            taps = named[f"{i}.weight"].permute(2, 1, 0)
+            found |= {f"conv{i}.w": taps.reshape(-1, taps.shape[2]), f"conv{i}.b": named[f"{i}.bias"]}
         return {name: tensor.detach().numpy().astype(np.float16) for name, tensor in found.items()}
 
 
@@ -174,7 +175,7 @@ def main(labelled: str, out: str) -> None:
     weights = {"scale": scale.numpy().astype(np.float16)}
     for seed in range(config.nets):
         weights |= {f"{seed}{name}": array for name, array in fit(pages, seed, config).arrays().items()}
-    np.savez_compressed(out, **weights)
+    np.savez_compressed(out, allow_pickle=False, **weights)
 
 
 if __name__ == "__main__":

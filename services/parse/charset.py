@@ -145,9 +145,11 @@ def _clean(text: str, charset: str, lost: int = 0) -> Decoded:
     if "\x1b" in text:
         text = _ESCAPE.sub("", text)
     text, controls = strip_controls(text)
-    return Decoded(
-        _LINE_END.sub("\n", text), charset, min(1.0, (controls + lost) / length) if length else 0.0
-    )
+    return Decoded(_lines_ended(text), charset, min(1.0, (controls + lost) / length) if length else 0.0)
+
+
+def _lines_ended(text: str) -> str:
+    return _LINE_END.sub("\n", text) if "\r" in text or "\f" in text else text
 
 
 def _nearly_utf8(body: bytes) -> Decoded | None:

@@ -267,9 +267,12 @@ class _Walker:
     def _say(self, text: str | None) -> None:
         if not text:
             return
+        if text.isspace():
+            if self._text:  # else it stands between blocks
+                self._text.append(text)
+            return
         self._text.append(text)
-        if not text.isspace():
-            self._last_inline = ""
+        self._last_inline = ""
         if self._pressing:
             self._pressed[self._pressing[-1]].append(text)
 

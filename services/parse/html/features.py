@@ -11,7 +11,7 @@ what it says it is.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ _AROUND = (
     "article", "main", "section", "nav", "aside", "footer", "header", "form", "table", "ul", "ol", "dl", "li",
     "blockquote", "figure", "details", "dialog", "fieldset",
 )  # fmt: skip
+_SMALL = frozenset({"p", "li", "tr", "td", "dt", "dd", "br"})
 _LEVELS = 5  # elements around a block, from the inside, whose text is measured
 _TYPES = {
     "article": re.compile(r"article|blogposting|reportage|og:article"),
@@ -38,7 +39,8 @@ _TYPES = {
     "documentation": re.compile(r"techarticle|apireference|howto|softwaresource"),
 }
 _ENDS = re.compile(r"[.!?。！？…:;：；][\"'”’)\]」』》]*$")
-_STOPS = re.compile(r"[.,;!?。，；！？、]")
+_STOPS = ".,;!?。，；！？、"
+_NO_LETTER = re.compile(r"[\W_]+")
 _DATE = re.compile(
     r"\b(?:19|20)\d\d[-/.年]\s?\d{1,2}|\d{1,2}:\d\d|\b\d+ (?:second|minute|hour|day|week|month|year)s? ago\b|\d+\s?(?:天|小时|分钟|个月|年)前"
     r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d|昨天|今天"
@@ -94,7 +96,7 @@ def features_of(page: Outline, root: Any, other: str) -> Floats:
 
 
 def _log(values: Any) -> Floats:
-    return np.log1p(np.asarray(values, np.float32)) / 5
+    return np.asarray(np.log1p(np.asarray(values, np.float32)) / 5, np.float32)
 
 
 def _own(page: Outline, words: Floats, links: Floats) -> Floats:
@@ -112,7 +114,7 @@ def _own(page: Outline, words: Floats, links: Floats) -> Floats:
                 block.kind == "h" and block.level >= 3,
                 block.quoted,
                 min(block.level, 5) / 5 if block.kind != "row" else 0,
-                len(_STOPS.findall(text)) * 20 / size,
+                sum(map(text.count, _STOPS)) * 20 / size,
                 bool(_ENDS.search(text[-20:])),
                 _number_of(_FIGURES, plain) / (len(letters) + 1),
                 _number_of(_CAPITALS, plain) / (len(letters) + 1),
@@ -155,7 +157,7 @@ def _agreement(page: Outline, other: str) -> Floats:
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.lower()))
+    return _NO_LETTER.sub("", text.lower())
 
 
 def _told(page: Outline) -> npt.NDArray[np.int64]:
@@ -206,9 +208,10 @@ def _amounts(
     text = np.array([block.kind in ("p", "item", "dd") for block in page.blocks], np.float32) * words
     totals = np.zeros((num + 1, 4), np.float32)
     np.add.at(totals, frame_of, np.stack([words, links, np.ones_like(words), text], 1))
-    for i in range(num - 1, -1, -1):
-        if parents[i] >= 0:
-            totals[parents[i]] += totals[i]
+    depths = np.array([frame.depth for frame in page.frames], np.int64)
+    for depth in range(int(depths.max(initial=0)), 0, -1):  # into those around them, from the deepest on
+        inner = np.flatnonzero(depths == depth)
+        np.add.at(totals, parents[inner], totals[inner])
     whole = max(1.0, float(words.sum()))
     found = []
     at = frame_of
@@ -219,8 +222,8 @@ def _amounts(
             of[:, 3] / (of[:, 0] + 1),
         ]  # fmt: skip
         at = np.where(at >= 0, parents[at], -1)
-    depth = np.array([page.frames[i].depth if i >= 0 else 0 for i in frame_of], np.float32)
-    return np.stack([*found, depth / 20], 1)
+    depth_of = np.where(frame_of >= 0, np.append(depths, 0)[frame_of], 0)
+    return np.stack([*found, depth_of.astype(np.float32) / 20], 1)
 
 
 def _repetition(page: Outline, words: Floats, frame_of: npt.NDArray[np.int64]) -> Floats:
@@ -228,23 +231,24 @@ def _repetition(page: Outline, words: Floats, frame_of: npt.NDArray[np.int64]) -
     frames = page.frames
     keys = [(frame.parent, *frame.kind) for frame in frames]
     counts = Counter(keys)
-    sizes = np.zeros(len(frames) + 1, np.float32)
-    np.add.at(sizes, frame_of, words)
+    sizes = [0.0] * (len(frames) + 1)
+    for at, size in zip(frame_of.tolist(), words.tolist(), strict=True):
+        sizes[at] += size
     for i in range(len(frames) - 1, -1, -1):
-        if frames[i].parent >= 0:
-            sizes[frames[i].parent] += sizes[i]
-    groups: Counter[Any] = Counter()
-    for key, size in zip(keys, sizes.tolist(), strict=False):
+        sizes[frames[i].parent] += sizes[i] if frames[i].parent >= 0 else 0
+    groups: defaultdict[Any, float] = defaultdict(float)
+    for key, size in zip(keys, sizes, strict=False):
         groups[key] += size
-    best = np.zeros((len(frames) + 1, 5), np.float32)
+    best = [(0.0, 0.0, 0.0, 0.0, 0.0)] * (len(frames) + 1)
     for i, (frame, key) in enumerate(zip(frames, keys, strict=True)):
-        best[i] = best[frame.parent]
+        most, mean, largest, of_each, number = best[frame.parent]
         count, size = counts[key], groups[key]
-        if count > best[i, 0] and frame.tag not in ("p", "li", "tr", "td", "dt", "dd", "br"):
-            best[i, :2] = count, size / count
-        if count > 1 and size > best[i, 2]:
-            best[i, 2:] = size, size / count, count
-    of = best[frame_of]
+        if count > most and frame.tag not in _SMALL:
+            most, mean = count, size / count
+        if count > 1 and size > largest:
+            largest, of_each, number = size, size / count, count
+        best[i] = (most, mean, largest, of_each, number)
+    of = np.array(best, np.float32)[frame_of]
     return np.stack([_log(of[:, i]) for i in range(5)], 1)
 
 
@@ -287,7 +291,7 @@ def _page(page: Outline, root: Any, words: Floats, links: Floats) -> Floats:
         for block in page.blocks
         if block.kind == "p" and block.words > 20 and block.link_words * 3 < block.words
     )
-    han = sum(len(_HAN.findall(block.text)) for block in page.blocks[:200]) / (
+    han = sum(len(_HAN.findall(block.text)) for block in page.blocks[:200] if not block.text.isascii()) / (
         sum(len(b.text) for b in page.blocks[:200]) + 1
     )
     num = len(page.blocks)

@@ -93,14 +93,12 @@ def main(index: str, out: str) -> None:
     has.
     """
     pages = list(_labelled(Path(index)))
-    np.savez_compressed(
-        out,
-        num_blocks=[len(page["tokens"]) for page in pages],
-        **{name: [page[name] for page in pages] for name in ("page", "size")},
-        **{
-            name: np.concatenate([page[name] for page in pages]) for name in ("features", "tokens", "matched")
-        },
-    )
+    arrays = {
+        name: np.concatenate([page[name] for page in pages]) for name in ("features", "tokens", "matched")
+    }
+    arrays |= {name: np.array([page[name] for page in pages]) for name in ("page", "size")}
+    arrays["num_blocks"] = np.array([len(page["tokens"]) for page in pages])
+    np.savez_compressed(out, allow_pickle=False, **arrays)
     print(f"{len(pages)} pages")
 
 
