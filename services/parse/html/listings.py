@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from lxml import etree
+
 _CLASS = re.compile(
     r"(?:^|\s)(?:code|codehilite|syntaxhighlighter\S*|hljs\S*|prettyprint\S*|linenums\S*|crayon-\S+|dp-[a-z]+"
     r"|dp-highlighter|codemirror\S*|cm-content|shiki\S*|prism\S*|rouge\S*|blob-(?:code|wrapper)\S*|source-?code"
@@ -38,6 +40,9 @@ _VERBATIM = ("pre", "xmp", "listing", "plaintext")
 _TYPEWRITER = ("code", "tt", "samp", "kbd", "font")
 _LINES = frozenset({"div", "p", "li", "tr", "pre", "dd", "dt"})
 _LEFT_OUT = frozenset({"script", "style", "button", "svg", "noscript", "template", "textarea", "select"})
+_LAYOUTS = frozenset({"table", "ol", "ul", "div", "td", "p", "blockquote", "section", "figure"})
+_MAX_INSIDE = 8
+_MOST_LOOKED_AT = 300_000  # elements, in all looks together; pages need a hundredth
 _HOLDERS = ("div", "p", "td", "blockquote", "section", "figure", "ol", "ul", "dd", "article")
 
 
@@ -54,22 +59,34 @@ def find_listings(root: Any) -> dict[Any, Listing]:
     one.
     """
     found: dict[Any, Listing] = {}
+    seen = set()
+    left = _MOST_LOOKED_AT
     for element in _candidates(root):
-        if element not in found and (listing := _listing(element)) is not None:
-            found[element] = listing
+        if element not in seen:
+            seen.add(element)
+            left -= sum(1 for _ in element.iter())
+            if left < 0:
+                break
+            if (listing := _listing(element)) is not None:
+                found[element] = listing
     return found
 
 
 def _candidates(root: Any) -> Iterator[Any]:
-    for element in root.iter(*_VERBATIM):
+    """Elements worth a look, which costs as much as they hold: so none that is far inside of others."""
+    inside: dict[Any, int] = {}  # how many candidates each element is inside of, itself counted
+    for element in root.iter(etree.Element):
+        inside[element] = inside.get(element.getparent(), 0)
+        verbatim = element.tag in _VERBATIM
+        if not verbatim and not (element.tag in _LAYOUTS and _is_marked(element)):
+            continue
+        inside[element] += 1
+        if inside[element] > _MAX_INSIDE:
+            continue
         yield element
-        table = next(element.iterancestors("table"), None)
-        if table is not None:
-            yield table
-    for element in root.iter("table", "ol", "ul", "div", "td", "p", "blockquote", "section", "figure"):
-        if _is_marked(element):
-            yield element
-            if element.tag == "td" and (table := next(element.iterancestors("table"), None)) is not None:
+        if verbatim or element.tag == "td":
+            table = next(element.iterancestors("table"), None)
+            if table is not None:
                 yield table
     for element in root.iter(*_TYPEWRITER):
         if element.tag == "code" and (element.find("br") is not None or "\n" in (element.text or "")):
@@ -129,6 +146,8 @@ def looks_like_code(text: str) -> bool:
 
 def _of_table(table: Any) -> Listing | None:
     """A table of one column of code, with or without a column of line numbers."""
+    if next(table.iterdescendants("table"), None) is not None:
+        return None
     rows = []
     marked = _is_marked(table)
     numbers: list[int] = []
