@@ -25,12 +25,10 @@ class ParseConfig:
 
     max_bytes: size of a body. 64 MiB holds any book with its pictures; PDFium keeps the file in memory.
     max_pages: of a PDF. At the measured 3 ms a page this is about 10 s.
-    max_html_bytes: trafilatura's own MAX_FILE_SIZE; larger pages are data dumps.
-    max_html_tags: beyond this trafilatura (50 us a tag) is left out and resiliparse (2 us) used alone.
-    max_html_depth: nesting up to which resiliparse runs (its time grows with the square of the depth);
-        Blink's kMaximumHTMLParserDOMTreeDepth.
-    min_main_share: when trafilatura finds less than this share of resiliparse's words, the latter is taken.
-        Best mean token F1 over 500 pages with gold text was between 0.4 and 0.6.
+    max_html_bytes: larger pages are data dumps.
+    max_html_tags: beyond this resiliparse (2 us a tag) is used alone; ours takes ten times as long.
+    max_html_depth: nesting up to which resiliparse runs (its time grows with the square of the depth), and
+        deeper elements are flattened; Blink's kMaximumHTMLParserDOMTreeDepth.
     max_bad_share: of characters that did not decode or are control characters. One in 20 is the point
         where a line of prose holds several on average.
     min_characters_per_page: of a PDF; under it the pages are taken for pictures. Of 238 PDFs all scans
@@ -43,7 +41,6 @@ class ParseConfig:
     max_html_bytes: int = 20_000_000
     max_html_tags: int = 100_000
     max_html_depth: int = 512
-    min_main_share: float = 0.4
     max_bad_share: float = 0.05
     min_characters_per_page: float = 4.0
     min_confidence: float = 0.7
@@ -52,7 +49,7 @@ class ParseConfig:
         for name in ("max_bytes", "max_pages", "max_html_bytes", "max_html_tags", "max_html_depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("min_main_share", "max_bad_share", "min_confidence"):
+        for name in ("max_bad_share", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share, so between 0 and 1, not {getattr(self, name)}")
         if self.min_characters_per_page < 0:

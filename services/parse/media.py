@@ -47,6 +47,12 @@ _PAGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(rb"<[a-zA-Z/!]")
+# What begins a program for printers or a letter, and not a sentence about such files.
+_PROOF = {
+    b"%!PS": re.compile(rb"%!PS(?:-Adobe\b|\s*[\r\n]+\s*[%/<\[\d])"),
+    b"{\\rtf": re.compile(rb"\{\\rtf\d?\s*[\\{]"),
+}
+_PDF_PARTS = re.compile(rb"\d\s+\d+\s+obj\b|endobj|%%EOF|startxref")
 _OPEN_TO_CORRECTION = frozenset({"", TEXT, PDF, "application/octet-stream", "text/xml", "application/xml"})
 _HTML_TYPES = frozenset({HTML, "application/xhtml+xml"})
 
@@ -58,11 +64,11 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
     it are not text of another kind.
     """
     declared = declared.partition(";")[0].strip().lower()
-    if body.startswith(b"%PDF-") or (declared == PDF and b"%PDF-" in body[:1024]):
+    marked = b"%PDF-" in body[:1024] if declared == PDF else body.startswith(b"%PDF-")
+    if marked and (declared == PDF or _PDF_PARTS.search(body)):
         return PDF, ""
     for magic, name in _BINARY:
-        # A mark of letters alone may begin a text ("OTTO"); a file of that kind has NULs soon after.
-        if body.startswith(magic) and not (magic.isalnum() and b"\x00" not in body[:512]):
+        if body.startswith(magic) and not _is_talk(magic, body):
             return "", name
     head = body[:8192]
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -75,3 +81,10 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
     if declared == PDF:
         return PDF, ""  # no mark at all: let the PDF reader say what is wrong
     return TEXT, ""
+
+
+def _is_talk(magic: bytes, body: bytes) -> bool:
+    """A text that begins as such a file does: a mark of letters alone ("OTTO") has NULs soon after it."""
+    if magic in _PROOF:
+        return _PROOF[magic].match(body[:512]) is None
+    return magic.isalnum() and b"\x00" not in body[:512]

@@ -68,6 +68,8 @@ def _text(document: Document, config: ParseConfig, extractors: Mapping[str, Extr
         raise Unparseable("too_large", "bytes of the body", len(body), config.max_bytes)
     if (extractor := extractors.get(document.media_type)) is not None:
         parsed, media_type = Parsed(extractor.extract(body)), document.media_type
+    elif _is_record(document) and (record := plain.parse_record(body, config)) is not None:
+        parsed, media_type = record, media.TEXT
     else:
         media_type, binary = media.sniff(body, document.media_type)
         if binary:
@@ -83,6 +85,12 @@ def _text(document: Document, config: ParseConfig, extractors: Mapping[str, Extr
             config.min_confidence,
         )
     return parsed, media_type
+
+
+def _is_record(document: Document) -> bool:
+    """Whether it is a text out of a file of records, whose source ends in its number there."""
+    path, mark, number = document.source.rpartition("#")
+    return bool(path and mark) and number.isdigit() and document.media_type == media.TEXT
 
 
 SERVICE = Unit(

@@ -24,6 +24,9 @@ from tests.unit.parse.pdf_maker import make_pdf
         (b"no tags at all", "text/html; charset=utf-8", TEXT),
         (b"<p>x</p>", "TEXT/HTML", HTML),
         (b"OTTO was here, a note in plain words", "", TEXT),
+        (b"%PDF-1.7 is how a file of this format begins.", "text/plain", TEXT),
+        (b"%!PS is the first line of a PostScript program.", "", TEXT),
+        (b"{\\rtf1 opens a document in that format; the braces nest.", "", TEXT),
     ],
 )
 def test_the_backend_follows_the_bytes(body, declared, expected):
@@ -37,4 +40,6 @@ def test_binary_formats_are_named():
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.txt", "x")
     assert sniff(buffer.getvalue(), "text/plain") == ("", "zip archive or office file")
+    assert sniff(b"%!PS-Adobe-3.0\n%%Pages: 1", "") == ("", "PostScript")
+    assert sniff(b"{\\rtf1\\ansi Words.}", "") == ("", "RTF")
     assert sniff(b"\x89PNG\r\n\x1a\n...", "application/pdf") == ("", "PNG image")
