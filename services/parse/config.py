@@ -64,13 +64,14 @@ class Parsed:
     """Text of one document.
 
     confidence: 0..1, share of characters that are readable. bad_share: share of characters that did not
-    decode. pages: 1 for everything without pages.
+    decode. pages: 1 for everything without pages. recognised: of the pages, those read from their picture.
     """
 
     text: str
     confidence: float = 1.0
     bad_share: float = 0.0
     pages: int = 1
+    recognised: int = 0
 
 
 class Unparseable(Exception):
