@@ -52,6 +52,11 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     if len(lines) < 2 * _MIN_LINES:
         return None
     origin = min(line.left for line in lines)
+    if (
+        sorted(line.right for line in lines)[_MIN_LINES - 1]
+        >= sorted(line.left for line in lines)[-_MIN_LINES]
+    ):
+        return None
     size = int((max(line.right for line in lines) - origin) / _BIN) + 2
     if not 0 < size < 10_000:
         return None

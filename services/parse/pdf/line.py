@@ -16,8 +16,8 @@ _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 class Line:
     """A line of text and its place in points from the lower left corner of the page, text upright.
 
-    base: of the letters. height: of the font, about 1.2 times its size. at: of its first word in the order in which
-    the page draws them.
+    base: of the letters. height: of the font, about 1.2 times its size. at: number of its first word in the
+    order in which the page draws them.
     """
 
     text: str

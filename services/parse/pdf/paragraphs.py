@@ -67,13 +67,13 @@ def _place(pages: Sequence[Sequence[Line | Table]]) -> Iterator[_Placed | Table]
     for number, page in enumerate(pages):
         lines = [line for line in page if isinstance(line, Line)]
         ratio = _leading(lines)
+        edges = _edges(lines, _NEW_BLOCK * ratio)
         index = 0
         for item in page:
             if isinstance(item, Table):
                 yield item
                 continue
-            leading = ratio * item.height
-            yield _Placed(item, number, _edge(lines, index, _NEW_BLOCK * leading), leading)
+            yield _Placed(item, number, edges[index], ratio * item.height)
             index += 1
 
 
@@ -87,18 +87,24 @@ def _leading(page: Sequence[Line]) -> float:
     return statistics.median(steps) if steps else 1.2
 
 
-def _edge(page: Sequence[Line], index: int, step: float) -> float:
-    """Right edge of the column in which a line stands: of the lines that follow each other within step.
+def _edges(page: Sequence[Line], step: float) -> list[float]:
+    """Right edge of the column in which each line stands: of the lines that follow each other within step,
+    a multiple of the font's height.
 
     One line in eight may stand out, so that a heading over two columns does not count.
     """
-    first = last = index
-    while first > max(0, index - _NEIGHBOURS) and _adjoin(page[first - 1], page[first], step):
-        first -= 1
-    while last < min(len(page) - 1, index + _NEIGHBOURS) and _adjoin(page[last], page[last + 1], step):
-        last += 1
-    rights = sorted(line.right for line in page[first : last + 1])
-    return rights[-1 - len(rights) // 8]
+    edges: list[float] = []
+    joins = [_adjoin(a, b, step * b.height) for a, b in pairwise(page)]
+    start = 0
+    for end in range(1, len(page) + 1):
+        if end < len(page) and joins[end - 1]:
+            continue
+        for index in range(start, end):
+            near = page[max(start, index - _NEIGHBOURS) : min(end, index + _NEIGHBOURS + 1)]
+            rights = sorted(line.right for line in near)
+            edges.append(rights[-1 - len(rights) // 8])
+        start = end
+    return edges
 
 
 def _adjoin(a: Line, b: Line, step: float) -> bool:

@@ -16,6 +16,7 @@ from services.parse.pdf.rows import Row, joined
 _MIN_STRIP = 0.4  # of the font's height, as are the next two
 _USUAL_GAP = 0.9
 _ROW_STEP = 3.2
+_HALF_LINE = 0.8  # a cell beside two lines of another stands between them
 _TIGHT = 1.25  # a row so near under another may go on with its cells
 _MIN_ROWS = 3  # two, where there are three columns
 _MARKER = re.compile(
@@ -125,14 +126,21 @@ def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
     last: dict[
         int, tuple[int, Line]
     ] = {}  # of each column, the row of its last cell and that cell's last line
+    base = 0.0
     for row in rows:
         placed: dict[int, Line] = {}
         for cell in row.cells:
             column = max(range(len(columns)), key=lambda each: _overlap(cell, columns[each]))
             placed[column] = joined([placed[column], cell]) if column in placed else cell
-        if not all(column in last and _goes_on(cell, last[column][1]) for column, cell in placed.items()):
+        going_on = {c for c, cell in placed.items() if c in last and _goes_on(cell, last[c][1])}
+        begun = placed.keys() - going_on
+        number = max((last[column][0] for column in going_on), default=len(grid) - 1)
+        near = bool(going_on) or (grid and base - row.base < _HALF_LINE * row.height)
+        if not near or any(grid[number][column] for column in begun):
+            number = len(grid)
             grid.append([""] * len(columns))
-            last |= {column: (len(grid) - 1, cell) for column, cell in placed.items()}
+        last |= {column: (number, placed[column]) for column in begun}
+        base = row.base
         for column, cell in placed.items():
             number = last[column][0]
             grid[number][column] = f"{grid[number][column]} {_escaped(cell.text)}".strip()

@@ -26,7 +26,7 @@ from services.parse.pdf.turned import upright, within
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
 _LINE_END = re.compile("[\r\n]")
 _HYPHEN = re.compile("[\x02\ufffe]")
-_RAISED_INSIDE = re.compile(r"\d[.,;:!?)\]}'\"”’]+$")
+_CLOSING = ".,;:!?)]}'\"”’"
 _HAN = re.compile(f"[{HAN}]")
 _SPACES = re.compile(r"\s+")
 _UNMAPPED = "\x00"
@@ -177,15 +177,17 @@ class _Reader:
 
     def _written(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
         """The text of a run, without the spaces between Han characters that only stand apart."""
-        text = _SPACES.sub(" ", self._text[spans[0][0] : spans[-1][1]]).replace(_UNMAPPED, "")
-        if _HAN.search(text) and " " in text:
+        text = " ".join(self._text[spans[0][0] : spans[-1][1]].split()).replace(_UNMAPPED, "")
+        if " " in text and _HAN.search(text):
             text = ""
             for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
                 han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
                 text += ("" if han or before in (0, start) else " ") + self._text[start:end]
-        return _HYPHEN.sub(HYPHEN, text)
+        return text[:-1] + HYPHEN if _HYPHEN.match(text[-1]) else text
 
     def _is_line_end(self, end: int, start: int) -> bool:
+        if start - end == 1 and self._text[end] == " ":
+            return False
         return bool(_LINE_END.search(self._text, end, start) or _HYPHEN.match(self._text[end - 1]))
 
     def _boxes(self, spans: Sequence[_Span]) -> NDArray[np.float64]:
@@ -220,7 +222,8 @@ class _Reader:
         for at in np.flatnonzero(asked).tolist():
             self._api.FPDFText_GetCharOrigin(self._raw, spans[at][0], x, y)
             origins.append((x.value, y.value, x.value, y.value))
-        return upright(np.array(origins), turns[asked])[np.cumsum(asked) - 1, 1]
+        bases: NDArray[np.float64] = upright(np.array(origins), turns[asked])[:, 1]
+        return bases[np.cumsum(asked) - 1]
 
     def _parted(
         self, spans: list[_Span], boxes: NDArray[np.float64]
@@ -228,9 +231,22 @@ class _Reader:
         """Words that begin and end in different sizes (10 with a raised 6) in their parts."""
         sizes = boxes[:, :, 3] - boxes[:, :, 1]
         odd = set(np.flatnonzero(_differ(sizes[:, 0], sizes[:, 1])).tolist())
-        for index, (start, end) in enumerate(spans):
-            if end - start > 2 and _RAISED_INSIDE.search(self._text, start, end):
-                odd.add(index)
+        closed = [  # a raised figure before a comma or a bracket
+            (index, start + len(self._text[start:end].rstrip(_CLOSING)) - 1)
+            for index, (start, end) in enumerate(spans)
+            if self._text[end - 1] in _CLOSING and end - start > 2
+        ]
+        closed = [(index, at) for index, at in closed if self._text[at].isdigit() and at > spans[index][0]]
+        if closed:
+            indices = [index for index, _ in closed]
+            figures = self._boxes([(at, at + 1) for _, at in closed])[:, 0]
+            odd |= {
+                index
+                for index, differs in zip(
+                    indices, _differ(sizes[indices, 0], figures[:, 3] - figures[:, 1]).tolist(), strict=True
+                )
+                if differs
+            }
         parts = {index: list(self._parts(spans[index])) for index in odd}
         parts = {index: found for index, found in parts.items() if len(found) > 1}
         if not parts:
