@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -34,6 +34,7 @@ _LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and m
 _ENOUGH = 20  # letters, to tell whether they read like a language
 _RUN_GAP = 0.5  # of the font's height: a wider gap may be one between columns or cells
 _HAN_GAP = 0.35  # PDFium writes a space where justified Han characters stand apart by less
+_FARTHEST = 1e5  # points; a page has at most 14,400
 _SAME_BASE = 0.1
 _SAME_HEIGHT = 0.12
 
@@ -171,7 +172,7 @@ class _Reader:
         )
         for first, last, x0, x1, y, size, turn in places:
             text = self._written(spans[first : last + 1], near[first : last + 1])
-            found.setdefault(turn, []).append(Line(text, x0, x1, y, size, first))
+            found.setdefault(turn, []).append(Line(text, min(x0, x1), max(x0, x1), y, size, first))
             unmapped = unmapped or self._is_unmapped(spans[first][0])
         return found, unmapped
 
@@ -205,7 +206,7 @@ class _Reader:
             ask(raw, end - 1, ctypes.byref(first, at + size))
             at += 2 * size
         fields = np.frombuffer(rects, np.float32).reshape(-1, 2, 4)  # left, top, right, bottom
-        return fields[:, :, [0, 3, 2, 1]].astype(np.float64)
+        return _bounded(fields[:, :, [0, 3, 2, 1]].astype(np.float64))
 
     def _bases(
         self,
@@ -222,8 +223,10 @@ class _Reader:
         for at in np.flatnonzero(asked).tolist():
             self._api.FPDFText_GetCharOrigin(self._raw, spans[at][0], x, y)
             origins.append((x.value, y.value, x.value, y.value))
-        bases: NDArray[np.float64] = upright(np.array(origins), turns[asked])[:, 1]
-        return bases[np.cumsum(asked) - 1]
+        bases: NDArray[np.float64] = upright(_bounded(np.array(origins)), turns[asked])[
+            np.cumsum(asked) - 1, 1
+        ]
+        return bases
 
     def _parted(
         self, spans: list[_Span], boxes: NDArray[np.float64]
@@ -247,8 +250,9 @@ class _Reader:
                 )
                 if differs
             }
-        parts = {index: list(self._parts(spans[index])) for index in odd}
-        parts = {index: found for index, found in parts.items() if len(found) > 1}
+        if not odd:
+            return spans, boxes
+        parts = self._parts({index: spans[index] for index in sorted(odd)})
         if not parts:
             return spans, boxes
         parted = [part for index, span in enumerate(spans) for part in parts.get(index, (span,))]
@@ -258,14 +262,24 @@ class _Reader:
         all_boxes[new] = self._boxes([parted[at] for at in new])
         return parted, all_boxes
 
-    def _parts(self, span: _Span) -> Iterator[_Span]:
-        start, end = span
-        boxes = self._boxes([(index, index + 1) for index in range(start, end)])[:, 0]
+    def _parts(self, words: Mapping[int, _Span]) -> dict[int, list[_Span]]:
+        """Words cut where the size of their characters changes; those that have no such place left out."""
+        boxes = self._boxes([(at, at + 1) for span in words.values() for at in range(*span)])[:, 0]
         sizes = boxes[:, 3] - boxes[:, 1]
-        for cut in np.flatnonzero(_differ(sizes[:-1], sizes[1:])).tolist():
-            yield start, span[0] + cut + 1
-            start = span[0] + cut + 1
-        yield start, end
+        changes = _differ(sizes[:-1], sizes[1:]).tolist()
+        parts: dict[int, list[_Span]] = {}
+        seen = 0
+        for index, (start, end) in words.items():
+            cuts = [at for at in range(start + 1, end) if changes[seen + at - start - 1]]
+            seen += end - start
+            if cuts:
+                parts[index] = list(pairwise([start, *cuts, end]))
+        return parts
+
+
+def _bounded(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places on any page; a damaged file has some that are none."""
+    return np.clip(np.nan_to_num(places), -_FARTHEST, _FARTHEST)
 
 
 def _differ(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
