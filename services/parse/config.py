@@ -24,7 +24,7 @@ class ParseConfig:
     """Limits of one document.
 
     max_bytes: size of a body. 64 MiB holds any book with its pictures; PDFium keeps the file in memory.
-    max_pages: of a PDF. At the measured 3 ms a page this is about 10 s.
+    max_pages: of a PDF. At the measured 8 ms a page this is about 25 s.
     max_html_bytes: larger pages are data dumps.
     max_html_tags: beyond this resiliparse (2 us a tag) is used alone; ours takes ten times as long.
     max_html_depth: nesting up to which resiliparse runs (its time grows with the square of the depth), and
@@ -61,13 +61,14 @@ class Parsed:
     """Text of one document.
 
     confidence: 0..1, share of characters that are readable. bad_share: share of characters that did not
-    decode. pages: 1 for everything without pages.
+    decode. pages: 1 for everything without pages. recognised: of the pages, those read from their picture.
     """
 
     text: str
     confidence: float = 1.0
     bad_share: float = 0.0
     pages: int = 1
+    recognised: int = 0
 
 
 class Unparseable(Exception):
