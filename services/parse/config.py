@@ -35,6 +35,11 @@ class ParseConfig:
         where a line of prose holds several on average.
     min_characters_per_page: of a PDF; under it the pages are taken for pictures. Of 238 PDFs all scans
         had 0, and none with a text layer less than 4.
+    max_unpacked_bytes: of the members of a zip (an office file, a book) that hold text; a tree of XML takes
+        ten times as much memory.
+    max_members: of such a zip. Books with a file a page have some thousands.
+    max_cells: of a workbook; what follows is left out and said. More is a database, no text.
+    max_output_characters: of what a notebook's cell printed; half a page.
     min_confidence: share of characters that are readable; a font without a Unicode map falls below.
     """
 
@@ -47,9 +52,23 @@ class ParseConfig:
     max_bad_share: float = 0.05
     min_characters_per_page: float = 4.0
     min_confidence: float = 0.7
+    max_unpacked_bytes: int = 64 << 20
+    max_members: int = 20_000
+    max_cells: int = 50_000
+    max_output_characters: int = 2000
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pages", "max_html_bytes", "max_html_tags", "max_html_depth"):
+        for name in (
+            "max_bytes",
+            "max_pages",
+            "max_html_bytes",
+            "max_html_tags",
+            "max_html_depth",
+            "max_unpacked_bytes",
+            "max_members",
+            "max_cells",
+            "max_output_characters",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("min_main_share", "max_bad_share", "min_confidence"):
@@ -64,13 +83,14 @@ class Parsed:
     """Text of one document.
 
     confidence: 0..1, share of characters that are readable. bad_share: share of characters that did not
-    decode. pages: 1 for everything without pages.
+    decode. pages: 1 for everything without pages. partial: a limit left out some of it.
     """
 
     text: str
     confidence: float = 1.0
     bad_share: float = 0.0
     pages: int = 1
+    partial: bool = False
 
 
 class Unparseable(Exception):

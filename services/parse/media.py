@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
+import zipfile
 
 PDF = "application/pdf"
 HTML = "text/html"
 TEXT = "text/plain"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+EPUB = "application/epub+zip"
+NOTEBOOK = "application/x-ipynb+json"
+RTF = "application/rtf"
+COMPOUND = "application/x-ole-storage"
 
+_ZIP = b"PK\x03\x04"
+_ZIPPED = frozenset({DOCX, PPTX, XLSX, EPUB})
+# By the beginning of a member's name; those that are not read have a name for a person.
+_MEMBERS = (
+    ("word/document", DOCX, ""),
+    ("ppt/presentation", PPTX, ""),
+    ("xl/workbook.xml", XLSX, ""),
+    ("META-INF/container.xml", EPUB, ""),
+    ("xl/workbook.bin", "", "binary Excel file (save it as .xlsx)"),
+    ("META-INF/MANIFEST.MF", "", "Java archive"),
+    ("META-INF/manifest.xml", "", "OpenDocument file"),
+)
+_DIRECTORY = b"PK\x01\x02"
+_MOST_LISTED = 20_000  # members of a zip that are looked at
 _BINARY = (
-    (b"PK\x03\x04", "zip archive or office file"),
     (b"PK\x05\x06", "empty zip archive"),
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -30,8 +52,6 @@ _BINARY = (
     (b"\x7fELF", "ELF program"),
     (b"MZ\x90\x00", "Windows program"),
     (b"\xca\xfe\xba\xbe", "Java class"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "legacy office file"),
-    (b"{\\rtf", "RTF"),
     (b"%!PS", "PostScript"),
     (b"SQLite format 3\x00", "SQLite database"),
     (b"PAR1", "Parquet"),
@@ -47,7 +67,22 @@ _PAGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(rb"<[a-zA-Z/!]")
-_OPEN_TO_CORRECTION = frozenset({"", TEXT, PDF, "application/octet-stream", "text/xml", "application/xml"})
+_OPEN_TO_CORRECTION = frozenset(
+    {
+        "",
+        TEXT,
+        PDF,
+        RTF,
+        *_ZIPPED,
+        "application/octet-stream",
+        "application/json",
+        "text/xml",
+        "application/xml",
+    }
+)
+_COMPOUND_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# A notebook has both, at any depth of it; a package of JavaScript may have the former.
+_NOTEBOOK = (re.compile(rb'"cells"\s*:'), re.compile(rb'"nbformat"\s*:'))
 _HTML_TYPES = frozenset({HTML, "application/xhtml+xml"})
 
 
@@ -60,6 +95,12 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
     declared = declared.partition(";")[0].strip().lower()
     if body.startswith(b"%PDF-") or (declared == PDF and b"%PDF-" in body[:1024]):
         return PDF, ""
+    if body.startswith(_ZIP):
+        return _zipped(body, declared)
+    if body.startswith(_COMPOUND_MARK):
+        return COMPOUND, ""
+    if body.startswith(b"{\\rtf"):
+        return RTF, ""
     for magic, name in _BINARY:
         # A mark of letters alone may begin a text ("OTTO"); a file of that kind has NULs soon after.
         if body.startswith(magic) and not (magic.isalnum() and b"\x00" not in body[:512]):
@@ -68,6 +109,8 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         head = head.replace(b"\x00", b"")[2:]
     head = head.removeprefix(codecs.BOM_UTF8)
+    if declared == NOTEBOOK or (declared in _OPEN_TO_CORRECTION and _is_notebook(body)):
+        return NOTEBOOK, ""
     if declared in _HTML_TYPES:
         return (HTML if _TAG.search(body.replace(b"\x00", b"")) else TEXT), ""
     if declared in _OPEN_TO_CORRECTION and _PAGE.match(head):
@@ -75,3 +118,22 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
     if declared == PDF:
         return PDF, ""  # no mark at all: let the PDF reader say what is wrong
     return TEXT, ""
+
+
+def _zipped(body: bytes, declared: str) -> tuple[str, str]:
+    """As sniff, by the members of a zip; one that is damaged is what it was said to be."""
+    unknown = (declared, "") if declared in _ZIPPED else ("", "zip archive")
+    if body.count(_DIRECTORY) > _MOST_LISTED:
+        return unknown
+    try:
+        names = zipfile.ZipFile(io.BytesIO(body)).namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        return unknown
+    for start, media_type, binary in _MEMBERS:
+        if any(name.startswith(start) for name in names):
+            return media_type, binary
+    return unknown
+
+
+def _is_notebook(body: bytes) -> bool:
+    return body[:64].lstrip().startswith(b"{") and all(mark.search(body) for mark in _NOTEBOOK)

@@ -7,15 +7,25 @@ from functools import partial
 from types import MappingProxyType
 
 from contracts import Document
-from services.parse import html, media, pdf, plain
+from services.parse import epub, html, media, notebook, office, pdf, plain, rtf
 from services.parse.config import DROP_REASONS, ParseConfig, Parsed, Unparseable
 from services.runtime import Drop, Emit, Extractor, Judge, Resources, Unit, Verdict, extension
 
 BACKENDS: dict[str, Callable[[bytes, ParseConfig], Parsed]] = {
     media.HTML: html.parse_html,
     media.PDF: pdf.parse_pdf,
+    media.DOCX: office.parse_docx,
+    media.PPTX: office.parse_pptx,
+    media.XLSX: office.parse_xlsx,
+    media.COMPOUND: office.parse_compound,
+    media.EPUB: epub.parse_epub,
+    media.NOTEBOOK: notebook.parse_notebook,
+    media.RTF: rtf.parse_rtf,
     media.TEXT: plain.parse_plain,
 }
+
+
+_READ = "parse reads HTML, PDF, .docx, .pptx, .xlsx, .epub, .ipynb, .rtf and text"
 
 
 def build(config: ParseConfig, resources: Resources) -> Judge:
@@ -36,8 +46,9 @@ def judge(
     """Fill `text` from `body` and empty the body; one verdict for each document.
 
     A document that has no body keeps the text it came with. Features: parse_confidence (0..1, share of
-    readable characters), parse_bad_share (0..1, of characters that did not decode), parse_pages. Where
-    the bytes are not what was declared, metadata `parsed_as` names the media type they were read as.
+    readable characters), parse_bad_share (0..1, of characters that did not decode), parse_pages, and
+    parse_partial (1) where a limit left out some of its text. Where the bytes are not what was declared,
+    metadata `parsed_as` names the media type they were read as.
     extractors: by media type, those that installed packages add; they go before ours.
     """
     return [_parse(document, config, extractors) for document in documents]
@@ -55,6 +66,8 @@ def _parse(document: Document, config: ParseConfig, extractors: Mapping[str, Ext
     document.features["parse_confidence"] = parsed.confidence
     document.features["parse_bad_share"] = parsed.bad_share
     document.features["parse_pages"] = parsed.pages
+    if parsed.partial:
+        document.features["parse_partial"] = 1
     if media_type != media.TEXT and not document.media_type.startswith(media_type):
         document.metadata["parsed_as"] = media_type
     return Emit(document)
@@ -71,7 +84,7 @@ def _text(document: Document, config: ParseConfig, extractors: Mapping[str, Extr
     else:
         media_type, binary = media.sniff(body, document.media_type)
         if binary:
-            raise Unparseable("unsupported", f"{binary}; parse reads HTML, PDF and text")
+            raise Unparseable("unsupported", f"{binary}; {_READ}")
         parsed = BACKENDS[media_type](body, config)
     if not parsed.text.strip():
         raise Unparseable("empty", "nothing but white space", 0, 1)

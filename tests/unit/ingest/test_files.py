@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from services.ingest import kinds
 from tests.documents import pdf
 from tests.unit.ingest.reading import (
     documents,
@@ -19,6 +20,7 @@ from tests.unit.ingest.reading import (
     skipped,
     unreadable,
 )
+from tests.unit.parse.zip_maker import make_docx, make_epub, make_pptx
 
 SAMPLES = Path(__file__).parents[2] / "data"
 
@@ -33,7 +35,14 @@ SAMPLES = Path(__file__).parents[2] / "data"
         ("A.PY", b"x = 1", "text/x-python"),
         ("Makefile", b"all:", "text/x-makefile"),
         ("README", b"read me", "text/plain"),
+        ("a.docx", make_docx(""), kinds.DOCX),
+        ("a.pptx", make_pptx([""], ""), kinds.PPTX),
+        ("a.ipynb", b'{"cells": []}', kinds.NOTEBOOK),
         # wrong names
+        ("thesis", make_docx(""), kinds.DOCX),
+        ("book", make_epub({}, []), kinds.EPUB),
+        ("letter.txt", b"{\\rtf1 x}", kinds.RTF),
+        ("moved.docx", b"<html>moved", "text/html"),
         ("page.html", pdf("hello"), "application/pdf"),
         ("paper.pdf", b"\xef\xbb\xbf <!DOCTYPE HTML><html>moved", "text/html"),
         ("page.txt", b"<!-- saved -->\n<html lang='en'>", "text/html"),
