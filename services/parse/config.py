@@ -83,7 +83,8 @@ class Parsed:
     """Text of one document.
 
     confidence: 0..1, share of characters that are readable. bad_share: share of characters that did not
-    decode. pages: 1 for everything without pages. partial: a limit left out some of it.
+    decode. pages: 1 for everything without pages. partial: a limit left out some of it. recognised: of the
+    pages, those read from their picture.
     """
 
     text: str
@@ -91,6 +92,7 @@ class Parsed:
     bad_share: float = 0.0
     pages: int = 1
     partial: bool = False
+    recognised: int = 0
 
 
 class Unparseable(Exception):

@@ -1,4 +1,5 @@
-from services.parse.layout import HYPHEN, Line, assemble
+from services.parse.pdf.line import HYPHEN, Line
+from services.parse.pdf.paragraphs import assemble
 
 
 def lines(

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from services.parse.config import ParseConfig, Unparseable
-from services.parse.pdf import parse_pdf
+from services.parse.pdf import Line, Recognised, parse_pdf
 from tests.unit.parse.pdf_maker import encrypted_pdf, make_pdf, paragraph
 
 STORY = (
@@ -52,6 +52,22 @@ def test_columns_are_read_one_after_the_other():
     page = paragraph(left, width=36) + paragraph(right, x=320, width=36)
     text = " ".join(parse_pdf(make_pdf([page]), ParseConfig()).text.split())
     assert text == f"{left} {right}"
+
+
+def test_a_recogniser_reads_the_pages_without_text_and_no_others():
+    """Prevents scans from being dropped, and readable pages from waiting for a slow model."""
+    asked = []
+
+    def recognise(page):
+        asked.append(page.get_size())
+        return Recognised([Line("read from the picture", 72, 300, 700, 12)], 0.5)
+
+    body = make_pdf([paragraph(STORY), [], [(72, 700, "2")]])
+    parsed = parse_pdf(body, ParseConfig(), recognise)
+    assert parsed.text.count("read from the picture") == len(asked) == parsed.recognised == 2
+    assert STORY in parsed.text
+    assert 0.5 < parsed.confidence < 1
+    assert parse_pdf(body, ParseConfig(), lambda page: None).text.startswith(STORY)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-HYPHEN = "\u00ad"  # a hyphen that ends a line
+from services.parse.pdf.line import HYPHEN, Line
+
 LINE, BLOCK = "\n", "\n\n"  # what stands between a line and the one before it
 
 _MARGIN_LINES = 3  # running heads and feet are among so many outermost lines of a page, or a third of them
@@ -35,20 +36,6 @@ _LIST_ITEM = re.compile(
 )
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _SENTENCE_END = re.compile(r"[.!?。！？：:；;…][\"'”’）)\]]*$")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of text and its place in points from the page's lower left corner.
-
-    base: of the letters. height: of the font, about 1.2 times its size.
-    """
-
-    text: str
-    left: float
-    right: float
-    base: float
-    height: float
 
 
 @dataclass(frozen=True, slots=True)

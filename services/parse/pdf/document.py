@@ -1,14 +1,17 @@
-"""The text layer of a PDF, page by page, with PDFium; pages without one are for OCR and dropped here."""
+"""A PDF opened with PDFium and read page by page; a page without a text layer is for the recogniser."""
 
 from __future__ import annotations
 
 import ctypes
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from services.parse.charset import strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
-from services.parse.layout import HYPHEN, Line, assemble
+from services.parse.pdf.line import HYPHEN, Line
+from services.parse.pdf.paragraphs import assemble
+from services.parse.pdf.recognise import Recognised, Recogniser
 
 _HYPHEN_CODE = 2  # PDFium's mark for a hyphen that ends a line; no line end follows it
 _LINE_ENDS = frozenset({_HYPHEN_CODE, 10, 13})
@@ -21,9 +24,10 @@ def prepare() -> None:
     import pypdfium2  # noqa: F401
 
 
-def parse_pdf(body: bytes, config: ParseConfig) -> Parsed:
+def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = None) -> Parsed:
     """Paragraphs of all pages in reading order.
 
+    recognise: reads the pages whose text layer is empty or unreadable; without it they have no text.
     A page that PDFium cannot load is left out and counts against the confidence.
     Raises Unparseable(encrypted, broken, too_many_pages, no_text, low_confidence).
     """
@@ -34,14 +38,16 @@ def parse_pdf(body: bytes, config: ParseConfig) -> Parsed:
         num_pages = len(document)
         if num_pages > config.max_pages:
             raise Unparseable("too_many_pages", "pages in the PDF", num_pages, config.max_pages)
-        pages = []
-        readable = total = 0
+        pages: list[Sequence[Line]] = []
+        readable: float = 0.0
+        total = recognised = 0
         for index in range(num_pages):
             try:
-                lines, good, characters = _read(document, index)
+                lines, good, characters, by_recogniser = _read(document, index, config, recognise)
             except pdfium.PdfiumError:
                 continue
             pages.append(lines)
+            recognised += by_recogniser
             readable += good
             total += characters
     finally:
@@ -59,7 +65,7 @@ def parse_pdf(body: bytes, config: ParseConfig) -> Parsed:
     text, controls = strip_controls(assemble(pages))
     if not text.strip():
         raise Unparseable("no_text", "nothing but white space and page numbers")
-    return Parsed(text, confidence, bad_share=controls / total, pages=num_pages)
+    return Parsed(text, confidence, bad_share=controls / total, pages=num_pages, recognised=recognised)
 
 
 def _open(body: bytes) -> Any:
@@ -84,17 +90,32 @@ def _open(body: bytes) -> Any:
     return document
 
 
-def _read(document: Any, index: int) -> tuple[list[Line], int, int]:
-    """(lines in the order of the page's content, readable characters, characters) of one page."""
+def _read(
+    document: Any, index: int, config: ParseConfig, recognise: Recogniser | None
+) -> tuple[Sequence[Line], float, int, bool]:
+    """(lines, readable characters, characters, whether they were recognised) of one page."""
     page = document[index]
     try:
         textpage = page.get_textpage()
         try:
-            return _lines(textpage.raw)
+            lines, readable, total = _lines(textpage.raw)
         finally:
             textpage.close()
+        found = _recognised(page, recognise) if _has_no_text(readable, total, config) else None
     finally:
         page.close()
+    if found is None:
+        return lines, readable, total, False
+    total = sum(len(line.text) for line in found.lines)
+    return found.lines, found.confidence * total, total, True
+
+
+def _has_no_text(readable: int, total: int, config: ParseConfig) -> bool:
+    return total < config.min_characters_per_page or readable < config.min_confidence * total
+
+
+def _recognised(page: Any, recognise: Recogniser | None) -> Recognised | None:
+    return recognise(page) if recognise else None
 
 
 def _lines(raw: Any) -> tuple[list[Line], int, int]:
