@@ -113,6 +113,14 @@ _NAMES = {
 }
 MEDIA_TYPES = {name: media_type for media_type, names in _NAMES.items() for name in names.split()}
 
+# Pictures of pages, which are documents where a person names them; in a folder they are illustrations.
+_PICTURES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+}
 # What the river takes over HTTP, by Content-Type; what a body begins with comes first (page_type).
 PAGES = {
     "text/html": HTML,
@@ -194,6 +202,8 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
         return _records(head, text_fields) or (JSON if named else None)
     if declared is None and named and _is_text(head):
         return _records(head, text_fields) or TEXT
+    if declared is None and named and (picture := _PICTURES.get(suffix_of(name))):
+        return picture
     return declared or _zipped(head)
 
 

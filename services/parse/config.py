@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+OCR = ("auto", "on", "off")
 DROP_REASONS = frozenset(
     {
         "empty",  # nothing came in, or nothing but white space
@@ -40,6 +41,12 @@ class ParseConfig:
     max_members: of such a zip. Books with a file a page have some thousands.
     max_cells: of a workbook; what follows is left out and said. More is a database, no text.
     max_output_characters: of what a notebook's cell printed; half a page.
+    ocr: whether pages without a text layer are read from their picture: "auto" where the extra `ocr` is
+        installed, "on", which stops where it is not, or "off".
+    max_ocr_pages, max_ocr_seconds: read so of one document; what is left has no text. A page takes some 2 to
+        6 s of CPU, and a document half of `time_limit_s`, which longer scans want raised with these.
+    max_ocr_pixels: of a page; larger ones are made smaller. A4 at 170 dots an inch has 2.8 million.
+    max_image_pixels: of a picture that is a document of its own. A3 at 300 dots an inch has 17 million.
     min_confidence: share of characters that are readable; a font without a Unicode map falls below.
     """
 
@@ -52,6 +59,11 @@ class ParseConfig:
     max_bad_share: float = 0.05
     min_characters_per_page: float = 4.0
     min_confidence: float = 0.7
+    ocr: str = "auto"
+    max_ocr_pages: int = 200
+    max_ocr_seconds: float = 20.0
+    max_ocr_pixels: int = 3_000_000
+    max_image_pixels: int = 40_000_000
     max_unpacked_bytes: int = 64 << 20
     max_members: int = 20_000
     max_cells: int = 50_000
@@ -68,9 +80,16 @@ class ParseConfig:
             "max_members",
             "max_cells",
             "max_output_characters",
+            "max_ocr_pages",
+            "max_ocr_pixels",
+            "max_image_pixels",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.ocr not in OCR:
+            raise ValueError(f"ocr is one of {', '.join(OCR)}, not {self.ocr!r}")
+        if self.max_ocr_seconds <= 0:
+            raise ValueError(f"max_ocr_seconds must be positive, not {self.max_ocr_seconds}")
         for name in ("min_main_share", "max_bad_share", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share, so between 0 and 1, not {getattr(self, name)}")

@@ -30,6 +30,17 @@ _MEMBERS = (
     ("META-INF/MANIFEST.MF", "", "Java archive"),
     ("META-INF/manifest.xml", "", "OpenDocument file"),
 )
+IMAGES = {  # what may be a page: the media type, and its name for a person
+    "image/png": "PNG image",
+    "image/jpeg": "JPEG image",
+    "image/tiff": "TIFF image",
+}
+_IMAGE_MARKS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
 _DIRECTORY = b"PK\x01\x02"
 _MOST_LISTED = 20_000  # members of a zip that are looked at
 _BINARY = (
@@ -40,12 +51,8 @@ _BINARY = (
     (b"\xfd7zXZ\x00", "xz"),
     (b"7z\xbc\xaf\x27\x1c", "7-zip"),
     (b"Rar!\x1a\x07", "RAR archive"),
-    (b"\x89PNG\r\n\x1a\n", "PNG image"),
-    (b"\xff\xd8\xff", "JPEG image"),
     (b"GIF87a", "GIF image"),
     (b"GIF89a", "GIF image"),
-    (b"II*\x00", "TIFF image"),
-    (b"MM\x00*", "TIFF image"),
     (b"RIFF", "RIFF media"),
     (b"OggS", "Ogg media"),
     (b"ID3", "MP3 audio"),
@@ -87,7 +94,9 @@ _HTML_TYPES = frozenset({HTML, "application/xhtml+xml"})
 
 
 def sniff(body: bytes, declared: str) -> tuple[str, str]:
-    """(media type that chooses the backend, what the bytes are if that is empty: not readable here).
+    """(media type that chooses the backend, what the bytes are where a person may not take it for a text).
+
+    The media type is "" for what nothing here reads.
 
     PDF readers accept the mark anywhere in the first 1024 bytes, and so does this where the bytes before
     it are not text of another kind.
@@ -101,6 +110,9 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
         return COMPOUND, ""
     if body.startswith(b"{\\rtf"):
         return RTF, ""
+    for magic, media_type in _IMAGE_MARKS:
+        if body.startswith(magic):
+            return media_type, IMAGES[media_type]
     for magic, name in _BINARY:
         # A mark of letters alone may begin a text ("OTTO"); a file of that kind has NULs soon after.
         if body.startswith(magic) and not (magic.isalnum() and b"\x00" not in body[:512]):

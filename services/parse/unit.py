@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
 from contracts import Document
-from services.parse import epub, html, media, notebook, office, pdf, plain, rtf
+from services.parse import epub, html, image, media, notebook, ocr, office, pdf, plain, rtf
 from services.parse.config import DROP_REASONS, ParseConfig, Parsed, Unparseable
-from services.runtime import Drop, Emit, Extractor, Judge, Resources, Unit, Verdict, extension
+from services.runtime import (
+    ConfigurationError,
+    Drop,
+    Emit,
+    Extractor,
+    Judge,
+    Resources,
+    Unit,
+    Verdict,
+    extension,
+)
 
 BACKENDS: dict[str, Callable[[bytes, ParseConfig], Parsed]] = {
     media.HTML: html.parse_html,
@@ -29,12 +40,15 @@ _READ = "parse reads HTML, PDF, .docx, .pptx, .xlsx, .epub, .ipynb, .rtf and tex
 
 
 def build(config: ParseConfig, resources: Resources) -> Judge:
-    """The judge, with the parsers loaded."""
+    """The judge, with the parsers loaded. Raises ConfigurationError where OCR is wanted and not installed."""
     html.prepare()
     pdf.prepare()
     found = extension.added(extension.EXTRACTORS, Extractor).values()
     extractors = {each.media_type: each for each in found}
-    return partial(judge, config=config, extractors=extractors)
+    look = None if config.ocr == "off" or not ocr.installed() else ocr.look
+    if config.ocr == "on" and look is None:
+        raise ConfigurationError("parse.ocr is on: install corpusworks[ocr], or set it to auto or off")
+    return partial(judge, config=config, extractors=extractors, look=look)
 
 
 def judge(
@@ -42,23 +56,31 @@ def judge(
     *,
     config: ParseConfig,
     extractors: Mapping[str, Extractor] = MappingProxyType({}),
+    look: ocr.Look | None = None,
 ) -> list[Verdict]:
     """Fill `text` from `body` and empty the body; one verdict for each document.
 
     A document that has no body keeps the text it came with. Features: parse_confidence (0..1, share of
-    readable characters), parse_bad_share (0..1, of characters that did not decode), parse_pages, and
-    parse_partial (1) where a limit left out some of its text. Where the bytes are not what was declared,
-    metadata `parsed_as` names the media type they were read as.
+    readable characters), parse_bad_share (0..1, of characters that did not decode), parse_pages; where
+    there are any, parse_ocr_pages (those read from their picture); parse_partial (1) where a limit left out
+    some of its text. Where the bytes are not what was declared, metadata `parsed_as` names the media type
+    they were read as.
     extractors: by media type, those that installed packages add; they go before ours.
+    look: reads pictures; without it pages that are pictures have no text.
     """
-    return [_parse(document, config, extractors) for document in documents]
+    return [_parse(document, config, extractors, look) for document in documents]
 
 
-def _parse(document: Document, config: ParseConfig, extractors: Mapping[str, Extractor]) -> Verdict:
+def _parse(
+    document: Document,
+    config: ParseConfig,
+    extractors: Mapping[str, Extractor],
+    look: ocr.Look | None,
+) -> Verdict:
     if not document.body and document.text.strip():
         return Emit(document)
     try:
-        parsed, media_type = _text(document, config, extractors)
+        parsed, media_type = _text(document, config, extractors, look)
     except Unparseable as error:
         return Drop(error.reason, error.measured, error.threshold, error.detail)
     document.text = parsed.text
@@ -66,6 +88,8 @@ def _parse(document: Document, config: ParseConfig, extractors: Mapping[str, Ext
     document.features["parse_confidence"] = parsed.confidence
     document.features["parse_bad_share"] = parsed.bad_share
     document.features["parse_pages"] = parsed.pages
+    if parsed.recognised:
+        document.features["parse_ocr_pages"] = parsed.recognised
     if parsed.partial:
         document.features["parse_partial"] = 1
     if media_type != media.TEXT and not document.media_type.startswith(media_type):
@@ -73,7 +97,12 @@ def _parse(document: Document, config: ParseConfig, extractors: Mapping[str, Ext
     return Emit(document)
 
 
-def _text(document: Document, config: ParseConfig, extractors: Mapping[str, Extractor]) -> tuple[Parsed, str]:
+def _text(
+    document: Document,
+    config: ParseConfig,
+    extractors: Mapping[str, Extractor],
+    look: ocr.Look | None,
+) -> tuple[Parsed, str]:
     body = document.body
     if not body.strip():
         raise Unparseable("empty", "neither body nor text", 0, 1)
@@ -83,9 +112,12 @@ def _text(document: Document, config: ParseConfig, extractors: Mapping[str, Extr
         parsed, media_type = Parsed(extractor.extract(body)), document.media_type
     else:
         media_type, binary = media.sniff(body, document.media_type)
-        if binary:
+        if look is not None and (media_type == media.PDF or media_type in media.IMAGES):
+            parsed = _seen(body, media_type, config, look)
+        elif binary:
             raise Unparseable("unsupported", f"{binary}; {_READ}")
-        parsed = BACKENDS[media_type](body, config)
+        else:
+            parsed = BACKENDS[media_type](body, config)
     if not parsed.text.strip():
         raise Unparseable("empty", "nothing but white space", 0, 1)
     if parsed.confidence < config.min_confidence:
@@ -96,6 +128,13 @@ def _text(document: Document, config: ParseConfig, extractors: Mapping[str, Extr
             config.min_confidence,
         )
     return parsed, media_type
+
+
+def _seen(body: bytes, media_type: str, config: ParseConfig, look: ocr.Look) -> Parsed:
+    reader = ocr.Reader(config, look)
+    parse = pdf.parse_pdf if media_type == media.PDF else image.parse_image
+    parsed = parse(body, config, reader)
+    return replace(parsed, partial=parsed.partial or reader.left_out > 0)
 
 
 SERVICE = Unit(
