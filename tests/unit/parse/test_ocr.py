@@ -10,7 +10,7 @@ from services.parse.config import ParseConfig, Unparseable
 from services.parse.image import parse_image
 from services.parse.ocr import Reader, Seen, lines_of
 from services.parse.pdf import parse_pdf
-from services.parse.unit import build, judge
+from services.parse.unit import Readers, build, judge
 from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings
 from tests.benchmarks.figures import SHARED
 from tests.unit.parse.pdf_maker import make_pdf, paragraph
@@ -70,7 +70,7 @@ def test_pages_are_read_within_a_number_and_a_time():
     clock = count(0, 4)
     by_time = Reader(ParseConfig(max_ocr_seconds=10), look, lambda: next(clock))
     assert parse_pdf(scan, ParseConfig(), by_time).recognised == 2
-    [found] = judge([Document(body=scan)], config=ParseConfig(max_ocr_pages=2), look=look)
+    [found] = judge([Document(body=scan)], config=ParseConfig(max_ocr_pages=2), readers=Readers(look=look))
     assert isinstance(found, Emit)
     assert (
         dict(found.document.features).items()
@@ -100,7 +100,7 @@ def test_pictures_are_pages_where_they_can_be_read():
     """Prevents a photographed page from being dropped beside the same page in a PDF."""
     look, pictures = page(seen(PROSE, 0, 0))
     for body in (picture(2), picture(kind="PNG", mode="LA"), picture(kind="JPEG")):
-        [found] = judge([Document(body=body)], config=ParseConfig(), look=look)
+        [found] = judge([Document(body=body)], config=ParseConfig(), readers=Readers(look=look))
         assert isinstance(found, Emit), found
         assert PROSE.strip() in found.document.text
     assert len(pictures) == 4
@@ -157,7 +157,9 @@ def as_picture(body, dpi=150):
 def test_a_scanned_page_gives_its_paragraphs(real_look):
     """Prevents another version of the models or of RapidOCR from reading less."""
     [found] = judge(
-        [Document(body=as_picture(make_pdf([paragraph(PROSE * 4)])))], config=ParseConfig(), look=real_look
+        [Document(body=as_picture(make_pdf([paragraph(PROSE * 4)])))],
+        config=ParseConfig(),
+        readers=Readers(look=real_look),
     )
     assert isinstance(found, Emit)
     assert found.document.text.split() == (PROSE * 4).split()
@@ -170,7 +172,7 @@ def test_a_scanned_page_in_chinese_is_read(real_look):
     scan = SHARED / "data" / "pdf" / "scanned_gold" / "debian-reference.zh-cn_p30.pdf"
     if not scan.exists():
         pytest.skip(f"no scanned page at {scan}")
-    [found] = judge([Document(body=scan.read_bytes())], config=ParseConfig(), look=real_look)
+    [found] = judge([Document(body=scan.read_bytes())], config=ParseConfig(), readers=Readers(look=real_look))
     assert isinstance(found, Emit)
     gold = scan.with_suffix(".gold.txt").read_text()
     missing = {letter for letter in set(gold) - set(found.document.text) if letter >= "\u4e00"}
