@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from pydantic import SecretStr
+import re
+from dataclasses import dataclass, field
 
 OCR = ("auto", "on", "off")
-CONVERTERS = ("", "docling", "mineru")
+_CONVERTER = re.compile(r"(?:(?:docling|mineru)\+https?://[^\s/]+.*)?")
 DROP_REASONS = frozenset(
     {
         "empty",  # nothing came in, or nothing but white space
@@ -50,8 +49,8 @@ class ParseConfig:
         6 s of CPU, and a document half of `time_limit_s`, which longer scans want raised with these.
     max_ocr_pixels: of a page; larger ones are made smaller. A4 at 170 dots an inch has 2.8 million.
     max_image_pixels: of a picture that is a document of its own. A3 at 300 dots an inch has 17 million.
-    converter: "docling" (docling-serve) or "mineru" (mineru-api) to have documents of `converter_types`
-        (media types) read by the server at `converter_url`; "" to read all here. converter_key: docling's.
+    converter: "docling+http://host:port" (docling-serve) or "mineru+http://host:port" (mineru-api) to have
+        documents of `converter_types` (media types) read there; "" to read all here. converter_key: docling's.
     converter_timeout_s: for one document. It is a dead letter after half of `time_limit_s` in any case.
     min_confidence: share of characters that are readable; a font without a Unicode map falls below.
     """
@@ -71,8 +70,7 @@ class ParseConfig:
     max_ocr_pixels: int = 3_000_000
     max_image_pixels: int = 40_000_000
     converter: str = ""
-    converter_url: str = ""
-    converter_key: SecretStr | None = None
+    converter_key: str = field(default="", repr=False)
     converter_types: tuple[str, ...] = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
     converter_timeout_s: float = 25.0
     max_unpacked_bytes: int = 64 << 20
@@ -99,10 +97,10 @@ class ParseConfig:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.ocr not in OCR:
             raise ValueError(f"ocr is one of {', '.join(OCR)}, not {self.ocr!r}")
-        if self.converter not in CONVERTERS:
-            raise ValueError(f"converter is docling, mineru or nothing, not {self.converter!r}")
-        if self.converter and not self.converter_url.startswith(("http://", "https://")):
-            raise ValueError(f"converter_url must begin with http(s)://, not {self.converter_url!r}")
+        if not _CONVERTER.fullmatch(self.converter):
+            raise ValueError(
+                f"converter is docling+http://host:port, mineru+http://host:port or nothing, not {self.converter!r}"
+            )
         if self.max_ocr_seconds <= 0:
             raise ValueError(f"max_ocr_seconds must be positive, not {self.max_ocr_seconds}")
         for name in ("min_main_share", "max_bad_share", "min_confidence"):

@@ -69,14 +69,13 @@ class Converter:
     """One server. media_types: what it is asked for."""
 
     def __init__(self, config: ParseConfig) -> None:
-        self._name = config.converter
-        self._dialect = _DIALECTS[config.converter]
+        self._name, _, address = config.converter.partition("+")
+        self._dialect = _DIALECTS[self._name]
         self._most = config.max_bytes
         self.media_types = frozenset(config.converter_types)
-        key = config.converter_key
-        keys = {"X-Api-Key": key.get_secret_value()} if key else {}
+        keys = {"X-Api-Key": config.converter_key} if config.converter_key else {}
         timeout = httpx.Timeout(config.converter_timeout_s, connect=min(5.0, config.converter_timeout_s))
-        self._client = httpx.Client(base_url=config.converter_url, timeout=timeout, headers=keys)
+        self._client = httpx.Client(base_url=address, timeout=timeout, headers=keys)
 
     def __call__(self, body: bytes, media_type: str) -> Parsed:
         """Its Markdown, without pictures.
@@ -116,7 +115,7 @@ class Converter:
         if status in _BUSY:
             raise DependencyDown(self._name, said)
         if status in _FORBIDDEN:
-            raise ConfigurationError(f"{said}; see parse.converter, converter_url and converter_key")
+            raise ConfigurationError(f"{said}; see parse.converter and parse.converter_key")
         if 400 <= status < 500:
             raise Unparseable("broken", said)
         if status != 200:

@@ -97,7 +97,7 @@ def fake(request: pytest.FixtureRequest) -> Iterator[Fake]:
 
 
 def asked(fake: Fake, **more: Any) -> Callable[[bytes], Any]:
-    config = ParseConfig(converter=fake.dialect, converter_url=fake.url, **more)
+    config = ParseConfig(converter=f"{fake.dialect}+{fake.url}", **more)
     readers = Readers(convert=Converter(config))
     return lambda body: judge([Document(body=body, media_type=PDF)], config=config, readers=readers)[0]
 
@@ -163,10 +163,6 @@ def test_a_wrong_address_or_key_stops_the_service(fake: Fake) -> None:
     fake.status = 403
     with pytest.raises(ConfigurationError, match="converter_key"):
         asked(fake)(GOOD)
-    for wrong in (
-        {"converter": "tika"},
-        {"converter": "mineru"},
-        {"converter": "docling", "converter_url": "x"},
-    ):
+    for wrong in ("tika+http://x", "mineru", "docling+ftp://x"):
         with pytest.raises(ValueError, match="converter"):
-            ParseConfig(**wrong)
+            ParseConfig(converter=wrong)
