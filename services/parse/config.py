@@ -50,7 +50,8 @@ class ParseConfig:
     max_ocr_pixels: of a page; larger ones are made smaller. A4 at 170 dots an inch has 2.8 million.
     max_image_pixels: of a picture that is a document of its own. A3 at 300 dots an inch has 17 million.
     converter: "docling+http://host:port" (docling-serve) or "mineru+http://host:port" (mineru-api) to have
-        documents of `converter_types` (media types) read there; "" to read all here. converter_key: docling's.
+        documents of `converter_types` (media types) read there; "" to read all here. converter_key: of
+        docling-serve.
     converter_timeout_s: for one document. It is a dead letter after half of `time_limit_s` in any case.
     min_confidence: share of characters that are readable; a font without a Unicode map falls below.
     """
@@ -98,9 +99,7 @@ class ParseConfig:
         if self.ocr not in OCR:
             raise ValueError(f"ocr is one of {', '.join(OCR)}, not {self.ocr!r}")
         if not _CONVERTER.fullmatch(self.converter):
-            raise ValueError(
-                f"converter is docling+http://host:port, mineru+http://host:port or nothing, not {self.converter!r}"
-            )
+            raise ValueError(f"converter is docling+http://… or mineru+http://…, not {self.converter!r}")
         if self.max_ocr_seconds <= 0:
             raise ValueError(f"max_ocr_seconds must be positive, not {self.max_ocr_seconds}")
         for name in ("min_main_share", "max_bad_share", "min_confidence"):

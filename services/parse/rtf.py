@@ -35,6 +35,7 @@ _CHARSETS = {  # of fonts, by \fcharset
     161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257",
     204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437",
 }  # fmt: skip
+_MOST_MARKER = 20  # characters of an item's number
 _MOST_GROUPS = 4096  # open at once
 
 
@@ -82,7 +83,7 @@ class _Flow:
 
     def table(self) -> None:
         if self.rows:
-            self.blocks.append(markdown.table(self.rows))
+            self.blocks.append(markdown.table([dict(enumerate(row)) for row in self.rows]))
             self.rows = []
 
     def text(self) -> str:
@@ -163,7 +164,7 @@ class _Reader:
         if self.group.skipped or self.group.hidden or self.group.fonts:
             return
         if self.group.marker:
-            self.marker += text
+            self.marker = (self.marker + text)[:_MOST_MARKER]
         else:
             self.flow.line.append(text)
 

@@ -27,7 +27,6 @@ _HEADING = re.compile(r"(?:heading|标题) ?([1-9])", re.IGNORECASE)
 _CODE = re.compile(r"\bcode\b|preformatted|代码", re.IGNORECASE)
 _CONTENTS = re.compile(r"toc ?\d|table of figures", re.IGNORECASE)
 _OFF = frozenset({"0", "false", "off"})
-_MOST_COLUMNS = 63  # Word's own limit
 _PROSE, _ITEM, _LISTING = "prose", "item", "listing"
 
 
@@ -139,7 +138,7 @@ class _Word:
             elif name == "AlternateContent":
                 yield from self._run(chosen(each), boxes)
             elif name in ("drawing", "pict", "object"):
-                boxes += each.iterfind(".//{*}txbxContent")
+                boxes += _boxes(each)
 
     def _table(self, element: Any) -> Iterator[_Block]:
         rows = [list(_cells(row)) for row in _rows(element)]
@@ -148,16 +147,19 @@ class _Word:
                 for cell in row:
                     yield from self.blocks(cell)
             return
-        texts = [[text for cell in row for text in self._cell(cell)] for row in rows]
-        yield _Block(_PROSE, markdown.table(texts))
+        yield _Block(_PROSE, markdown.table([self._row(row) for row in rows]))
 
-    def _cell(self, element: Any) -> Iterator[str]:
-        """Its text, and "" for each further column that it spans."""
-        properties = child(element, "tcPr")
-        merged = None if properties is None else child(properties, "vMerge")
-        goes_on = merged is not None and attribute(merged, "val") != "restart"
-        yield "" if goes_on else " ".join(block.text for block in self.blocks(element))
-        yield from [""] * (min(_value(properties, "gridSpan", 1), _MOST_COLUMNS) - 1)
+    def _row(self, cells: list[Any]) -> dict[int, str]:
+        """Texts of its cells by column; of those merged with the ones above none."""
+        texts: dict[int, str] = {}
+        column = 0
+        for cell in cells:
+            properties = child(cell, "tcPr")
+            merged = None if properties is None else child(properties, "vMerge")
+            if merged is None or attribute(merged, "val") == "restart":
+                texts[column] = " ".join(block.text for block in self.blocks(cell))
+            column += max(1, _value(properties, "gridSpan", 1))
+        return texts
 
 
 def parse_docx(body: bytes, config: ParseConfig) -> Parsed:
@@ -278,6 +280,15 @@ def _levels(element: Any) -> Iterator[tuple[int, bool]]:
             kind = None if shape is None else attribute(shape, "val")
             if kind != "none":
                 yield number(attribute(each, "ilvl"), 0), kind != "bullet"
+
+
+def _boxes(element: Any) -> Iterator[Any]:
+    """Boxes of text in a drawing; those in a box are found when it is read."""
+    for each in element:
+        if local(each) == "txbxContent":
+            yield each
+        else:
+            yield from _boxes(chosen(each) if local(each) == "AlternateContent" else each)
 
 
 def _rows(element: Any) -> Iterator[Any]:

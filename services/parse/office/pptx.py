@@ -79,10 +79,8 @@ def _placeholder(shape: Any) -> str | None:
 def _graphic(package: Package, slide: str, frame: Any) -> Iterator[str]:
     for each in inside(frame, "graphic", "graphicData"):
         if local(each) == "tbl":
-            rows = [
-                [_cell(cell) for cell in row if local(cell) == "tc"] for row in each if local(row) == "tr"
-            ]
-            yield markdown.table(rows)
+            rows = (row for row in each if local(row) == "tr")
+            yield markdown.table([dict(enumerate(map(_cell, row.iterfind("{*}tc")))) for row in rows])
         elif local(each) == "relIds":  # a diagram, whose texts lie in a part of their own
             part = package.relations(slide).get(attribute(each, "dm") or "")
             if part is not None and part.target in package:

@@ -74,7 +74,7 @@ def _sheets(package: Package, main: str, root: Any) -> Iterator[tuple[str, str]]
 
 def _sheet(package: Package, part: str, book: _Book, most: int) -> tuple[int, str]:
     """(cells with a value, tables) of a sheet up to the row that goes beyond `most` cells."""
-    tables: list[list[list[str]]] = [[]]
+    tables: list[list[dict[int, str]]] = [[]]
     used = last = 0
     for row in package.each(part, "row"):
         cells = dict(_cells(row, book))
@@ -87,7 +87,7 @@ def _sheet(package: Package, part: str, book: _Book, most: int) -> tuple[int, st
         if place > last + 1:
             tables.append([])
         last = place
-        tables[-1].append([cells.get(column, "") for column in range(1, max(cells) + 1)])
+        tables[-1].append(cells)
     return used, "\n\n".join(filter(None, map(markdown.table, tables)))
 
 

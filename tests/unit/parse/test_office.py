@@ -185,6 +185,20 @@ def test_a_long_sheet_is_cut_and_said_to_be():
     assert parsed.text.endswith("| 10 | 10 |")
 
 
+def test_what_is_nested_or_spread_takes_linear_time():
+    """Prevents boxes in boxes from being read 2^n times, and two far cells from becoming a million."""
+    box = "<w:p><w:r><w:drawing><w:txbxContent>{}</w:txbxContent></w:drawing></w:r></w:p>"
+    nested = paragraph(run("deep"))
+    for _ in range(40):
+        nested = box.format(nested)
+    assert words(nested) == "deep"
+    wide = f"<w:tr>{cell(paragraph(run('y'))) * 1000}</w:tr>"
+    narrow = f"<w:tr>{cell(paragraph(run('x'))) * 2}</w:tr>" * 1000
+    text = words(f"<w:tbl>{wide}{narrow}</w:tbl>")
+    assert text.count("y") == 1000
+    assert len(text) < 10_000
+
+
 BOMB = "<!DOCTYPE x [<!ENTITY a 'ha'>" + "".join(
     f"<!ENTITY {chr(98 + i)} '{f'&{chr(97 + i)};' * 10}'>" for i in range(9)
 )
