@@ -114,13 +114,12 @@ _NAMES = {
 MEDIA_TYPES = {name: media_type for media_type, names in _NAMES.items() for name in names.split()}
 
 # Pictures of pages, which are documents where a person names them; in a folder they are illustrations.
-_PICTURES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
+_PICTURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
 # What the river takes over HTTP, by Content-Type; what a body begins with comes first (page_type).
 PAGES = {
     "text/html": HTML,
@@ -134,6 +133,7 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
+_RTF_START = re.compile(rb"\{\\rtf\d?\s*[\\{]")
 _PDF_START = re.compile(rb"[\xef\xbb\xbf \t\r\n]*%PDF-")
 # The first member of an office file, and by the folder of a further one which kind it is.
 _OFFICE_START = re.compile(rb"PK\x03\x04.{26}(?:\[Content_Types\]\.xml|_rels/\.rels)", re.DOTALL)
@@ -191,7 +191,7 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
         return ARC
     if _PDF_START.match(head):
         return PDF
-    if head.startswith(b"{\\rtf"):
+    if _RTF_START.match(head):
         return RTF
     if declared in _NOT_SOURCE and _HTML_START.match(head):
         return HTML
@@ -202,9 +202,13 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
         return _records(head, text_fields) or (JSON if named else None)
     if declared is None and named and _is_text(head):
         return _records(head, text_fields) or TEXT
-    if declared is None and named and (picture := _PICTURES.get(suffix_of(name))):
+    if declared is None and named and (picture := _picture(head)):
         return picture
     return declared or _zipped(head)
+
+
+def _picture(head: bytes) -> str | None:
+    return next((kind for mark, kind in _PICTURES if head.startswith(mark)), None)
 
 
 def _zipped(head: bytes) -> str | None:
@@ -220,7 +224,7 @@ def page_type(head: bytes) -> str | None:
     """PDF, RTF or HTML when the first bytes of what came over HTTP say so."""
     if _PDF_START.match(head):
         return PDF
-    if head.startswith(b"{\\rtf"):
+    if _RTF_START.match(head):
         return RTF
     return HTML if _HTML_START.match(head) else None
 

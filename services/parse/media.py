@@ -87,6 +87,7 @@ _OPEN_TO_CORRECTION = frozenset(
         "application/xml",
     }
 )
+_RTF_START = re.compile(rb"\{\\rtf\d?\s*[\\{]")  # and not a sentence about such files
 _COMPOUND_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # A notebook has both, at any depth of it; a package of JavaScript may have the former.
 _NOTEBOOK = (re.compile(rb'"cells"\s*:'), re.compile(rb'"nbformat"\s*:'))
@@ -108,7 +109,7 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
         return _zipped(body, declared)
     if body.startswith(_COMPOUND_MARK):
         return COMPOUND, ""
-    if body.startswith(b"{\\rtf"):
+    if _RTF_START.match(body):
         return RTF, ""
     for magic, media_type in _IMAGE_MARKS:
         if body.startswith(magic):

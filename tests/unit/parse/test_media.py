@@ -31,7 +31,8 @@ from tests.unit.parse.zip_maker import make_docx, make_epub, make_pptx, make_xls
         (make_epub({}, []), "text/html", EPUB),
         (make_docx("")[:-9], DOCX, DOCX),
         (make_docx(""), EPUB, DOCX),
-        (b"{\\rtf1 x}", "application/msword", RTF),
+        (b"{\\rtf1\\ansi x}", "application/msword", RTF),
+        (b"{\\rtf1 is how such files begin", "", TEXT),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword", COMPOUND),
         (b'{"cells": [], "nbformat": 4}', "", NOTEBOOK),
         (b'{"cells": []}', "application/json", TEXT),
@@ -50,4 +51,5 @@ def test_binary_formats_are_named():
         archive.writestr("a.txt", "x")
     assert sniff(buffer.getvalue(), "text/plain") == ("", "zip archive")
     assert sniff(make_zip({"META-INF/MANIFEST.MF": "", "a.class": ""}), "") == ("", "Java archive")
-    assert sniff(b"\x89PNG\r\n\x1a\n...", "application/pdf") == ("", "PNG image")
+    assert sniff(b"GIF89a", "") == ("", "GIF image")
+    assert sniff(b"\x89PNG\r\n\x1a\n...", "application/pdf") == ("image/png", "PNG image")
