@@ -51,5 +51,5 @@ def test_binary_formats_are_named():
         archive.writestr("a.txt", "x")
     assert sniff(buffer.getvalue(), "text/plain") == ("", "zip archive")
     assert sniff(make_zip({"META-INF/MANIFEST.MF": "", "a.class": ""}), "") == ("", "Java archive")
-    assert sniff(b"GIF89a", "") == ("", "GIF image")
+    assert sniff(b"GIF89a\x00", "") == ("", "GIF image")
     assert sniff(b"\x89PNG\r\n\x1a\n...", "application/pdf") == ("image/png", "PNG image")
