@@ -1,40 +1,37 @@
-"""From lines on pages to paragraphs.
+"""From lines in reading order to paragraphs.
 
-Lines come in the order in which the page draws them, which typesetters keep column by column. What
-repeats at the same place on several pages is furniture (running heads, page numbers) and goes; two lines
-are one paragraph where the second's first word would not have fitted on the first; hyphens at line ends
-are mended.
+Two lines are one paragraph where the second's first word would not have fitted on the first. A hyphen at
+a line's end goes, unless the document writes the word with one.
 """
 
 from __future__ import annotations
 
 import re
 import statistics
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from services.parse.pdf.line import HYPHEN, Line
+from services.parse.pdf.line import HAN, HYPHEN, Line
+from services.parse.pdf.tables import Table
 
 LINE, BLOCK = "\n", "\n\n"  # what stands between a line and the one before it
 
-_MARGIN_LINES = 3  # running heads and feet are among so many outermost lines of a page, or a third of them
-_SAME_PLACE = 4.0  # points
 _NEW_BLOCK = 1.4  # times the usual distance of two lines
 _INDENT = 0.8  # of the font's height, as is the next
-_SPACE = 0.15
 _NEIGHBOURS = 12  # lines before and after, among which a column's right edge is looked for
 _LEADERS = re.compile(r"(?: ?\.){6,} ?")  # the dots of a table of contents
-_DIGITS = re.compile(r"\d+")
-_PAGE_NUMBER = re.compile(
-    r"(?:page|p\.|第)?[-–—·.|\s]*(?:\d{1,4}|[ivxlc]{1,7})[-–—·.|\s]*(?:(?:/|of|共)\s*\d{1,4})?\s*页?",
-    re.IGNORECASE,
-)
 _LIST_ITEM = re.compile(
     r"(?:[•·▪◦‣●○■□◆–—*-]|\(?\d{1,3}[.)、．）]|\(?[a-z][.)]|[（(][一二三四五六七八九十]+[）)])\s*\S"
 )
-_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_HAN = re.compile(f"[{HAN}]")
+_LAST_WORD = re.compile(rf"([^\W\d_]+(?:-[^\W\d_]+)*)[-{HYPHEN}]$")
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
+_WHOLE_WORD = re.compile(rf"(?<=[^\w-])[^\W\d_]+(?:-[^\W\d_]+)*(?=[^\w{HYPHEN}-])")
+_CLOSED_PREFIXES = re.compile(
+    "any|co|down|every|extra|fore|hand|head|in|inter|mid|mis|non|off|on|out|over|pre|re|short|some|sub|super"
+    "|there|through|to|trans|un|under|up|with|work"
+)
 _SENTENCE_END = re.compile(r"[.!?。！？：:；;…][\"'”’）)\]]*$")
 
 
@@ -48,54 +45,36 @@ class _Placed:
     leading: float
 
 
-def assemble(pages: Sequence[Sequence[Line]]) -> str:
+def assemble(pages: Sequence[Sequence[Line | Table]]) -> str:
     """Text of all pages: paragraphs apart by a blank line, what is no prose line by line."""
+    words = _Words(line.text for page in pages for line in page if isinstance(line, Line))
     pieces: list[str] = []
     last: _Placed | None = None
-    for placed in _place(_without_furniture(pages)):
-        if last is not None and _beside(last, placed):
-            pieces.append(" " if placed.line.left - last.line.right > _SPACE * last.line.height else "")
-            pieces.append(placed.line.text)
-            last = _row(last, placed)
-            continue
-        if last is not None:
-            joint = _joint(last, placed)
-            if joint is None:
-                pieces[-1], joint = _mend(pieces[-1], placed.line.text)
+    for placed in _place(pages):
+        if isinstance(placed, Table) or last is None:
+            pieces += [BLOCK] if pieces else []
+        elif (joint := _joint(last, placed)) is None:
+            pieces[-1], joint = _mend(pieces[-1], placed.line.text, words)
             pieces.append(joint)
-        pieces.append(placed.line.text)
-        last = placed
+        else:
+            pieces.append(joint)
+        pieces.append(placed.text if isinstance(placed, Table) else placed.line.text)
+        last = None if isinstance(placed, Table) else placed
     return _LEADERS.sub(" … ", "".join(pieces).replace(HYPHEN, "-"))
 
 
-def _without_furniture(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
-    """Pages without the lines that stand at the same height of several pages with the same words."""
-    seen = Counter(key for page in pages for key in {_key(line) for line in _margins(page)})
-    needed = 3 if len(pages) > 4 else 2
-    kept = []
-    for page in pages:
-        margins = set(map(id, _margins(page)))
-        kept.append([line for line in page if id(line) not in margins or seen[_key(line)] < needed])
-    return kept
-
-
-def _margins(page: Sequence[Line]) -> list[Line]:
-    ordered = sorted(page, key=lambda line: line.base)
-    depth = min(_MARGIN_LINES, len(page) // 3)
-    return ordered[:depth] + ordered[len(page) - depth :]
-
-
-def _key(line: Line) -> tuple[str, int]:
-    words = "#" if _PAGE_NUMBER.fullmatch(line.text) else _DIGITS.sub("#", line.text)
-    return words, round(line.base / _SAME_PLACE)
-
-
-def _place(pages: Sequence[Sequence[Line]]) -> Iterator[_Placed]:
+def _place(pages: Sequence[Sequence[Line | Table]]) -> Iterator[_Placed | Table]:
     for number, page in enumerate(pages):
-        ratio = _leading(page)
-        for index, line in enumerate(page):
-            leading = ratio * line.height
-            yield _Placed(line, number, _edge(page, index, _NEW_BLOCK * leading), leading)
+        lines = [line for line in page if isinstance(line, Line)]
+        ratio = _leading(lines)
+        edges = _edges(lines, _NEW_BLOCK * ratio)
+        index = 0
+        for item in page:
+            if isinstance(item, Table):
+                yield item
+                continue
+            yield _Placed(item, number, edges[index], ratio * item.height)
+            index += 1
 
 
 def _leading(page: Sequence[Line]) -> float:
@@ -108,18 +87,24 @@ def _leading(page: Sequence[Line]) -> float:
     return statistics.median(steps) if steps else 1.2
 
 
-def _edge(page: Sequence[Line], index: int, step: float) -> float:
-    """Right edge of the column in which a line stands: of the lines that follow each other within step.
+def _edges(page: Sequence[Line], step: float) -> list[float]:
+    """Right edge of the column in which each line stands: of the lines that follow each other within step,
+    a multiple of the font's height.
 
     One line in eight may stand out, so that a heading over two columns does not count.
     """
-    first = last = index
-    while first > max(0, index - _NEIGHBOURS) and _adjoin(page[first - 1], page[first], step):
-        first -= 1
-    while last < min(len(page) - 1, index + _NEIGHBOURS) and _adjoin(page[last], page[last + 1], step):
-        last += 1
-    rights = sorted(line.right for line in page[first : last + 1])
-    return rights[-1 - len(rights) // 8]
+    edges: list[float] = []
+    joins = [_adjoin(a, b, step * b.height) for a, b in pairwise(page)]
+    start = 0
+    for end in range(1, len(page) + 1):
+        if end < len(page) and joins[end - 1]:
+            continue
+        for index in range(start, end):
+            near = page[max(start, index - _NEIGHBOURS) : min(end, index + _NEIGHBOURS + 1)]
+            rights = sorted(line.right for line in near)
+            edges.append(rights[-1 - len(rights) // 8])
+        start = end
+    return edges
 
 
 def _adjoin(a: Line, b: Line, step: float) -> bool:
@@ -131,23 +116,6 @@ def _alike(a: Line, b: Line) -> bool:
     return abs(a.height - b.height) <= 0.15 * max(a.height, b.height)
 
 
-def _beside(last: _Placed, this: _Placed) -> bool:
-    """It goes on in the same row: after an exponent, an index, a change of font."""
-    a, b = last.line, this.line
-    height = max(a.height, b.height)
-    return (
-        last.page == this.page
-        and abs(a.base - b.base) < 0.6 * height
-        and -0.2 * height < b.left - a.right < height
-    )
-
-
-def _row(last: _Placed, this: _Placed) -> _Placed:
-    """The two as one line, at the place of the larger of them."""
-    large = last if last.line.height >= this.line.height else this
-    return replace(large, line=replace(large.line, left=last.line.left, right=this.line.right))
-
-
 def _joint(last: _Placed, this: _Placed) -> str | None:
     """What stands between two lines; None when they are one paragraph."""
     a, b = last.line, this.line
@@ -155,7 +123,7 @@ def _joint(last: _Placed, this: _Placed) -> str | None:
     if last.page != this.page or b.base > a.base + 0.5 * a.height:  # a new page or column
         ended = _SENTENCE_END.search(a.text) or _LIST_ITEM.match(b.text)
         goes_on = full and _alike(a, b) and not ended
-        return None if goes_on and (b.text[0].islower() or _WIDE.match(b.text)) else BLOCK
+        return None if goes_on and (b.text[0].islower() or _HAN.match(b.text)) else BLOCK
     down = a.base - b.base
     if not _alike(a, b) or down > _NEW_BLOCK * last.leading:
         return BLOCK
@@ -171,21 +139,52 @@ def _joint(last: _Placed, this: _Placed) -> str | None:
 def _first_word(line: Line) -> float:
     """Width of the first word and a space, or of two wide characters, at the line's average width."""
     width = (line.right - line.left) / len(line.text)
-    if _WIDE.match(line.text):
+    if _HAN.match(line.text):
         return 2 * width
     return (len(line.text.split(None, 1)[0]) + 1) * width
 
 
-def _mend(before: str, after: str) -> tuple[str, str]:
+def _mend(before: str, after: str, words: _Words) -> tuple[str, str]:
     """(the text before, what stands between) for two lines that are one."""
     if _is_cut(before, after):
-        return before[:-1], ""
+        return (before, "") if words.keep_hyphen(before, after) else (before[:-1], "")
     if before.endswith((HYPHEN, "-")) and before[-2:-1].isalnum():
         return before, ""
-    joined = _WIDE.match(after) and before and _WIDE.match(before[-1])
+    joined = _HAN.match(after) and before and _HAN.match(before[-1])
     return before, "" if joined else " "
 
 
 def _is_cut(before: str, after: str) -> bool:
     """A word is cut by a hyphen at the end of a line."""
     return before.endswith((HYPHEN, "-")) and before[-2:-1].isalpha() and after[0].islower()
+
+
+class _Words:
+    """The words of a document, which say whether a hyphen at a line's end belongs to the word."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+        self._seen: frozenset[str] | None = None
+
+    def keep_hyphen(self, before: str, after: str) -> bool:
+        """As the document writes the word elsewhere; else where both parts are words of it (evidence-based),
+        unless the first is a prefix that is usually written in one (under-stand).
+        """
+        first, second = _LAST_WORD.search(before), _FIRST_WORD.match(after)
+        if not (first and second):
+            return False
+        a, b = first[1].lower(), second[0].lower()
+        seen = self._all()
+        if a.rpartition("-")[2] + b in seen:
+            return False
+        if f"{a}-{b}" in seen or "-" in a:
+            return True
+        return min(len(a), len(b)) > 2 and {a, b} <= seen and not _CLOSED_PREFIXES.fullmatch(a)
+
+    def _all(self) -> frozenset[str]:
+        """Words that are not themselves at a line's end before a hyphen or after one."""
+        if self._seen is None:
+            self._seen = frozenset(
+                word for line in self._lines for word in _WHOLE_WORD.findall(f" {line} ".lower())
+            )
+        return self._seen
