@@ -17,7 +17,7 @@ PROSE = "Rain had fallen since the morning, and the market people packed their s
 
 @pytest.fixture(scope="module")
 def parse():
-    return SERVICE.build(ParseConfig(), Resources(Settings()))
+    return SERVICE.build(ParseConfig(ocr="off"), Resources(Settings()))
 
 
 def verdict(parse, body: bytes, media_type: str = ""):
