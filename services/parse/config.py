@@ -24,7 +24,7 @@ class ParseConfig:
     """Limits of one document.
 
     max_bytes: size of a body. 64 MiB holds any book with its pictures; PDFium keeps the file in memory.
-    max_pages: of a PDF. At the measured 8 ms a page this is about 25 s.
+    max_pages: of a PDF. At the measured 7 ms a page this is about 20 s.
     max_html_bytes: trafilatura's own MAX_FILE_SIZE; larger pages are data dumps.
     max_html_tags: beyond this trafilatura (50 us a tag) is left out and resiliparse (2 us) used alone.
     max_html_depth: nesting up to which resiliparse runs (its time grows with the square of the depth);
