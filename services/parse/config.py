@@ -27,7 +27,7 @@ class ParseConfig:
     """Limits of one document.
 
     max_bytes: size of a body. 64 MiB holds any book with its pictures; PDFium keeps the file in memory.
-    max_pages: of a PDF. At the measured 8 ms a page this is about 25 s.
+    max_pages: of a PDF. At the measured 7 ms a page this is about 20 s.
     max_html_bytes: larger pages are data dumps.
     max_html_tags: beyond this resiliparse (2 us a tag) is used alone; ours takes ten times as long.
     max_html_depth: nesting up to which resiliparse runs (its time grows with the square of the depth), and
