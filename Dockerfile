@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# The images of the river, one target each: core (every service, the commands, the launcher), ml (Triton with the
+# The images of the river, one target each: core (every service, the commands, the launcher), ocr (core, and what
+# reads pages that are pictures), ml (Triton with the
 # judges that ship, on CPUs), servers (Kafka, Valkey and an S3 server, to try things out), trainer (PyTorch).
 #     docker build --target core --tag corpusworks/core:0.1.0 .
 # `python -m charts.images FOLDER core` makes the same content without a container engine. Each holds the packages
@@ -18,6 +19,10 @@ COPY trainer trainer
 
 FROM build AS core-packages
 RUN pip install --prefix /made --constraint constraints.txt ".[parse,launcher,upload,crawl]" \
+    && python -m compileall -q --invalidation-mode unchecked-hash /made
+
+FROM build AS ocr-packages
+RUN pip install --prefix /made --constraint constraints.txt ".[parse,launcher,upload,crawl,ocr]" \
     && python -m compileall -q --invalidation-mode unchecked-hash /made
 
 FROM build AS ml-packages
@@ -43,6 +48,9 @@ RUN pip uninstall --yes --quiet pip setuptools wheel
 USER 10001:10001
 WORKDIR /tmp
 CMD ["corpusworks", "--help"]
+
+FROM base AS ocr
+COPY --from=ocr-packages /made /usr/local
 
 FROM base AS ml
 COPY --from=ml-packages /made /usr/local

@@ -35,7 +35,7 @@ train: setup $(DONE)/trainer $(DONE)/more ## Train a small model on the demo's p
 	$(BIN)/corpusworks train --out demo --run first --wait 60
 	$(BIN)/corpusworks ledger step 1 --run first --out demo
 
-test: setup $(DONE)/judge $(DONE)/s3 check ## Checks and all tests
+test: setup $(DONE)/judge $(DONE)/s3 $(DONE)/ocr check ## Checks and all tests
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: setup $(DONE)/judge $(DONE)/s3 ## Kills, clocks, crowds: long; SEED=7 repeats one, MINUTES=20 lasts so long, ONLY=kills chooses
@@ -99,6 +99,11 @@ $(DONE)/venv: pyproject.toml constraints.txt | $(UV)
 # PyTorch is 5 GB: only what trains the judges needs it.
 $(DONE)/judge: $(DONE)/venv
 	$(call install,dev$(comma)judge)
+	@touch $@
+
+# What reads pages that are pictures: 130 MB.
+$(DONE)/ocr: $(DONE)/venv
+	$(call install,dev$(comma)ocr)
 	@touch $@
 
 # And what trains the model.

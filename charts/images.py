@@ -39,6 +39,7 @@ class Target:
 
 TARGETS = {
     "core": Target(("parse", "launcher", "upload", "crawl")),
+    "ocr": Target(("parse", "launcher", "upload", "crawl", "ocr")),
     "ml": Target(("onnx",), ("--triton",)),
     "servers": Target(("servers",), ("--kafka", "--s3")),
     "trainer": Target(("judge",)),

@@ -15,6 +15,7 @@ from services.dedup.index import MemoryIndex
 from services.dedup.normal import compared
 from services.dedup.redis_index import RedisIndex
 from services.dedup.sketch import sketch
+from services.mixer.kin import Kin
 from services.runtime import Drop, Emit, Reject, Verdict
 from services.runtime.state import MemoryMarks, RedisMarks, Server
 
@@ -94,8 +95,10 @@ def corpus(seed: int, chains: int = 12) -> list[Document]:
     ]
 
 
-def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[int, int]]:
-    """Indices (i, j) of near-duplicates, both ways round."""
+def near_pairs(
+    documents: Sequence[Document], config: DedupConfig, likeness: float | None = None
+) -> set[tuple[int, int]]:
+    """Indices (i, j) of near-duplicates, or of those that are so like, both ways round."""
     sketches = sketch([compared(each).text for each in documents], config.bands, config.rows)
     entries = [
         make_entry(each, config.threshold_of(each.category), bits.tobytes(), fine.tobytes())
@@ -107,7 +110,7 @@ def near_pairs(documents: Sequence[Document], config: DedupConfig) -> set[tuple[
         others = [int(j) for j in together if j != i]
         found = compare(entry, {j: entries[j].pack() for j in others}).nearest(1.0) if others else []
         for j, near in zip(others, found, strict=True):
-            if near.similarity >= near.threshold:
+            if near.similarity >= (near.threshold if likeness is None else likeness):
                 pairs.add((i, j))
     return pairs
 
@@ -122,7 +125,33 @@ def survivors(documents: Sequence[Document], config: DedupConfig) -> set[int]:
 def retractions(verdict: Verdict) -> list[Retraction]:
     """What a verdict takes back."""
     also = () if isinstance(verdict, Reject) else verdict.also
-    return [each.value.retraction for each in also if isinstance(each.value, Control)]
+    told = [each.value for each in also if isinstance(each.value, Control)]
+    return [each.retraction for each in told if each.HasField("retraction")]
+
+
+def kin_told(verdicts: Iterable[Verdict]) -> Kin:
+    """What a lane knows of clusters after these verdicts."""
+    known = Kin()
+    for verdict in verdicts:
+        for also in () if isinstance(verdict, Reject) else verdict.also:
+            if isinstance(also.value, Control) and also.value.HasField("kin"):
+                known.join(also.value.kin.key, also.value.kin.into)
+    return known
+
+
+def keys(verdicts: Sequence[Verdict]) -> dict[int, int]:
+    """By uid of those that went on, the key by which a lane keeps them apart in the end."""
+    known = kin_told(verdicts)
+    gone_on = [verdict.document for verdict in verdicts if isinstance(verdict, Emit)]
+    return {each.uid: known.find(each.cluster or each.uid) for each in gone_on}
+
+
+def least_kin(documents: Sequence[Document], config: DedupConfig) -> dict[int, int]:
+    """The rule: by uid, the least one of those that pairs alike connect it with."""
+    known = Kin()
+    for i, j in near_pairs(documents, config, config.cluster_from):
+        known.join(documents[i].uid, documents[j].uid)
+    return {each.uid: known.find(each.uid) for each in documents}
 
 
 def standing(outcomes: Iterable[tuple[Document, Verdict]]) -> set[int]:

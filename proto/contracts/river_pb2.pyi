@@ -26,18 +26,28 @@ class Rejection(_message.Message):
     def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., unit: _Optional[str] = ..., reason: _Optional[str] = ..., measured: _Optional[float] = ..., threshold: _Optional[float] = ..., detail: _Optional[str] = ..., rejected_ms: _Optional[int] = ...) -> None: ...
 
 class Control(_message.Message):
-    __slots__ = ("retraction", "flush", "quarantine", "recipe", "forget")
+    __slots__ = ("retraction", "flush", "quarantine", "recipe", "forget", "kin")
     RETRACTION_FIELD_NUMBER: _ClassVar[int]
     FLUSH_FIELD_NUMBER: _ClassVar[int]
     QUARANTINE_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     FORGET_FIELD_NUMBER: _ClassVar[int]
+    KIN_FIELD_NUMBER: _ClassVar[int]
     retraction: Retraction
     flush: Flush
     quarantine: Quarantine
     recipe: RecipeChange
     forget: Forget
-    def __init__(self, retraction: _Optional[_Union[Retraction, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., recipe: _Optional[_Union[RecipeChange, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ...) -> None: ...
+    kin: Kin
+    def __init__(self, retraction: _Optional[_Union[Retraction, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., recipe: _Optional[_Union[RecipeChange, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ..., kin: _Optional[_Union[Kin, _Mapping]] = ...) -> None: ...
+
+class Kin(_message.Message):
+    __slots__ = ("key", "into")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    INTO_FIELD_NUMBER: _ClassVar[int]
+    key: int
+    into: int
+    def __init__(self, key: _Optional[int] = ..., into: _Optional[int] = ...) -> None: ...
 
 class Retraction(_message.Message):
     __slots__ = ("uid", "superseded_by", "similarity")
@@ -216,7 +226,7 @@ class Redriven(_message.Message):
     def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class DedupRecord(_message.Message):
-    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted", "cluster", "number")
+    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted", "cluster", "number", "merged")
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +238,7 @@ class DedupRecord(_message.Message):
     RETRACTED_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
+    MERGED_FIELD_NUMBER: _ClassVar[int]
     layout: int
     uid: int
     entry: bytes
@@ -239,4 +250,5 @@ class DedupRecord(_message.Message):
     retracted: bool
     cluster: int
     number: int
-    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ..., cluster: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
+    merged: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ..., cluster: _Optional[int] = ..., number: _Optional[int] = ..., merged: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -145,6 +145,7 @@ class Pools:
                 here.add(uid)
                 if uid not in given and not _is_in(uid, known):
                     given.add(uid)
+                    gone.kin.relabel(document)
                     if self._is_whole(document):
                         yield document
             standing |= here

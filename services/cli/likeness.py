@@ -108,7 +108,8 @@ def _told(
             "threshold": each.threshold,
             "bands": each.bands,
             "near": each.near,
-            "better": each.order > said.order,
+            "better": each.better,
+            "namespace": each.namespace or None,
             "dropped": each.death is not None,
         }
         for each in said.candidates
@@ -185,7 +186,9 @@ def _verdict(said: Explained, each: Candidate) -> str:
     if not each.near:
         return "another text"
     gone = ", dropped itself" if each.death else ""
-    return f"near, {'better' if each.order > said.order else 'worse'}{gone}"
+    if each.namespace:
+        return f"near, of namespace {each.namespace}, {'before' if each.better else 'behind'} it{gone}"
+    return f"near, {'better' if each.better else 'worse'}{gone}"
 
 
 def _marked(one: str, other: str, characters: int) -> Text:
@@ -217,6 +220,7 @@ def dedup_plan(
     as_json: AsJson = False,
 ) -> None:
     """What thresholds find and leave, by the bands that are set; bytes and core hours of such an index."""
+    from services.dedup.namespaces import looked_in
     from services.dedup.plan import index_of, least_for, s_curve, threshold_of, tokens_left
     from services.runtime import load_settings
 
@@ -245,6 +249,10 @@ def dedup_plan(
         f"{index.documents:,.0f} documents: {index.strangers:.2g} strangers met by chance a document, "
         f"{index.bytes / 1e9:,.1f} GB of Redis, {index.core_hours:,.0f} core hours"
     )
+    for name, others in looked_in(config.namespaces).items():
+        print(
+            f"a document of {name} is also looked up in {', '.join(others)}: {len(others)} more calls a batch"
+        )
     if tokens_needed:
         said = f"a threshold of {least:.2f}" if least is not None else "no threshold"
         print(f"{said} leaves {tokens_needed:,.0f} tokens of what is in {river}")

@@ -135,8 +135,8 @@ def _measures(document: Document, config: RulesConfig) -> Iterator[dict[str, Any
             )
             drops = bound.rule.reason if bound.passed_by(features) else ""
             yield {
-                "measure": name, "value": value, "bound": sign, "threshold": bound.threshold, "from": place,
-                "drops": drops,
+                "measure": name, "value": value, "bound": sign, "threshold": bound.threshold_of(features),
+                "from": place, "drops": drops,
             }  # fmt: skip
 
 

@@ -14,12 +14,13 @@ def build(config: DedupConfig, resources: Resources) -> Deduplicator:
     from services.dedup.index import MemoryIndex
 
     if config.index == "memory":
-        return Deduplicator(MemoryIndex(), state.MemoryMarks(config), config)
+        return Deduplicator(MemoryIndex(), state.MemoryMarks(config), config, resources.settings.lanes)
     from services.dedup.redis_index import RedisIndex
 
     server = state.Server(resources.redis, config)
     marks = state.RedisMarks(server, config, resources.topic_ids)
-    return Deduplicator(RedisIndex(server, config, marks.generation), marks, config)
+    index = RedisIndex(server, config, marks.generation)
+    return Deduplicator(index, marks, config, resources.settings.lanes)
 
 
 def gauges(config: DedupConfig, resources: Resources) -> Mapping[str, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from contracts import Document
 from services.dedup.entry import Entry, Near, Order
 from services.dedup.met import Met
+from services.dedup.namespaces import Home
 from services.dedup.page import Page
 from services.dedup.shingles import Words
 
@@ -16,11 +17,14 @@ from services.dedup.shingles import Words
 class Case:
     """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
 
+    bands, exact are those of its namespace, which is home.
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text;
     beaten: it is another one.
-    cluster: to which it belongs, 0 for none; size: how many of it have stayed, this one included, 0 where it
-        drops or is the first; see clusters.py.
+    kin: those in its bands that are alike; cluster: to which it belongs, 0 for none; size: how many of it
+        have stayed, this one included, 0 where it drops or is the first; merged: clusters that are others'
+        from now on, whose, and how many are in that (0: not said); see clusters.py.
     met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
+    above, below: its near-duplicates in other namespaces, of those to which it gives way and of the others.
     """
 
     number: int
@@ -34,23 +38,33 @@ class Case:
     holder: Order = (0.0, 0, 0)
     beaten: bool = False
     linked: bool = False
+    kin: Sequence[int] = ()
     cluster: int = 0
+    merged: Sequence[tuple[int, int, int]] = ()
     size: int = 0
     met: Met = field(default_factory=Met)
     near: Sequence[Near] = ()
     page: Page | None = None
     crowded: bool = False
+    home: Home = field(default_factory=Home)
+    above: Sequence[Near] = ()
+    below: Sequence[Near] = ()
 
     @property
     def better(self) -> Near | None:
-        """The best of its better near-duplicates."""
-        found = [near for near in self.near if near.duplicate and near.entry.order > self.entry.order]
+        """The best of its better near-duplicates; those of another namespace count first."""
+        if not (self.near or self.above):  # as most; asked several times
+            return None
+        found = [*self.above] or [
+            near for near in self.near if near.duplicate and near.entry.order > self.entry.order
+        ]
         return max(found, key=lambda near: near.entry.order, default=None)
 
     @property
     def worse(self) -> list[Near]:
         """Near-duplicates that it beats."""
-        return [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]
+        own = [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]
+        return [*own, *self.below]
 
     @property
     def killer(self) -> int | None:

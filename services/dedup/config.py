@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from services.dedup import namespaces
 from services.dedup.layout import layout
+from services.dedup.namespaces import Namespace
 from services.dedup.sketch import BINS
 
 
@@ -31,6 +33,8 @@ class DedupConfig:
     fold_script: traditional Chinese characters are compared as their simplified ones. Fixed likewise.
     cluster_from: likeness from which two documents that both stay share a cluster (see clusters.py): a third
         of all their shingles are then in one of them alone, and below it the bands find few.
+    namespaces: corpora that are apart in the index, or of which one gives way to another; see namespaces.py.
+        With another setting what is in the index stays where it is.
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
@@ -45,6 +49,7 @@ class DedupConfig:
     rows: int = 6
     fold_script: bool = True
     cluster_from: float = 0.5
+    namespaces: tuple[Namespace, ...] = ()
     shards: int = 1
     prefix: str = "dedup"
     sync_timeout_s: float = 5.0
@@ -60,6 +65,7 @@ class DedupConfig:
             raise ValueError(f"bands x rows: 1 to {BINS} is possible, not {self.bands} x {self.rows}")
         if self.shards < 1 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
             raise ValueError("shards must be 1 or more; prefix must be a name without braces")
+        namespaces.check(self.namespaces)
         if self.sync_timeout_s <= 0:
             raise ValueError(f"sync_timeout_s: more than 0 is needed, not {self.sync_timeout_s}")
 

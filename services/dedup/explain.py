@@ -14,20 +14,26 @@ from itertools import pairwise
 import numpy as np
 
 from contracts import Document
+from services.dedup.abroad import alike_there
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Order, compare, make_entry
 from services.dedup.index import Death, Index
 from services.dedup.lineage import living
+from services.dedup.namespaces import Home, Namespaces, turned
 from services.dedup.normal import compared
 from services.dedup.redis_index import RedisIndex
-from services.dedup.shingles import SHINGLE
+from services.dedup.shingles import SHINGLE, Words
 from services.dedup.sketch import sketch
 from services.runtime import Resources, Settings, state
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Another document. likeness: as estimated; threshold: of the pair. bands: under so many they met."""
+    """Another document. likeness: as estimated; threshold: of the pair. bands: under so many they met.
+
+    better: the one in question gives way to it, where they are near. namespace: of the other, where it is
+    another one.
+    """
 
     uid: int
     order: Order
@@ -35,6 +41,8 @@ class Candidate:
     threshold: float
     bands: int
     death: Death | None
+    better: bool
+    namespace: str = ""
 
     @property
     def near(self) -> bool:
@@ -79,24 +87,42 @@ def explain(index: Index, config: DedupConfig, document: Document) -> Explained:
     here = make_entry(document, threshold, made.bits[0].tobytes(), made.fine[0].tobytes())
     stored = index.fetch({document.uid}).get(document.uid)
     entry = here if stored is None else Entry.unpack(document.uid, stored)
-    (met,) = index.meet([entry.order], made.bands)
+    home = Namespaces(config.namespaces).home(document)
+    (met,) = index.meet([entry.order], home.keys(made.bands))
     death = index.deaths({entry.uid}).get(entry.uid)
     times = Counter(uid for each in met.keys for uid in each.kept)
-    others = index.fetch({*met.uids, *([death.killer] if death else [])} - {entry.uid})
+    found = list(_abroad(index, entry, home, made.bands))
+    asked = {*met.uids, *([death.killer] if death else [])} - {entry.uid, *(each.uid for each in found)}
+    others = index.fetch(asked)
     deaths = index.deaths(set(others))
-    found = []
     if others:
         likeness = compare(entry, others)
         for (uid, packed), alike, bound in zip(
             likeness.others, likeness.similarity.tolist(), likeness.threshold.tolist(), strict=True
         ):
             order = Entry.unpack(uid, packed).order
-            found.append(Candidate(uid, order, alike, bound, times[uid], deaths.get(uid)))
+            better = order > entry.order
+            found.append(Candidate(uid, order, alike, bound, times[uid], deaths.get(uid), better))
     found.sort(key=lambda each: (-each.likeness, each.uid))
     lives = living(index, [entry.uid])[entry.uid]
     return Explained(
         entry.uid, stored is not None, entry.order, entry.threshold / 200, death, lives, met.missed, found
     )
+
+
+def _abroad(index: Index, entry: Entry, home: Home, bands: Words) -> Iterator[Candidate]:
+    """Whom it meets in the namespaces that matter to it."""
+    for there in home.abroad:
+        (met,) = index.meet([entry.order], turned(bands, there.salt))
+        times = Counter(uid for each in met.keys for uid in each.kept)
+        near = alike_there(entry, there, met.uids, index.fetch(met.uids))
+        deaths = index.deaths({each.entry.uid for each in near})
+        for each in near:
+            uid, bound = each.entry.uid, each.threshold + each.margin
+            death = deaths.get(uid)
+            yield Candidate(
+                uid, each.entry.order, each.similarity, bound, times[uid], death, there.above, there.name
+            )
 
 
 def shared(one: str, other: str) -> Iterator[tuple[str, bool]]:

@@ -20,6 +20,7 @@ ones, which is 0.013 together with the short sketch's 0.031 (see entry.compare).
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ _HEAD = struct.Struct("<BHH")  # level, count of each half
 SIZE = _HEAD.size + BITS // 8
 _HALF = HALF // 8
 _SCATTER = np.uint64(0x9FB21C651E98DF25)
+_COUNTS = np.dtype("<u1,<u2,<u2")  # as _HEAD
 NONE = b"\xff" + bytes(SIZE - 1)  # of a document that was entered before there were such sketches
 _MOST = 48  # levels
 _SHORT = 0xFE  # in place of the level
@@ -41,10 +43,11 @@ _LEAST_ERROR = 0.002  # an estimate is never trusted more
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int64]
 
 
 class Estimates(NamedTuple):
-    """Of one text and n others: Jaccard, its standard error, and whether the two sketches say anything.
+    """Of n pairs of texts: Jaccard, its standard error, and whether the two sketches say anything.
 
     short: both texts are; their grams were compared.
     """
@@ -80,7 +83,7 @@ def fine_sketch(hashes: Words) -> Bytes:
     return _packed(level, len(taken) - deep, deep, places)
 
 
-def _packed(level: int, top: int, deep: int, places: npt.NDArray[np.int64]) -> Bytes:
+def _packed(level: int, top: int, deep: int, places: Counts) -> Bytes:
     turned = np.bincount(places, minlength=BITS)
     packed = np.empty(SIZE, np.uint8)
     packed[: _HEAD.size] = np.frombuffer(_HEAD.pack(level, top, deep), np.uint8)
@@ -88,40 +91,62 @@ def _packed(level: int, top: int, deep: int, places: npt.NDArray[np.int64]) -> B
     return packed
 
 
-def estimate(one: Bytes, others: Bytes) -> Estimates:
-    """Of a sketch (SIZE,) and others (n, SIZE). Symmetric."""
-    heads = np.ascontiguousarray(others[:, : _HEAD.size]).view(np.dtype("<u1,<u2,<u2")).reshape(-1)
-    levels, tops, deeps = heads["f0"].astype(int), heads["f1"].astype(int), heads["f2"].astype(int)
-    level, top, deep = _HEAD.unpack_from(one.tobytes())
-    mine, theirs = one[_HEAD.size :], others[:, _HEAD.size :]
-    my_top, my_deep, their_top, their_deep = mine[:_HALF], mine[_HALF:], theirs[:, :_HALF], theirs[:, _HALF:]
-    i, they = level == _SHORT, levels == _SHORT
-    ways: list[tuple[npt.NDArray[np.bool_], Bytes, Bytes, npt.NDArray[np.int64]]] = [
-        (they & i, my_deep, their_deep, deep + deeps),
-        ((levels == 0) & i, my_top, their_top ^ their_deep, top + tops + deeps),
-        (they & (level == 0), my_top ^ my_deep, their_top, top + deep + tops),
-        ((levels == level + 1) & ~they, my_deep, their_top ^ their_deep, deep + tops + deeps),
-        ((levels == level - 1) & (not i), my_top ^ my_deep, their_deep, top + deep + deeps),
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Of each pair one sketch: level, shingles in each half, bits of each half, (n,) and (n, HALF / 8)."""
+
+    level: Counts
+    top: Counts
+    deep: Counts
+    top_bits: Bytes
+    deep_bits: Bytes
+
+    @classmethod
+    def of(cls, sketches: Bytes) -> _Side:
+        heads = np.ascontiguousarray(sketches[:, : _HEAD.size]).view(_COUNTS).reshape(-1)
+        level, top, deep = (heads[name].astype(np.int64) for name in ("f0", "f1", "f2"))
+        bits = sketches[:, _HEAD.size :]
+        return cls(level, top, deep, bits[:, :_HALF], bits[:, _HALF:])
+
+    @property
+    def all(self) -> Counts:
+        return self.top + self.deep
+
+    @property
+    def all_bits(self) -> Bytes:
+        """The two halves laid together."""
+        return self.top_bits ^ self.deep_bits
+
+
+def estimate(ones: Bytes, others: Bytes) -> Estimates:
+    """Of n pairs of sketches, (n, SIZE) of each side. Symmetric."""
+    a, b = _Side.of(ones), _Side.of(others)
+    a_short, b_short = a.level == _SHORT, b.level == _SHORT
+    known = (a.level == b.level) & (a.level <= _MOST)
+    differing = counted(ones[:, _HEAD.size :] ^ others[:, _HEAD.size :])
+    total, bits = a.all + b.all, np.full(len(known), BITS)
+    ways = [
+        (a_short & b_short, a.deep_bits, b.deep_bits, a.deep + b.deep),
+        (a_short & (b.level == 0), a.top_bits, b.all_bits, a.top + b.all),
+        (b_short & (a.level == 0), a.all_bits, b.top_bits, a.all + b.top),
+        ((b.level == a.level + 1) & ~b_short, a.deep_bits, b.all_bits, a.deep + b.all),
+        ((a.level == b.level + 1) & ~a_short, a.all_bits, b.deep_bits, a.all + b.deep),
     ]
-    known = (levels == level) & (level <= _MOST)
-    differing, total = _differing(mine, theirs), top + deep + tops + deeps
-    bits = np.full(len(levels), BITS)
-    for which, of_mine, of_theirs, together in ways:
-        if which.any():
-            differing = np.where(which, _differing(of_mine, of_theirs), differing)
-            total, bits = np.where(which, together, total), np.where(which, HALF, bits)
-            known = known | which
-    known &= (levels != NONE[0]) & (level != NONE[0])
-    sampled = np.where(they, 0, levels) + (0 if i else level) > 0
+    for which, of_a, of_b, together in ways:
+        rows = which.nonzero()[0]
+        differing[rows] = counted(of_a[rows] ^ of_b[rows])
+        total[rows], bits[rows], known[rows] = together[rows], HALF, True
+    known &= (a.level != NONE[0]) & (b.level != NONE[0])
+    sampled = np.where(a_short, 0, a.level) + np.where(b_short, 0, b.level) > 0
     alike, error = jaccard(differing, np.maximum(total, 1.0), sampled, bits)
-    return Estimates(alike, np.maximum(error, _LEAST_ERROR), known, they & i)
+    return Estimates(alike, np.maximum(error, _LEAST_ERROR), known, a_short & b_short)
 
 
 def jaccard(
-    differing: npt.NDArray[np.int64],
+    differing: Counts,
     total: Floats,
     sampled: npt.NDArray[np.bool_],
-    bits: npt.NDArray[np.int64] | int,
+    bits: Counts | int,
 ) -> tuple[Floats, Floats]:
     """Of the bits that differ between two odd sketches, (n,): Jaccard and its standard error.
 
@@ -139,6 +164,7 @@ def jaccard(
     return alike, np.sqrt(np.maximum(thrown, 0.0) * slope**2 + sample)
 
 
-def _differing(one: Bytes, others: Bytes) -> npt.NDArray[np.int64]:
-    counts: npt.NDArray[np.int64] = np.bitwise_count(one ^ others).sum(axis=-1, dtype=np.int64)
+def counted(bits: Bytes) -> Counts:
+    """How many are set of each row, (n,), of packed bits, a multiple of 64."""
+    counts: Counts = np.bitwise_count(np.ascontiguousarray(bits).view(np.uint64)).sum(axis=-1, dtype=np.int64)
     return counts

@@ -137,7 +137,7 @@ function operations.entries(records)
   return table.concat(answer)
 end
 
--- uid 8 -> (uid 8, cluster 8) for each that is there
+-- uid 8 -> (uid 8, parent 8) for each that is there
 function operations.fetch(records)
   local answer = {}
   for i = 1, #records, 8 do
@@ -174,23 +174,24 @@ function operations.deaths(records)
   return table.concat(answer)
 end
 
--- uid 8, cluster 8 -> cluster 8 that stands, for each
+-- uid 8, parent 8 -> (parent 8 that stands, whether it is by this call 1), for each
 function operations.join(records)
   local answer = {}
   for i = 1, #records, 16 do
     local key, field = place(records, i, i + 7)
-    local cluster = sub(records, i + 8, i + 15)
-    if redis.call('HSETNX', key, field, cluster) == 1 then
+    local parent = sub(records, i + 8, i + 15)
+    if redis.call('HSETNX', key, field, parent) == 1 then
       grew()
+      answer[#answer + 1] = parent .. '\1'
     else
-      cluster = redis.call('HGET', key, field)
+      answer[#answer + 1] = redis.call('HGET', key, field) .. '\0'
     end
-    answer[#answer + 1] = cluster
   end
   return table.concat(answer)
 end
 
--- uid 8, cluster 8, number u32 -> number u32 that stands, for each; NEXT: the one after the last of its cluster.
+-- uid 8, cluster 8, number u32 -> number u32 that stands, for each; NEXT: the one after the last of its cluster,
+-- 0: none, where none stands.
 -- The keys are the uid and an "n", and the cluster and a "c": decimals, which a listpack holds in 2 to 5 bytes.
 function operations.number(records)
   local answer = {}
@@ -198,7 +199,9 @@ function operations.number(records)
     local member, cluster = sub(records, i, i + 7) .. 'n', sub(records, i + 8, i + 15) .. 'c'
     local key, field = place(member, 1, 9)
     local number = tonumber(redis.call('HGET', key, field))
-    if not number then
+    if not number and read('<I4', records, i + 16) == 0 then
+      number = 0
+    elseif not number then
       local counter, name = place(cluster, 1, 9)
       local last = tonumber(redis.call('HGET', counter, name) or 1)
       number = read('<I4', records, i + 16)
@@ -212,6 +215,41 @@ function operations.number(records)
     answer[#answer + 1] = write('<I4', number)
   end
   return table.concat(answer)
+end
+
+-- cluster 8 -> (cluster 8, the greatest number in it u32) for each in which anyone was numbered
+function operations.count(records)
+  local answer = {}
+  for i = 1, #records, 8 do
+    local cluster = sub(records, i, i + 7)
+    local last = redis.call('HGET', place(cluster .. 'c', 1, 9))
+    if last then answer[#answer + 1] = cluster .. write('<I4', tonumber(last)) end
+  end
+  return table.concat(answer)
+end
+
+local function counted(records, sum)
+  local answer = {}
+  for i = 1, #records, 20 do
+    local key, field = place(sub(records, i, i + 7) .. 'c', 1, 9)
+    local last = redis.call('HGET', key, field)
+    local base, number = read('<I8I4', records, i + 8)
+    local count = sum(tonumber(last or base), number)
+    redis.call('HSET', key, field, count)
+    if not last then grew() end
+    answer[#answer + 1] = write('<I4', count)
+  end
+  return table.concat(answer)
+end
+
+-- cluster 8, what it has where nobody was numbered 8, number u32 to be added -> count u32, for each
+function operations.add(records)
+  return counted(records, function(a, b) return a + b end)
+end
+
+-- The same, and there are no fewer than number.
+operations['raise'] = function(records)
+  return counted(records, math.max)
 end
 
 -- key 8, order 16 -> (number u32, order 16) for each that is held by a greater order
@@ -304,7 +342,7 @@ function operations.pages(records)
   return table.concat(answer)
 end
 
-local reads = {entries = true, meet = true, fetch = true, deaths = true, pages = true}
+local reads = {entries = true, meet = true, fetch = true, deaths = true, count = true, pages = true}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
 if not reads[ARGV[1]] then redis.call('SET', base .. 'n', count) end

@@ -23,10 +23,25 @@ class Death(NamedTuple):
     went_on: bool
 
 
+class Joined(NamedTuple):
+    """The parent that stands, and whether this call gave it."""
+
+    parent: int
+    new: bool
+
+
 class Seat(NamedTuple):
-    """A document's place in a cluster. number: the how-manieth it is, 2 or more; 0 of one that drops."""
+    """A document's place in a cluster. number: the how-manieth it is, 2 or more."""
 
     cluster: int
+    number: int
+
+
+class Growth(NamedTuple):
+    """So many come to a cluster. founded: it has a founder, who counts though nobody was numbered there."""
+
+    cluster: int
+    founded: bool
     number: int
 
 
@@ -34,7 +49,7 @@ NEXT = (1 << 32) - 1  # in place of a number: that after the last one of the clu
 
 
 class Index(Protocol):
-    """Each step is atomic for each document and may be repeated: a second call changes nothing.
+    """Each step but one is atomic for each document and may be repeated: a second call changes nothing.
 
     A document is put before it is linked, so whoever meets it in a band finds its entry; and of two
     documents that share a band the one that is linked second meets the first, whatever the order in
@@ -68,15 +83,27 @@ class Index(Protocol):
     def deaths(self, uids: Collection[int]) -> dict[int, Death]:
         """The deaths of these documents, as far as they are buried."""
 
-    def join(self, members: Sequence[tuple[int, Seat]]) -> list[Seat]:
-        """Put each uid into a cluster that is not 0, and number it there. The first stands, and is returned.
+    def join(self, links: Sequence[tuple[int, int]]) -> list[Joined]:
+        """Give each uid a parent. The first stands, and is returned."""
 
-        A number that is given is for a rebuild; NEXT goes on from the greatest of the cluster. The founder
-        has 1, which is stored nowhere.
+    def parents(self, uids: Collection[int]) -> dict[int, int]:
+        """The parents of these documents, as far as they have one."""
+
+    def number(self, members: Sequence[tuple[int, Seat]]) -> list[int]:
+        """Number each uid in a cluster. The first number of a uid stands, and is returned.
+
+        A number that is given is for a rebuild; NEXT goes on from the greatest of the cluster; 0 asks for
+        what stands. The founder has 1, which is stored nowhere.
         """
 
-    def clusters(self, uids: Collection[int]) -> dict[int, int]:
-        """The clusters of these documents, as far as they are in one."""
+    def counts(self, clusters: Collection[int]) -> dict[int, int]:
+        """How many are in these clusters, as far as anyone was numbered there."""
+
+    def add(self, growths: Sequence[Growth]) -> list[int]:
+        """How many are in each cluster then. The one step that changes something when it is repeated."""
+
+    def raise_counts(self, counts: Sequence[tuple[int, int]]) -> None:
+        """In each cluster there are so many at least."""
 
     def close(self) -> None:
         """Let go of the server."""
@@ -109,7 +136,7 @@ class MemoryIndex:
         self._bands: dict[tuple[Table, int], _Band] = {}
         self._pages: dict[int, Page] = {}
         self._deaths: dict[int, Death] = {}
-        self._clusters: dict[int, int] = {}
+        self._parents: dict[int, int] = {}
         self._numbers: dict[int, int] = {}
         self._last: dict[int, int] = {}  # by cluster, its greatest number
 
@@ -177,24 +204,43 @@ class MemoryIndex:
         """As Index."""
         return {uid: self._deaths[uid] for uid in uids if uid in self._deaths}
 
-    def join(self, members: Sequence[tuple[int, Seat]]) -> list[Seat]:
+    def join(self, links: Sequence[tuple[int, int]]) -> list[Joined]:
         """As Index."""
-        standing = []
-        for uid, (given, number) in members:
-            cluster = self._clusters.setdefault(uid, given)
-            standing.append(Seat(cluster, self._number(uid, cluster, number) if number else 0))
-        return standing
+        joined = []
+        for uid, parent in links:
+            new = uid not in self._parents
+            joined.append(Joined(self._parents.setdefault(uid, parent), new))
+        return joined
 
-    def _number(self, uid: int, cluster: int, number: int) -> int:
-        if uid not in self._numbers:
-            last = self._last.get(cluster, 1)
-            self._numbers[uid] = last + 1 if number == NEXT else number
-            self._last[cluster] = max(last, self._numbers[uid])
-        return self._numbers[uid]
-
-    def clusters(self, uids: Collection[int]) -> dict[int, int]:
+    def parents(self, uids: Collection[int]) -> dict[int, int]:
         """As Index."""
-        return {uid: self._clusters[uid] for uid in uids if uid in self._clusters}
+        return {uid: self._parents[uid] for uid in uids if uid in self._parents}
+
+    def number(self, members: Sequence[tuple[int, Seat]]) -> list[int]:
+        """As Index."""
+        for uid, (cluster, number) in members:
+            if uid not in self._numbers and number:
+                last = self._last.get(cluster, 1)
+                self._numbers[uid] = last + 1 if number == NEXT else number
+                self._last[cluster] = max(last, self._numbers[uid])
+        return [self._numbers.get(uid, 0) for uid, _ in members]
+
+    def counts(self, clusters: Collection[int]) -> dict[int, int]:
+        """As Index."""
+        return {cluster: self._last[cluster] for cluster in clusters if cluster in self._last}
+
+    def add(self, growths: Sequence[Growth]) -> list[int]:
+        """As Index."""
+        counts = []
+        for cluster, founded, number in growths:
+            self._last[cluster] = self._last.get(cluster, int(founded)) + number
+            counts.append(self._last[cluster])
+        return counts
+
+    def raise_counts(self, counts: Sequence[tuple[int, int]]) -> None:
+        """As Index."""
+        for cluster, number in counts:
+            self._last[cluster] = max(self._last.get(cluster, 1), number)
 
     def close(self) -> None:
         """Nothing to let go of."""

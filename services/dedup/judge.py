@@ -20,19 +20,23 @@ import math
 from collections.abc import Mapping, Sequence
 
 from contracts import Document
+from services.dedup.abroad import look_abroad
 from services.dedup.case import Case
 from services.dedup.clusters import gather
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, make_entry, position_token
 from services.dedup.index import Death, Index
 from services.dedup.lineage import living
+from services.dedup.namespaces import Namespaces
 from services.dedup.neighbours import look_round
 from services.dedup.normal import compared
 from services.dedup.sketch import sketch
 from services.dedup.verdicts import Outcome, exact_duplicate, settled
 from services.runtime import Drop, Reject, Verdict, state
 
-DROP_REASONS = frozenset({"already_seen", "exact_duplicate", "near_duplicate"})
+DROP_REASONS = frozenset(
+    {"already_seen", "exact_duplicate", "near_duplicate", "other_namespace", "reference"}
+)
 _WORD = 1 << 64
 _SPREAD = 0x9E3779B97F4A7C15  # odd: the exact keys of one text under different thresholds differ
 
@@ -44,10 +48,13 @@ class Deduplicator:
     after an interruption cannot be told from a copy, and drops as already_seen.
     """
 
-    def __init__(self, index: Index, marks: state.Marks, config: DedupConfig) -> None:
+    def __init__(self, index: Index, marks: state.Marks, config: DedupConfig, lanes: int = 1) -> None:
+        """lanes: of the river, each of which is told of clusters that have become one."""
         self._index = index
         self._marks = marks
         self._config = config
+        self._lanes = lanes
+        self._namespaces = Namespaces(config.namespaces)
 
     def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
         """One verdict for each document. Raises DependencyDown."""
@@ -95,8 +102,12 @@ class Deduplicator:
         self._exact(list(cases.values()))
         copies = [case for case in cases.values() if case.fresh and case.beaten]
         rest = [case for case in cases.values() if not (case.fresh and case.beaten)]
-        look_round(self._index, rest)
-        gather(self._index, rest, self._config.cluster_from)
+        look_round(self._index, rest, self._config.cluster_from)
+        for case in rest:
+            if case.home.reference:
+                case.near = case.kin = ()  # none of them goes on, so none stands back for another
+        look_abroad(self._index, rest)
+        gather(self._index, rest, copies)
         deaths = self._bury(rest)
         outcome = self._outcome(copies, rest, deaths)
         verdicts |= {case.number: exact_duplicate(case, outcome) for case in copies}
@@ -118,9 +129,18 @@ class Deduplicator:
                 continue
             entry = known or given[row]
             exact = (texts[row].exact + entry.threshold * _SPREAD) % _WORD
-            minima, bands = sketches.minima[row], sketches.bands[row]
+            home = self._namespaces.home(document)
+            exact, bands = home.exact(exact), home.keys(sketches.bands[row])
             cases[number] = Case(
-                number, document, texts[row].text, exact, minima, bands, entry, fresh=known is None
+                number,
+                document,
+                texts[row].text,
+                exact,
+                sketches.minima[row],
+                bands,
+                entry,
+                fresh=known is None,
+                home=home,
             )
         return cases
 
@@ -170,7 +190,7 @@ class Deduplicator:
         asked = {case.killer for case in (*copies, *cases) if case.killer is not None}
         asked |= {case.entry.uid for case in cases if case.worse}
         stands = living(self._index, asked)
-        return Outcome(deaths, stands, self._index.fetch(set(stands.values())))
+        return Outcome(deaths, stands, self._index.fetch(set(stands.values())), self._lanes)
 
 
 def _fault(document: Document) -> str | None:

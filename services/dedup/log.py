@@ -7,6 +7,8 @@ Two records a document at most, in one partition: its first sight (key: the uid,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contracts import DedupRecord
 from services.dedup.layout import LAYOUT
 from services.runtime import Also, topics
@@ -22,10 +24,12 @@ def sighting(
     sketch: bytes = b"",
     cluster: int = 0,
     number: int = 0,
+    merged: Sequence[tuple[int, int, int]] = (),
 ) -> Also:
     """A document was entered: what the index stores of it, packed as there.
 
     bands: empty for one that was not entered into any, since it is the worse copy of an exact text.
+    merged: as of a case.
     """
     record = DedupRecord(
         layout=LAYOUT,
@@ -37,6 +41,7 @@ def sighting(
         sketch=sketch,
         cluster=cluster,
         number=number,
+        merged=[number for each in merged for number in each],
     )
     return Also(topics.DEDUP_LOG, record, uid.to_bytes(8, "big"), uid)
 

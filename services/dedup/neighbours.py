@@ -9,14 +9,14 @@ rare key still keeps the other (see page.py); tests/soak/test_crowds.py measures
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 
 from services.dedup.case import Case
-from services.dedup.entry import Near, compare
+from services.dedup.entry import Likeness, Near, compare_each
 from services.dedup.index import Index
 from services.dedup.met import FOUNDERS
 from services.dedup.odd_sketch import OddSketch, Shingles
@@ -32,8 +32,11 @@ _PLAIN = (
 )
 
 
-def look_round(index: Index, cases: Sequence[Case]) -> None:
-    """Enter the documents, then say of each whom it met. Raises DependencyDown."""
+def look_round(index: Index, cases: Sequence[Case], kin_from: float) -> None:
+    """Enter the documents, then say of each whom it met. Raises DependencyDown.
+
+    kin_from: likeness from which two are kin.
+    """
     if not cases:
         return
     met = index.link([case.entry.order for case in cases], np.array([case.bands for case in cases]))
@@ -41,24 +44,35 @@ def look_round(index: Index, cases: Sequence[Case]) -> None:
     company: list[tuple[Case, tuple[int, ...]]] = []
     for case, found in zip(cases, met, strict=True):
         case.linked, case.met = True, found
-        others = {uid: entries[uid] for uid in sorted(found.uids) if uid in entries}
-        if not others:
-            continue
-        alike = compare(case.entry, others)
-        template = alike.within(_ALIKE)
-        if found.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
+    for case, alike in _compared(cases, [sorted(found.uids) for found in met], entries):
+        case.kin, template = alike.kin(kin_from), alike.within(_ALIKE)
+        if case.met.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
             case.near = alike.nearest()
-        elif found.most < FOUNDERS:
+        elif case.met.most < FOUNDERS:
             case.near = alike.nearest()
             company.append((case, ()))
         else:
             case.near, case.crowded = alike.nearest(_PLAIN), True
-            company.append((case, rare_keys(case.minima, alike.bits[template])))
+            rare = rare_keys(case.minima, alike.bits[template])
+            company.append((case, tuple(map(case.home.rare, rare))))
     if company:
-        _look_closer(index, company)
+        _look_closer(index, company, kin_from)
 
 
-def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) -> None:
+def _compared(
+    cases: Sequence[Case], met: Sequence[Sequence[int]], entries: Mapping[int, bytes]
+) -> Iterator[tuple[Case, Likeness]]:
+    """Each that met anyone, and how like they are."""
+    pairs = [
+        (case, others)
+        for case, uids in zip(cases, met, strict=True)
+        if (others := {uid: entries[uid] for uid in uids if uid in entries})
+    ]
+    alike = compare_each((case.entry, others) for case, others in pairs)
+    return zip((case for case, _ in pairs), alike, strict=True)
+
+
+def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]], kin_from: float) -> None:
     """Keep a page of each, with its rare keys, for those that will come; and verify whom a crowd has met."""
     shingles = {case.number: Shingles(case.text) for case, _ in company}
     opened = index.open_pages(
@@ -69,13 +83,13 @@ def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]]) 
     crowd = [case for case, _ in company if case.crowded]
     if not crowd:
         return
-    _meet_rarely(index, crowd)
+    _meet_rarely(index, crowd, kin_from)
     known = index.fetch_sketches({near.entry.uid for case in crowd for near in case.near})
     for case in crowd:
         case.near = _verified(case.near, case.met.quiet, shingles[case.number], known)
 
 
-def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
+def _meet_rarely(index: Index, crowd: Sequence[Case], kin_from: float) -> None:
     """Those with whom they share rare keys come to their neighbours.
 
     A key may be a phrase that others use too, the more of them the larger the corpus, so no more than
@@ -88,9 +102,9 @@ def _meet_rarely(index: Index, crowd: Sequence[Case]) -> None:
     met = index.link([case.entry.order for case in crowd], keys, "rare")
     new = [found.likeliest(_COMPANIONS, case.met.uids) for found, case in zip(met, crowd, strict=True)]
     entries = index.fetch(set().union(*new))
-    for case, uids in zip(crowd, new, strict=True):
-        if others := {uid: entries[uid] for uid in uids if uid in entries}:
-            case.near = [*case.near, *compare(case.entry, others).nearest(_PLAIN)]
+    for case, alike in _compared(crowd, new, entries):
+        case.near = [*case.near, *alike.nearest(_PLAIN)]
+        case.kin = [*case.kin, *alike.kin(kin_from)]
 
 
 def _verified(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.dedup.fine_sketch import jaccard
+from services.dedup.fine_sketch import counted, jaccard
 from services.dedup.shingles import Words, mix, shingles
 
 BITS = 4096
@@ -84,7 +84,7 @@ class Shingles:
         """
         own = self.sketch().level
         mine = [self.sketch(other.level if abs(other.level - own) <= 1 else own) for other in others]
-        differing = np.bitwise_count(_rows(mine) ^ _rows(others)).sum(axis=1, dtype=np.int64)
+        differing = counted(_rows(mine) ^ _rows(others))
         total = np.array([a.count + b.count for a, b in zip(mine, others, strict=True)], float)
         sampled = np.array([a.level > 0 for a in mine])
         comparable = np.array([a.level == b.level for a, b in zip(mine, others, strict=True)], bool)

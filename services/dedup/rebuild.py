@@ -16,6 +16,7 @@ import numpy as np
 from contracts import DedupRecord
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry
+from services.dedup.forest import Forest
 from services.dedup.index import Death, Index, Seat
 from services.dedup.layout import LAYOUT
 from services.dedup.odd_sketch import OddSketch
@@ -109,11 +110,22 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
             if record.sketch
         }
     )
-    index.join([(each.uid, Seat(each.cluster, each.number)) for each in records if each.cluster])
+    _gather(index, records)
     rare = [record for record in records if record.rare]
     if rare:
         keys = _keys([record.rare for record in rare], RARE)
         index.link([orders[record.uid] for record in rare], keys, "rare")
+
+
+def _gather(index: Index, records: Sequence[DedupRecord]) -> None:
+    """Clusters as they were, whatever is read first; counted on from their greatest number."""
+    forest = Forest(index)
+    links = [(each.uid, each.cluster) for each in records if each.cluster]
+    merged = [three for each in records for three in zip(*[iter(each.merged)] * 3, strict=True)]
+    links += [(one, into) for one, into, _ in merged]
+    forest.unite(links, [each.uid for each in records if each.number])
+    index.raise_counts([(forest.root(into), count) for _, into, count in merged if count])
+    index.number([(each.uid, Seat(forest.root(each.uid), each.number)) for each in records if each.number])
 
 
 def _keys(packed: Sequence[bytes], most: int) -> Words:

@@ -1,4 +1,4 @@
-"""The index in Redis or Valkey, shared by all replicas: some 280 bytes a document, and 165 of its sketches.
+"""The index in Redis or Valkey, shared by all replicas: some 290 bytes a document, and 165 of its sketches.
 
 Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua. A step is
 one pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for
@@ -9,6 +9,7 @@ that a server which was emptied is noticed and not filled again.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from services.dedup import entry as entries
 from services.dedup import page as pages
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Order
-from services.dedup.index import Death, Seat, Table
+from services.dedup.index import Death, Growth, Joined, Seat, Table
 from services.dedup.met import FOUNDERS, Met, Others
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import Page
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     import redis
 
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
-_CACHE = 50_000  # entries, deaths and clusters, remembered by this process; they never change
+_CACHE = 50_000  # entries, deaths and parents, remembered by this process; they never change
 _PAGES = 16_000  # likewise: the best of a crowd and its founders are met again and again
 _ORDER = struct.Struct(">fIQ")  # positive floats sort as their bits do
 _NUMBER = struct.Struct("<I")
 _UID = struct.Struct("<Q")
 _DEATH = struct.Struct("<Q?")
-_MEMBER = struct.Struct("<QQ")  # uid, cluster
+_LINKED = struct.Struct("<QQ")  # uid, parent
 _COUNTED = struct.Struct("<QQI")  # uid, cluster, number
 _FOUND = struct.Struct("<III")  # number, how many came later, length
 _LINK = np.dtype([("number", "<u4"), ("order", f"V{_ORDER.size}"), ("key", "u1", pages.KEY_BYTES)])
@@ -69,7 +70,7 @@ class RedisIndex:
         self._entries: Recent[bytes] = Recent(_CACHE)
         self._pages: Recent[bytes] = Recent(_PAGES)
         self._deaths: Recent[Death] = Recent(_CACHE)
-        self._clusters: Recent[int] = Recent(_CACHE)
+        self._parents: Recent[int] = Recent(_CACHE)
         server.when_opened(self._examine)
 
     def put(self, entries_: Sequence[Entry]) -> list[Entry | None]:
@@ -173,39 +174,53 @@ class RedisIndex:
             self._deaths.put(uid, found[uid])
         return found
 
-    def join(self, members: Sequence[tuple[int, Seat]]) -> list[Seat]:
-        """As Index. A member lies in the shard of its uid, its number in that of its cluster.
-
-        Both are asked for at once. Whom another replica put into another cluster meanwhile is asked for
-        again there; the one that it was not put into may pass over a number.
-        """
-        uids = [uid for uid, _ in members]
-        clusters, numbers = [seat.cluster for _, seat in members], [0] * len(members)
-        joins = self._calls("join", uids, [_MEMBER.pack(uid, seat.cluster) for uid, seat in members])
-        counted = [at for at, (_, seat) in enumerate(members) if seat.number]
-        records = [_COUNTED.pack(uids[at], *members[at][1]) for at in counted]
-        counts = self._calls("number", [clusters[at] for at in counted], records)
-        answers = iter(self._run("clusters", [*joins, *counts]))
-        for call, answer in zip(joins, answers, strict=False):
-            for at, (cluster,) in zip(call.numbers, _UID.iter_unpack(answer), strict=True):
-                clusters[at] = cluster
-                self._clusters.put(uids[at], cluster)
-        for call, answer in zip(counts, answers, strict=True):
-            for at, (number,) in zip(call.numbers, _NUMBER.iter_unpack(answer), strict=True):
-                numbers[counted[at]] = number
-        astray = [at for at in counted if clusters[at] != members[at][1].cluster]
-        again = [(uids[at], Seat(clusters[at], members[at][1].number)) for at in astray]
-        for at, seat in zip(astray, self.join(again) if again else (), strict=True):
-            numbers[at] = seat.number
-        return [Seat(*seat) for seat in zip(clusters, numbers, strict=True)]
-
-    def clusters(self, uids: Collection[int]) -> dict[int, int]:
+    def join(self, links: Sequence[tuple[int, int]]) -> list[Joined]:
         """As Index."""
-        found, missing = self._clusters.recall(uids)
+        standing = [Joined(parent, new=False) for _, parent in links]
+        uids = [uid for uid, _ in links]
+        for numbers, answer in self._call("join", "clusters", uids, [_LINKED.pack(*link) for link in links]):
+            for at, joined in zip(numbers, _DEATH.iter_unpack(answer), strict=True):
+                standing[at] = Joined(*joined)
+                self._parents.put(uids[at], standing[at].parent)
+        return standing
+
+    def parents(self, uids: Collection[int]) -> dict[int, int]:
+        """As Index."""
+        found, missing = self._parents.recall(uids)
         for uid, value in self._look_up("fetch", "clusters", missing, _UID.size):
             (found[uid],) = _UID.unpack(value)
-            self._clusters.put(uid, found[uid])
+            self._parents.put(uid, found[uid])
         return found
+
+    def number(self, members: Sequence[tuple[int, Seat]]) -> list[int]:
+        """As Index. A number lies in the shard of its cluster."""
+        given = [0] * len(members)
+        clusters = [seat.cluster for _, seat in members]
+        records = [_COUNTED.pack(uid, *seat) for uid, seat in members]
+        for numbers, answer in self._call("number", "clusters", clusters, records):
+            for at, (number,) in zip(numbers, _NUMBER.iter_unpack(answer), strict=True):
+                given[at] = number
+        return given
+
+    def counts(self, clusters: Collection[int]) -> dict[int, int]:
+        """As Index."""
+        found = self._look_up("count", "clusters", list(clusters), _NUMBER.size)
+        return {cluster: _NUMBER.unpack(value)[0] for cluster, value in found}
+
+    def add(self, growths: Sequence[Growth]) -> list[int]:
+        """As Index."""
+        counts = [0] * len(growths)
+        records = [_COUNTED.pack(*growth) for growth in growths]
+        clusters = [growth.cluster for growth in growths]
+        for numbers, answer in self._call("add", "clusters", clusters, records):
+            for at, (count,) in zip(numbers, _NUMBER.iter_unpack(answer), strict=True):
+                counts[at] = count
+        return counts
+
+    def raise_counts(self, counts: Sequence[tuple[int, int]]) -> None:
+        """As Index."""
+        records = [_COUNTED.pack(cluster, 1, number) for cluster, number in counts]
+        deque(self._call("raise", "clusters", [cluster for cluster, _ in counts], records), maxlen=0)
 
     def close(self) -> None:
         """As Index."""
@@ -275,7 +290,7 @@ class RedisIndex:
         self._entries.clear()
         self._pages.clear()
         self._deaths.clear()
-        self._clusters.clear()
+        self._parents.clear()
         self._load(shards)
 
     def _load(self, shards: Sequence[redis.Redis]) -> None:

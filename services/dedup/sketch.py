@@ -95,8 +95,8 @@ def _keys(mixed: Words, bands: int, rows: int) -> Words:
 
 
 def similarity(one: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Estimated Jaccard of one row of bits and others (n, BITS / 8); see standard_error()."""
-    differing = np.bitwise_count(one ^ others).sum(axis=-1, dtype=np.int64)
+    """Estimated Jaccard of rows of bits, (n, BITS / 8) or one for all; see standard_errors()."""
+    differing = fine_sketch.counted(one ^ others)
     estimate: npt.NDArray[np.float64] = np.maximum(1.0 - 2.0 * differing / BITS, 0.0)
     return estimate
 

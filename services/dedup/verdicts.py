@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts import Control, Retraction
+from contracts import Control, Kin, Retraction
 from services.dedup import log
 from services.dedup.case import Case
 from services.dedup.entry import Entry, Near, compare
@@ -29,12 +29,13 @@ CLUSTER_SIZE = "cluster_size"  # the feature, of those that came later in a clus
 class Outcome:
     """deaths: what was asked for, and what stands. living: who lives in place of each.
 
-    entries: of these, packed.
+    entries: of these, packed. lanes: who is told of clusters that have become one.
     """
 
     deaths: Mapping[tuple[int, Death], Death]
     living: Mapping[int, int]
     entries: Mapping[int, bytes]
+    lanes: int = 1
 
     def retracts(self, victim: int, killer: int) -> bool:
         """Whether this killer is the one to take the victim back."""
@@ -46,9 +47,14 @@ class Outcome:
         death = Death(killer, went_on=False)
         return self.deaths.get((uid, death)) == death
 
-    def stands_for(self, uid: int, other: Entry) -> tuple[int, float]:
-        """Who lives in the end of a document for which `other` stands back, and how like `other` it is."""
+    def stands_for(self, uid: int, other: Entry, known: Mapping[int, float]) -> tuple[int, float]:
+        """Who lives in the end of a document for which `other` stands back, and how like `other` it is.
+
+        known: the likeness to some, which is not estimated again.
+        """
         lives = self.living[uid]
+        if lives in known:
+            return lives, known[lives]
         entry = self.entries.get(lives)
         return lives, float(compare(other, {lives: entry}).similarity[0]) if entry else 0.0
 
@@ -56,9 +62,8 @@ class Outcome:
 def exact_duplicate(case: Case, outcome: Outcome) -> Verdict:
     """Of the worse copy of a text."""
     rank, _, holder = case.holder
-    lives, alike = outcome.stands_for(holder, case.entry)
+    lives, alike = outcome.stands_for(holder, case.entry, {holder: 1.0})
     detail = f"the same text as uid {holder:016x}, which is better (standing {rank:.3g})"
-    alike = 1.0 if lives == holder else alike
     also, observed = _beside(case, outcome)
     observed.setdefault(LIKENESS, []).insert(0, alike)
     return Drop("exact_duplicate", alike, 1.0, detail + _instead(holder, lives, alike), also, observed)
@@ -68,6 +73,9 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
     """Of a document that has met its neighbours."""
     if case.beaten:
         return exact_duplicate(case, outcome)
+    if case.home.reference:
+        also, observed = _beside(case, outcome)
+        return Drop("reference", None, None, f"of namespace {case.home.name}", also, observed)
     best = case.better
     if best is not None:
         return _near_duplicate(case, best, outcome)
@@ -83,17 +91,15 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
 
 
 def _near_duplicate(case: Case, best: Near, outcome: Outcome) -> Verdict:
-    lives, alike = outcome.stands_for(best.entry.uid, case.entry)
     known = {near.entry.uid: near.similarity for near in case.near}
-    alike = known.get(lives, alike)
-    detail = (
-        f"like uid {best.entry.uid:016x}, which is better (standing {best.entry.rank:.3g}): "
-        f"similarity {best.similarity:.2f}"
-    )
+    lives, alike = outcome.stands_for(best.entry.uid, case.entry, known)
+    why = f"of namespace {best.namespace}" if best.namespace else f"better (standing {best.entry.rank:.3g})"
+    detail = f"like uid {best.entry.uid:016x}, which is {why}: similarity {best.similarity:.2f}"
     also, observed = _beside(case, outcome)
     observed.setdefault(LIKENESS, []).insert(0, alike)
     detail += _instead(best.entry.uid, lives, alike)
-    return Drop("near_duplicate", alike, best.threshold, detail, also, observed)
+    reason = "other_namespace" if best.namespace else "near_duplicate"
+    return Drop(reason, alike, best.threshold, detail, also, observed)
 
 
 def _instead(killer: int, lives: int, alike: float) -> str:
@@ -105,13 +111,12 @@ def _instead(killer: int, lives: int, alike: float) -> str:
 def _beside(case: Case, outcome: Outcome) -> tuple[tuple[Also, ...], dict[str, list[float]]]:
     """Records and retractions that go with the verdict, and what is measured."""
     uid = case.entry.uid
-    also, observed = [_sighting(case)], _crowd(case)
+    also, observed = [_sighting(case), *_kin(case, outcome.lanes)], _crowd(case)
     if (killer := case.killer) is not None and outcome.dies(uid, killer):
         also.append(log.death(uid, killer, retracted=False))
     for near in case.worse:
         if outcome.retracts(near.entry.uid, uid):
-            lives, alike = outcome.stands_for(uid, near.entry)
-            alike = near.similarity if lives == uid else alike
+            lives, alike = outcome.stands_for(uid, near.entry, {uid: near.similarity})
             observed.setdefault(LIKENESS, []).append(alike)
             said = Retraction(uid=near.entry.uid, superseded_by=lives, similarity=alike)
             also += [log.death(near.entry.uid, uid, retracted=True), _retraction(said)]
@@ -135,7 +140,17 @@ def _sighting(case: Case) -> Also:
         sketch=page.sketch.pack() if page else b"",
         cluster=case.cluster,
         number=case.size,
+        merged=case.merged,
     )
+
+
+def _kin(case: Case, lanes: int) -> list[Also]:
+    """To each lane, which keys of documents that went on before are one now."""
+    return [
+        Also(topics.CONTROL, Control(kin=Kin(key=key, into=into)), key.to_bytes(8, "big"), lane)
+        for key, into, _ in case.merged
+        for lane in range(lanes)
+    ]
 
 
 def _retraction(retraction: Retraction) -> Also:

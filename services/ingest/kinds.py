@@ -18,6 +18,12 @@ PARQUET = "application/vnd.apache.parquet"
 HTML = "text/html"
 PDF = "application/pdf"
 TEXT = "text/plain"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+EPUB = "application/epub+zip"
+NOTEBOOK = "application/x-ipynb+json"
+RTF = "application/rtf"
 WARC = "application/warc"
 ARC = "application/x-internet-archive"
 NO_TEXT_FIELD = "JSON without a text field"  # a reason to skip
@@ -31,6 +37,12 @@ _NAMES = {
     PARQUET: ".parquet .pq",
     HTML: ".html .htm .xhtml .shtml",
     PDF: ".pdf",
+    DOCX: ".docx .docm .dotx",
+    PPTX: ".pptx .pptm .ppsx .potx",
+    XLSX: ".xlsx .xlsm .xltx",
+    EPUB: ".epub",
+    NOTEBOOK: ".ipynb",
+    RTF: ".rtf",
     TEXT: ".txt .text readme license copying authors changelog",
     "text/markdown": ".md .markdown .mdown .mkd .mdx",
     "text/x-rst": ".rst",
@@ -101,17 +113,37 @@ _NAMES = {
 }
 MEDIA_TYPES = {name: media_type for media_type, names in _NAMES.items() for name in names.split()}
 
+# Pictures of pages, which are documents where a person names them; in a folder they are illustrations.
+_PICTURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+# What the river takes over HTTP, by Content-Type; what a body begins with comes first (page_type).
+PAGES = {
+    "text/html": HTML,
+    "application/xhtml+xml": HTML,
+    "text/plain": TEXT,
+    "text/markdown": "text/markdown",
+    "text/rtf": RTF,
+} | {kind: kind for kind in (PDF, DOCX, PPTX, XLSX, EPUB, NOTEBOOK, RTF)}
 # An HTML file begins with its doctype or its root, after a byte order mark, an XML head or comments.
 _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
+_RTF_START = re.compile(rb"\{\\rtf\d?\s*[\\{]")
 _PDF_START = re.compile(rb"[\xef\xbb\xbf \t\r\n]*%PDF-")
+# The first member of an office file, and by the folder of a further one which kind it is.
+_OFFICE_START = re.compile(rb"PK\x03\x04.{26}(?:\[Content_Types\]\.xml|_rels/\.rels)", re.DOTALL)
+_OFFICE_FOLDERS = ((b"word/", DOCX), (b"ppt/", PPTX), (b"xl/", XLSX))
+_EPUB_START = re.compile(rb"PK\x03\x04.{26}mimetypeapplication/epub\+zip", re.DOTALL)
 # A WARC file begins with a version and a named field; prose about the format does not.
 _WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n[\w-]+:")
 _ARC_START = re.compile(rb"filedesc://[^\n ]* \S+ \d{14} \S+ \d+\r?\n")
 # Kinds that a page saved under a wrong name may carry; a template in a source file is none.
-_NOT_SOURCE = {None, TEXT, PDF, JSON, JSON_LINES, PARQUET}
+_NOT_SOURCE = {None, TEXT, PDF, DOCX, PPTX, XLSX, EPUB, RTF, JSON, JSON_LINES, PARQUET}
 
 
 def formats() -> dict[str, Format]:
@@ -159,6 +191,8 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
         return ARC
     if _PDF_START.match(head):
         return PDF
+    if _RTF_START.match(head):
+        return RTF
     if declared in _NOT_SOURCE and _HTML_START.match(head):
         return HTML
     if declared == JSON_LINES:
@@ -168,13 +202,30 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
         return _records(head, text_fields) or (JSON if named else None)
     if declared is None and named and _is_text(head):
         return _records(head, text_fields) or TEXT
-    return declared
+    if declared is None and named and (picture := _picture(head)):
+        return picture
+    return declared or _zipped(head)
+
+
+def _picture(head: bytes) -> str | None:
+    return next((kind for mark, kind in _PICTURES if head.startswith(mark)), None)
+
+
+def _zipped(head: bytes) -> str | None:
+    """Which kind of document a zip is that is not called an archive."""
+    if _EPUB_START.match(head):
+        return EPUB
+    if not _OFFICE_START.match(head):
+        return None
+    return next((kind for folder, kind in _OFFICE_FOLDERS if folder in head), None)
 
 
 def page_type(head: bytes) -> str | None:
-    """PDF or HTML when the first bytes of what came over HTTP say so."""
+    """PDF, RTF or HTML when the first bytes of what came over HTTP say so."""
     if _PDF_START.match(head):
         return PDF
+    if _RTF_START.match(head):
+        return RTF
     return HTML if _HTML_START.match(head) else None
 
 

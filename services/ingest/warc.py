@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 
 # Records whose block is a document or holds one. The rest is about other records: passed over.
 _PAGES = {"conversion", "response", "resource"}
-_MEDIA_TYPES = {
-    "text/html": kinds.HTML,
-    "application/xhtml+xml": kinds.HTML,
-    "application/pdf": kinds.PDF,
-    "text/plain": kinds.TEXT,
-    "text/markdown": "text/markdown",
-}
 
 
 def records(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> Iterator[Piece]:
@@ -169,7 +162,7 @@ def _body_of_block(block: Block, limit: int, is_http: bool) -> _Body:
 
 def media_type_of(body: bytes, declared: str) -> str:
     """Of what came over HTTP; "" where it is no document."""
-    return kinds.page_type(body) or _MEDIA_TYPES.get(_bare(declared), "")
+    return kinds.page_type(body) or kinds.PAGES.get(_bare(declared), "")
 
 
 def undone_block(block: bytes, limit: int) -> tuple[bytes, str]:

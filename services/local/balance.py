@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ KNOWN = 50  # messages, after which a stage's cost is known
 class Stage:
     """One stage of the river: how many messages have gone into it, and how many wait before it.
 
-    processes: how many share the work now.
+    processes: how many share the work now. peak_bytes: of their memory.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Stage:
     waiting: int
     cpu_seconds: float
     processes: int = 1
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,3 @@ def available_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         return os.cpu_count() or 1
-
-
-def by_stage(spent: Mapping[str, float]) -> dict[str, float]:
-    """CPU seconds by stage, out of those by process: further ones are named after the first (parse-2)."""
-    found: dict[str, float] = {}
-    for name, seconds in spent.items():
-        first, dash, number = name.rpartition("-")
-        stage = first if dash and number.isdecimal() else name
-        found[stage] = found.get(stage, 0.0) + seconds
-    return found

@@ -1,4 +1,4 @@
-"""Child processes: started, restarted when they die, stopped, and their CPU time counted.
+"""Child processes: started, restarted when they die, stopped, and what they use counted.
 
 A thread reaps and restarts, so that a broker comes back while its own parent waits for it. Children
 lead sessions of their own: Ctrl-C in a terminal reaches the parent alone, and a signal to the group
@@ -16,15 +16,15 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from services.local import interrupt
 from services.local.guard import remove
+from services.local.usage import Used, members, together, used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, CorpusworksError
 
@@ -36,6 +36,7 @@ MAX_QUICK_FAILURES = 5
 MAX_QUICK_KILLS = 50
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
+_WEIGH_EVERY_S = 5.0
 MAX_LOG_BYTES = 32 << 20  # a longer log is set aside as .1 when the child starts again
 
 
@@ -92,6 +93,9 @@ class Child:
         self.done = False  # ended as planned
         self.stopping = False
         self._spent = 0.0  # CPU seconds of the ended processes
+        # Of any process that it was, its workers included, whenever it was asked for: what the system says at
+        # an end (ru_maxrss) is never less than what the parent had at the start.
+        self._peak_bytes = 0
         self._started = 0.0
         self._restart_at = 0.0
         self._quick_failures = 0
@@ -102,10 +106,14 @@ class Child:
         """Nothing runs and nothing will."""
         return self.pid is None and (self.done or self.stopping or self.failure is not None)
 
-    def cpu_seconds(self) -> float:
-        """User and system time of every process it ever was, its workers included."""
-        pid, spent = self.pid, self._spent
-        return spent + (_cpu_of(_members([pid])[pid]) if pid is not None else 0.0)
+    def used(self, pids: Sequence[int]) -> Used:
+        """By every process it ever was, its workers included. pids: those that it is now.
+
+        Memory is that of one time that it was started, not of all.
+        """
+        spent, now = self._spent, used(pids)
+        self._peak_bytes = max(self._peak_bytes, now.peak_bytes)
+        return Used(spent + now.cpu_seconds, self._peak_bytes)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal to the process alone; the supervisor starts it again if it dies of it."""
@@ -193,6 +201,8 @@ class Supervisor:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.most_bytes = 0  # of memory that all held together, as often as `used` looked at it
+        self._weigh_at = 0.0
 
     def start(self, program: Program) -> Child:
         """Start a program under a name that is not running. Raises ConfigurationError."""
@@ -203,7 +213,8 @@ class Supervisor:
                 raise ValueError(f"{program.name} is running already")
             child = Child(program)
             if former:  # the same program goes on: its history counts
-                child._spent, child.restarts, child.exits = former._spent, former.restarts, former.exits
+                child._spent, child._peak_bytes = former._spent, former._peak_bytes
+                child.restarts, child.exits = former.restarts, former.exits
             self._ensure_guard()
             self.children[program.name] = child
             if self._thread is None:
@@ -258,13 +269,16 @@ class Supervisor:
             if child.failure:
                 raise ProcessFailed(child.failure)
 
-    def cpu_seconds(self) -> dict[str, float]:
-        """CPU seconds so far by name, the zygote's included; one pass over the machine's processes."""
-        spent = {name: (child.pid, child._spent) for name, child in list(self.children.items())}
-        if self._zygote is not None and self._zygote.pid is not None:
-            spent["zygote"] = (self._zygote.pid, 0.0)
-        members = _members([pid for pid, _ in spent.values() if pid is not None])
-        return {name: past + (_cpu_of(members[pid]) if pid else 0.0) for name, (pid, past) in spent.items()}
+    def used(self) -> dict[str, Used]:
+        """So far by name, the zygote's included; one pass over the machine's processes."""
+        children = {name: (child, child.pid) for name, child in list(self.children.items())}
+        zygote = self._zygote.pid if self._zygote is not None else None
+        found = members([pid for pid in (zygote, *(pid for _, pid in children.values())) if pid is not None])
+        if (now := time.monotonic()) >= self._weigh_at:
+            self._weigh_at = now + _WEIGH_EVERY_S
+            self.most_bytes = max(self.most_bytes, together(chain.from_iterable(found.values())))
+        by_name = {name: child.used(found.get(pid or 0, ())) for name, (child, pid) in children.items()}
+        return by_name | ({"zygote": used(found[zygote])} if zygote is not None else {})
 
     def _watch(self) -> None:
         while not self._closed:
@@ -382,7 +396,7 @@ def _end_group(group: int) -> float:
     """Kill the workers that a dead leader left, and return the CPU seconds that they had used."""
     if not _signal_group(group, 0):
         return 0.0
-    spent = _cpu_of(_members([group])[group])
+    spent = used(members([group])[group]).cpu_seconds
     _signal_group(group, signal.SIGKILL)
     return spent
 
@@ -403,22 +417,3 @@ def _signal_group(group: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
-
-
-def _members(groups: Iterable[int]) -> dict[int, list[int]]:
-    """The processes of each group. A child leads its group, and its workers are in it."""
-    members: dict[int, list[int]] = {group: [] for group in groups}
-    for pid in psutil.pids():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if (group := os.getpgid(pid)) in members:
-                members[group].append(pid)
-    return members
-
-
-def _cpu_of(pids: Iterable[int]) -> float:
-    spent = 0.0
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
-            spent += times.user + times.system + times.children_user + times.children_system
-    return spent

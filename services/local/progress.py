@@ -1,7 +1,8 @@
-"""Live progress by stage: a table on a terminal, plain lines elsewhere."""
+"""Live progress by stage: a table on a terminal, plain lines elsewhere; never silent for long."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,50 +14,67 @@ from rich.table import Table
 
 from services.local.balance import Stage
 
-_LINE_EVERY_S = 5.0
+LINE_EVERY_S = 4.0
 
 
 class Progress:
-    """Shows stages as they move; a context manager."""
+    """Shows what is done, and the stages as they move; a context manager.
+
+    What takes long by itself is seen to go on: a line comes, or the table's seconds move, whether anything
+    new is shown or not. Until stages are shown there are lines on a terminal too: the table hides the cursor,
+    which a process that holds nothing yet, and ends at once when it is told to, could not give back.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = None
-        if console.is_terminal:
-            self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._live: Live | None = None
+        self._doing, self._stages = "starting", tuple[Stage, ...]()
         self._start = time.monotonic()
-        self._printed = 0.0
+        self._over = threading.Event()
+        self._lines = threading.Thread(target=self._print_lines, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
+        self._lines.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
+        self._lines.join()
         if self._live:
             self._live.stop()
 
-    def show(self, doing: str, stages: Sequence[Stage]) -> None:
-        """What is being waited for, and where the documents are."""
-        seconds = time.monotonic() - self._start
-        if self._live:
-            self._live.update(_table(f"{doing}, {seconds:.0f} s", stages))
-        elif seconds - self._printed >= _LINE_EVERY_S:
-            self._printed = seconds
-            where = "  ".join(f"{_named(stage)} {stage.taken} (+{stage.waiting})" for stage in stages)
-            self._console.print(f"{seconds:4.0f} s  {doing}: {where}", soft_wrap=True, highlight=False)
+    def show(self, doing: str, stages: Sequence[Stage] = ()) -> None:
+        """What is being waited for, and where the documents are; without stages, these are as they were."""
+        self._doing, self._stages = doing, tuple(stages) or self._stages
+        if self._live is None and self._stages and self._console.is_terminal:
+            self._live = Live(
+                console=self._console, refresh_per_second=4, transient=True, get_renderable=self._table
+            )
+            self._live.start()
 
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._start
 
-def _table(title: str, stages: Sequence[Stage]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("stage")
-    for column in ("messages taken", "waiting", "CPU s"):
-        table.add_column(column, justify="right")
-    for stage in stages:
-        table.add_row(_named(stage), str(stage.taken), str(stage.waiting), f"{stage.cpu_seconds:.1f}")
-    return table
+    def _print_lines(self) -> None:
+        while not self._over.wait(LINE_EVERY_S):
+            if self._live is None:
+                where = "  ".join(f"{_named(each)} {each.taken} (+{each.waiting})" for each in self._stages)
+                line = f"{self._seconds:4.0f} s  {self._doing}" + (f": {where}" if where else "")
+                self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _table(self) -> Table:
+        table = Table(title=f"{self._doing}, {self._seconds:.0f} s", title_justify="left")
+        table.add_column("stage")
+        for column in ("messages taken", "waiting", "CPU s", "MB at most"):
+            table.add_column(column, justify="right")
+        for stage in self._stages:
+            megabytes = f"{stage.peak_bytes / 1e6:.0f}"
+            taken, waiting = str(stage.taken), str(stage.waiting)
+            table.add_row(_named(stage), taken, waiting, f"{stage.cpu_seconds:.1f}", megabytes)
+        return table
 
 
 def _named(stage: Stage) -> str:

@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from contracts import Control, Flush
-from services.local.balance import Stage, by_stage
+from services.local.balance import Stage
 from services.local.process import Child, Program, Supervisor, tail
+from services.local.usage import Used, by_stage
 from services.runtime import ConfigurationError, DependencyDown, LaneService, Settings, Unit, agreement
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
@@ -125,9 +127,14 @@ class River:
         """Stop every process; the servers stay."""
         self._supervisor.stop(*(child for child in self._children if not child.over))
 
-    def cpu_seconds(self) -> dict[str, float]:
+    def used(self) -> dict[str, Used]:
         """By stage, named after its first unit, the servers included."""
-        return by_stage(self._supervisor.cpu_seconds())
+        return by_stage(self._supervisor.used())
+
+    @property
+    def most_bytes(self) -> int:
+        """Of memory that all processes and servers held together, whenever `used` was asked."""
+        return self._supervisor.most_bytes
 
     def ingest(self, paths: Sequence[str]) -> Child:
         """Start reading; the child is done when all is published."""
@@ -151,24 +158,29 @@ class River:
 
     def stages(self) -> Iterator[Stage]:
         """In the order of the river."""
-        spent = self.cpu_seconds()
-        for name in self.topology.services.keys() & {"ingest"}:
-            raw = sum(self._log.ends([self.topology.service(name).output]).values())
-            yield Stage(name, raw, 0, spent.get(name, 0.0))
+        used = self.used()
+        firsts = self._first_of_each()
+        committed = self._admin.all_committed([service.name for service in firsts])
+        inputs = {service.name: self._inputs(service) for service in firsts}
+        reads = [self.topology.service(name).output for name in self.topology.services.keys() & {"ingest"}]
+        ends = self._log.ends(sorted({*reads, *chain.from_iterable(inputs.values())}))
+        for topic in reads:
+            spent = used.get("ingest", Used())
+            raw = sum(end for (name, _), end in ends.items() if name == topic)
+            yield Stage("ingest", raw, 0, spent.cpu_seconds, peak_bytes=spent.peak_bytes)
         for names in self.topology.processes:
-            service = self.topology.service(names[0])
-            committed = self._admin.committed(service.name)
-            ends = self._log.ends(self._inputs(service))
-            taken = sum(committed.get(tp, 0) for tp in ends)
-            label = "+".join(names)
-            waiting, processes = sum(ends.values()) - taken, 1 + len(self._further.get(names[0], []))
-            yield Stage(label, taken, waiting, spent.get(names[0], 0.0), processes)
+            name = names[0]
+            mine = {tp: end for tp, end in ends.items() if tp[0] in inputs[name]}
+            taken = sum(committed[name].get(tp, 0) for tp in mine)
+            waiting, processes = sum(mine.values()) - taken, 1 + len(self._further.get(name, []))
+            spent = used.get(name, Used())
+            yield Stage("+".join(names), taken, waiting, spent.cpu_seconds, processes, spent.peak_bytes)
 
     def upstream_is_dry(self) -> bool:
-        """Nothing waits before the pools. Asked in the order of the river, so that nothing slips past."""
+        """Nothing waits before the pools."""
         # Between joined units, too: units that ran apart before may have left something there.
         services = [self.topology.service(name) for names in self.topology.processes for name in names]
-        return all(self._is_dry(s) for s in services if not isinstance(s.definition, LaneService))
+        return self._are_dry([s for s in services if not isinstance(s.definition, LaneService)])
 
     def is_flushed(self) -> bool:
         """The last flush has gone through, and with it into parts all that the recipe asks for.
@@ -176,11 +188,11 @@ class River:
         What it does not ask for, a bucket without weight or all after the last budget, waits in its pool.
         """
         services = [s for s in self._first_of_each() if isinstance(s.definition, LaneService)]
-        return all(self._is_dry(s, pools=False) for s in services if not s.watches)
+        return self._are_dry([s for s in services if not s.watches], pools=False)
 
     def is_archived(self) -> bool:
         """Who only watches has seen all there is, and written it down."""
-        return all(self._is_dry(s) for s in self._first_of_each() if s.watches)
+        return self._are_dry([s for s in self._first_of_each() if s.watches])
 
     def dry_buckets(self) -> list[str]:
         """Buckets whose pools hold nothing, while others hold something: what the mix waits for."""
@@ -276,12 +288,22 @@ class River:
         topics = [topic for topic in service.inputs if pools or BUCKET not in topic]
         return [name for topic in topics for name in self.topology.expand(topic)]
 
-    def _is_dry(self, service: Service, pools: bool = True) -> bool:
-        committed = self._admin.committed(service.name)
-        ends = self._log.settled_ends(self._inputs(service, pools))
-        # What lies between may be the markers of transactions alone, which nobody consumes.
-        ranges = {tp: (committed.get(tp, 0), end) for tp, end in ends.items()}
-        return next(self._log.read(ranges), None) is None
+    def _are_dry(self, services: Sequence[Service], pools: bool = True) -> bool:
+        """None of them has anything to do.
+
+        What all have committed is read before all ends: a document that is carried on meanwhile is missing
+        from what is committed, or waits behind, and never slips past.
+        """
+        committed = self._admin.all_committed([service.name for service in services])
+        inputs = {service.name: self._inputs(service, pools) for service in services}
+        settled = self._log.settled_ends(sorted({*chain.from_iterable(inputs.values())}))
+        for name, topics in inputs.items():
+            ends = {tp: end for tp, end in settled.items() if tp[0] in topics}
+            # What lies between may be the markers of transactions alone, which nobody consumes.
+            ranges = {tp: (committed[name].get(tp, 0), end) for tp, end in ends.items()}
+            if next(self._log.read(ranges), None) is not None:
+                return False
+        return True
 
 
 def imports(topology: Topology) -> list[str]:

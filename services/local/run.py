@@ -35,7 +35,7 @@ from services.runtime.topology import Topology
 from services.runtime.wrong import meant_path
 
 JUDGES = ("classifier", "scorer")
-_TICK_S = 0.5
+_TICK_S, _FIRST_TICK_S = 0.5, 0.05
 _RETAIN_EVERY_S = 3600.0
 # A run has an end: nothing is mixed before it, so that a better duplicate is never too late.
 HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
@@ -206,24 +206,31 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
     runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
-    with river_on(job, console, **HOLD) as (river, settings):
+    with Progress(console) as progress, river_on(job, console, **HOLD) as (river, settings):
         if bring is not None:
+            progress.show("bringing over")
             bring(settings)
+            progress.show("starting")
         marks = river.marks()
         carried_over = under_way(settings, job.topology)
         river.start()
         reading = [river.ingest(job.paths)] if job.paths else []
-        _watch(river, settle(river, reading, str(time.time_ns())), console, balanced(river, job, settings))
+        _watch(river, settle(river, reading, str(time.time_ns())), progress, balanced(river, job, settings))
+        progress.show("counting")
         river.stop()
         account = take_account(settings, job.topology, since=marks, at_rest=True)
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
             retain(settings, job.topology)
         letters.keep(job.out, settings, job.topology)
-        cpu = river.cpu_seconds()
+        used, most_bytes = river.used(), river.most_bytes
+        progress.show("stopping")
     bound, seconds = settings.dead_letter_share, time.monotonic() - begun
     lost = lost_sources(account.files, job.paths)
     sick = mostly_dead(account.files, bound, lost)
+    cpu = {name: each.cpu_seconds for name, each in used.items()}
     found = report(account, carried_over, job.targets, seconds, cpu, lost=lost, sick=sick)
+    found["memory_bytes"] = {name: each.peak_bytes for name, each in used.items()}
+    found["memory_bytes_together"] = most_bytes
     found["too_many_dead"] = found["dead_letters"] > bound * found["documents_in"]
     found["dead_letters_by_reason"] = letters.reasons(job.out)
     found["shares"] = [share.row for share in shares(account, job.expected)]
@@ -251,7 +258,7 @@ def up(
     beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
     settings that are theirs alone.
     """
-    with river_on(job, console) as (river, settings), ExitStack() as stack:
+    with Progress(console) as progress, river_on(job, console) as (river, settings), ExitStack() as stack:
         river.start()
         for door, environment in (doors or {}).items():
             river.open(door, environment)
@@ -266,18 +273,17 @@ def up(
         console.print(f"In: corpusworks import PATH… --out {shlex.quote(str(job.out))}", soft_wrap=True)
         console.print("Ctrl-C stops it; the same command goes on from there.")
         balance = balanced(river, job, settings)
-        with Progress(console) as progress:
-            due = 0.0
-            while True:
-                river.check()
-                if time.monotonic() >= due:
-                    due = time.monotonic() + _RETAIN_EVERY_S
-                    river.retain()
-                doing = [_doing(river), *([companion.said()] if companion else [])]
-                stages = list(river.stages())
-                progress.show(_and_troubles("; ".join(doing), river), stages)
-                balance(stages)
-                time.sleep(_TICK_S)
+        due = 0.0
+        while True:
+            river.check()
+            if time.monotonic() >= due:
+                due = time.monotonic() + _RETAIN_EVERY_S
+                river.retain()
+            doing = [_doing(river), *([companion.said()] if companion else [])]
+            stages = list(river.stages())
+            progress.show(_and_troubles("; ".join(doing), river), stages)
+            balance(stages)
+            time.sleep(_TICK_S)
 
 
 def balanced(river: River, job: Job, settings: Settings) -> Callable[[Sequence[Stage]], None]:
@@ -305,14 +311,20 @@ def _doing(river: River) -> str:
 
 
 def _watch(
-    river: River, waiting: Iterator[str], console: Console, balance: Callable[[Sequence[Stage]], None]
+    river: River,
+    waiting: Iterator[str],
+    progress: Progress,
+    balance: Callable[[Sequence[Stage]], None],
 ) -> None:
-    with Progress(console) as progress:
-        for doing in waiting:
-            stages = list(river.stages())
-            progress.show(_and_troubles(doing, river), stages)
-            balance(stages)
-            time.sleep(_TICK_S)
+    former, since = "", 0.0
+    for doing in waiting:
+        if doing != former:
+            former, since = doing, time.monotonic()
+        stages = list(river.stages())
+        progress.show(_and_troubles(doing, river), stages)
+        balance(stages)
+        # What is done in a moment is seen in a moment: of three documents each step takes less than a tick.
+        time.sleep(min(_TICK_S, _FIRST_TICK_S + (time.monotonic() - since) / 10))
 
 
 def _and_troubles(doing: str, river: River) -> str:

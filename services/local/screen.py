@@ -63,12 +63,25 @@ def show_report(found: dict[str, Any], out: Path, console: Console) -> None:
         console.print(f"phase {phase['phase']}: {phase['tokens']} tokens; mix: {_mix(phase['mix'])}")
     spent = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in found["cpu_seconds"].items())
     console.print(f"CPU seconds: {spent}")
+    _show_memory(found, console)
     show_shares(found["shares"], out, console)
     if found["unaccounted"]:
         console.print(
             f"[red]{found['unaccounted']} documents unaccounted for: corpusworks reconcile --out {out}"
         )
     console.print(f"report: {out / 'report.json'}")
+
+
+def _show_memory(found: dict[str, Any], console: Console) -> None:
+    """Nothing of a run before it was measured, or of one too short for it."""
+    held = sorted(found.get("memory_bytes", {}).items(), key=lambda item: -item[1])
+    if held:
+        most = found["memory_bytes_together"]
+        console.print(
+            "MB of memory at most: "
+            + "  ".join(f"{stage} {num_bytes / 1e6:.0f}" for stage, num_bytes in held)
+            + (f"; all together {most / 1e6:.0f}" if most else "")
+        )
 
 
 def _folded(dropped: dict[str, dict[str, int]]) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""The documents that must not be mixed: superseded, quarantined or forgotten."""
+"""The documents that must not be mixed: superseded, quarantined or forgotten; and who is kin."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from contracts import Control, Document, Retraction
+from services.mixer.kin import Joined, Kin
 
 _MERGE_AT = 50_000
 
@@ -26,6 +27,7 @@ class Gone:
     An entry is never removed: its document may still be on its way, and one that was mixed long ago cannot be
     told from it. Ten million retractions take 200 MB; a dict of messages would take 2.5 GB. Of a uid the
     first retraction stands, and the first reason of those that a person gave, which come before it.
+    kin: is kept with it, since it is told and needed in the same way.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,7 @@ class Gone:
         self._similarity = np.empty(0, np.float32)
         self._recent: dict[int, tuple[int, float]] = {}
         self._told: dict[int, Why] = {}
+        self.kin = Kin()
         self._saved = 0
 
     @property
@@ -42,10 +45,13 @@ class Gone:
         return len(self) - self._saved
 
     def __len__(self) -> int:
-        return len(self._uids) + len(self._recent) + len(self._told)
+        return len(self._uids) + len(self._recent) + len(self._told) + len(self.kin)
 
-    def add(self, told: Control) -> None:
-        """O(1), and a merge of the arrays every 50,000 entries. What names no document is passed by."""
+    def add(self, told: Control) -> Joined | None:
+        """O(1), and a merge of the arrays every 50,000 entries. What names no document is passed by.
+
+        The keys that have become one by it, if it was that.
+        """
         match told.WhichOneof("told"):
             case "retraction":
                 self._retract(told.retraction)
@@ -53,6 +59,9 @@ class Gone:
                 self._told.setdefault(told.quarantine.uid, Why("quarantined", told.quarantine.why))
             case "forget":
                 self._told[told.forget.uid] = Why("forgotten", told.forget.why)
+            case "kin":
+                return self.kin.join(told.kin.key, told.kin.into)
+        return None
 
     def find(self, uid: int) -> Why | None:
         """About 1 µs."""
@@ -69,12 +78,14 @@ class Gone:
         self._merge()
         self._saved = len(self)
         told = json.dumps([[uid, *why] for uid, why in self._told.items()]).encode()
+        keys, parents = self.kin.packed()
         out = io.BytesIO()
         np.savez(
             out,
             uids=self._uids,
             by=self._by,
             similarity=self._similarity,
+            kin=np.stack([keys, parents]),
             told=np.frombuffer(told, np.uint8),
         )
         return out.getvalue()
@@ -86,6 +97,8 @@ class Gone:
         try:
             with np.load(io.BytesIO(snapshot), allow_pickle=False) as kept:
                 made._uids, made._by, made._similarity = kept["uids"], kept["by"], kept["similarity"]
+                if "kin" in kept:  # not in one of before there was such a thing
+                    made.kin = Kin(*kept["kin"])
                 told: list[Any] = json.loads(kept["told"].tobytes())
         except Exception as error:  # zipfile, zlib and numpy have a kind each for what is cut
             raise ValueError(f"not a snapshot of who is gone: {error!r}") from error

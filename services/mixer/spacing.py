@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from contracts import Document
+from services.mixer.kin import Joined, Kin, key_of
 from services.mixer.recipe import Limits
 
 _ROW = np.dtype([("key", "<u8"), ("host", "<u4"), ("source", "<u4"), ("tokens", "<u4")])
@@ -42,10 +43,14 @@ class Apart:
 
 
 class Recent:
-    """The last documents of a lane, 20 bytes each, as far back as `apart` reaches."""
+    """The last documents of a lane, 20 bytes each, as far back as `apart` reaches.
 
-    def __init__(self, apart: Apart) -> None:
+    kin: which keys are one; its owner tells join() of each change.
+    """
+
+    def __init__(self, apart: Apart, kin: Kin) -> None:
         self._apart = apart
+        self._kin = kin
         self._reach, self._limited = apart.reach, apart.limited
         self._mixed: deque[_Mixed] = deque()
         self._end = self._begin = 0  # tokens of the lane, after the last and before the first
@@ -67,7 +72,7 @@ class Recent:
         """
         spacing = self._apart.spacing
         if spacing:
-            ended = self._ends.get(_key(document))
+            ended = self._ends.get(self._kin.find(key_of(document)))
             if ended is not None and self._end - ended < spacing:
                 return ended + spacing
         if self._limited and self._passes_a_limit(document):
@@ -93,7 +98,12 @@ class Recent:
         limits = self._apart.limits
         host = _host(document) if limits.host is not None else 0
         source = _source(document) if limits.source is not None else 0
-        self._add(_Mixed(_key(document), host, source, document.num_tokens))
+        self._add(_Mixed(key_of(document), host, source, document.num_tokens))
+
+    def join(self, joined: Joined) -> None:
+        """Two keys have become one."""
+        if (ended := self._ends.pop(joined.key, None)) is not None:
+            self._ends[joined.into] = max(ended, self._ends.get(joined.into, 0))
 
     def pack(self) -> bytes:
         """What `unpack` needs."""
@@ -112,12 +122,12 @@ class Recent:
     def _add(self, one: _Mixed) -> None:
         self._mixed.append(one)
         self._end += one.tokens
-        self._ends[one.key] = self._end
+        self._ends[self._kin.find(one.key)] = self._end
         while self._mixed and self._end - self._begin - self._mixed[0].tokens >= self._reach:
             old = self._mixed.popleft()
             self._begin += old.tokens
-            if self._ends.get(old.key) == self._begin:
-                del self._ends[old.key]
+            if self._ends.get(key := self._kin.find(old.key)) == self._begin:
+                del self._ends[key]
         if self._limited:
             self._count(one)
 
@@ -133,11 +143,6 @@ class Recent:
                 counter[key] -= old.tokens
                 if counter[key] <= 0:
                     del counter[key]
-
-
-def _key(document: Document) -> int:
-    """The first of a cluster went by before there was one, and gave it its uid."""
-    return document.cluster or document.uid
 
 
 def _host(document: Document) -> int:

@@ -68,14 +68,14 @@ class Mixer:
         self._near = 0  # documents of this phase that went though spacing or a limit did not allow it
         self._consumed: dict[str, int] = {}  # by input, ever
         self._ledger = Ledger(recipe, lane, lanes)
-        self._recent = Recent(Apart(0, Limits()))
+        self._recent = Recent(Apart(0, Limits()), self._gone.kin)
         self._use(recipe)
 
     def _use(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._sorter = Sorter(recipe, self._gone)
         kept = self._recent.pack()
-        self._recent = Recent(Apart(recipe.spacing, recipe.limits))
+        self._recent = Recent(Apart(recipe.spacing, recipe.limits), self._gone.kin)
         self._recent.unpack(kept)
         self._choice = Choice(self._config, recipe, self._pools, self._ledger, self._recent, self._sorter)
 
@@ -93,7 +93,7 @@ class Mixer:
             if isinstance(message.value, MixerState):
                 self._take_up(message.value)
             elif isinstance(message.value, Control):
-                self._gone.add(message.value)
+                self._learn(message.value)
 
     def _take_up(self, state: MixerState) -> None:
         if state.gone and self._snapshots is not None:
@@ -139,11 +139,15 @@ class Mixer:
         told = message.value
         if not isinstance(told, Control):
             return
-        self._gone.add(told)
+        self._learn(told)
         if told.HasField("flush"):
             self._pending.append((message.offset, told.flush))
         elif told.HasField("recipe"):
             self._pending.append((message.offset, Recipe.load(told.recipe.text)))
+
+    def _learn(self, told: Control) -> None:
+        if (joined := self._gone.add(told)) is not None:
+            self._recent.join(joined)
 
     def step(self, now: float, drained: Collection[str]) -> Step | None:
         """Take as much as the recipe and the bounds of a transaction allow."""
@@ -292,6 +296,7 @@ class Mixer:
         phase = self._ledger.phase
         document.phase, document.packing = phase.name, phase.packing or ""
         document.recipe = self._recipe.digest
+        self._gone.kin.relabel(document)
         document.ClearField("features")
 
     def _tell_missing(self, buckets: Set[str]) -> None:

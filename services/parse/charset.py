@@ -1,9 +1,10 @@
 """Bytes to text in whatever charset they came.
 
-Order of belief: byte order mark; valid UTF-8 (other charsets almost never are); the charset that the
-file declares; UTF-16 without a mark, by its NULs; uchardet. On 150 Chinese texts of each length class
-in GB18030 uchardet is right for 95 % at 10-30 characters and for all above 100; charset-normalizer for
-90 % and 92 %.
+Order of belief: byte order mark; UTF-16 by its NULs; 7-bit charsets by their shifts; UTF-8, which other
+charsets hardly ever are, also where a few bytes of it are stray; the charset that the page declares; the East
+Asian charset in which the characters are common ones; uchardet. A declaration gives way where it makes rare
+characters of common ones. Of 120 Chinese texts in GB18030 93 % are right at 8 characters, 99 % at 15 and all
+from 30 on; in Big5 97 % and all from 15 on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from functools import cache
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -20,8 +22,14 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAMPLE = 1 << 16
-_DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_:.-]{2,30})""", re.IGNORECASE)
-_EAST_ASIAN = frozenset({"gb18030", "big5hkscs", "cp932", "shift_jis", "euc_jp", "cp949", "euc_kr"})
+_MOST_SIGNS = 4000
+_HEAD = 1 << 14  # bytes in which a declaration is looked for
+_NOT_DECLARING = re.compile(rb"<!--.*?-->|<(script|style|noscript|title)\b.*?</\1", re.IGNORECASE | re.DOTALL)
+_DECLARED = re.compile(
+    rb"""<meta\s[^>]{0,300}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{2,30})"""
+    rb"""|<\?xml\s[^>]{0,100}?encoding\s*=\s*["']([A-Za-z0-9_:.-]{2,30})""",
+    re.IGNORECASE,
+)
 _WIDER = {  # labels that pages use for a superset, as the WHATWG encoding standard maps them
     "ascii": "cp1252",
     "iso8859-1": "cp1252",
@@ -29,11 +37,43 @@ _WIDER = {  # labels that pages use for a superset, as the WHATWG encoding stand
     "gbk": "gb18030",
     "hz": "gb18030",
     "big5": "big5hkscs",
+    "cp950": "big5hkscs",
     "shift_jis": "cp932",
     "euc_kr": "cp949",
     "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
     "tis-620": "cp874",
 }
+_OTHER_NAMES = {
+    "x-sjis": "cp932",
+    "x-gbk": "gb18030",
+    "x-euc-jp": "euc_jp",
+    "x-x-big5": "big5hkscs",
+    "windows-31j": "cp932",
+}
+# In this order where two do equally well: all syllables of Korean are common characters of Chinese too.
+_EAST_ASIAN = ("cp949", "gb18030", "big5hkscs", "cp932", "euc_jp")
+_LATIN = frozenset(
+    {
+        "utf-8",
+        "cp1252",
+        "cp1250",
+        "cp1254",
+        "cp1257",
+        "cp1258",
+        "iso8859-2",
+        "iso8859-3",
+        "iso8859-15",
+        "mac_roman",
+    }
+)
+_SURE, _LIKELY = 0.95, 0.8
+_SHIFTED = re.compile(rb"\x1b\$(?:[@AB]|\([@-D]|\)C)")
+_HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e])+)~\}")
+# What terminals take for commands: colours and titles, other charsets, single letters (ECMA-48).
+_ESCAPE = re.compile(
+    "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b\n]*(?:\x07|\x1b\\\\)?|[ -/]+[0-~]|[0-Z\\\\^_a-~])?"
+)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _LINE_END = re.compile("\r\n?|\f")
 _EXPECTED = re.compile(
@@ -54,21 +94,31 @@ class Decoded:
 
 
 def decode(body: bytes, declared: bool = False) -> Decoded:
-    """Text of a body. declared: look for a charset in its first 4 KiB (HTML and XML name theirs)."""
+    """Text of a body. declared: look for a charset in its first 16 KiB (HTML and XML name theirs)."""
     for mark, charset in _MARKS:
         if body.startswith(mark):
             return _decode(body[len(mark) :], charset)
-    if b"\x1b" not in body and b"\x00" not in body:
-        try:
-            return _clean(body.decode(), "utf-8")
-        except UnicodeDecodeError:
-            pass
+    if b"\x00" in body and (wide := _utf16(body)):
+        return _decode(body, wide)
+    if body.isascii():
+        return _seven_bit(body) or _clean(body.decode("ascii"), "utf-8")
+    if (nearly := _nearly_utf8(body)) is not None:
+        return nearly
     named = _declared(body) if declared else None
-    if named:
-        decoded = _decode(body, named)
-        if decoded.bad_share < 0.01:
-            return decoded
+    if named and (decoded := _decode(body, named)).bad_share < 0.01:
+        likely, likeness = _likeliest(body)
+        return _decode(body, likely) if _is_contradicted(named, body, likeness) else decoded
     return _decode(body, _utf16(body) or _detect(body))
+
+
+def given(body: bytes) -> Decoded | None:
+    """Text that came as Unicode, in a record: nothing to guess, whatever it holds; None if it did not."""
+    if b"\x00" in body and _utf16(body):
+        return None
+    try:
+        return _clean(body.decode(), "utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def strip_controls(text: str) -> tuple[str, int]:
@@ -77,23 +127,79 @@ def strip_controls(text: str) -> tuple[str, int]:
 
 
 def _decode(body: bytes, charset: str) -> Decoded:
-    return _clean(body.decode(charset, "replace"), charset)
+    if charset == "utf-8":
+        return _utf8(body)
+    text = body.decode(charset, "replace")
+    lost = text.count("\ufffd")
+    return _clean(text.replace("\ufffd", ""), charset, lost)
 
 
-def _clean(text: str, charset: str) -> Decoded:
-    length = len(text)
+def _utf8(body: bytes) -> Decoded:
+    """Stray bytes are left out; a U+FFFD that was written stays, as damage that came with the text."""
+    text = body.decode("utf-8", "ignore")
+    return _clean(text, "utf-8", len(body) - len(text.encode()))
+
+
+def _clean(text: str, charset: str, lost: int = 0) -> Decoded:
+    length = len(text) + lost
+    if "\x1b" in text:
+        text = _ESCAPE.sub("", text)
     text, controls = strip_controls(text)
-    bad = controls + text.count("\ufffd")
-    return Decoded(_LINE_END.sub("\n", text), charset, bad / length if length else 0.0)
+    return Decoded(_lines_ended(text), charset, min(1.0, (controls + lost) / length) if length else 0.0)
+
+
+def _lines_ended(text: str) -> str:
+    return _LINE_END.sub("\n", text) if "\r" in text or "\f" in text else text
+
+
+def _nearly_utf8(body: bytes) -> Decoded | None:
+    """UTF-8 that lost no more bytes than its characters have beyond the first; other charsets lose most."""
+    text = body.decode("utf-8", "ignore")
+    kept = len(text.encode())
+    lost = len(body) - kept
+    return _clean(text, "utf-8", lost) if lost <= kept - len(text) else None
+
+
+def _seven_bit(body: bytes) -> Decoded | None:
+    """ISO 2022 of Japan and Korea by their shifts, and HZ, whose pairs are common Chinese characters."""
+    if b"\x1b$" in body and _SHIFTED.search(body):
+        for charset in ("iso2022_kr",) if b"\x1b$)C" in body else ("iso2022_jp_2", "iso2022_jp_ext"):
+            try:
+                return _clean(body.decode(charset), charset)
+            except UnicodeDecodeError:
+                continue
+    pairs = b"".join(_HZ.findall(body)) if b"~{" in body else b""
+    if len(pairs) >= 8 and _likeness(_high(pairs), "gb18030") >= _LIKELY:
+        text = _HZ.sub(lambda found: _high(found[1]).decode("gb18030", "ignore").encode(), body).decode()
+        return _clean(text.replace("~~", "~").replace("~\n", ""), "hz")
+    return None
+
+
+def _high(pairs: bytes) -> bytes:
+    return bytes(byte | 0x80 for byte in pairs)
 
 
 def _declared(body: bytes) -> str | None:
-    found = _DECLARED.search(body, 0, 4096)
-    return _codec(found[1].decode()) if found else None
+    """The charset that a page's own `meta` or an XML declaration names, and no script or comment in it."""
+    for found in _DECLARED.finditer(_NOT_DECLARING.sub(b"", body[:_HEAD])):
+        if (charset := _codec((found[1] or found[2]).decode())) is not None:
+            return None if charset.startswith("utf-16") else charset  # as it was read, it cannot be
+    return None
+
+
+def _is_contradicted(named: str, body: bytes, likeness: float) -> bool:
+    """Whether an East Asian charset makes so much more common characters of the bytes than the declared
+    one.
+    """
+    if named in _EAST_ASIAN:
+        return _likeness(body[:_SAMPLE], named) < min(_LIKELY, likeness - 0.1)
+    return likeness >= _SURE
 
 
 def _codec(label: str) -> str | None:
     """Python's name of a text codec, widened; None for one that is not known or not for text."""
+    if label.lower() in _OTHER_NAMES:
+        return _OTHER_NAMES[label.lower()]
     try:
         codec = codecs.lookup(label)
     except LookupError:
@@ -135,11 +241,50 @@ def _is_utf8(sample: bytes) -> bool:
 def _detect(body: bytes) -> str:
     from resiliparse.parse.encoding import detect_encoding
 
-    charset = _codec(str(detect_encoding(body, max_len=_SAMPLE))) or "utf-8"
-    if charset == "utf-8":  # also the answer when uchardet does not know
-        if _decode(body, "utf-8").bad_share < 0.01:
-            return "utf-8"
-        return "gb18030" if _decode(body, "gb18030").bad_share < 0.001 else "utf-8"
-    high = sum(byte > 127 for byte in body[:_SAMPLE]) / len(body[:_SAMPLE])
+    sample = body[:_SAMPLE]
+    guess = _codec(str(detect_encoding(body, max_len=_SAMPLE))) or "utf-8"
+    likely, likeness = _likeliest(body)
+    needed = _LIKELY if guess in _LATIN or guess in _EAST_ASIAN else _SURE
+    if likeness >= needed:
+        return likely
+    if guess == "utf-8":  # also the answer when uchardet does not know
+        return "gb18030" if _decode(body, "gb18030").bad_share < 0.001 else "cp1252"
+    high = sum(byte > 127 for byte in sample) / len(sample)
     # A few accents are not enough to tell the one-byte charsets apart; Windows Latin is the common one.
-    return "cp1252" if high < 0.05 and charset not in _EAST_ASIAN and charset != "utf-8" else charset
+    return "cp1252" if high < 0.05 and guess not in _EAST_ASIAN else guess
+
+
+def _likeliest(body: bytes) -> tuple[str, float]:
+    """The East Asian charset in which most characters are common ones, and how many of them are."""
+    scored = [(_likeness(body[:_SAMPLE], charset), -i) for i, charset in enumerate(_EAST_ASIAN)]
+    best, i = max(scored)
+    return _EAST_ASIAN[-i], best
+
+
+def _likeness(sample: bytes, charset: str) -> float:
+    """Share of the characters beyond ASCII that are common in a charset, less what does not decode."""
+    text = codecs.getincrementaldecoder(charset)("replace").decode(
+        sample
+    )  # a character may be cut at the end
+    wide = [sign for sign in text if sign > "\x7f"][:_MOST_SIGNS]
+    if len(wide) < 2:
+        return 0.0
+    common = _common(charset)
+    return (sum(sign in common for sign in wide) - wide.count("\ufffd")) / len(wide)
+
+
+@cache
+def _common(charset: str) -> frozenset[str]:
+    """What makes up most texts: the first level of the charset's ideographs, or its syllables; its marks."""
+    first, last = {  # rows of the first level: 3,755, 5,401, 2,965 (twice) and 2,350 characters
+        "gb18030": (0xB0, 0xD7), "big5hkscs": (0xA4, 0xC6), "cp932": (0x88, 0x97), "euc_jp": (0xB0, 0xCF),
+        "cp949": (0xB0, 0xC8),
+    }[charset]  # fmt: skip
+    pairs = (bytes([row, cell]) for row in range(first, last + 1) for cell in range(0x40, 0xFF))
+    marks = "、。，．；：？！“”‘’《》〈〉「」『』【】（）〔〕・…—–～·　％０１２３４５６７８９"
+    kana = "".join(map(chr, range(0x3041, 0x30FF))) if charset in ("cp932", "euc_jp") else ""
+    return frozenset(marks + kana).union(*(pair.decode(charset, "ignore") for pair in pairs)) - _RARE
+
+
+# Where half-width katakana and private characters come up, the bytes were of another charset.
+_RARE = frozenset(map(chr, (*range(0x80), *range(0xFF61, 0xFFA0), *range(0xE000, 0xF900))))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
+OCR = ("auto", "on", "off")
+_CONVERTER = re.compile(r"(?:(?:docling|mineru)\+https?://[^\s/]+.*)?")
 DROP_REASONS = frozenset(
     {
         "empty",  # nothing came in, or nothing but white space
@@ -24,17 +27,30 @@ class ParseConfig:
     """Limits of one document.
 
     max_bytes: size of a body. 64 MiB holds any book with its pictures; PDFium keeps the file in memory.
-    max_pages: of a PDF. At the measured 3 ms a page this is about 10 s.
-    max_html_bytes: trafilatura's own MAX_FILE_SIZE; larger pages are data dumps.
-    max_html_tags: beyond this trafilatura (50 us a tag) is left out and resiliparse (2 us) used alone.
-    max_html_depth: nesting up to which resiliparse runs (its time grows with the square of the depth);
-        Blink's kMaximumHTMLParserDOMTreeDepth.
-    min_main_share: when trafilatura finds less than this share of resiliparse's words, the latter is taken.
-        Best mean token F1 over 500 pages with gold text was between 0.4 and 0.6.
+    max_pages: of a PDF. At the measured 7 ms a page this is about 20 s.
+    max_html_bytes: larger pages are data dumps.
+    max_html_tags: beyond this resiliparse (2 us a tag) is used alone; ours takes ten times as long.
+    max_html_depth: nesting up to which resiliparse runs (its time grows with the square of the depth), and
+        deeper elements are flattened; Blink's kMaximumHTMLParserDOMTreeDepth.
     max_bad_share: of characters that did not decode or are control characters. One in 20 is the point
         where a line of prose holds several on average.
     min_characters_per_page: of a PDF; under it the pages are taken for pictures. Of 238 PDFs all scans
         had 0, and none with a text layer less than 4.
+    max_unpacked_bytes: of the members of a zip (an office file, a book) that hold text; a tree of XML takes
+        ten times as much memory.
+    max_members: of such a zip. Books with a file a page have some thousands.
+    max_cells: of a workbook; what follows is left out and said. More is a database, no text.
+    max_output_characters: of what a notebook's cell printed; half a page.
+    ocr: whether pages without a text layer are read from their picture: "auto" where the extra `ocr` is
+        installed, "on", which stops where it is not, or "off".
+    max_ocr_pages, max_ocr_seconds: read so of one document; what is left has no text. A page takes some 2 to
+        12 s of CPU, and a document half of `time_limit_s`, which longer scans want raised with these.
+    max_ocr_pixels: of a page; larger ones are made smaller. A4 at 170 dots an inch has 2.8 million.
+    max_image_pixels: of a picture that is a document of its own. A3 at 300 dots an inch has 17 million.
+    converter: "docling+http://host:port" (docling-serve) or "mineru+http://host:port" (mineru-api) to have
+        documents of `converter_types` (media types) read there; "" to read all here. converter_key: of
+        docling-serve.
+    converter_timeout_s: for one document. It is a dead letter after half of `time_limit_s` in any case.
     min_confidence: share of characters that are readable; a font without a Unicode map falls below.
     """
 
@@ -43,16 +59,47 @@ class ParseConfig:
     max_html_bytes: int = 20_000_000
     max_html_tags: int = 100_000
     max_html_depth: int = 512
-    min_main_share: float = 0.4
     max_bad_share: float = 0.05
     min_characters_per_page: float = 4.0
     min_confidence: float = 0.7
+    ocr: str = "auto"
+    max_ocr_pages: int = 200
+    max_ocr_seconds: float = 20.0
+    max_ocr_pixels: int = 3_000_000
+    max_image_pixels: int = 40_000_000
+    converter: str = ""
+    converter_key: str = field(default="", repr=False)
+    converter_types: tuple[str, ...] = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
+    converter_timeout_s: float = 25.0
+    max_unpacked_bytes: int = 64 << 20
+    max_members: int = 20_000
+    max_cells: int = 50_000
+    max_output_characters: int = 2000
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pages", "max_html_bytes", "max_html_tags", "max_html_depth"):
+        for name in (
+            "max_bytes",
+            "max_pages",
+            "max_html_bytes",
+            "max_html_tags",
+            "max_html_depth",
+            "max_unpacked_bytes",
+            "max_members",
+            "max_cells",
+            "max_output_characters",
+            "max_ocr_pages",
+            "max_ocr_pixels",
+            "max_image_pixels",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("min_main_share", "max_bad_share", "min_confidence"):
+        if self.ocr not in OCR:
+            raise ValueError(f"ocr is one of {', '.join(OCR)}, not {self.ocr!r}")
+        if not _CONVERTER.fullmatch(self.converter):
+            raise ValueError(f"converter is docling+http://… or mineru+http://…, not {self.converter!r}")
+        if self.max_ocr_seconds <= 0:
+            raise ValueError(f"max_ocr_seconds must be positive, not {self.max_ocr_seconds}")
+        for name in ("max_bad_share", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share, so between 0 and 1, not {getattr(self, name)}")
         if self.min_characters_per_page < 0:
@@ -64,13 +111,16 @@ class Parsed:
     """Text of one document.
 
     confidence: 0..1, share of characters that are readable. bad_share: share of characters that did not
-    decode. pages: 1 for everything without pages.
+    decode. pages: 1 for everything without pages. partial: a limit left out some of it. recognised: of the
+    pages, those read from their picture.
     """
 
     text: str
     confidence: float = 1.0
     bad_share: float = 0.0
     pages: int = 1
+    partial: bool = False
+    recognised: int = 0
 
 
 class Unparseable(Exception):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Literal
 
 from services.rules.config import RulesConfig
@@ -25,7 +25,8 @@ class Rule:
     """Drops with `reason` when `measure` passes the config's `bound`: above a max_, below a min_.
 
     item: which number of a bound that has one for each n. sample: words or lines; the rule judges only
-    texts with at least the config's sample_words or sample_lines of them.
+    texts with at least the config's sample_words or sample_lines of them. by_chance: a share of lines that a
+    few who say the same make: a post that is quoted, a refrain.
     """
 
     measure: str
@@ -35,6 +36,7 @@ class Rule:
     group: Group = "any"
     item: int | None = None
     sample: Literal["", "words", "lines"] = ""
+    by_chance: bool = False
 
 
 RULES = (
@@ -59,10 +61,16 @@ RULES = (
     Rule("mean_line_length", "line_length", "min_mean_line_length_zh", group="zh", sample="lines"),
     Rule("pattern_repeats", "repeated_pattern", "max_pattern_repeats"),
     Rule("pattern_repeats", "repeated_pattern", "max_pattern_repeats_of_data", ALL - TEXT),
-    Rule("dup_line_share", "repeated_lines", "max_dup_line_share", sample="lines"),
-    Rule("dup_line_char_share", "repeated_lines", "max_dup_line_char_share", sample="lines"),
-    Rule("dup_paragraph_share", "repeated_lines", "max_dup_paragraph_share", sample="lines"),
-    Rule("dup_paragraph_char_share", "repeated_lines", "max_dup_paragraph_char_share", sample="lines"),
+    Rule("dup_line_share", "repeated_lines", "max_dup_line_share", sample="lines", by_chance=True),
+    Rule("dup_line_char_share", "repeated_lines", "max_dup_line_char_share", sample="lines", by_chance=True),
+    Rule("dup_paragraph_share", "repeated_lines", "max_dup_paragraph_share", sample="lines", by_chance=True),
+    Rule(
+        "dup_paragraph_char_share",
+        "repeated_lines",
+        "max_dup_paragraph_char_share",
+        sample="lines",
+        by_chance=True,
+    ),
     Rule("dup_5_gram", "repeated_ngrams", "max_extreme_repetition"),
     *(
         Rule(f"{kind}_{n}_gram", "repeated_ngrams", f"max_{kind}_ngrams_{group}", TEXT, group, item, "words")
@@ -99,8 +107,17 @@ class Bound:
         rule = self.rule
         if rule.sample and measures[rule.sample] < self.num_sample:
             return False
-        value = measures[rule.measure]
-        return value < self.threshold if self.is_minimum else value > self.threshold
+        value, threshold = measures[rule.measure], self.threshold_of(measures)
+        return value < threshold if self.is_minimum else value > threshold
+
+    def threshold_of(self, measures: dict[str, float]) -> float:
+        """The threshold for these measures. Of a few lines a share that is told by chance must be past the
+        bound by its standard error, which is 9 points of 0.3 in 25 lines.
+        """
+        share = self.threshold
+        if not self.rule.by_chance:
+            return share
+        return share + sqrt(share * (1 - share) / max(1.0, measures["lines"]))
 
 
 def bind(config: RulesConfig, language: str, format_: str) -> tuple[Bound, ...]:

@@ -198,11 +198,13 @@ def _verdict(
         return Emit(document)
     details = [
         f"{bound.rule.measure} {measures[bound.rule.measure]:.4g}"
-        f" {'<' if bound.is_minimum else '>'} {bound.rule.bound} {bound.threshold:g}"
+        f" {'<' if bound.is_minimum else '>'} {bound.rule.bound} {bound.threshold_of(measures):.4g}"
         for bound in broken
     ]
     first = broken[0]
-    return Drop(first.rule.reason, measures[first.rule.measure], first.threshold, "; ".join(details))
+    return Drop(
+        first.rule.reason, measures[first.rule.measure], first.threshold_of(measures), "; ".join(details)
+    )
 
 
 SERVICE = Unit(

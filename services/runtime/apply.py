@@ -99,8 +99,8 @@ def _judge(
                 text, result.document = result.document.text, verdict.document
                 result.document.text = result.document.text or text  # for people; no pool has it
             if not isinstance(verdict, Reject):
-                said = (also.value for also in verdict.also)
-                told = [each.retraction for each in said if isinstance(each, Control)]
+                said = [also.value for also in verdict.also if isinstance(also.value, Control)]
+                told = [each.retraction for each in said if each.HasField("retraction")]
                 retracted |= {each.uid: each.superseded_by for each in told}
     return results
 

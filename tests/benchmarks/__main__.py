@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tests.benchmarks
+from services.runtime.process.collector import settle_collector
 from tests.benchmarks.figures import Figure
 
 VERDICTS = {True: "holds", False: "MISSED", None: ""}
@@ -46,6 +47,7 @@ def main() -> int:
     if unknown := set(wanted) - set(chosen):
         print(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(benchmarks([]))}")
         return 2
+    settle_collector()  # as in every worker: units are measured in this process
     missed, failed = [], []
     for name, run in chosen.items():
         begun = time.monotonic()

@@ -80,7 +80,7 @@ class Running:
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far by process."""
-        return self.home.river.cpu_seconds()
+        return {name: used.cpu_seconds for name, used in self.home.river.used().items()}
 
     def _wall_s(self, marks: Mapping[tuple[str, int], int]) -> float:
         with Log(self.home.settings) as log:

@@ -5,6 +5,9 @@ machine of more cores the pipeline is worked out from what each stage has cost: 
 slowest stage, a stage no faster than its processes have a core each, and all together no faster than there
 are cores. Kafka and Triton, which have threads of their own, count as work that any core does; reading, mixer
 and sink stay single processes.
+
+`python -m tests.benchmarks.workers PATH…` takes documents of one's own in the place of made ones. What all
+held of memory together, and the longest time in which nothing new was on the screen, are told with each run.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,18 +31,24 @@ from tests.e2e.commands import ROOT, environment
 NUMBER = 6_000
 SHARED_OUT = ("parse", "rules", "classifier", "tokenizer")  # the first of each stage
 THREADED = ("kafka", "triton", "redis", "zygote")
+SILENCE_S = 5.0
 MANY = 10_000_000  # documents that wait: enough for any number of processes to be worth it
 
 
-def run() -> Iterator[Figure]:
-    """Documents a second by --workers, then by cores."""
+def run(paths: Sequence[str] = ()) -> Iterator[Figure]:
+    """Documents a second by --workers, then by cores. paths: of documents, in the place of made ones."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        made = write_jsonl(folder / "made.jsonl", NUMBER)
+        read = paths or [str(write_jsonl(folder / "made.jsonl", NUMBER))]
         for workers in (1, 2):
-            report = _run(made, folder / str(workers), workers)
-            rate = report["documents_in"] / report["seconds"]
-            yield Figure(f"workers: {os.cpu_count()} cores, --workers {workers}", rate, "documents/s")
+            report, silence_s = _run(read, folder / str(workers), workers)
+            rate, spent = report["documents_in"] / report["seconds"], sum(report["cpu_seconds"].values())
+            case = f"workers: {os.cpu_count()} cores, --workers {workers}"
+            yield Figure(case, rate, "documents/s")
+            yield Figure(f"{case}, by CPU", report["documents_in"] / spent, "documents/CPU s")
+            yield Figure(f"{case}, memory", report["memory_bytes_together"] / 1e6, "MB at most")
+            shown = silence_s <= SILENCE_S
+            yield Figure(f"{case}, screen", silence_s, "s without a line", f"<= {SILENCE_S}", shown)
             if workers == 1:
                 costs = {name: s / report["documents_in"] for name, s in report["cpu_seconds"].items()}
     for cores in (2, 8, 64):
@@ -53,19 +64,24 @@ def _rate(costs: Mapping[str, float], cores: int, processes: Mapping[str, int]) 
     return min(cores / sum(costs.values()), 1 / slowest)
 
 
-def _run(made: Path, out: Path, workers: int) -> dict[str, Any]:
-    command = ["run", str(made), "--out", str(out), "--workers", str(workers)]
-    subprocess.run(
+def _run(paths: Sequence[str], out: Path, workers: int) -> tuple[dict[str, Any], float]:
+    """The report, and the longest time between two lines on the screen."""
+    command = ["run", *paths, "--out", str(out), "--workers", str(workers)]
+    with subprocess.Popen(
         [sys.executable, "-m", "services.cli", *command],
         env=environment(),
         cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = [time.monotonic(), *(time.monotonic() for _ in process.stdout), time.monotonic()]
+    if process.returncode:
+        raise RuntimeError(f"corpusworks run ended with {process.returncode}")
     found: dict[str, Any] = json.loads((out / "report.json").read_text())
-    return found
+    return found, max(after - before for before, after in pairwise(said))
 
 
 if __name__ == "__main__":
-    for figure in run():
-        print(f"{figure.name:60} {figure.value:10.1f} {figure.unit}")
+    for figure in run(sys.argv[1:]):
+        print(f"{figure.name:60} {figure.value:10.1f} {figure.unit} {figure.target}")

@@ -141,6 +141,20 @@ def test_a_service_that_is_not_enabled_runs_nowhere(helm: Path) -> None:
     assert not any("sentences" in arguments for arguments in run)
 
 
+def test_pages_that_are_pictures_are_read_by_an_image_of_their_own(helm: Path) -> None:
+    """Prevents a switch that leaves parse in the image that cannot read them, or moves others out of it."""
+    text = renders.template(helm, "--set", "ocr=true")
+    made = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each and each["kind"] == "StatefulSet"]
+    images = {
+        tuple(container["args"][: container["args"].index("--wait")]): container["image"].split(":")[0]
+        for _, pod in pods(made)
+        for container in pod["containers"]
+        if container.get("command") == ["corpusworks", "serve"]
+    }
+    assert images.pop(("parse",)) == "corpusworks/ocr"
+    assert set(images.values()) == {"corpusworks/core"}
+
+
 REFUSED = [
     (
         """

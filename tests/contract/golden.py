@@ -24,6 +24,7 @@ from contracts import (
     Flush,
     Forget,
     IngestProgress,
+    Kin,
     MixerState,
     PartCatalogued,
     PartSealed,
@@ -154,6 +155,7 @@ EXAMPLES: dict[str, Message] = {
     "pool.control.3": Control(quarantine=Quarantine(uid=0x0123456789ABCDEF, why="guilty of step 12,000")),
     "pool.control.4": Control(recipe=RecipeChange(text='{"buckets": {"zh": "true"}}')),
     "pool.control.5": Control(forget=Forget(uid=0x0123456789ABCDEF, why="asked for by its author")),
+    "pool.control.6": Control(kin=Kin(key=0xFEDCBA9876543210, into=0x0123456789ABCDEF)),
     "pool.state.2": MixerState(
         recipe="9f86d081884c7d65",
         tokens={"code": 2_000, "en": 4_000, "zh": 1 << 40},
@@ -269,6 +271,9 @@ EXAMPLES: dict[str, Message] = {
     "dedup.log.2": DedupRecord(layout=2, uid=0x0123456789ABCDEF, killer=17, retracted=True),
     "dedup.log.3": DedupRecord(layout=3, uid=0x0123456789ABCDEF, cluster=0xFEDCBA9876543210),
     "dedup.log.4": DedupRecord(layout=4, uid=0x0123456789ABCDEF, cluster=0xFEDCBA9876543210, number=300),
+    "dedup.log.5": DedupRecord(
+        layout=6, uid=0x0123456789ABCDEF, cluster=17, number=3, merged=[0xFEDCBA9876543210, 17, 3]
+    ),
     "archive.documents.1": ArchiveFile(
         table="documents",
         day="2026-11-26",

@@ -16,7 +16,7 @@ from contracts import Document
 from services.dedup import DedupConfig, Deduplicator, fine_sketch
 from services.dedup import entry as entries
 from services.dedup.entry import Entry, Order
-from services.dedup.index import NEXT, Death, Index, MemoryIndex, Seat
+from services.dedup.index import NEXT, Death, Growth, Index, MemoryIndex, Seat
 from services.dedup.met import BEST, FOUNDERS, Met
 from services.dedup.odd_sketch import Shingles
 from services.dedup.page import Page
@@ -29,9 +29,13 @@ from tests.near_duplicates import (
     commit,
     corpus,
     document,
+    least_kin,
     redis_judge,
     standing,
     survivors,
+)
+from tests.near_duplicates import (
+    keys as final_keys,
 )
 from tests.servers import RedisServer
 from tests.template_pages import crowd
@@ -147,41 +151,41 @@ class TestContract:
         assert index.deaths({1, 2, 3, 4}) == {1: Death(5, True), 2: Death(6, False), 3: Death(7, True)}
         assert index.fetch({1}) == {}  # a death is no entry
 
-    def test_the_first_cluster_stands(self, index: Index) -> None:
-        """A document that is judged again must be given the same, whatever has come meanwhile."""
+    def test_the_first_parent_stands(self, index: Index) -> None:
+        """A link that another replica made is built upon, and who made it is known."""
         big = 2**64 - 1
-        given = [(1, Seat(7, 0)), (big, Seat(2**63, 0)), (1, Seat(8, 0))]
-        assert index.join(given) == [(7, 0), (2**63, 0), (7, 0)]
-        assert index.join([(1, Seat(9, 0)), (3, Seat(big, 0))]) == [(7, 0), (big, 0)]
-        assert index.clusters({1, 2, 3, big}) == {1: 7, 3: big, big: 2**63}
-        assert index.fetch({1}) == {}  # it is no entry, and no death
-        assert index.deaths({1}) == {}
+        assert index.join([(7, 1), (big, 2**63), (7, 2)]) == [(1, True), (2**63, True), (1, False)]
+        assert index.join([(7, 3), (3, big)]) == [(1, False), (big, True)]
+        assert index.parents({7, 1, 3, big}) == {7: 1, 3: big, big: 2**63}
+        assert index.fetch({7}) == {}  # it is no entry, and no death
+        assert index.deaths({7}) == {}
 
     def test_members_are_numbered_in_their_order(self, index: Index) -> None:
         """Each once, whatever it is asked again; the founder is 1 without being told."""
         big = 2**64 - 1
         asked = [(1, Seat(7, NEXT)), (2, Seat(7, NEXT)), (big, Seat(big - 1, NEXT)), (1, Seat(7, NEXT))]
-        assert index.join(asked) == [(7, 2), (7, 3), (big - 1, 2), (7, 2)]
-        assert index.join([(4, Seat(7, 0)), (5, Seat(7, NEXT))]) == [(7, 0), (7, 4)], (
-            "who drops is not counted"
-        )
-        assert index.join([(2, Seat(7, NEXT)), (4, Seat(7, NEXT))]) == [(7, 3), (7, 5)]
-        assert index.clusters({1, 2, 7}) == {1: 7, 2: 7}, "a count is no member"
+        assert index.number(asked) == [2, 3, 2, 2]
+        assert index.number([(4, Seat(7, 0)), (5, Seat(7, NEXT)), (2, Seat(7, 0))]) == [0, 4, 3]
+        assert index.number([(2, Seat(7, NEXT)), (4, Seat(7, NEXT))]) == [3, 5]
+        assert index.parents({1, 2, 7}) == {}, "a count is no link"
 
-    def test_who_was_put_elsewhere_is_numbered_there(self, index: Index) -> None:
-        """Of two replicas that judge one document, the later is told the place that the first gave it."""
-        for uid in some_uids(20):
-            elsewhere = uid ^ 1 << 63
-            assert index.join([(uid, Seat(uid ^ 2, NEXT))]) == [(uid ^ 2, 2)]
-            assert index.join([(uid, Seat(elsewhere, NEXT))]) == [(uid ^ 2, 2)]
-            assert index.join([(uid ^ 4, Seat(uid ^ 2, NEXT))]) == [(uid ^ 2, 3)]
+    def test_clusters_that_become_one_are_counted_together(self, index: Index) -> None:
+        """Prevents a cluster of hundreds whose next member is the second, since its id has changed."""
+        index.number([(uid, Seat(7, NEXT)) for uid in (1, 2)])
+        assert index.counts({7, 9}) == {7: 3}
+        assert index.add([Growth(5, True, 3), Growth(5, True, 1)]) == [4, 5]
+        assert index.number([(3, Seat(5, NEXT))]) == [6], "1 of 5, 3 of 7, 1 of 9, and itself"
+        assert index.add([Growth(4, False, 6)]) == [6]
+        assert index.number([(6, Seat(4, NEXT))]) == [7], "a newcomer whose uid is less than all"
+        index.raise_counts([(8, 7), (4, 3)])
+        assert index.number([(10, Seat(8, NEXT)), (11, Seat(4, NEXT))]) == [8, 8]
 
     def test_a_number_that_is_given_stands_and_is_gone_on_from(self, index: Index) -> None:
         """A log is read in any order."""
         given = [(1, Seat(7, 300)), (2, Seat(7, 70_000)), (3, Seat(7, 2)), (4, Seat(8, 2))]
-        assert index.join(given) == [(7, 300), (7, 70_000), (7, 2), (8, 2)]
-        assert index.join([(5, Seat(7, NEXT)), (6, Seat(8, NEXT))]) == [(7, 70_001), (8, 3)]
-        assert index.join([(1, Seat(7, NEXT)), (3, Seat(7, 9))]) == [(7, 300), (7, 2)]
+        assert index.number(given) == [300, 70_000, 2, 2]
+        assert index.number([(5, Seat(7, NEXT)), (6, Seat(8, NEXT))]) == [70_001, 3]
+        assert index.number([(1, Seat(7, NEXT)), (3, Seat(7, 9))]) == [300, 2]
 
     def test_the_first_page_stands(self, index: Index) -> None:
         """Else a document that is judged again would say other rare keys than those that it is under."""
@@ -251,12 +255,11 @@ class TestContract:
             index.hold(uids[part], [order(uid) for uid in uids[part]])
             index.link([order(uid) for uid in uids[part]], bands[part])
         index.bury([(uid, Death(99, True)) for uid in uids[::3]])
-        seats = [Seat(uid ^ at % 5, 0 if at % 2 else NEXT) for at, uid in enumerate(uids)]
-        once = index.join(list(zip(uids, seats, strict=True)))
-        assert once == [(seat.cluster, 2 if seat.number else 0) for seat in seats]
-        assert (
-            index.join([(uid, Seat(5, seat.number)) for uid, seat in zip(uids, seats, strict=True)]) == once
-        )
+        links = [(uid, uid ^ 1 + at % 5) for at, uid in enumerate(uids)]
+        assert index.join(links) == [(parent, True) for _, parent in links]
+        assert index.join([(uid, 5) for uid in uids]) == [(parent, False) for _, parent in links]
+        seats = [(uid, Seat(uid ^ 6, NEXT)) for uid in uids]
+        assert index.number(seats) == index.number(seats) == [2] * len(uids)
         assert index.put([entry(uid, 0.9) for uid in uids]) == [entry(uid) for uid in uids]
         assert index.hold(uids, [(0.0, 7, 1)] * len(uids)) == [order(uid) for uid in uids]
         assert [met.uids for met in index.link([order(5)] * len(uids), bands)] == [{uid} for uid in uids]
@@ -272,7 +275,10 @@ class TestContract:
         assert index.bury([]) == []
         assert index.deaths(set()) == {}
         assert index.join([]) == []
-        assert index.clusters(set()) == {}
+        assert index.parents(set()) == {}
+        assert index.number([]) == []
+        assert index.counts(set()) == {}
+        assert index.add([]) == []
         index.close()
 
     @pytest.mark.parametrize("seed", [1, 2])
@@ -328,6 +334,8 @@ def test_racing_replicas_leave_the_survivors_of_the_rule(
         results = list(pool.map(work, judges, copies, range(WORKERS), [crash] * WORKERS))
     outcomes = [pair for result in results for pair in result]
     assert standing(outcomes) == survivors(documents, DedupConfig())
+    expected = least_kin(documents, DedupConfig())
+    assert all(key == expected[uid] for uid, key in final_keys([verdict for _, verdict in outcomes]).items())
     # and again from offset 0, on new replicas that know the index alone
     for partition, copy in enumerate(copies):
         judge = redis_judge(empty_server.client())
@@ -354,12 +362,12 @@ def test_racing_replicas_give_each_member_one_number(empty_server: RedisServer, 
     config = DedupConfig(shards=shards)
     members = [(uid, Seat(7 + number % 3 << 60, NEXT)) for number, uid in enumerate(some_uids(900))]
 
-    def join(seed: int) -> dict[int, Seat]:
+    def join(seed: int) -> dict[int, int]:
         index, asked = redis_index(empty_server, config), random.Random(seed).sample(members, len(members))
-        found: dict[int, Seat] = {}
+        found: dict[int, int] = {}
         for at in range(0, len(asked), 7):
             part = asked[at : at + 7]
-            found |= zip((uid for uid, _ in part), index.join(part), strict=True)
+            found |= zip((uid for uid, _ in part), index.number(part), strict=True)
         index.close()
         return found
 
@@ -368,16 +376,21 @@ def test_racing_replicas_give_each_member_one_number(empty_server: RedisServer, 
         first, *others = pool.map(join, range(WORKERS))
     assert all(other == first for other in others)
     for cluster in {seat.cluster for _, seat in members}:
-        assert sorted(n for c, n in first.values() if c == cluster) == list(range(2, 302))
+        of_it = [uid for uid, seat in members if seat.cluster == cluster]
+        assert sorted(first[uid] for uid in of_it) == list(range(2, 302))
 
 
 def test_a_number_costs_a_few_bytes(empty_server: RedisServer) -> None:
     """Of a member once more the uid, in a listpack, and two or three of the number."""
     client, index, uids = empty_server.client(), redis_index(empty_server), some_uids(30_000)
     used = []
-    for number in (0, NEXT):
+    for step in ("link", "number"):
         for start in range(0, len(uids), 1000):
-            index.join([(uid, Seat(uid % 600 + 1, number)) for uid in uids[start : start + 1000]])
+            links = [(uid, uid % 600 + 1) for uid in uids[start : start + 1000]]
+            if step == "link":
+                index.join(links)
+            else:
+                index.number([(uid, Seat(parent, NEXT)) for uid, parent in links])
         used.append(sum(client.memory_usage(name, samples=0) or 0 for name in client.scan_iter()) / len(uids))
     assert 15 < used[0] < 25
     assert 5 < used[1] - used[0] < 20

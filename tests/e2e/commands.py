@@ -52,10 +52,12 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, **with_all_kept(more)}
 
 
-def start(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start it in a session of its own, so that a signal reaches it alone."""
+def start(
+    *arguments: str | Path, settings: Mapping[str, str] | None = None, module: str = "services.cli"
+) -> subprocess.Popen[str]:
+    """Start it in a session of its own, so that a signal reaches it alone. module: whose `main` it is."""
     return subprocess.Popen(
-        [sys.executable, "-m", "services.cli", *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
         env=environment(settings),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,

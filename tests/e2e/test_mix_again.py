@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,8 @@ from services.runtime import ObjectStore
 from services.sink.parts import documents as packed
 from tests.corpus import write_jsonl
 from tests.e2e.commands import ask, corpusworks, left_running, run, start
+from tests.e2e.crashing import EXIT_CRASHED
+from tests.e2e.crashing_carry import BATCH, BATCHES
 
 pytestmark = [pytest.mark.soak, pytest.mark.stack]
 
@@ -25,6 +31,13 @@ phases: [{name: second, weights: {long: 3, other: 1}}]
 def _tokens(out: Path) -> dict[str, list[int]]:
     """Of every document in parts, by its id."""
     return {found.record.id: found.tokens.tolist() for found in packed(ObjectStore(out.as_uri()))}
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +76,37 @@ def test_another_mix_has_the_same_documents_and_a_whole_folder(first: Path, tmp_
     refused = ask("run", first, "--out", new)
     assert (refused.code, "those of" in refused.err) == (2, True)
     assert left_running(new) == left_running(first) == []
+
+
+def test_a_mix_that_is_killed_twice_goes_on_by_the_same_command(first: Path, tmp_path: Path) -> None:
+    """Prevents: documents that are lost, or brought over or packed twice, when another mix is cut off."""
+    new, recipe = tmp_path / "new", tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE)
+    mix = ("mix", "--from", first, "--out", new, "--recipe", recipe)
+    carrying = start(*mix, module="tests.e2e.crashing_carry")
+    _, told = carrying.communicate(timeout=120)
+    assert carrying.returncode == EXIT_CRASHED, told
+    wait_until(lambda: left_running(new) == left_running(first) == [])
+
+    mixing = start(*mix)
+    log = new / "state" / "logs" / "mixer.log"
+    wait_until(lambda: mixing.poll() is not None or (log.exists() and '"step"' in log.read_text()))
+    assert mixing.poll() is None, mixing.communicate()
+    mixing.kill()
+    told, _ = mixing.communicate()
+    brought = int(re.findall(r"(\d+) documents brought over", told)[0])
+    wait_until(lambda: left_running(new) == [])
+
+    done = corpusworks(*mix)
+    assert (done.code, "0 documents brought over" in done.out) == (0, True), done.err
+    before, report = _tokens(first), json.loads((new / "report.json").read_text())
+    packed_now = Counter(row["id"] for row in ask("parts", "decode", new).rows)
+    assert set(packed_now.values()) == {1}
+    assert packed_now.keys() <= before.keys()
+    waiting = sum(report["waiting"].values())
+    assert len(packed_now) + waiting == len(before) == brought + BATCH * BATCHES
+    assert ask("parts", "verify", new).code == 0
+    assert ask("reconcile", "--thorough", "--out", new).code == 0
 
 
 def test_drops_go_back_once_and_end_once(first: Path) -> None:

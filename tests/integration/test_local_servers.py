@@ -20,6 +20,7 @@ from kafka.errors import KafkaError
 from pydantic import SecretStr
 
 from services.local.folder import running
+from services.local.packages.rehearsal import rehearse
 from services.local.process import ProcessFailed, Program
 from services.local.run import applied
 from services.local.servers import kafka
@@ -130,6 +131,12 @@ def test_a_transaction_does_not_wait_for_a_coordinator_that_is_gone(stack: Stack
     transactions.reset()
     assert read(stack)[-1] == b"then"
     assert b"never" not in read(stack)
+
+
+def test_a_broker_can_be_asked_what_is_rehearsed(stack: Stack):
+    """Prevents a set-up that ends in an error, or a cache without the classes that answer a river."""
+    rehearse(stack.settings)
+    rehearse(stack.settings)  # nothing of it is in the way of a second one
 
 
 def test_only_loopback_is_listened_on(stack: Stack):

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts import Document
+from contracts import Document, Flush
 from services.cli.app import app
 from services.local.stack import Stack
-from services.runtime import topics
+from services.runtime import ObjectStore, topics
 from tests.integration.rig import Rig, rig, unit
 from tests.servers import RedisServer
+from tests.unit.archive.rows import lane
 
 pytestmark = pytest.mark.stack
 
@@ -42,17 +43,30 @@ def river(shared_stack: Stack, tmp_path: Path) -> Iterator[Rig]:
         server.stop()
 
 
-def pages() -> list[Document]:
+def pages(name: str = "h") -> list[Document]:
+    """name: begins that of each host."""
     made = []
     for number in range(HOSTS * PAGES):
-        host = f"h{number % HOSTS}.example"
+        host = f"{name}{number % HOSTS}.example"
         text = f"Ship {number} came in at {number % 24} with a cargo that nobody else had.\n\n{FRAME}\n"
-        made.append(Document(uid=number * 0x9E3779B97F4A7C15 % (1 << 64) or 1, text=text, format="prose",
-                             language="en", metadata={"url": f"https://{host}/{number}"}))  # fmt: skip
+        uid = (number << 8 | ord(name)) * 0x9E3779B97F4A7C15 % (1 << 64)
+        metadata = {"url": f"https://{host}/{number}"}
+        made.append(Document(uid=uid, text=text, format="prose", language="en", metadata=metadata))
     return made
 
 
-def test_kills_count_nothing_twice(river: Rig) -> None:
+def archive_of(folder: Path, documents: list[Document]) -> Path:
+    """A river's folder, as far as its archive goes."""
+    store = ObjectStore(folder.as_uri())
+    store.put("parts/river.json", b"{}")
+    archive = lane(store)
+    archive.put("pool.en", *documents)
+    archive.put("archive.flush", Flush(run="1"))
+    archive.run()
+    return folder
+
+
+def test_kills_count_nothing_twice(river: Rig, tmp_path: Path) -> None:
     """The greatest count of each host is the number of its pages: one more would be a page counted twice.
 
     Prevents a frame being seen in a text that stood in one document, since that was judged three times.
@@ -84,3 +98,20 @@ def test_kills_count_nothing_twice(river: Rig) -> None:
     assert "65,536 sentences can be remembered" in shown.output, shown.output
     made = CliRunner().invoke(app, ["sentences", "rebuild", "--yes"])
     assert f"{HOSTS * PAGES} documents read and {HOSTS * PAGES} of them counted" in made.output, made.output
+
+    # Of another river whose pages nobody has seen here: what repeats there is known from the first page on.
+    elsewhere = archive_of(tmp_path / "elsewhere", pages("g"))
+    made = CliRunner().invoke(app, ["sentences", "rebuild", "--yes", "--from", str(elsewhere)])
+    twice = 2 * HOSTS * PAGES
+    assert f"{twice} documents read and {twice} of them counted" in made.output, made.output
+    last = river.serve(CORPUSWORKS_UNITS__SENTENCES__LEARN="false")
+    (first,) = pages("g")[:1]
+    river.publish([first])
+    river.wait_for(HOSTS * PAGES + 1, river.output)
+    last.terminate()
+    assert last.wait(30) == 0, river.log()[-2000:]
+    (again,) = [document for document in river.documents() if document.uid == first.uid]
+    assert FRAME in first.text
+    assert FRAME not in again.text
+    nowhere = CliRunner().invoke(app, ["sentences", "rebuild", "--yes", "--from", str(tmp_path / "no")])
+    assert "holds no parts" in str(nowhere.exception), "a typo would leave the counts empty"

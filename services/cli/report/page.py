@@ -39,6 +39,7 @@ def page(place: str, found: Survey, runs: Sequence[Mapping[str, Any]]) -> str:
         *_duplicates(found, name),
         *_lengths(found, name),
         *_sources(found, name),
+        *_processes(runs, name),
     ]
     head = f'<meta charset="utf-8"><title>Report of {escape(place)}</title><style>{_STYLE}</style>'
     return (
@@ -146,6 +147,20 @@ def _sources(found: Survey, name: str) -> Iterator[str]:
         picture = charts.bars("Sources", _largest({name: Counter(row) for name, row in rows.items()}))
         yield from _picture("Sources", picture.svg())
         yield _command(f"corpusworks audit count {name} --table documents --by file --tokens")
+
+
+def _processes(runs: Sequence[Mapping[str, Any]], name: str) -> Iterator[str]:
+    for run in runs[-1:]:
+        spent, memory = run.get("cpu_seconds", {}), run.get("memory_bytes", {})
+        rows = [(stage, seconds, _megabytes(memory.get(stage))) for stage, seconds in spent.items()]
+        together = round(sum(spent.values()), 2), _megabytes(run.get("memory_bytes_together"))
+        yield "<h2>What the last run used</h2>"
+        yield _table(("process", "CPU seconds", "MB of memory at most"), [*rows, ("all together", *together)])
+        yield _command(f"corpusworks report {name} --run {run.get('run', '')} --json")
+
+
+def _megabytes(num_bytes: int | None) -> object:
+    return round(num_bytes / 1e6) if num_bytes else ""
 
 
 def _targets(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -35,14 +35,6 @@ from services.ingest.crawl.config import CrawlConfig
 from services.ingest.crawl.frontier import FEED, LINK, LISTING, PAGE, SITEMAP, Found, Known, Lease, Settled
 from services.ingest.crawl.url import Refused, Url, Urls
 
-# What the river takes, by Content-Type; what a body begins with comes first (kinds.page_type).
-_MEDIA_TYPES: Final = {
-    "text/html": kinds.HTML,
-    "application/xhtml+xml": kinds.HTML,
-    "application/pdf": kinds.PDF,
-    "text/plain": kinds.TEXT,
-    "text/markdown": "text/markdown",
-}
 _GONE: Final = range(400, 500)
 _MAX_PAUSE_S: Final = 3600.0
 _MAX_ID: Final = 512  # characters, as of other documents
@@ -299,7 +291,7 @@ def _media_type(headers: Mapping[str, Sequence[str]], body: bytes) -> str:
     if not body:
         return ""
     declared = next(iter(headers.get("content-type", ())), "").partition(";")[0].strip().lower()
-    return kinds.page_type(body[:4096]) or _MEDIA_TYPES.get(declared, "")
+    return kinds.page_type(body[:4096]) or kinds.PAGES.get(declared, "")
 
 
 def _charset(headers: Mapping[str, Sequence[str]]) -> str | None:

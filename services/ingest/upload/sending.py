@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from services.ingest import kinds
 from services.ingest.upload.answers import Authorization, responses
 from services.ingest.upload.bodies import chunks_of
 from services.ingest.upload.gate import Gate
@@ -29,6 +30,13 @@ _SUFFIXES = {
     "application/warc": ".warc",
     "application/vnd.apache.parquet": ".parquet",
     "application/zip": ".zip",
+    kinds.DOCX: ".docx",
+    kinds.PPTX: ".pptx",
+    kinds.XLSX: ".xlsx",
+    kinds.EPUB: ".epub",
+    kinds.NOTEBOOK: ".ipynb",
+    kinds.RTF: ".rtf",
+    "text/rtf": ".rtf",
     "text/html": ".html",
     "text/markdown": ".md",
     "text/plain": ".txt",

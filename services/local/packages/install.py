@@ -71,13 +71,16 @@ def triton() -> str:
 
 
 def train() -> None:
-    """Start and stop the broker once with the packaged Java, which writes down the classes that it loaded.
+    """Start the broker once with the packaged Java, ask it what a river asks, and stop it: Java then writes
+    down the classes that it loaded.
 
     A start then takes half the CPU; and what it formatted spares a new folder another start of Java. Only a
     help: where it cannot be done, Kafka starts without.
     """
     from services.local.packages import jars, programs
+    from services.local.packages.rehearsal import rehearse
     from services.local.servers.kafka import KafkaServer, aot_cache, first_records
+    from services.runtime import load_settings
 
     java = programs.java()
     if java != programs.packaged_java() or (programs.java_version(java) or 0) < 25:
@@ -89,6 +92,9 @@ def train() -> None:
     with TemporaryDirectory(dir=jars.KAFKA.folder()) as scratch:
         written = Path(scratch) / "start.aot"
         with KafkaServer(Path(scratch) / "kafka", train=written) as server:
+            settings = load_settings()
+            reached = settings.kafka.model_copy(update=server.access)
+            rehearse(settings.model_copy(update={"kafka": reached}))
             formatted = server.folder / "data" / first_records().name
             shutil.copyfile(formatted, Path(scratch) / formatted.name)
         shutil.move(Path(scratch) / formatted.name, first_records())

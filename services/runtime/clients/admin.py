@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import MemberToRemove
@@ -100,9 +100,16 @@ class Admin:
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the next message the group will read."""
-        name = GROUP_PREFIX + group
-        found = patiently(lambda: self._client.list_group_offsets([name])[name])
-        return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}
+        return self.all_committed([group])[group]
+
+    def all_committed(self, groups: Sequence[str]) -> dict[str, dict[tuple[str, int], int]]:
+        """The same of several groups, in one request."""
+        names = [GROUP_PREFIX + group for group in groups]
+        found = patiently(lambda: self._client.list_group_offsets(names)) if names else {}
+        return {
+            group: {(tp.topic, tp.partition): o.offset for tp, o in found[name].items() if o.offset >= 0}
+            for group, name in zip(groups, names, strict=True)
+        }
 
     def members(self, group: str) -> int:
         """How many processes are in the group; one that just went counts until its session is over."""

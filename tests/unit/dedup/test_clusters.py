@@ -12,7 +12,18 @@ import pytest
 from contracts import DedupRecord, Document
 from services.dedup import DedupConfig
 from services.runtime import ConfigurationError, Drop, Emit, Verdict, configure, topics
-from tests.near_duplicates import chain, document, memory_judge, prose, retractions
+from tests.near_duplicates import (
+    TOPIC_ID,
+    chain,
+    commit,
+    corpus,
+    document,
+    keys,
+    least_kin,
+    memory_judge,
+    prose,
+    retractions,
+)
 from tests.template_pages import crowd, jaccard
 
 # Each is like the one before and less like all others; and the bands find each, as they always do in these.
@@ -94,16 +105,43 @@ def changed(text: str, seed: int, number: int) -> str:
     return " ".join(words)
 
 
-def test_the_most_similar_decides() -> None:
-    """Of two clusters that a document is like, it belongs to the nearer; whichever came first."""
+def test_two_clusters_that_a_document_is_like_become_one() -> None:
+    """Whichever came first, all three are kept apart, and lanes are told what has gone out otherwise."""
     text = " ".join(prose(43))
     near, far = document(1, changed(text, 1, 22)), document(2, changed(text, 6, 36))
     assert 0.5 < jaccard(far.text, text) < jaccard(near.text, text) - 0.05
     assert jaccard(near.text, far.text) < 0.5
     one = document(3, text)
-    assert clusters(memory_judge()([far, one])) == [0, 2], "the bands find the farther one too"
-    for batch in ([near, far, one], [far, near, one]):
-        assert clusters(memory_judge()(batch)) == [0, 0, 1]
+    for batch in itertools.permutations([near, far, one]):
+        judge = memory_judge()
+        found = [verdict for each in batch for verdict in judge([each])]
+        assert keys(found) == {1: 1, 2: 1, 3: 1}
+        assert max(size or 0 for size in sizes(found)) == 3
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_id_follows_from_the_set(seed: int) -> None:
+    """In any order, in any batches, with batches that were interrupted: the least uid of those connected."""
+    documents = corpus(seed, 6)
+    expected = least_kin(documents, DedupConfig())
+    assert 10 < len(set(expected.values())) < len(documents) / 2
+    for turn in range(4):
+        rng = random.Random(turn)
+        rng.shuffle(documents)
+        for offset, each in enumerate(documents):
+            each.position.topic_id, each.position.offset = TOPIC_ID, offset
+        judge, found, at = memory_judge(), list[Verdict](), 0
+        while at < len(documents):
+            size = rng.choice([1, 2, 7, 30])
+            batch = [Document.FromString(each.SerializeToString()) for each in documents[at : at + size]]
+            if rng.random() < 0.3:  # killed before the commit: nobody was told anything
+                judge([Document.FromString(each.SerializeToString()) for each in batch])
+            found += judge(batch)
+            at += size
+            commit(judge, min(at, len(documents)))
+        said = keys(found)
+        assert len(said) > 20
+        assert said == {uid: expected[uid] for uid in said}
 
 
 def test_a_document_that_dropped_stands_for_the_one_it_dropped_for() -> None:
@@ -143,11 +181,9 @@ def test_pages_of_one_template_are_one_cluster() -> None:
     judge = memory_judge()
     made = crowd(3, 400, 0.7)
     found = [v for at in range(0, 400, 40) for v in judge(made.pages[at : at + 40])]
-    keys = Counter(v.document.cluster or v.document.uid for v in found if isinstance(v, Emit))
-    ((largest, size),) = keys.most_common(1)
-    assert size > 0.95 * keys.total() > 360
-    of_it = [v for v in found if isinstance(v, Emit) and v.document.cluster == largest]
-    assert sizes(of_it) == list(range(2, size + (largest not in {v.document.uid for v in of_it})))
+    ((_, size),) = Counter(keys(found).values()).most_common(1)
+    assert size > 0.95 * len(found) > 360
+    assert 390 < max(found for found in sizes(found) if found) <= 400
 
 
 def test_the_threshold_of_clusters_is_a_setting() -> None:

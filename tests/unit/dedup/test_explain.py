@@ -29,7 +29,7 @@ def test_a_drop_is_explained_by_the_better_one_and_the_one_that_lives() -> None:
     assert said.death is not None
     assert (said.death.killer, said.lives) == (0xB, 0xA)
     best = said.candidates[0]
-    assert (best.uid, best.near, best.order > said.order) == (0xB, True, True)
+    assert (best.uid, best.near, best.better) == (0xB, True, True)
     assert best.bands > 0
     assert best.death is not None
     assert abs(best.likeness - jaccard(B, C)) < 0.04

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.dedup import DedupConfig
-from services.dedup.entry import Entry
+from services.dedup.entry import PAIRS, Entry, compare, compare_each
 from services.dedup.fine_sketch import CAPACITY, NONE, SIZE, estimate, fine_sketch
 from services.dedup.shingles import shingles
 from services.dedup.sketch import similarity, sketch
@@ -56,11 +56,29 @@ def test_the_likeness_is_the_same_from_both_sides_also_where_one_is_sampled_more
     assert np.abs(np.mean(errors)) < 0.012
 
 
+def test_many_are_compared_at_once_as_each_by_itself() -> None:
+    """In whatever company, of whatever length: short texts, another level, more than fit at once."""
+    rng = random.Random(7)
+    common = letters(rng, CAPACITY * 2)
+    found = signed(
+        *(common[:size] + letters(rng, size // 9) for size in (9, 150, 170, 900, len(common)) * 10)
+    )
+    others = [{other.uid: other.pack() for other in found[: number + 1]} for number in range(len(found))]
+    cases = list(zip(found, others, strict=True))
+    together = list(compare_each(cases * 2))
+    assert sum(map(len, others)) * 2 > PAIRS
+    for (entry, known), likeness in zip(cases * 2, together, strict=True):
+        alone = [compare(entry, {uid: value}) for uid, value in known.items()]
+        assert likeness.similarity.tolist() == [each.similarity[0] for each in alone]
+        assert likeness.threshold.tolist() == [each.threshold[0] for each in alone]
+        assert [uid for uid, _ in likeness.others] == list(known)
+
+
 def test_levels_that_are_no_neighbours_are_told_by_the_short_sketch() -> None:
     rng = random.Random(3)
     text = letters(rng, CAPACITY)
     one, other = signed(text, text + "ab" * CAPACITY * 3)
-    assert not estimate(np.frombuffer(one.fine, np.uint8), np.frombuffer(other.fine, np.uint8)[None]).known[0]
+    assert not estimate(*(np.frombuffer(each.fine, np.uint8)[None] for each in (one, other))).known[0]
     bits = np.frombuffer(other.bits, np.uint8)[None]
     assert alike(one, other) == similarity(np.frombuffer(one.bits, np.uint8), bits)[0] > 0.9
 

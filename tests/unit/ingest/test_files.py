@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from services.ingest import kinds
 from tests.documents import pdf
 from tests.unit.ingest.reading import (
     documents,
@@ -19,6 +20,7 @@ from tests.unit.ingest.reading import (
     skipped,
     unreadable,
 )
+from tests.unit.parse.zip_maker import make_docx, make_epub, make_pptx
 
 SAMPLES = Path(__file__).parents[2] / "data"
 
@@ -33,7 +35,14 @@ SAMPLES = Path(__file__).parents[2] / "data"
         ("A.PY", b"x = 1", "text/x-python"),
         ("Makefile", b"all:", "text/x-makefile"),
         ("README", b"read me", "text/plain"),
+        ("a.docx", make_docx(""), kinds.DOCX),
+        ("a.pptx", make_pptx([""], ""), kinds.PPTX),
+        ("a.ipynb", b'{"cells": []}', kinds.NOTEBOOK),
         # wrong names
+        ("thesis", make_docx(""), kinds.DOCX),
+        ("book", make_epub({}, []), kinds.EPUB),
+        ("letter.txt", b"{\\rtf1\\ansi x}", kinds.RTF),
+        ("moved.docx", b"<html>moved", "text/html"),
         ("page.html", pdf("hello"), "application/pdf"),
         ("paper.pdf", b"\xef\xbb\xbf <!DOCTYPE HTML><html>moved", "text/html"),
         ("page.txt", b"<!-- saved -->\n<html lang='en'>", "text/html"),
@@ -122,10 +131,12 @@ def test_what_is_no_document_is_recorded_with_its_reason(tmp_path: Path) -> None
 def test_a_named_file_of_unknown_kind_is_sniffed(tmp_path: Path) -> None:
     """Prevents what the user names from being passed over without a word."""
     text, binary = tmp_path / "notes.unknown", tmp_path / "photo.png"
+    page = tmp_path / "page"
+    page.write_bytes(b"\x89PNG\r\n\x1a\n...")
     text.write_text("some 文字" * 20_000)  # the head ends within a character
     binary.write_bytes(b"\x7fELF\2\1\0\0")  # valid UTF-8, and no text
-    steps = reads(text, binary)
-    assert [d.media_type for d in documents(steps)] == ["text/plain"]
+    steps = reads(text, binary, page)
+    assert [d.media_type for d in documents(steps)] == ["text/plain", "image/png"]
     assert "photo.png: neither its name nor its first bytes" in only_error(steps)
 
 

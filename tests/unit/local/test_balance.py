@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.local.balance import EVERY_S, KNOWN, PATIENCE, Balance, Load, Stage, allot, by_stage
+from services.local.balance import EVERY_S, KNOWN, PATIENCE, Balance, Load, Stage, allot
 
 NAMES = ["parse", "rules", "classifier+scorer", "tokenizer+router+dedup"]
 COST_S = dict(zip(NAMES, (0.0005, 0.001, 0.0035, 0.001), strict=True))
@@ -110,9 +110,3 @@ def test_nothing_is_moved_before_costs_are_known(river: _River) -> None:
         now += EVERY_S
         river.work(KNOWN // (PATIENCE * 3), 100_000)
     assert river.told == []
-
-
-def test_the_bill_of_a_stage_is_that_of_its_processes() -> None:
-    """Prevents: a stage of three processes that seems to cost a third."""
-    spent = {"parse": 1.0, "parse-2": 2.0, "parse-3": 3.0, "rules": 5.0, "own-unit": 7.0}
-    assert by_stage(spent) == {"parse": 6.0, "rules": 5.0, "own-unit": 7.0}

@@ -40,6 +40,11 @@ def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+def spent(supervisor: Supervisor) -> float:
+    """CPU seconds of the child."""
+    return supervisor.used()["child"].cpu_seconds
+
+
 def gone(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -150,13 +155,13 @@ def test_the_workers_of_a_killed_child_end_with_it_and_their_time_counts(supervi
     child = supervisor.start(python(tmp_path, code))
     until(lambda: process.tail(child.program.log))
     worker = int(process.tail(child.program.log))
-    until(lambda: child.cpu_seconds() >= 0.5)
+    until(lambda: spent(supervisor) >= 0.5)
     former = child.pid
     child.kill()
     until(lambda: running_again(child, former))
     until(lambda: gone(worker))
     supervisor.stop(child)
-    assert 0.5 <= supervisor.cpu_seconds()["child"] < 5
+    assert 0.5 <= spent(supervisor) < 5
 
 
 def test_cpu_seconds_of_ended_processes_are_kept(supervisor, tmp_path):
@@ -164,10 +169,27 @@ def test_cpu_seconds_of_ended_processes_are_kept(supervisor, tmp_path):
     code = "import time\nwhile time.process_time() < .3: pass"
     child = supervisor.start(python(tmp_path, code, done=frozenset({0})))
     until(lambda: child.over)
-    assert 0.3 <= child.cpu_seconds() < 3
+    assert 0.3 <= spent(supervisor) < 3
     again = supervisor.start(python(tmp_path, code, done=frozenset({0})))
     until(lambda: again.over)
-    assert again.cpu_seconds() >= 0.6
+    assert spent(supervisor) >= 0.6
+
+
+def test_the_most_memory_is_kept_when_it_was_given_back_and_after_the_end(supervisor, tmp_path):
+    """Prevents: a machine that was short of memory for a moment, and a report that shows none of it."""
+    code = """
+        import os, time
+        worker = os.fork()
+        held = bytearray(100 << 20)
+        del held
+        if worker: print("up", flush=True)
+        time.sleep(60)
+    """
+    child = supervisor.start(python(tmp_path, code))
+    until(lambda: "up" in process.tail(child.program.log))
+    until(lambda: supervisor.used()["child"].peak_bytes >= 200 << 20)
+    supervisor.stop(child)
+    assert 200 << 20 <= supervisor.used()["child"].peak_bytes < 300 << 20
 
 
 def test_a_program_that_is_not_there_is_a_clear_error(supervisor, tmp_path):

@@ -152,7 +152,7 @@ def test_a_killed_one_is_started_again_and_its_time_is_kept(supervisor: Supervis
         until(lambda former=former: running_again(child, former))
         assert (child.restarts, child.exits[-1].code) == (restarts, -signal.SIGKILL)
     supervisor.stop(child)
-    assert 0.6 <= supervisor.cpu_seconds()["child"] < 5
+    assert 0.6 <= supervisor.used()["child"].cpu_seconds < 5
 
 
 def test_a_stop_is_asked_for_and_then_forced(supervisor: Supervisor, folder: Path) -> None:

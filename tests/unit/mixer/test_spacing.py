@@ -6,7 +6,10 @@ import random
 
 import pytest
 
-from contracts import Document
+from contracts import Control, Document
+from contracts import Kin as Told
+from services.mixer.gone import Gone
+from services.mixer.kin import Kin
 from services.mixer.recipe import Limits
 from services.mixer.spacing import Apart, Recent
 from tests.unit.mixer.test_reuse import lane, order, recipe
@@ -65,6 +68,55 @@ def test_the_first_of_a_cluster_went_by_before_there_was_one():
     assert order(river) == [7, 20, 21, 22, 8, 23]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_clusters_that_grew_together_are_kept_apart_as_one(seed):
+    """A link that comes when documents have gone out under both ids must not be lost, whoever is killed."""
+    rng = random.Random(seed)
+    keys = [0] * 20 + [9_001, 9_002, 9_003]
+    made = [document(uid, rng.randint(1, 60), rng.choice(keys)) for uid in range(1, 801)]
+    made[0].uid = 9_000
+    river = lane(recipe(ONE, spacing=400), seed=seed)
+    links = [Control(kin=Told(key=9_003, into=9_001)), Control(kin=Told(key=9_001, into=9_000))]
+    river.put("pool.control", *rng.sample(links, 2))
+    river.put("pool.zh", *made)
+    river.run(kill_share=0.05)
+    out = mixed(river)
+    assert {one.cluster for one in out} == {0, 9_000, 9_002}, "a part says what was known when it was mixed"
+    assert min(distances(out[:400])) >= 400
+
+
+def test_a_link_counts_for_what_was_mixed_before_it():
+    """Else the two that it is about would come one after the other."""
+    kin = Kin()
+    recent = Recent(Apart(100, Limits()), kin)
+    recent.add(document(7, cluster=5))
+    assert allows(recent, document(3))
+    recent.join(kin.join(5, 3))
+    assert not allows(recent, document(3))
+    assert recent.free_at(document(3)) == 110
+    for uid in range(20, 30):
+        recent.add(document(uid))
+    assert allows(recent, document(3))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_links_in_any_order_and_however_often_give_the_least_key(seed, monkeypatch):
+    """Through packing and snapshots: a lane may be told again what it was told, and starts from the store."""
+    monkeypatch.setattr("services.mixer.kin._PACK_AT", 16)
+    rng = random.Random(seed)
+    groups = [[rng.getrandbits(64) for _ in range(rng.randint(1, 9))] for _ in range(60)]
+    links = [(rng.choice(group[: at + 1]), group[at + 1]) for group in groups for at in range(len(group) - 1)]
+    gone, told = Gone(), links + rng.sample(links, len(links) // 2)
+    rng.shuffle(told)
+    for one, other in told:
+        gone.kin.join(one, other)
+        if rng.random() < 0.1:
+            gone = Gone.restored(gone.snapshot())
+    assert len(gone) == len(links)
+    for group in groups:
+        assert {gone.kin.find(key) for key in group} == {min(group)}
+
+
 def test_where_all_are_near_the_first_goes():
     river = lane(recipe(ONE, spacing=1000), look_ahead=5)
     river.put(
@@ -100,7 +152,7 @@ def test_a_host_takes_its_share_of_any_window():
 
 
 def test_a_file_has_no_host_and_a_source_is_a_file():
-    recent = Recent(Apart(0, Limits(host=0.1, source=0.5, window=100)))
+    recent = Recent(Apart(0, Limits(host=0.1, source=0.5, window=100)), Kin())
     for uid in range(4):
         assert allows(recent, document(uid))
         recent.add(document(uid))
@@ -113,12 +165,12 @@ def test_a_file_has_no_host_and_a_source_is_a_file():
 def test_what_is_packed_goes_on_as_it_was():
     rng = random.Random(2)
     apart = Apart(300, Limits(host=0.1, window=500))
-    one = Recent(apart)
+    one = Recent(apart, Kin())
     for uid in range(1, 500):
         new = document(
             uid, rng.randint(1, 40), rng.choice([0, 1, 2, 3]), f"https://h{rng.randint(0, 5)}.org/"
         )
-        other = Recent(apart)
+        other = Recent(apart, Kin())
         other.unpack(one.pack())
         probe = document(10_000, 10, rng.choice([1, 2, 3]), f"https://h{rng.randint(0, 5)}.org/")
         assert allows(one, probe) == allows(other, probe)

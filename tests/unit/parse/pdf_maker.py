@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Placed = tuple[float, float, str]  # x, y in points from the lower left corner of 595 x 842, text
+# x, y in points from the lower left corner of 595 x 842, text; size of the font where it is not 10
+Placed = tuple[float, float, str] | tuple[float, float, str, float]
 
 
 def make_pdf(
     pages: Sequence[Sequence[Placed]],
     trailer: str = "",
     extra: Sequence[str] = (),
-    font: str = "/Encoding/WinAnsiEncoding",
+    font: str = "/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding",
+    rotate: int = 0,
+    turn: str = "1 0 0 1",
 ) -> bytes:
-    """A PDF 1.4 file. trailer, font: more entries of these; extra: more objects, numbered from 4 on."""
+    """A PDF 1.4 file. trailer, font: more entries of these; extra: more objects, numbered from 4 on.
+
+    rotate: degrees by which pages are displayed turned; turn: matrix by which their text is.
+    """
     first = 4 + len(extra)
     kids = " ".join(f"{first + 2 * index} 0 R" for index in range(len(pages)))
     objects = [
         "<</Type/Catalog/Pages 2 0 R>>",
         f"<</Type/Pages/Kids[{kids}]/Count {len(pages)}>>",
-        f"<</Type/Font/Subtype/Type1/BaseFont/Helvetica{font}>>",
+        f"<</Type/Font{font}>>",
         *extra,
     ]
     for index, lines in enumerate(pages):
-        content = "BT /F1 10 Tf " + " ".join(
-            f"1 0 0 1 {x} {y} Tm ({_escape(text)}) Tj" for x, y, text in lines
+        content = "BT " + " ".join(
+            f"/F1 {size[0] if size else 10} Tf {turn} {x} {y} Tm ({_escape(text)}) Tj"
+            for x, y, text, *size in lines
         )
         objects.append(
-            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>"
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Rotate {rotate}/Resources<</Font<</F1 3 0 R>>>>"
             f"/Contents {first + 2 * index + 1} 0 R>>"
         )
         objects.append(f"<</Length {len(content) + 3}>>stream\n{content} ET\nendstream")
@@ -60,7 +67,23 @@ def unreadable_pdf() -> bytes:
     )
     stream = f"<</Length {len(cmap)}>>stream\n{cmap}\nendstream"
     page = paragraph("nothing that is written here can be copied from the page " * 4)
-    return make_pdf([page], extra=[stream], font="/Encoding/WinAnsiEncoding/ToUnicode 4 0 R")
+    font = "/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode 4 0 R"
+    return make_pdf([page], extra=[stream], font=font)
+
+
+def unmapped_pdf() -> bytes:
+    """A PDF whose font knows only numbers of glyphs: letters of a TrueType font, 29 below their codes."""
+    descendant = (
+        "<</Type/Font/Subtype/CIDFontType2/BaseFont/A/CIDSystemInfo 5 0 R/FontDescriptor 6 0 R/DW 500>>"
+    )
+    system = "<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
+    descriptor = (
+        "<</Type/FontDescriptor/FontName/A/Flags 4/FontBBox[0 -200 1000 800]/Ascent 800/Descent -200>>"
+    )
+    font = "/Subtype/Type0/BaseFont/A/Encoding/Identity-H/DescendantFonts[4 0 R]"
+    lines = paragraph("the harbour is closed in winter and the keeper has gone to the town " * 3)
+    glyphs = [(x, y, "".join(f"\0{chr(ord(letter) - 29)}" for letter in text)) for x, y, text, *_ in lines]
+    return make_pdf([glyphs], extra=[descendant, system, descriptor], font=font)
 
 
 def paragraph(words: str, x: float = 72, top: float = 700, width: int = 60) -> list[Placed]:

@@ -1,11 +1,16 @@
+# ruff: noqa: E501 - pages are written as they come
 import pytest
 
-from services.parse.charset import decode
+from services.parse.charset import decode, given
 
 ZH = "春天的雨下了三天，河水漫过了石桥。孩子们站在岸边，看小船顺着水流慢慢漂远，谁也没有说话。" * 3
 ZH_TRADITIONAL = (
     "春天的雨下了三天，河水漫過了石橋。孩子們站在岸邊，看小船順著水流慢慢漂遠，誰也沒有說話。" * 3
 )
+JA = "通りの外れに古い時計を直す店がある。店主の話し方はとてもゆっくりだ。"
+KO = "나는 오늘 학교에 간다. 우리는 강가에서 점심을 먹고 책을 읽었다."
+FR = "Le café du coin sert une soupe très simple, et les élèves y passent après les cours. Où est-il ?"
+RU = "Сегодня утром шел дождь, и река вышла из берегов. Никто не говорил ни слова."
 EN = "The café on the corner serves naïve travellers a plain soup, and charges “tourist” prices for it. " * 4
 
 
@@ -17,6 +22,16 @@ EN = "The café on the corner serves naïve travellers a plain soup, and charges
         (ZH, "gb18030"),
         (ZH[:24], "gb18030"),
         (ZH_TRADITIONAL, "big5"),
+        (ZH_TRADITIONAL[:20], "big5"),
+        (JA, "shift_jis"),
+        (JA, "euc_jp"),
+        (JA, "iso2022_jp"),
+        (KO, "euc_kr"),
+        (KO, "iso2022_kr"),
+        (ZH, "hz"),
+        (FR, "cp1252"),
+        (RU, "koi8_r"),
+        (RU, "cp1251"),
         (ZH, "utf-16"),
         (ZH, "utf-16-le"),
         (ZH, "utf-16-be"),
@@ -39,6 +54,66 @@ def test_a_declared_charset_is_believed_unless_the_bytes_are_valid_utf8():
     page = '<meta charset="big5"><p>' + ZH_TRADITIONAL
     assert ZH_TRADITIONAL in decode(page.encode("big5"), declared=True).text
     assert ZH_TRADITIONAL in decode(page.encode("utf-8"), declared=True).text
+
+
+@pytest.mark.parametrize(
+    ("around", "charset"),
+    [
+        ('<script charset="big5" src="x.js"></script>', "gb18030"),
+        ('<!-- <meta charset="big5"> -->', "gb18030"),
+        ("<script>var page = '<meta charset=big5>'</script>", "gb18030"),
+        ('<link href="a.css" charset="shift_jis"><meta charset="gbk">', "gb18030"),
+        ('<meta charset="iso-8859-1">', "gb18030"),  # the template's
+        ('<meta charset="gb2312">', "big5"),
+    ],
+)
+def test_only_the_page_itself_declares_and_only_what_can_be(around, charset):
+    """Prevents a script's charset, or a template's, from turning a page into rare characters or Latin letters."""
+    text = ZH if charset != "big5" else ZH_TRADITIONAL
+    assert (
+        text in decode(f"<html><head>{around}<title>t</title><p>{text}".encode(charset), declared=True).text
+    )
+
+
+@pytest.mark.parametrize("stray", [b"\xa0", b"\x92", b"\xff", b"\xe4\xb8"])
+@pytest.mark.parametrize("text", [ZH, "The cook’s bread was dear that winter.", "Un café, deux cafés."])
+def test_a_stray_byte_is_left_out_of_utf8(text, stray):
+    """Prevents one bad byte from turning a page of UTF-8 into Windows Latin: "Itâ€™s"."""
+    decoded = decode(text.encode() + stray + b" The end.")
+    assert (decoded.text, decoded.charset) == (text + " The end.", "utf-8")
+    assert 0 < decoded.bad_share < 0.3
+
+
+def test_what_was_damaged_before_stays():
+    """Prevents a replacement character from vanishing that says where a text lost something."""
+    assert (
+        decode("Itâ€\ufffds an old text – and damaged.".encode()).text
+        == "Itâ€\ufffds an old text – and damaged."
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("\x1b[32m构建成功\x1b[0m：完成。", "构建成功：完成。"),
+        ("It’s \x1b[1;31mred\x1b[m now\x1b[K", "It’s red now"),
+        ("\x1b]0;a title\x07prompt \x1b(Bdone – \x1b7ok", "prompt done – ok"),
+        ("a lone \x1b – and a NUL\x00.", "a lone  – and a NUL."),
+    ],
+)
+def test_what_is_meant_for_terminals_goes_whole(raw, text):
+    """Prevents "[32m" from staying in texts, and an ESC or a NUL from making UTF-8 doubtful."""
+    assert decode(raw.encode()).text == given(raw.encode()).text == text
+
+
+@pytest.mark.parametrize(
+    "text", ["In HZ ~{ and ~} shift, as in ~{<:Ky2;~}.", "tput sgr0 writes \x1b(B\x1b[m.", "~{}~{x~}"]
+)
+def test_text_of_seven_bits_is_not_shifted_without_need(text):
+    """Prevents shell and template code from being read as Chinese; what came as Unicode is never decoded again."""
+    assert "~" not in text or decode(text.encode()).text == text
+    assert given(text.encode()).text == text.replace("\x1b(B\x1b[m", "")
+    assert given(ZH.encode("gb18030")) is None
 
 
 @pytest.mark.parametrize("label", ["no-such-charset", "rot13", "base64", "utf-7", "zlib_codec"])

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from services.parse.config import ParseConfig, Unparseable
-from services.parse.pdf import parse_pdf
-from tests.unit.parse.pdf_maker import encrypted_pdf, make_pdf, paragraph
+from services.parse.pdf import Line, Recognised, parse_pdf
+from tests.unit.parse.pdf_maker import encrypted_pdf, make_pdf, paragraph, unmapped_pdf
 
 STORY = (
     "The ferry leaves at seven and comes back at nine with the post and the papers. Nobody waits for it but "
@@ -54,6 +54,87 @@ def test_columns_are_read_one_after_the_other():
     assert text == f"{left} {right}"
 
 
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("drawn", ["down", "across", "backwards"])
+def test_columns_are_read_however_they_are_drawn(columns, drawn):
+    """Prevents lines of columns from being woven into each other by producers that draw row by row."""
+    width = 480 // columns
+    stories = [STORY.replace("ferry", name) for name in ("barge", "canoe", "yacht")[:columns]]
+    sides = [paragraph(story, 60 + n * (width + 12), 680, width // 6) for n, story in enumerate(stories)]
+    lines = [line for side in sides for line in side]
+    if drawn == "across":
+        lines.sort(key=lambda line: (-line[1], line[0]))
+    if drawn == "backwards":
+        lines.reverse()
+    title = (60, 720, "A title that stands over all of the columns and is wider than any one of them")
+    text = parse_pdf(make_pdf([[*lines, title]]), ParseConfig()).text
+    assert " ".join(text.split()) == " ".join([title[2], *stories])
+
+
+@pytest.mark.parametrize(
+    ("rotate", "turn", "places"),
+    [
+        (90, "1 0 0 1", [(72, 700 - 12 * n) for n in range(9)]),
+        (270, "0 -1 1 0", [(500 - 12 * n, 700) for n in range(9)]),
+        (90, "0 1 -1 0", [(100 + 12 * n, 100) for n in range(9)]),
+        (0, "-1 0 0 -1", [(500, 100 + 12 * n) for n in range(9)]),
+    ],
+)
+def test_turned_pages_and_turned_text_are_read_from_their_top(rotate, turn, places):
+    """Prevents landscape pages from being read from the bottom up, or one letter a line."""
+    lines = [
+        (*place, text) for place, (_, _, text, *_) in zip(places, paragraph(STORY, width=40), strict=False)
+    ]
+    text = parse_pdf(make_pdf([lines], rotate=rotate, turn=turn), ParseConfig()).text
+    assert " ".join(text.split()) == STORY
+
+
+def test_raised_figures_are_marked_and_ordinals_are_not():
+    """Prevents 10^6 from being read as 106, and 1st as 1^st."""
+    figures = [(72, 700, "some 10"), (108, 704, "6", 6), (114, 700, "boats on the 1"), (178, 704, "st", 6)]
+    text = parse_pdf(make_pdf([[*figures, (186, 700, "of May")]]), ParseConfig()).text
+    assert text == "some 10^6 boats on the 1st of May"
+
+
+def test_a_table_is_markdown_and_its_cells_stay_whole():
+    """Prevents figures from losing the names of their rows and columns."""
+    head = [(72, 700, "Harbour"), (250, 700, "Boats"), (350, 700, "Depth")]
+    body = [
+        [(72, 680, "Old town, with"), (72, 669, "the fish quay"), (250, 680, "41"), (350, 680, "3.5 m")],
+        [(72, 649, "New port"), (250, 649, "7"), (350, 649, "9 m")],
+    ]
+    page = [*head, *(cell for row in body for cell in row), *paragraph(STORY, top=600)]
+    text = parse_pdf(make_pdf([page]), ParseConfig()).text
+    table = "| Harbour | Boats | Depth |\n| --- | --- | --- |\n"
+    rows = "| Old town, with the fish quay | 41 | 3.5 m |\n| New port | 7 | 9 m |"
+    assert text == f"{table}{rows}\n\n{STORY}"
+
+
+def test_a_hyphen_stays_where_the_document_writes_the_word_with_it():
+    """Prevents evidencebased and docu-ment."""
+    first = [(72, 700, "What the evidence says of it is evidence-"), (72, 688, "based and often on a docu-")]
+    page = [*first, (72, 676, "ment that is only based on another.")]
+    text = parse_pdf(make_pdf([page]), ParseConfig()).text
+    assert "evidence-based" in text
+    assert "a document that" in text
+
+
+def test_a_recogniser_reads_the_pages_without_text_and_no_others():
+    """Prevents scans from being dropped, and readable pages from waiting for a slow model."""
+    asked = []
+
+    def recognise(page):
+        asked.append(page.get_size())
+        return Recognised([Line("read from the picture", 72, 300, 700, 12)], 0.5)
+
+    body = make_pdf([paragraph(STORY), [], [(72, 700, "2")]])
+    parsed = parse_pdf(body, ParseConfig(), recognise)
+    assert parsed.text.count("read from the picture") == len(asked) == parsed.recognised == 2
+    assert STORY in parsed.text
+    assert 0.5 < parsed.confidence < 1
+    assert parse_pdf(body, ParseConfig(), lambda page: None).text.startswith(STORY)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -61,9 +142,10 @@ def test_columns_are_read_one_after_the_other():
         (b"%PDF-1.7\n", "broken"),
         (b"%PDF-1.4\n" + b"\xff\x00<<" * 500, "broken"),
         (make_pdf([[], []]), "no_text"),
+        (unmapped_pdf(), "low_confidence"),
         (make_pdf([[(72, 700, "page")]] * 5), "too_many_pages"),
     ],
-    ids=["encrypted", "mark only", "garbage", "no text", "pages"],
+    ids=["encrypted", "mark only", "garbage", "no text", "unmapped", "pages"],
 )
 def test_what_cannot_be_read_has_a_reason(body, reason):
     """Prevents an exception of PDFium from becoming a dead letter that nobody understands."""

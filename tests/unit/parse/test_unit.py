@@ -17,7 +17,7 @@ PROSE = "Rain had fallen since the morning, and the market people packed their s
 
 @pytest.fixture(scope="module")
 def parse():
-    return SERVICE.build(ParseConfig(), Resources(Settings()))
+    return SERVICE.build(ParseConfig(ocr="off"), Resources(Settings()))
 
 
 def verdict(parse, body: bytes, media_type: str = ""):
@@ -34,6 +34,28 @@ def test_text_is_set_the_body_emptied_and_the_measures_kept(parse):
     assert found.document.features["parse_confidence"] == 1
     assert found.document.features["parse_pages"] == 1
     assert not found.document.metadata
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!DOCTYPE html>\n<html><body><p id='level'>0</p></body></html>\n",
+        "%PDF-1.7\n1 0 obj is how such a file goes on.",
+        "{\\rtf1\\ansi opens a document in that format.",
+        "~{<:Ky2;~} is how HZ writes it – so it’s said.",
+    ],
+)
+def test_the_text_of_a_record_is_taken_for_nothing_else(parse, text):
+    """Prevents the source of a page, in a corpus of code, from being read as the page."""
+    document = Document(id="d", source="s3://a/part.jsonl#17", media_type="text/plain", body=text.encode())
+    assert parse([document])[0].document.text == text
+
+
+def test_a_record_of_bytes_is_what_its_bytes_say(parse):
+    """Prevents files in a column of a table from becoming garbage."""
+    body = make_pdf([paragraph(PROSE)]) + b"%\xe2\xe3\xcf\xd3"
+    [found] = parse([Document(id="d", source="a.parquet#1", media_type="text/plain", body=body)])
+    assert found.document.metadata["parsed_as"] == "application/pdf"
 
 
 def test_a_document_with_text_passes_as_it_is(parse):

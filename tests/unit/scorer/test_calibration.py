@@ -226,6 +226,8 @@ class TestWhichTable:
         assert measured == set(TERMS) - {"table", "log"}, "too few of these are free to use"
         for language in ("zh", "en"):
             assert Group("judge@1", "prose", language) in shipped.groups
+            # else all is kept of it, and much spam is taken for a product
+            assert Group("judge@1", "prose", language, "product") in shipped.groups
         assert all(
             quantiles.documents >= 100 for group, quantiles in shipped.groups.items() if group.category
         )

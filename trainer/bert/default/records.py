@@ -49,6 +49,7 @@ CAP = 200  # training texts of a labelled set's source and category; sources.py 
 
 _PERMITS = re.compile(
     r"\b(MIT|MPL|Apache|BSD|CC-BY|CC0|CC-BY-SA|public domain|GFDL|LPPL)\b|made here|no copyright|unrestricted"
+    r"|permissive by its specification"
 )
 _FORBIDS = re.compile(r"research|none stated|non-commercial|publishers|belong to|papers by their authors")
 # Released by a court or published as a public corpus: the names of the sets say so.

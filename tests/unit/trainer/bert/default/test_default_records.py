@@ -35,6 +35,7 @@ CLEAN = {
         "public research corpus",
         "MIT/Apache-2.0",
         "CC0 (a set)",
+        "AppStream metadata (permissive by its specification)",
     ],
 )
 def test_permissive_licences_may_train(licence: str) -> None:

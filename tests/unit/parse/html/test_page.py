@@ -1,9 +1,12 @@
+# ruff: noqa: E501 - pages are written as they come
+import random
 import time
 
 import pytest
 
 from services.parse import html
 from services.parse.config import ParseConfig, Unparseable
+from tests.unit.parse.odd_pages import odd_page
 
 SENTENCE = (
     "The lighthouse keeper wrote down the weather each evening, and sent the book to town once a month. "
@@ -54,11 +57,46 @@ def test_chinese_pages_in_their_charsets(charset):
     assert ZH in text_of(page, charset)
 
 
-def test_resiliparse_takes_over_where_trafilatura_finds_little(monkeypatch):
-    """Prevents a page from shrinking to its teaser when one of the two extractors fails on it."""
-    monkeypatch.setattr(html, "_trafilatura", lambda page: "teaser only")
-    text = text_of(article(f"<p>{SENTENCE * 5}</p>"))
+def test_a_page_of_too_many_tags_is_read_by_the_faster_extractor():
+    """Prevents a dump of tags from occupying a worker for a minute, and its text from being lost."""
+    page = article(f"<p>{SENTENCE * 5}</p><p>{'<i>a</i> ' * 200}</p>").encode()
+    text = html.parse_html(page, ParseConfig(max_html_tags=100)).text
     assert text.count("lighthouse keeper") == 5
+    assert "*a*" not in text
+
+
+def test_the_posts_of_a_thread_are_kept_in_their_order():
+    """Prevents a thread from shrinking to its first post, or to its longest."""
+    posts = "".join(
+        f"<div class='post' id='p{i}'><div class='username'>keeper{i}</div><div class='postdate'>3 May 2021, 10:0{i}</div>"
+        f"<div class='message'><p>Answer {i}: {SENTENCE * (1 + i % 3)}</p></div><a href='#'>Reply</a></div>"
+        for i in range(8)
+    )
+    menu = "".join(f"<li><a href='/{i}'>Board {i}</a></li>" for i in range(20))
+    text = text_of(
+        f"<html><head><title>Which lamp? - Forum</title></head><body><div class='nav'><ul>{menu}</ul></div>"
+        f"<h1>Which lamp?</h1><div class='thread'>{posts}</div><div class='footer'>Powered by a board</div></body></html>"
+    )
+    assert [text.find(f"Answer {i}:") for i in range(8)] == sorted(
+        text.find(f"Answer {i}:") for i in range(8)
+    )
+    assert "Answer 0:" in text
+    assert "Board 3" not in text
+
+
+@pytest.mark.parametrize(
+    "page", ["<p>Hello, keeper.</p>", "Only words <b>and a tag</b>", f"<body>{ZH}<br>{ZH}</body></html>"]
+)
+def test_a_page_of_few_words_is_all_text(page):
+    """Prevents short pages from being dropped for want of a frame."""
+    assert text_of(page)
+
+
+def test_what_stands_behind_the_end_of_the_page_is_read():
+    """Prevents pages of broken templates from losing their body to the parser."""
+    assert SENTENCE.strip() in text_of(
+        f"<html><head><title>x</title></head></html><body><article><h1>A</h1><p>{SENTENCE * 4}</p>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,6 +114,7 @@ def test_deep_nesting_ends_in_a_reason_within_seconds(page):
     with pytest.raises(Unparseable) as caught:
         text_of("<html><body>" + page)
     assert caught.value.reason == "too_deep"
+    assert caught.value.measured is not None
     assert caught.value.measured > caught.value.threshold
     assert time.process_time() - begun < 10
 
@@ -87,8 +126,13 @@ def test_deep_nesting_ends_in_a_reason_within_seconds(page):
         '<img src="data:image/png;base64,' + "A" * 2_000_000 + '">',
         "<!--" * 100_000 + "-->",
         "&#xD800;&#0;&#x110000;",
+        "<b>" * 400 + "</b>" * 400,
+        "<pre>" + "<span><br></span>" * 20_000 + "</pre>",
+        "<table>" + "<tr><td rowspan=99999 colspan=99999>x</td></tr>" * 60 + "</table>",
+        "<math>" + "<mrow>" * 400 + "<mi>x</mi>" + "</mrow>" * 400 + "</math>",
+        "$" * 50_000 + "\\(" * 20_000,
     ],
-    ids=["attributes", "data uri", "comments", "entities"],
+    ids=["attributes", "data uri", "comments", "entities", "bold", "lines", "spans", "math", "dollars"],
 )
 def test_hostile_markup_costs_seconds_and_leaves_the_text(hostile):
     """Prevents quadratic attribute lists (220 s before), and surrogates that protobuf refuses."""
@@ -97,6 +141,23 @@ def test_hostile_markup_costs_seconds_and_leaves_the_text(hostile):
     assert "lighthouse keeper" in text
     text.encode()
     assert time.process_time() - begun < 10
+
+
+def test_odd_pages_end_in_a_text_or_a_reason():
+    """Prevents dead letters from markup that no one thought of; the soak has a hundred times as many."""
+    rng = random.Random(5)
+    found = set()
+    for _ in range(200):
+        body = odd_page(rng)
+        try:
+            text = html.parse_html(body, ParseConfig()).text
+        except Unparseable as error:
+            found.add(error.reason)
+        else:
+            assert text.strip(), body
+            assert "\x00" not in text, body
+            found.add("text")
+    assert {"text", "no_text"} <= found <= {"text", "no_text", "broken", "too_deep"}
 
 
 def test_a_page_without_text_says_so():

@@ -1,4 +1,6 @@
-from services.parse.layout import HYPHEN, Line, assemble
+from services.parse.pdf.line import HYPHEN, Line
+from services.parse.pdf.paragraphs import assemble
+from services.parse.pdf.rows import joined, rows
 
 
 def lines(
@@ -51,7 +53,7 @@ def test_list_items_and_leaders_keep_their_lines():
 def test_exponents_stay_in_their_row():
     """Prevents formulas from falling into one symbol a line."""
     row = [Line("area = r", 72, 120, 700, 12), Line("2", 121, 125, 705, 8), Line("* pi", 127, 150, 700, 12)]
-    assert assemble([row]) == "area = r2 * pi"
+    assert [joined(each.cells).text for each in rows(row)] == ["area = r^2 * pi"]
 
 
 def test_a_soft_hyphen_never_stays():

@@ -1,0 +1,108 @@
+"""The main text of an HTML page as Markdown: headings, lists, code, tables and formulas; not the rest.
+
+charset.py decodes, tree.py reads, blocks.py makes the page a row of blocks (listings.py, formulas.py and
+tables.py know what pages make of those), features.py says what is known of each, main_text.py which are
+content, and markdown.py writes them. resiliparse's opinion is one of the features, and the answer where a
+page has too many tags for all that. What was measured stands in model.md.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from services.parse.charset import decode, strip_controls
+from services.parse.config import ParseConfig, Parsed, Unparseable
+from services.parse.html import main_text
+from services.parse.html.blocks import Block, Outline, outline
+from services.parse.html.features import features_of
+from services.parse.html.markdown import render
+from services.parse.html.tree import read, tidied
+
+# Tags that stack up when left open, so not those that are void or that the next of their kind closes.
+_NESTING = re.compile(
+    r"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
+    r"|p|li|dt|dd|option|thead|tbody|tfoot|tr|td|th|html|head|body|script|style|path)\b)[a-z]",
+    re.IGNORECASE,
+)
+_BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
+_KEPT = 0.5
+_GAP = 2  # listings in a row that are kept between kept blocks, whatever was thought of them
+_BELOW_TITLE = 12  # blocks at most between the title of a page and its text: names, dates, pictures
+
+
+def prepare() -> None:
+    """Load the libraries and the weights."""
+    import resiliparse.extract.html2text  # noqa: F401
+
+    main_text.load()
+
+
+def parse_html(body: bytes, config: ParseConfig) -> Parsed:
+    """Main text of a page. Raises Unparseable(too_large, broken, too_deep, no_text)."""
+    if len(body) > config.max_html_bytes:
+        raise Unparseable("too_large", "an HTML page of this size", len(body), config.max_html_bytes)
+    decoded = decode(body, declared=True)
+    if decoded.bad_share > config.max_bad_share:
+        raise Unparseable(
+            "broken", f"does not decode as {decoded.charset}", decoded.bad_share, config.max_bad_share
+        )
+    page = tidied(decoded.text)
+    other = second_opinion(page, config)
+    text = other if page.count("<") > config.max_html_tags else _main_text(page, other, config)
+    text, _ = strip_controls(text)
+    text = text.strip("\n").rstrip()
+    if not text:
+        if (depth := _depth(page)) > config.max_html_depth:
+            raise Unparseable("too_deep", "elements nested in each other", depth, config.max_html_depth)
+        raise Unparseable("no_text", "the page has no main text")
+    return Parsed(text, confidence=1.0 - decoded.bad_share, bad_share=decoded.bad_share)
+
+
+def _main_text(page: str, other: str, config: ParseConfig) -> str:
+    root = read(page)
+    if root is None:
+        return other
+    found = outline(root, config.max_html_depth)
+    return render(found, _chosen(found, root, other)) if found.blocks else other
+
+
+def _chosen(page: Outline, root: Any, other: str) -> list[Block]:
+    words = np.array([block.words for block in page.blocks], np.float32)
+    likely = main_text.likelihoods(features_of(page, root, other), words)
+    kept = likely > min(_KEPT, 0.9 * float(likely.max()))
+    last = -1
+    for i in np.flatnonzero(kept).tolist():
+        between = page.blocks[last + 1 : i]
+        if last >= 0 and len(between) <= _GAP and all(block.kind in ("code", "pre") for block in between):
+            kept[last + 1 : i] = True
+        last = i
+    first = int(kept.argmax())
+    titles = [
+        i
+        for i in range(max(0, first - _BELOW_TITLE), first)
+        if page.blocks[i].kind == "h" and page.blocks[i].level == 1
+    ]
+    kept[titles[-1:]] = True
+    return [block for block, keep in zip(page.blocks, kept.tolist(), strict=True) if keep]
+
+
+def second_opinion(page: str, config: ParseConfig) -> str:
+    """Resiliparse's main text; none of a page that nests so deep that it would take quadratic time."""
+    if _depth(page) > config.max_html_depth:
+        return ""
+    from resiliparse.extract.html2text import extract_plain_text
+
+    found = extract_plain_text(
+        page, main_content=True, preserve_formatting=True, alt_texts=False, post_meta=False, noscript=False
+    )
+    return _BLANK_LINES.sub("\n\n", str(found))
+
+
+def _depth(page: str) -> int:
+    """An upper estimate of how deep the elements nest."""
+    steps = (-1 if slash else 1 for slash in _NESTING.findall(page))
+    return max(accumulate(steps), default=0)

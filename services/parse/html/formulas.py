@@ -1,0 +1,269 @@
+"""Formulas as LaTeX between dollars, from whatever a page wrote them in.
+
+In this order: the TeX that came with the formula (annotation, script, attribute, alternative text of its
+picture), else its MathML translated. What renderers put beside it, to be seen or for readers of screens,
+goes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from services.parse.html.mathml import to_latex
+
+_RENDERED = re.compile(
+    r"(?:^|\s)(?:MathJax(?:_\w+)?|katex-html|mwe-math-fallback-\S+|MJX_Assistive_MathML|math-tex-original)(?=\s|$)"
+)
+_HOLDER = re.compile(
+    r"(?:^|\s)(?:katex|katex-display|mwe-math-element|ztext-math|math-tex|tex2jax_process|math|math-inline|mathjax|latex|tex|formula"
+    r"|ltx_Math|math-display|equation)(?=\s|$)"
+)
+_PICTURE = re.compile(
+    r"(?:^|[\s_-])(?:tex|latex|math|mwe-math\S*|formula|equation|eqn|wirisformula|ee_img)(?=[\s_-]|$)",
+    re.IGNORECASE,
+)
+_RENDERERS = re.compile(
+    r"latex|equation\?tex|mathtex|mimetex|chart\?cht=tx|/math/|codecogs|texify|/tex/", re.IGNORECASE
+)
+_TEX_ATTRIBUTES = (
+    "data-tex",
+    "data-latex",
+    "data-formula",
+    "data-equation",
+    "data-math",
+    "data-expr",
+    "data-value",
+)
+_OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
+_WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
+_ABOUT = re.compile("math|katex|mjx|mwe|tex|formula|equation", re.IGNORECASE).search
+_DISPLAY = re.compile(r"display|block", re.IGNORECASE)
+_COMMAND = re.compile(r"\\[A-Za-z]+|[_^]\{?\w|[=<>+]")
+_STYLE = re.compile(r"\{\s*\\(?:displaystyle|textstyle)\s*(.*)\}\s*", re.DOTALL)
+_DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
+_IN_TEXT = re.compile(r"\\\((?=\S| )(.{1,1000}?)\\\)|\\\[(.{1,4000}?)\\\]", re.DOTALL)
+_TEX_CHARACTERS = re.compile(r"[A-Za-z0-9]")
+
+
+def formula_of(element: Any) -> str | None:
+    """The formula of an element, between dollars; "" for an element to be left out; None for any other."""
+    tag = element.tag
+    if tag == "math":
+        return _wrapped(*_of_math(element))
+    if tag == "script":
+        return _of_script(element)
+    if tag == "img":
+        return _of_picture(element)
+    if tag == "mjx-container":
+        return _of_holder(element)
+    if tag in ("mjx-assistive-mml", "annotation", "annotation-xml"):
+        return None
+    attributes = element.attrib
+    if not attributes:
+        return None
+    named = attributes.get("class")
+    if named and tag in _WRAPPERS and _ABOUT(named):
+        if _RENDERED.search(named):
+            if (mathml := element.get("data-mathml")) and not _has_script_beside(element):
+                return _wrapped(*_of_source(mathml))
+            return _of_holder(element) or ""
+        if _HOLDER.search(named):
+            return _of_holder(element)
+    for name in attributes:
+        if name in _OWN_TEX and _looks_like_tex(tex := attributes[name]):
+            shown = "".join(element.itertext()).strip()
+            return _wrapped(tex, _is_display(element)) if len(shown) < 20 + 4 * len(tex) else None
+    return None
+
+
+def hidden_formula(element: Any) -> str:
+    """The formula that stands in a hidden element for those who cannot see its picture; "" where there is
+    none.
+    """
+    maths = element.findall(".//math")
+    return _wrapped(*_of_math(maths[0])) if len(maths) == 1 else ""
+
+
+def unify(text: str) -> str:
+    r"""Formulas between \( \) and \[ \] in running text, between dollars."""
+    if "\\(" not in text and "\\[" not in text:
+        return text
+    return _IN_TEXT.sub(_redelimited, text)
+
+
+def _redelimited(found: re.Match[str]) -> str:
+    inline, display = found[1], found[2]
+    tex = inline if inline is not None else display
+    if not _TEX_CHARACTERS.search(tex):
+        return found[0]
+    return f"${tex.strip()}$" if inline is not None else f"$${tex}$$"
+
+
+def _of_holder(element: Any) -> str | None:
+    """What a renderer wrapped: TeX in an attribute or annotation, MathML, a picture, or TeX between marks."""
+    display = _is_display(element)
+    for name in _TEX_ATTRIBUTES:
+        if (tex := element.get(name)) and _looks_like_tex(tex):
+            return _wrapped(tex, display)
+    maths = element.findall(".//math")
+    if len(maths) == 1:
+        tex, block = _of_math(maths[0])
+        return _wrapped(tex, display or block)
+    if maths:
+        return None
+    scripts = [script for script in element.iter("script") if _of_script(script)]
+    if scripts:
+        return None  # the script itself is met later
+    pictures = element.findall(".//img")
+    if len(pictures) == 1 and not "".join(element.itertext()).strip():
+        return _of_picture(pictures[0])
+    text = "".join(element.itertext()).strip()
+    for start, end in _DELIMITERS[:3]:
+        if text.startswith(start) and text.endswith(end) and len(text) > len(start) + len(end):
+            inner = text[len(start) : -len(end)]
+            if start not in inner:
+                return _wrapped(inner, start != "\\(")
+    return None
+
+
+def _of_math(element: Any) -> tuple[str, bool]:
+    """(TeX, whether it stands by itself) of a `math` element."""
+    display = (
+        element.get("display") == "block" or element.get("mode") == "display" or _around_is_display(element)
+    )
+    for annotation in element.iter("annotation"):
+        if "tex" in (annotation.get("encoding") or "").lower() and (
+            tex := "".join(annotation.itertext()).strip()
+        ):
+            return tex, display
+    alt = (element.get("alttext") or "").strip()
+    return (alt if _looks_like_tex(alt) or alt.isalnum() else to_latex(element)), display
+
+
+def _of_source(mathml: str) -> tuple[str, bool]:
+    from lxml import etree
+
+    try:
+        root = etree.fromstring(mathml.encode(), etree.HTMLParser(encoding="utf-8"))
+    except (etree.LxmlError, ValueError):
+        return "", False
+    math = next(root.iter("math"), None) if root is not None else None
+    return _of_math(math) if math is not None else ("", False)
+
+
+def _of_script(element: Any) -> str | None:
+    kind = (element.get("type") or "").lower()
+    if not kind.startswith(("math/tex", "math/latex", "text/latex", "math/mml", "math/asciimath")):
+        return None
+    text = (element.text or "").strip()
+    if kind.startswith("math/mml"):
+        return _wrapped(*_of_source(text))
+    text = re.sub(r"^%\s*<!\[CDATA\[|%\s*\]\]>$", "", text).strip()
+    return _wrapped(text, "mode=display" in kind)
+
+
+def _of_picture(element: Any) -> str | None:
+    if mathml := element.get("data-mathml"):
+        return _wrapped(
+            *_of_source(mathml.replace("«", "<").replace("»", ">").replace("¨", '"').replace("§", "&"))
+        )
+    source = element.get("src") or element.get("data-src") or ""
+    named = element.get("class") or ""
+    if "fallback" in named and _is_after_math(element):
+        return ""
+    alt = (element.get("alt") or element.get("data-tex") or "").strip()
+    drawn = (
+        bool(_RENDERERS.search(source[:2000]))
+        or bool(_PICTURE.search(named))
+        or element.get("eeimg") is not None
+    )
+    if drawn and alt and (_looks_like_tex(alt) or len(alt) < 12):
+        return _wrapped(alt, _is_display(element) or alt.startswith("\\["))
+    if drawn and (tex := _of_address(source)):
+        return _wrapped(tex, _is_display(element))
+    if _looks_like_tex(alt) and ("\\" in alt) and (alt.startswith(("$", "\\", "{\\")) or alt.count("\\") > 1):
+        return _wrapped(alt, False)
+    return None
+
+
+def _of_address(source: str) -> str:
+    """TeX in the address of a picture that a service draws from it."""
+    try:
+        query = urlsplit(source).query
+        named = parse_qs(query)
+    except ValueError:
+        return ""
+    for name in ("tex", "latex", "chl", "math", "eq", "formula"):
+        if name in named:
+            return named[name][0]
+    return unquote(query).replace("\\dpi{", "\\dpi {") if _looks_like_tex(unquote(query)) else ""
+
+
+def _is_after_math(element: Any) -> bool:
+    before = element.getprevious()
+    return (
+        before is not None and not (before.tail or "").strip() and next(before.iter("math"), None) is not None
+    )
+
+
+def _has_script_beside(element: Any) -> bool:
+    """Whether the TeX stands in a script after what was rendered from it."""
+    beside = element.getnext()
+    for _ in range(2):
+        if beside is None:
+            return False
+        if beside.tag == "script" and _of_script(beside):
+            return True
+        beside = beside.getnext()
+    return False
+
+
+def _is_display(element: Any) -> bool:
+    named = element.get("class") or ""
+    return (
+        bool(_DISPLAY.search(named.replace("inline-block", "")))
+        or element.get("display") in ("true", "block")
+        or element.get("mode") == "display"
+    )
+
+
+def _around_is_display(element: Any) -> bool:
+    around = element.getparent()
+    for _ in range(3):
+        if around is None:
+            return False
+        named = around.get("class") or ""
+        if "display" in named and "inline" not in named:
+            return True
+        around = around.getparent()
+    return False
+
+
+def _looks_like_tex(text: str) -> bool:
+    return bool(_COMMAND.search(text)) and len(text) < 5000
+
+
+def _wrapped(tex: str, display: bool) -> str:
+    tex = tex.strip()
+    for start, end in _DELIMITERS:
+        if tex.startswith(start) and tex.endswith(end) and len(tex) > len(start) + len(end):
+            display = display or start in ("$$", "\\[")
+            tex = tex[len(start) : -len(end)].strip()
+            break
+    if (styled := _STYLE.fullmatch(tex)) is not None and _balanced(styled[1]):
+        tex = styled[1].strip()
+    tex = re.sub(r"\s*\n\s*", " " if not display else "\n", tex)
+    if not tex:
+        return ""
+    return f"$$ {tex} $$" if display else f"${tex}$"
+
+
+def _balanced(tex: str) -> bool:
+    depth = 0
+    for sign in re.findall(r"\\.|[{}]", tex):
+        depth += (sign == "{") - (sign == "}")
+        if depth < 0:
+            return False
+    return depth == 0

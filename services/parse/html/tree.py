@@ -1,0 +1,29 @@
+"""From a page's characters to its tree."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lxml import etree
+
+# A tag with thousands of attributes takes parsers quadratic time; what is so long is a picture in an
+# attribute, which is not text.
+_LONG_TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)(?=[\s/])[^<>]{8000,}>")
+# What stands behind the end of the page is shown in it; libxml2 would stop there.
+_END = re.compile(r"</(?:html|body)\s*>", re.IGNORECASE)
+
+
+def tidied(page: str) -> str:
+    """The page without what parsers take quadratic time for, or end at before its end."""
+    return _END.sub("", _LONG_TAG.sub(r"<\1>", page))
+
+
+def read(page: str) -> Any | None:
+    """The root of a tidied page's tree; None where there is nothing in it."""
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    body = page.encode("utf-8", "ignore")
+    try:
+        return etree.fromstring(body, parser) if body.strip() else None
+    except etree.XMLSyntaxError:
+        return None

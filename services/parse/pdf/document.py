@@ -1,0 +1,125 @@
+"""A PDF opened with PDFium and read page by page; a page without a text layer is for the recogniser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from services.parse.charset import strip_controls
+from services.parse.config import ParseConfig, Parsed, Unparseable
+from services.parse.pdf.columns import in_order
+from services.parse.pdf.furniture import without_furniture
+from services.parse.pdf.line import Line, reads_right_to_left
+from services.parse.pdf.paragraphs import assemble
+from services.parse.pdf.recognise import Recogniser
+from services.parse.pdf.rows import rows
+from services.parse.pdf.tables import Table, with_tables
+from services.parse.pdf.text_layer import TextLayer, text_layer
+
+_ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+_ERROR_SECURITY = 5
+
+
+def prepare() -> None:
+    """Load PDFium."""
+    import pypdfium2  # noqa: F401
+
+
+def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = None) -> Parsed:
+    """Paragraphs of all pages in reading order.
+
+    recognise: reads the pages whose text layer is empty or unreadable; without it they have no text.
+    A page that PDFium cannot load is left out and counts against the confidence.
+    Raises Unparseable(encrypted, broken, too_many_pages, no_text, low_confidence).
+    """
+    import pypdfium2 as pdfium
+
+    document = _open(body)
+    try:
+        num_pages = len(document)
+        if num_pages > config.max_pages:
+            raise Unparseable("too_many_pages", "pages in the PDF", num_pages, config.max_pages)
+        layers: list[TextLayer] = []
+        recognised = 0
+        for index in range(num_pages):
+            try:
+                layer, by_recogniser = _read(document, index, config, recognise)
+            except pdfium.PdfiumError:
+                continue
+            layers.append(layer)
+            recognised += by_recogniser
+    finally:
+        document.close()
+    if not layers:
+        raise Unparseable("broken", f"none of its {num_pages} pages can be read", 0, 1)
+    total = sum(layer.total for layer in layers)
+    if total / len(layers) < config.min_characters_per_page:
+        raise Unparseable(
+            "no_text",
+            "characters a page: pages without a text layer, or empty ones",
+            total / len(layers),
+            config.min_characters_per_page,
+        )
+    confidence = sum(layer.readable for layer in layers) / total * len(layers) / num_pages
+    if confidence < config.min_confidence:
+        raise Unparseable(
+            "low_confidence", "share of characters that are readable", confidence, config.min_confidence
+        )
+    text, controls = strip_controls(assemble(list(_arranged(layers))))
+    if not text.strip():
+        raise Unparseable("no_text", "nothing but white space and page numbers")
+    return Parsed(text, confidence, bad_share=controls / total, pages=num_pages, recognised=recognised)
+
+
+def _open(body: bytes) -> Any:
+    """The document; an empty user password, which many files have, is tried by PDFium itself.
+
+    PDFium keeps the last error of the process and does not clear it: it is asked only where this very file
+    could not be loaded, and a file without pages, which loads, is told from that. `body` must outlive it.
+    """
+    import pypdfium2 as pdfium
+    import pypdfium2.raw as api
+
+    raw = api.FPDF_LoadMemDocument64(body, len(body), None)
+    if not raw:
+        code = api.FPDF_GetLastError()
+        if code in (_ERROR_PASSWORD, _ERROR_SECURITY):
+            raise Unparseable("encrypted", "needs a password, or a way of encryption not known")
+        raise Unparseable("broken", f"PDFium cannot load it (error {code})")
+    document = pdfium.PdfDocument(raw)
+    if len(document) < 1:
+        document.close()
+        raise Unparseable("broken", "it has no pages")
+    return document
+
+
+def _read(
+    document: Any, index: int, config: ParseConfig, recognise: Recogniser | None
+) -> tuple[TextLayer, bool]:
+    """What is written on one page, and whether it was recognised."""
+    page = document[index]
+    try:
+        layer = text_layer(page)
+        found = recognise(page) if recognise and _has_no_text(layer, config) else None
+    finally:
+        page.close()
+    if found is None:
+        return layer, False
+    total = sum(len(line.text) for line in found.lines)
+    return TextLayer(list(found.lines), [], found.confidence * total, total), True
+
+
+def _has_no_text(layer: TextLayer, config: ParseConfig) -> bool:
+    if layer.total < config.min_characters_per_page:
+        return True
+    return layer.readable < config.min_confidence * layer.total
+
+
+def _arranged(layers: Sequence[TextLayer]) -> Iterator[list[Line | Table]]:
+    """Lines and tables of each page in reading order; what is turned follows the rest of its page."""
+    for runs, layer in zip(without_furniture([layer.runs for layer in layers]), layers, strict=True):
+        if reads_right_to_left(runs):  # a page's own order is better than ours there
+            yield [line for group in (runs, *layer.turned) for line in group]
+            continue
+        regions = [region for group in (runs, *layer.turned) for region in in_order(group)]
+        yield [item for region in regions for item in with_tables(rows(region))]

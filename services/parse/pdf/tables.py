@@ -1,0 +1,165 @@
+"""Tables: rows whose cells leave the same strips white, as Markdown.
+
+No lines are needed around the cells, and none are looked at: most tables of books and papers have few.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from services.parse.pdf.line import Line
+from services.parse.pdf.rows import Row, joined
+
+_MIN_STRIP = 0.4  # of the font's height, as are the next two
+_USUAL_GAP = 0.9
+_ROW_STEP = 3.2
+_HALF_LINE = 0.8  # a cell beside two lines of another stands between them
+_TIGHT = 1.25  # a row so near under another may go on with its cells
+_MIN_ROWS = 3  # two, where there are three columns
+_MARKER = re.compile(
+    r"(?:[•·▪◦‣●○■□◆–—*\-➢✓]|[\[(]?\w{1,3}[.)\]、:]|\d{1,3}|[(（]?[一二三四五六七八九十]+[)）、]?)"
+)
+_LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|·{4,}")
+
+_Strip = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table in Markdown; its first row is the head."""
+
+    text: str
+
+
+def with_tables(rows: Sequence[Row]) -> Iterator[Line | Table]:
+    """Rows as lines, those of a table together."""
+    index = 0
+    while index < len(rows):
+        end = _end(rows, index)
+        table = _table(rows[index:end]) if end - index > 1 else None
+        if table is not None:
+            yield table
+        else:
+            end = max(end, index + 1)
+            yield from (joined(row.cells) for row in rows[index:end])
+        index = end
+
+
+def _end(rows: Sequence[Row], start: int) -> int:
+    """Where the rows end that share a white strip with the row at start."""
+    strips = _gaps(rows[start])
+    end = start
+    while strips:
+        end += 1
+        if end == len(rows) or rows[end - 1].base - rows[end].base > _ROW_STEP * rows[end].height:
+            break
+        strips = _free(strips, rows[end])
+    while end > start + 1 and len(rows[end - 1].cells) == 1:
+        end -= 1  # a line under the table
+    return end
+
+
+def _gaps(row: Row) -> list[_Strip]:
+    return [(a.right, b.left) for a, b in pairwise(row.cells) if b.left > a.right]
+
+
+def _free(strips: Sequence[_Strip], row: Row) -> list[_Strip]:
+    """What a row leaves white of the strips, where it is wide enough."""
+    kept = list(strips)
+    for cell in row.cells:
+        cut = []
+        for left, right in kept:
+            if cell.right <= left or cell.left >= right:
+                cut.append((left, right))
+            else:
+                cut += [(left, cell.left), (cell.right, right)]
+        kept = [(left, right) for left, right in cut if right - left >= _MIN_STRIP * row.height]
+    return kept
+
+
+def _table(rows: Sequence[Row]) -> Table | None:
+    """The table that the rows make; None where they are a list, contents or anything else."""
+    several = [row for row in rows if len(row.cells) > 1]
+    columns = _columns(several)
+    if len(columns) < 2 or len(several) < (2 if len(columns) > 2 else _MIN_ROWS):
+        return None
+    gaps = [(right - left) / row.height for row in several for left, right in _gaps(row)]
+    if sum(gaps) < _USUAL_GAP * len(gaps) or 2 * len(several) < len(rows):
+        return None
+    leaders = sum(bool(_LEADERS.search(cell.text)) for row in rows for cell in row.cells)
+    firsts = [row.cells[0].text for row in several]
+    marked = sum(bool(_MARKER.fullmatch(text)) for text in firsts)
+    if 2 * leaders >= len(rows) or (len(columns) == 2 and marked > 0.6 * len(firsts)):
+        return None
+    lines = ["| " + " | ".join(cells) + " |" for cells in _grid(rows, columns)]
+    return Table("\n".join([lines[0], "|" + " --- |" * len(columns), *lines[1:]]))
+
+
+def _columns(rows: Sequence[Row]) -> list[_Strip]:
+    """Extents of columns: apart where all rows but one in seven are white."""
+    edges = sorted(edge for row in rows for cell in row.cells for edge in ((cell.left, 1), (cell.right, -1)))
+    allowed = len(rows) // 7
+    columns: list[_Strip] = []
+    covered, opened = 0, 0.0
+    for place, step in edges:
+        if step > 0 and covered == allowed:
+            opened = place
+        if step < 0 and covered == allowed + 1:
+            columns.append((opened, place))
+        covered += step
+    height = sorted(row.height for row in rows)[len(rows) // 2]
+    merged: list[_Strip] = columns[:1]
+    for left, right in columns[1:]:
+        if left - merged[-1][1] < _MIN_STRIP * height:
+            merged[-1] = (merged[-1][0], right)
+        else:
+            merged.append((left, right))
+    return merged
+
+
+def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
+    """Texts of cells; what goes on with a cell above is added to it."""
+    grid: list[list[str]] = []
+    last: dict[
+        int, tuple[int, Line]
+    ] = {}  # of each column, the row of its last cell and that cell's last line
+    base = 0.0
+    for row in rows:
+        placed: dict[int, Line] = {}
+        for cell in row.cells:
+            column = max(range(len(columns)), key=lambda each: _overlap(cell, columns[each]))
+            placed[column] = joined([placed[column], cell]) if column in placed else cell
+        going_on = {c for c, cell in placed.items() if c in last and _goes_on(cell, last[c][1])}
+        begun = placed.keys() - going_on
+        number = max((last[column][0] for column in going_on), default=len(grid) - 1)
+        near = bool(going_on) or (grid and base - row.base < _HALF_LINE * row.height)
+        if not near or any(grid[number][column] for column in begun):
+            number = len(grid)
+            grid.append([""] * len(columns))
+        last |= {column: (number, placed[column]) for column in begun}
+        base = row.base
+        for column, cell in placed.items():
+            number = last[column][0]
+            grid[number][column] = f"{grid[number][column]} {_escaped(cell.text)}".strip()
+            last[column] = (number, cell)
+    return grid
+
+
+def _goes_on(line: Line, above: Line) -> bool:
+    """A line of a cell: right under the one before it, and drawn right after it."""
+    return (
+        line.base < above.base
+        and above.base - line.base < _TIGHT * line.height
+        and 0 < line.at - above.at <= len(above.text.split()) + 1
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _overlap(cell: Line, column: _Strip) -> float:
+    return min(cell.right, column[1]) - max(cell.left, column[0])

@@ -1,0 +1,301 @@
+"""The text layer of a page as runs of text and their places, upright whatever way they are turned.
+
+PDFium is asked for the text of the page in one call and for the boxes of the first and the last character
+of each word: a call costs 0.6 us, and asking for every character would cost as much as loading the page.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.parse.pdf.line import HAN, HYPHEN, Line
+from services.parse.pdf.turned import upright, within
+
+# PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
+_WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
+_LINE_END = re.compile("[\r\n]")
+_HYPHEN = re.compile("[\x02\ufffe]")
+_CLOSING = ".,;:!?)]}'\"”’"
+_HAN = re.compile(f"[{HAN}]")
+_SPACES = re.compile(r"\s+")
+_UNMAPPED = "\x00"
+_LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and most of other Latin text
+_ENOUGH = 20  # letters, to tell whether they read like a language
+_RUN_GAP = 0.5  # of the font's height: a wider gap may be one between columns or cells
+_HAN_GAP = 0.35  # PDFium writes a space where justified Han characters stand apart by less
+_FARTHEST = 1e5  # points; a page has at most 14,400
+_SAME_BASE = 0.1
+_SAME_HEIGHT = 0.12
+
+_Span = tuple[int, int]  # first character of a word and the one after its last
+
+
+@dataclass(frozen=True, slots=True)
+class TextLayer:
+    """Runs of text of a page: those of the direction in which most is written, and turned ones.
+
+    Either are in the order of the page's content and in a frame in which they are upright. total: characters
+    that are no white space. readable: of them, those that are neither private, unassigned or control
+    characters nor of a font without a map to Unicode, which are left out of the runs.
+    """
+
+    runs: list[Line]
+    turned: list[list[Line]]
+    readable: float
+    total: int
+
+
+def text_layer(page: Any) -> TextLayer:
+    """Text layer of a pypdfium2.PdfPage. Raises pypdfium2.PdfiumError where PDFium cannot load it.
+
+    PDFium upsets the order of lines of a page that is displayed turned, so it is turned back meanwhile.
+    """
+    rotation = page.get_rotation()
+    if rotation:
+        page.set_rotation(0)
+    try:
+        textpage = page.get_textpage()
+        try:
+            return _Reader(textpage.raw).layer()
+        finally:
+            textpage.close()
+    finally:
+        if rotation:
+            page.set_rotation(rotation)
+
+
+class _Reader:
+    """Reads one text page of PDFium."""
+
+    def __init__(self, raw: Any) -> None:
+        import pypdfium2.raw as api
+
+        self._api = api
+        self._raw = raw
+        self._text = self._characters()
+
+    def layer(self) -> TextLayer:
+        """All runs; PDFium is asked of each character whether it is mapped only where one is not."""
+        total = len(_SPACES.sub("", self._text))
+        runs, unmapped = self._runs()
+        if unmapped:
+            self._text = self._without_unmapped()
+            runs, _ = self._runs()
+        readable = _readable(_SPACES.sub("", self._text))
+        if not runs:
+            return TextLayer([], [], readable, total)
+        main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]))
+        others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
+        return TextLayer(runs[main], [lines for lines in others if lines], readable, total)
+
+    def _characters(self) -> str:
+        """One character for each of PDFium's, so that positions are the same."""
+        count = max(0, self._api.FPDFText_CountChars(self._raw))
+        buffer = (ctypes.c_ushort * (count + 1))()
+        length = self._api.FPDFText_GetText(self._raw, 0, count, buffer) if count else 0
+        text = bytes(buffer)[: 2 * max(0, length - 1)].decode("utf-16-le", "replace")
+        if len(text) == count and "\x00" not in text:
+            return text
+        codes = (self._api.FPDFText_GetUnicode(self._raw, index) for index in range(count))
+        return "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
+
+    def _without_unmapped(self) -> str:
+        """The text with NUL for characters of fonts without a map to Unicode, of which PDFium gives codes.
+
+        Codes of a font that has no other encoding than ASCII are letters all the same; they read like a
+        language, and are kept.
+        """
+        unmapped = [
+            index
+            for index, character in enumerate(self._text)
+            if not character.isspace() and self._is_unmapped(index)
+        ]
+        letters = [self._text[index] for index in unmapped if self._text[index].isalpha()]
+        if len(letters) >= _ENOUGH and sum(each in _LIKELY for each in letters) > 0.5 * len(letters):
+            return self._text
+        characters = list(self._text)
+        for index in unmapped:
+            characters[index] = _UNMAPPED
+        return "".join(characters)
+
+    def _is_unmapped(self, index: int) -> bool:
+        return bool(self._api.FPDFText_HasUnicodeMapError(self._raw, index) == 1)
+
+    def _runs(self) -> tuple[dict[int, list[Line]], bool]:
+        """Runs by the quarters that they are turned, and whether one starts with an unmapped character.
+
+        A run is words of one line of PDFium's that follow each other on one base, in one size, without a gap.
+        """
+        spans = [word.span() for word in _WORD.finditer(self._text)]
+        if not spans:
+            return {}, False
+        spans, boxes = self._parted(spans, self._boxes(spans))
+        begins = np.array([True, *(self._is_line_end(a[1], b[0]) for a, b in pairwise(spans))])
+        angles = [self._api.FPDFText_GetCharAngle(self._raw, spans[at][0]) for at in np.flatnonzero(begins)]
+        turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
+        boxes = upright(boxes, turns[:, None])
+        left, right = boxes[:, 0, 0], boxes[:, 1, 2]
+        height = boxes[:, 0, 3] - boxes[:, 0, 1]
+        base = self._bases(spans, boxes[:, 0], turns, begins)
+        gap = np.append(0.0, left[1:] - right[:-1])
+        apart = (
+            begins
+            | (np.abs(np.diff(base, prepend=base[0])) > _SAME_BASE * height)
+            | (np.abs(np.diff(height, prepend=height[0])) > _SAME_HEIGHT * height)
+            | (np.abs(gap) > _RUN_GAP * height)
+        )
+        firsts = np.flatnonzero(apart)
+        lasts = np.append(firsts[1:], len(spans)) - 1
+        near = (gap < _HAN_GAP * height).tolist()
+        found: dict[int, list[Line]] = {}
+        unmapped = False
+        places = zip(
+            firsts.tolist(),
+            lasts.tolist(),
+            left[firsts].tolist(),
+            right[lasts].tolist(),
+            base[firsts].tolist(),
+            height[firsts].tolist(),
+            turns[firsts].tolist(),
+            strict=True,
+        )
+        for first, last, x0, x1, y, size, turn in places:
+            text = self._written(spans[first : last + 1], near[first : last + 1])
+            found.setdefault(turn, []).append(Line(text, min(x0, x1), max(x0, x1), y, size, first))
+            unmapped = unmapped or self._is_unmapped(spans[first][0])
+        return found, unmapped
+
+    def _written(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
+        """The text of a run, without the spaces between Han characters that only stand apart."""
+        text = " ".join(self._text[spans[0][0] : spans[-1][1]].split()).replace(_UNMAPPED, "")
+        if " " in text and _HAN.search(text):
+            text = ""
+            for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
+                han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
+                text += ("" if han or before in (0, start) else " ") + self._text[start:end]
+        return text[:-1] + HYPHEN if _HYPHEN.match(text[-1]) else text
+
+    def _is_line_end(self, end: int, start: int) -> bool:
+        if start - end == 1 and self._text[end] == " ":
+            return False
+        return bool(_LINE_END.search(self._text, end, start) or _HYPHEN.match(self._text[end - 1]))
+
+    def _boxes(self, spans: Sequence[_Span]) -> NDArray[np.float64]:
+        """Boxes of the first and last character of words: [word, 2, (left, bottom, right, top)], points."""
+        rects = (self._api.FS_RECTF * (2 * len(spans)))()
+        ask, raw, at, size = (
+            self._api.FPDFText_GetLooseCharBox,
+            self._raw,
+            0,
+            ctypes.sizeof(self._api.FS_RECTF),
+        )
+        first = rects[0]
+        for start, end in spans:
+            ask(raw, start, ctypes.byref(first, at))
+            ask(raw, end - 1, ctypes.byref(first, at + size))
+            at += 2 * size
+        fields = np.frombuffer(rects, np.float32).reshape(-1, 2, 4)  # left, top, right, bottom
+        return _bounded(fields[:, :, [0, 3, 2, 1]].astype(np.float64))
+
+    def _bases(
+        self,
+        spans: Sequence[_Span],
+        boxes: NDArray[np.float64],
+        turns: NDArray[np.int64],
+        begins: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Of each word; PDFium is asked where it may differ from that of the word before."""
+        asked = begins.copy()
+        asked[1:] |= (boxes[1:, 1] != boxes[:-1, 1]) | (boxes[1:, 3] != boxes[:-1, 3])
+        x, y = ctypes.c_double(), ctypes.c_double()
+        origins = []
+        for at in np.flatnonzero(asked).tolist():
+            self._api.FPDFText_GetCharOrigin(self._raw, spans[at][0], x, y)
+            origins.append((x.value, y.value, x.value, y.value))
+        bases: NDArray[np.float64] = upright(_bounded(np.array(origins)), turns[asked])[
+            np.cumsum(asked) - 1, 1
+        ]
+        return bases
+
+    def _parted(
+        self, spans: list[_Span], boxes: NDArray[np.float64]
+    ) -> tuple[list[_Span], NDArray[np.float64]]:
+        """Words that begin and end in different sizes (10 with a raised 6) in their parts."""
+        sizes = boxes[:, :, 3] - boxes[:, :, 1]
+        odd = set(np.flatnonzero(_differ(sizes[:, 0], sizes[:, 1])).tolist())
+        closed = [  # a raised figure before a comma or a bracket
+            (index, start + len(self._text[start:end].rstrip(_CLOSING)) - 1)
+            for index, (start, end) in enumerate(spans)
+            if self._text[end - 1] in _CLOSING and end - start > 2
+        ]
+        closed = [(index, at) for index, at in closed if self._text[at].isdigit() and at > spans[index][0]]
+        if closed:
+            indices = [index for index, _ in closed]
+            figures = self._boxes([(at, at + 1) for _, at in closed])[:, 0]
+            odd |= {
+                index
+                for index, differs in zip(
+                    indices, _differ(sizes[indices, 0], figures[:, 3] - figures[:, 1]).tolist(), strict=True
+                )
+                if differs
+            }
+        if not odd:
+            return spans, boxes
+        parts = self._parts({index: spans[index] for index in sorted(odd)})
+        if not parts:
+            return spans, boxes
+        parted = [part for index, span in enumerate(spans) for part in parts.get(index, (span,))]
+        of_parts = [index for index in range(len(spans)) for _ in parts.get(index, (0,))]
+        all_boxes = boxes[of_parts]
+        new = [at for at, index in enumerate(of_parts) if index in parts]
+        all_boxes[new] = self._boxes([parted[at] for at in new])
+        return parted, all_boxes
+
+    def _parts(self, words: Mapping[int, _Span]) -> dict[int, list[_Span]]:
+        """Words cut where the size of their characters changes; those that have no such place left out."""
+        boxes = self._boxes([(at, at + 1) for span in words.values() for at in range(*span)])[:, 0]
+        sizes = boxes[:, 3] - boxes[:, 1]
+        changes = _differ(sizes[:-1], sizes[1:]).tolist()
+        parts: dict[int, list[_Span]] = {}
+        seen = 0
+        for index, (start, end) in words.items():
+            cuts = [at for at in range(start + 1, end) if changes[seen + at - start - 1]]
+            seen += end - start
+            if cuts:
+                parts[index] = list(pairwise([start, *cuts, end]))
+        return parts
+
+
+def _bounded(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places on any page; a damaged file has some that are none."""
+    return np.clip(np.nan_to_num(places), -_FARTHEST, _FARTHEST)
+
+
+def _differ(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.abs(a - b) > _SAME_HEIGHT * np.maximum(a, b)
+
+
+def _readable(characters: str) -> int:
+    if characters.isascii() and characters.isprintable():
+        return len(characters)
+    return sum(times for character, times in Counter(characters).items() if _is_readable(character))
+
+
+def _is_readable(character: str) -> bool:
+    """Not a private, unassigned, surrogate, control or replacement character; PDFium's hyphen is one."""
+    if _HYPHEN.match(character):
+        return True
+    if character.isascii() or character.isalnum():
+        return character.isprintable()
+    return character != "\ufffd" and unicodedata.category(character) not in {"Co", "Cn", "Cs", "Cc"}

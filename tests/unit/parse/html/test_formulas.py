@@ -1,0 +1,89 @@
+# ruff: noqa: E501 - pages are written as they come
+import pytest
+from lxml import etree
+
+from services.parse.html.mathml import to_latex
+from tests.unit.parse.html.test_listings import markdown
+
+MATHML = "<math><mi>E</mi><mo>=</mo><mfrac><mn>1</mn><mn>2</mn></mfrac><mi>C</mi><msup><mi>U</mi><mn>2</mn></msup></math>"
+ANNOTATED = (
+    "<math display='inline'><semantics><mrow><mi>x</mi></mrow>"
+    r"<annotation encoding='application/x-tex'>x_1 \le x_2</annotation></semantics></math>"
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "right"),
+    [
+        (MATHML, r"$E = \frac{1}{2}CU^2$"),
+        (ANNOTATED, r"$x_1 \le x_2$"),
+        (f"<span style='display:none'>{ANNOTATED}</span><img class=mwe-math-fallback-image-inline alt='x'>", r"$x_1 \le x_2$"),
+        (f"<span class=mwe-math-element>{ANNOTATED}<img alt='{{\\displaystyle y}}'></span>", r"$x_1 \le x_2$"),
+        ("<img class='mwe-math-fallback-image-inline' alt='{\\displaystyle a_{1}^{2}}'>", "$a_{1}^{2}$"),
+        (f"<span class=katex><span class=katex-mathml>{ANNOTATED}</span><span class=katex-html aria-hidden=true>x1≤x2</span></span>", r"$x_1 \le x_2$"),
+        ("<math alttext='\\alpha_1'><mi>α</mi></math>", r"$\alpha_1$"),
+        ("<script type='math/tex'>a^2+b^2</script>", "$a^2+b^2$"),
+        ("<span class=MathJax><nobr>a2</nobr></span><script type='math/tex'>a^2</script>", "$a^2$"),
+        ("<span class=MathJax data-mathml='&lt;math&gt;&lt;msup&gt;&lt;mi&gt;a&lt;/mi&gt;&lt;mn&gt;2&lt;/mn&gt;&lt;/msup&gt;&lt;/math&gt;'>a2</span>", "$a^2$"),
+        (f"<mjx-container><mjx-math>x</mjx-math><mjx-assistive-mml>{MATHML}</mjx-assistive-mml></mjx-container>", r"$E = \frac{1}{2}CU^2$"),
+        ("<img src='https://latex.example/gif.latex?%5Cfrac%7Ba%7D%7Bb%7D'>", r"$\frac{a}{b}$"),
+        ("<img src='https://a.example/equation?tex=x_1' alt='x_1' eeimg=1>", "$x_1$"),
+        ("<span class=ztext-math data-tex='x^n'>x n</span>", "$x^n$"),
+        (r"<span class='math inline'>\(x_1 * y_1\)</span>", "$x_1 * y_1$"),
+        (r"\(a_1*b_1\)", "$a_1*b_1$"),
+        (r"$a_1 &lt; a_2$", "$a_1 < a_2$"),
+    ],
+)  # fmt: skip
+def test_a_formula_is_its_latex_between_dollars(form, right):
+    """Prevents formulas from vanishing, from being written twice, and Markdown's escapes in them."""
+    assert markdown(f"<p>Here {form} holds.</p>") == f"Here {right} holds."
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        r"<p>\[ W = \int_0^Q q\,dq \]</p>",
+        r"<p>$$ W = \int_0^Q q\,dq $$</p>",
+        r"<script type='math/tex; mode=display'>W = \int_0^Q q\,dq</script>",
+        r"<div class='katex-display'><span class=katex><math><semantics><mi>W</mi><annotation encoding='application/x-tex'>W = \int_0^Q q\,dq</annotation></semantics></math></span></div>",
+    ],
+)
+def test_a_formula_of_its_own_line_stands_between_two_dollars(form):
+    """Prevents displays from running into the text."""
+    assert r"$$ W = \int_0^Q q\,dq $$" in markdown(f"<p>So</p>{form}<p>holds.</p>")
+
+
+@pytest.mark.parametrize(
+    ("mathml", "latex"),
+    [
+        ("<msqrt><mi>x</mi><mo>+</mo><mn>1</mn></msqrt>", r"\sqrt{x+1}"),
+        (
+            "<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover>",
+            r"\sum_{i = 1}^n",
+        ),
+        ("<mroot><mi>x</mi><mn>3</mn></mroot>", r"\sqrt[3]{x}"),
+        ("<mfenced open='[' close=']'><mi>a</mi><mi>b</mi></mfenced>", r"\left[a,b\right]"),
+        (
+            "<mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>0</mn></mtd></mtr></mtable>",
+            r"\begin{matrix}1 & 0\end{matrix}",
+        ),
+        ("<mover><mi>v</mi><mo>→</mo></mover>", r"\vec{v}"),
+        ("<mi>sin</mi><mi>θ</mi>", r"\sin \theta "),
+        ("<mfrac><mi>a</mi></mfrac>", "a"),  # a child short
+    ],
+)
+def test_mathml_is_translated(mathml, latex):
+    """Prevents a fraction from becoming two numbers side by side."""
+    assert to_latex(etree.fromstring(f"<math>{mathml}</math>")) == latex
+
+
+def test_pictures_and_text_that_are_no_formulas_stay_what_they_are():
+    """Prevents alternative texts and shell code from becoming formulas."""
+    assert (
+        markdown("<p>A cat <img class='photo' src='/math/cat.png' alt='a cat on a wall'> sat.</p>")
+        == "A cat sat."
+    )
+    assert (
+        markdown(r"<p>Run find . \( \) -print and pay $5 to $6.</p>")
+        == r"Run find . \( \) -print and pay $5 to $6."
+    )

@@ -1,0 +1,91 @@
+# ruff: noqa: E501 - pages are written as they come
+import pytest
+from lxml import etree
+
+from services.parse.html.blocks import outline
+from services.parse.html.markdown import render
+
+CODE = 'def area(shapes):\n    total = 0\n\n    for shape in shapes:\n        total += shape.width * shape["height"]\n    return total'
+LINES = CODE.split("\n")
+NBSP = "&nbsp;"
+
+
+def markdown(body: str) -> str:
+    root = etree.fromstring(f"<html><body>{body}</body></html>".encode(), etree.HTMLParser(encoding="utf-8"))
+    page = outline(root, 512)
+    return render(page, page.blocks)
+
+
+def rows(number: str, code: str) -> str:
+    return "".join(f"<tr>{number.format(i)}{code.format(line)}</tr>\n" for i, line in enumerate(LINES, 1))
+
+
+def each(form: str, between: str = "") -> str:
+    return between.join(form.format(line, i) for i, line in enumerate(LINES, 1))
+
+
+LAYOUTS = {
+    "pre": f"<pre>{CODE}</pre>",
+    "pre of br": "<pre>" + "<br/>".join(LINES).replace(" ", NBSP) + "</pre>",
+    "pre of divs": "<pre><code>" + each("<div class=line>{0}</div>") + "</code></pre>",
+    "pre of spans": "<pre class=shiki><code>" + each("<span class=line><span>{0}</span></span>", "\n") + "</code></pre>",
+    "pre of spans without line ends": "<pre><code>" + each("<span class='line'>{0}</span>") + "</code></pre>",
+    "pre of list": "<pre class='prettyprint'><ol class=linenums>" + each("<li class=L{1}><code>{0}</code></li>") + "</ol></pre>",
+    "pre with numbers in spans": "<pre>" + each("<span class=lineno>{1} </span>{0}", "\n") + "</pre>",
+    "pre with numbers in text": "<pre class=code>" + each("{1:>3} {0}", "\n") + "</pre>",
+    "pre and a list of numbers": f"<pre><code>{CODE}</code><ul class=pre-numbering>" + each("<li>{1}</li>") + "</ul></pre>",
+    "a button in it": f"<div class=highlight><pre><button class=copy>Copy</button>{CODE}\n</pre></div>",
+    "table by row": f"<div class=highlight><table>{rows('<td class=ln>{0}</td>', '<td class=code><pre>{0}' + chr(10) + '</pre></td>')}</table></div>",
+    "table in pre": f"<pre><code><table class=hljs-ln>{rows('<td class=hljs-ln-numbers data-line-number={0}></td>', '<td class=hljs-ln-code>{0}</td>')}</table></code></pre>",
+    "table of a forge": f"<table class='highlight js-file-line-container'>{rows('<td class=blob-num data-line-number={0}></td>', '<td class=blob-code>{0}</td>')}</table>",
+    "table of one row": "<table class=highlighttable><tr><td class=linenos><pre>" + "\n".join(map(str, range(1, 7))) + f"</pre></td><td class=code><pre><span></span>{CODE}\n</pre></td></tr></table>",
+    "table of divs": "<table class=syntaxhighlighter><tr><td class=gutter>" + each("<div class='line number{1}'>{1}</div>") + "</td><td class=code><div class=container>" + each("<div class=line>{0}</div>").replace("  ", NBSP * 2) + "</div></td></tr></table>",
+    "list": "<div class=dp-highlighter><ol class=dp-py>" + each("<li><span>{0}</span></li>").replace("  ", NBSP * 2) + "</ol></div>",
+    "list of code": "<ol>" + each("<li><code>{0}</code></li>").replace("  ", NBSP * 2) + "</ol>",
+    "divs of an editor": "<div class=CodeMirror-code>" + each("<div><div class=CodeMirror-linenumber>{1}</div><pre class=CodeMirror-line>{0}</pre></div>") + "</div>",
+    "div of br": "<div class=w3-code>" + "<br>".join(LINES).replace(" ", NBSP) + "</div>",
+    "code of br": "<p><code>" + "<br>".join(LINES).replace(" ", NBSP) + "</code></p>",
+    "divs of code": "<div>" + each("<div><code>{0}</code></div>").replace(" ", NBSP) + "</div>",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_code_comes_out_as_one_fenced_block_as_it_stood(layout):
+    """Prevents lost lines and indentation, line numbers in code, and a block cut into cells or items."""
+    text = markdown(
+        f"<p>The function:</p>{LAYOUTS[layout]}<p>It adds up what it finds, twice where two are equal.</p>"
+    )
+    fenced = text.partition("```\n")[2].partition("\n```")[0]
+    blank = [line for line in fenced.split("\n") if line.strip()]
+    assert blank == [line for line in LINES if line]
+    assert text.count("```") == 2
+    assert text.startswith("The function:\n\n```\n")
+    assert text.endswith("```\n\nIt adds up what it finds, twice where two are equal.")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<ol><li>Open the lid</li><li>Take out the lamp</li><li>Close it (gently)</li></ol>",
+        "<div class='highlight'><p>A week by the sea, all meals included.</p><p>Children go free.</p></div>",
+        "<table><tr><td>1</td><td><code>OK</code></td><td>all went well</td></tr><tr><td>2</td><td><code>NO</code></td><td>it did not</td></tr></table>",
+        "<p>Use <code>ls</code> or <code>dir</code>.</p>",
+        "<ul><li><code>ls</code></li><li><code>dir</code></li><li><code>stat</code></li></ul>",
+        "<table class='code'><tr><td>12</td><td>Paris</td></tr><tr><td>7</td><td>Rome</td></tr></table>",
+    ],
+    ids=["steps", "box", "codes", "inline", "commands", "numbers"],
+)
+def test_what_is_no_code_is_not_fenced(body):
+    """Prevents lists, boxes and tables of data from becoming listings."""
+    assert "```" not in markdown(body)
+
+
+def test_a_letter_set_by_hand_keeps_its_lines_without_a_fence():
+    """Prevents mails and poems in `pre` from passing for code."""
+    letter = "Dear all,\n\nthe boat leaves at nine on Sunday,\nso bring coats and something warm to drink\nfor the way back.\n\nYours, Ann"
+    assert markdown(f"<pre>{letter}</pre>") == letter
+
+
+def test_code_that_holds_a_fence_gets_a_longer_one():
+    """Prevents a listing of Markdown from ending in its middle."""
+    assert markdown("<pre><code>a = 1\n```\nb\n```</code></pre>") == "````\na = 1\n```\nb\n```\n````"

@@ -1,0 +1,179 @@
+import io
+import math
+from itertools import count
+
+import pytest
+
+from contracts import Document
+from services.parse import ocr
+from services.parse.config import ParseConfig, Unparseable
+from services.parse.image import parse_image
+from services.parse.ocr import Reader, Seen, lines_of
+from services.parse.pdf import parse_pdf
+from services.parse.unit import Readers, build, judge
+from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings
+from tests.benchmarks.figures import SHARED
+from tests.unit.parse.pdf_maker import make_pdf, paragraph
+
+PROSE = "Rain had fallen since the morning, and the market people packed their stalls early and went home. "
+
+
+def seen(text, x, y, width=300.0, height=20.0, turn=0.0, score=0.9):
+    """A line whose upper left corner is at x, y before the whole picture is turned about its own."""
+    corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
+    turned = [
+        (a * math.cos(turn) - b * math.sin(turn), a * math.sin(turn) + b * math.cos(turn)) for a, b in corners
+    ]
+    return Seen(text, score, turned)
+
+
+def page(*found):
+    """Looks that see the same on each page, and how often they were asked."""
+    pictures = []
+
+    def look(picture):
+        pictures.append(picture)
+        return found
+
+    return look, pictures
+
+
+def test_places_are_those_of_the_page_upright():
+    """Prevents lines of a page that hangs askew from being taken for columns."""
+    lines = lines_of(
+        [seen("one", 100, y, turn=0.03) for y in (100, 140)] + [seen("two", 600, 100, turn=0.03)], 2, 800
+    )
+    assert [line.left for line in lines] == pytest.approx([50, 50, 300])
+    assert lines[0].base == pytest.approx(lines[2].base)
+    assert lines[0].base - lines[1].base == pytest.approx(20)
+    assert 740 < lines[0].base < 750, "from the foot of the page"
+
+
+def test_boxes_of_one_font_have_its_height_and_spaces_between_han_go():
+    """Prevents a line without descenders from being another font, and 中 文 from being two words."""
+    lines = lines_of(
+        [seen("中 文 and 字 体", 0, 0, height=20), seen("on", 0, 30, height=17), seen("B", 0, 60, height=50)],
+        1,
+        99,
+    )
+    assert lines[0].text == "中文 and 字体"
+    assert lines[0].height == lines[1].height < lines[2].height
+
+
+def test_pages_are_read_within_a_number_and_a_time():
+    """Prevents a scanned book from outliving its batch and becoming a dead letter."""
+    scan = make_pdf([[]] * 5)
+    look, pictures = page(seen(PROSE * 2, 0, 0))
+    by_number = Reader(ParseConfig(max_ocr_pages=2), look)
+    parsed = parse_pdf(scan, ParseConfig(), by_number)
+    assert (parsed.recognised, by_number.left_out, len(pictures)) == (2, 3, 2)
+    clock = count(0, 4)
+    by_time = Reader(ParseConfig(max_ocr_seconds=10), look, lambda: next(clock))
+    assert parse_pdf(scan, ParseConfig(), by_time).recognised == 2
+    [found] = judge([Document(body=scan)], config=ParseConfig(max_ocr_pages=2), readers=Readers(look=look))
+    assert isinstance(found, Emit)
+    assert (
+        dict(found.document.features).items()
+        >= {"parse_ocr_pages": 2, "parse_partial": 1, "parse_pages": 5}.items()
+    )
+    assert found.document.features["parse_confidence"] == pytest.approx(0.9)
+
+
+def test_a_huge_page_is_made_small():
+    """Prevents a poster from being rendered at a gigabyte."""
+    look, pictures = page()
+    huge = make_pdf([[]]).replace(b"595 842", b"9e4 9e4")
+    with pytest.raises(Unparseable, match="text"):
+        parse_pdf(huge, ParseConfig(), Reader(ParseConfig(max_ocr_pixels=10_000), look))
+    assert pictures[0].shape[0] * pictures[0].shape[1] < 11_000
+
+
+def picture(pages=1, size=(400, 600), kind="TIFF", mode="RGB"):
+    image = pytest.importorskip("PIL.Image")
+    made = [image.new(mode, size) for _ in range(pages)]
+    out = io.BytesIO()
+    made[0].save(out, kind, **({"save_all": True, "append_images": made[1:]} if pages > 1 else {}))
+    return out.getvalue()
+
+
+def test_pictures_are_pages_where_they_can_be_read():
+    """Prevents a photographed page from being dropped beside the same page in a PDF."""
+    look, pictures = page(seen(PROSE, 0, 0))
+    for body in (picture(2), picture(kind="PNG", mode="LA"), picture(kind="JPEG")):
+        [found] = judge([Document(body=body)], config=ParseConfig(), readers=Readers(look=look))
+        assert isinstance(found, Emit), found
+        assert PROSE.strip() in found.document.text
+    assert len(pictures) == 4
+    [found] = judge([Document(body=picture(kind="PNG"))], config=ParseConfig())
+    assert isinstance(found, Drop)
+    assert found.reason == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (lambda: picture(kind="PNG")[:60], "broken"),
+        (lambda: b"II*\x00" + bytes(40), "broken"),
+        (lambda: picture(size=(2000, 2000), kind="PNG"), "too_large"),
+        (lambda: picture(3), "too_many_pages"),
+        (picture, "no_text"),
+    ],
+)
+def test_bad_pictures_say_why(body, reason):
+    """Prevents a bomb of white pixels, and dead letters."""
+    config = ParseConfig(max_image_pixels=1_000_000, max_ocr_pages=2)
+    with pytest.raises(Unparseable) as caught:
+        parse_image(body(), config, Reader(config, page()[0]))
+    assert caught.value.reason == reason
+
+
+def test_ocr_that_is_wanted_and_not_there_stops_the_service(monkeypatch):
+    """Prevents a river without the extra from silently dropping every scan that it was set to read."""
+    monkeypatch.setattr(ocr, "installed", lambda: False)
+    with pytest.raises(ConfigurationError, match="corpusworks\\[ocr\\]"):
+        build(ParseConfig(ocr="on"), Resources(Settings()))
+    with pytest.raises(ValueError, match="auto, on, off"):
+        ParseConfig(ocr="yes")
+
+
+@pytest.fixture
+def real_look():
+    if not ocr.installed():
+        pytest.skip("no rapidocr: make build/done/ocr installs it")
+    return ocr.look
+
+
+def as_picture(body, dpi=150):
+    """The first page as a PDF of its picture alone."""
+    import pypdfium2 as pdfium
+
+    out = io.BytesIO()
+    pdfium.PdfDocument(body)[0].render(scale=dpi / 72).to_pil().convert("RGB").save(
+        out, "PDF", resolution=dpi
+    )
+    return out.getvalue()
+
+
+def test_a_scanned_page_gives_its_paragraphs(real_look):
+    """Prevents another version of the models or of RapidOCR from reading less."""
+    [found] = judge(
+        [Document(body=as_picture(make_pdf([paragraph(PROSE * 4)])))],
+        config=ParseConfig(),
+        readers=Readers(look=real_look),
+    )
+    assert isinstance(found, Emit)
+    assert found.document.text.split() == (PROSE * 4).split()
+    assert "\n" not in found.document.text, "lines are joined"
+    assert found.document.features["parse_confidence"] > 0.9
+
+
+def test_a_scanned_page_in_chinese_is_read(real_look):
+    """Prevents a release of the models that knows Latin letters alone."""
+    scan = SHARED / "data" / "pdf" / "scanned_gold" / "debian-reference.zh-cn_p30.pdf"
+    if not scan.exists():
+        pytest.skip(f"no scanned page at {scan}")
+    [found] = judge([Document(body=scan.read_bytes())], config=ParseConfig(), readers=Readers(look=real_look))
+    assert isinstance(found, Emit)
+    gold = scan.with_suffix(".gold.txt").read_text()
+    missing = {letter for letter in set(gold) - set(found.document.text) if letter >= "\u4e00"}
+    assert len(missing) < 0.05 * len(set(gold))
