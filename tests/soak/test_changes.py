@@ -98,8 +98,11 @@ def enough(river: Home, number: int, timeout_s: float = 300) -> list[int]:
     return sorted(known)
 
 
-def rest(river: Home, quiet_s: float = 6, timeout_s: float = 300) -> None:
-    """Until nothing more is mixed: what is used again after a Flush would wait for its part to grow old."""
+def rest(river: Home, quiet_s: float = 30, timeout_s: float = 300) -> None:
+    """Until nothing more is mixed: what is used again after a Flush would wait for its part to grow old.
+
+    quiet_s: a mixer that was killed mixes nothing, either, until it stands again.
+    """
     deadline, moved, number = time.monotonic() + timeout_s, time.monotonic(), -1
     while _since(moved) < quiet_s or not river.river.upstream_is_dry():
         assert time.monotonic() < deadline

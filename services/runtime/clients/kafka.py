@@ -59,16 +59,24 @@ class GroupConsumer(KafkaConsumer):
         """
         if self._coordinator.rejoining:
             self._coordinator.request_rejoin()
+        wait_ms = self._wait_ms()
+        moment_ms = timeout_ms if self._empty else min(timeout_ms, wait_ms)
+        found = self._poll(moment_ms, wait_ms, max_records)
+        if not found and moment_ms < timeout_ms:
+            rest_ms = timeout_ms - moment_ms
+            found = self._poll(rest_ms, rest_ms, max_records)
+        self._empty = 0 if found else self._empty + 1
+        return found
+
+    def _poll(
+        self, timeout_ms: int, wait_ms: int, max_records: int | None
+    ) -> dict[TopicPartition, list[Any]]:
+        """wait_ms: of each fetch."""
         fetcher = self._fetcher
         if not fetcher._next_partition_records:  # none, or one that has been read out
             fetcher._next_partition_records = None
-        wait_ms = fetcher.config["fetch_max_wait_ms"] = self._wait_ms()
-        moment_ms = timeout_ms if self._empty else min(timeout_ms, wait_ms)
-        found: dict[TopicPartition, list[Any]] = super().poll(moment_ms, max_records)
-        if not found and moment_ms < timeout_ms:
-            rest_ms = fetcher.config["fetch_max_wait_ms"] = timeout_ms - moment_ms
-            found = super().poll(rest_ms, max_records)
-        self._empty = 0 if found else self._empty + 1
+        fetcher.config["fetch_max_wait_ms"] = wait_ms
+        found: dict[TopicPartition, list[Any]] = super().poll(timeout_ms, max_records)
         return found
 
     def _wait_ms(self) -> int:
