@@ -12,8 +12,10 @@ from contracts import Flush
 from services.archive.asked import Asked, moment
 from services.archive.named import uids
 from services.archive.query import count, rows
-from services.archive.tables import DOCUMENTS, DROPS
+from services.archive.tables import DOCUMENTS, DROPS, document_of
+from services.cli import likeness
 from services.cli.app import app
+from services.dedup.namespaces import Namespace, Namespaces
 from services.local.letters import LETTERS
 from services.runtime import ConfigurationError, ObjectStore
 from tests.unit.archive.rows import DAY_S, document, lane, rejection
@@ -93,6 +95,17 @@ def test_a_host_and_its_subdomains(store: ObjectStore, host: str, found: list[in
     by_host = {row["host"]: row["rows"] for row in count(store, DOCUMENTS, Asked(), ["host"])}
     hosts: dict[str | None, int] = {"news.example.com": 1, "example.com": 2, "example.com.evil.org": 1}
     assert by_host == hosts | {None: 1}
+
+
+def test_what_dedup_is_asked_about_has_all_that_places_it(store: ObjectStore) -> None:
+    """Prevents `dedup explain` from looking in another namespace or stretch of days than dedup did."""
+    row = likeness.named(store, "https://news.example.com/well?x=1")
+    asked, judged = document_of(row), document(1, source=PAGES[0][0], metadata={"url": PAGES[0][1]})
+    given = Namespaces([Namespace("news", of=("*.example.com",), ttl_days=30)])
+    assert given.home(asked) == given.home(judged)
+    assert (asked.text, asked.category) == (judged.text, judged.category)
+    with pytest.raises(SystemExit):
+        likeness.named(store, "nobody/is/called.so")
 
 
 def test_a_time(store: ObjectStore) -> None:
