@@ -181,6 +181,11 @@ def suffix_of(name: str) -> str:
     return os.path.splitext(base)[1]
 
 
+def is_told(name: str) -> bool:
+    """Whether the name says what a file holds, so that it is read alike in a folder and where it is named."""
+    return bool(_added_kinds().get(suffix_of(name))) or _declared(name) not in (None, JSON)
+
+
 def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool) -> str | None:
     """The media type of a file, or None when it is not known.
 
@@ -189,7 +194,7 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
     """
     if kind := _added_kinds().get(suffix_of(name)):
         return kind
-    declared = MEDIA_TYPES.get(suffix_of(name)) or MEDIA_TYPES.get(_uncompressed(name))
+    declared = _declared(name)
     if head.startswith(b"PAR1"):
         return PARQUET
     if _WARC_START.match(head):
@@ -212,6 +217,10 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
     if declared is None and named and (picture := _picture(head)):
         return picture
     return declared or _zipped(head)
+
+
+def _declared(name: str) -> str | None:
+    return MEDIA_TYPES.get(suffix_of(name)) or MEDIA_TYPES.get(_uncompressed(name))
 
 
 def _picture(head: bytes) -> str | None:
