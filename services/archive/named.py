@@ -30,6 +30,8 @@ def uids(store: ObjectStore, name: str) -> list[str]:
     A path is that of the file, of which all records are meant, or its end (`notes/7.md`). A title is the
     whole of it, in any case. Raises DependencyDown, Damaged.
     """
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # bytes of a path that are no UTF-8
+        name = Path(name).absolute().as_uri()
     for table in (DOCUMENTS, DROPS):
         if found := find(store, table, name, ("uid",)):
             return list(dict.fromkeys(row["uid"] for row in found))

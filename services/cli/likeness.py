@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts import Document
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import AsJson, Out
 from services.runtime import ConfigurationError, ObjectStore, Settings, configure
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _UNIT = "dedup"
-_COLUMNS = ("uid", "id", "source", "language", "format", "media_type", "category", "text")
 
 
 @app.command()
 def explain(
-    document: Annotated[str, typer.Argument(help="Its id or uid.")],
+    document: Annotated[
+        str, typer.Argument(help="Its id, uid, source, path (or the end of it), URL or title.")
+    ],
     *,
     out: Out = None,
     most: Annotated[int, typer.Option("--most", min=1, help="So many others, the likest.")] = 10,
@@ -38,6 +39,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Whom a document meets in the index, how alike they are, what follows; both texts side by side."""
+    from services.archive.tables import document_of
     from services.dedup.explain import explain_in
     from services.local.run import attached
     from services.local.store import store_in
@@ -45,10 +47,8 @@ def explain(
     with attached(out) as settings:
         config = _config(settings)
         store = store_in(str(out) if out else settings.store_url)
-        row = _archived(store, document)
-        if row is None:
-            fail(f"no document {document!r} in the archive with its text, by id or uid", EXIT_WRONG)
-        said = explain_in(settings, config, _document(row))
+        row = named(store, document)
+        said = explain_in(settings, config, document_of(row))
         others = {each.uid: _archived(store, f"{each.uid:016x}") for each in said.candidates[:most]}
     if as_json:
         print(json.dumps(_told(said, row, others, config), ensure_ascii=False))
@@ -63,31 +63,42 @@ def _config(settings: Settings) -> DedupConfig:
     return made
 
 
-def _archived(store: ObjectStore, document: str) -> dict[str, Any] | None:
+def named(store: ObjectStore, name: str) -> dict[str, Any]:
+    """What the archive has of the first document of that name, with its text; exits where it has none."""
+    from services.archive.named import uids
+    from services.archive.query import Damaged
+
+    try:
+        found = uids(store, name)
+    except Damaged as error:
+        fail(error, EXIT_WRONG)
+    row = next((row for uid in found if (row := _archived(store, uid)) is not None), None)
+    if row is None:
+        said = "by id, uid, source, path, URL or title"
+        fail(f"no document {name!r} in the archive with its text, {said}", EXIT_WRONG)
+    if len(found) > 1:
+        print(f"{len(found)} documents of that name; this is {row['id']}", file=sys.stderr)
+    return row
+
+
+def _archived(store: ObjectStore, uid: str) -> dict[str, Any] | None:
     """What the archive has of it, with its text."""
     from services.archive.lookup import find
     from services.archive.query import Damaged
     from services.archive.tables import DOCUMENTS, DROPS
 
     try:
-        rows = [row for table in (DOCUMENTS, DROPS) for row in find(store, table, document, _COLUMNS)]
+        rows = [row for table in (DOCUMENTS, DROPS) for row in find(store, table, uid, [*table.columns])]
     except Damaged as error:
         fail(error, EXIT_WRONG)
     return next((row for row in rows if row["text"]), None)
 
 
-def _document(row: dict[str, Any]) -> Document:
-    made = Document(uid=int(row["uid"], 16))
-    for name in _COLUMNS:
-        if name != "uid" and row[name] is not None:
-            setattr(made, name, row[name])
-    return made
-
-
 def _compared(row: dict[str, Any], config: DedupConfig) -> str:
+    from services.archive.tables import document_of
     from services.dedup.normal import compared
 
-    return compared(_document(row), fold_script=config.fold_script).text
+    return compared(document_of(row), fold_script=config.fold_script).text
 
 
 def _exact(one: dict[str, Any], other: dict[str, Any] | None, config: DedupConfig) -> float | None:
@@ -121,6 +132,7 @@ def _told(
         "indexed": said.known,
         "standing": said.order[0],
         "threshold": said.threshold,
+        "reference": said.reference or None,
         "dropped_for": f"{said.death.killer:016x}" if said.death else None,
         "lives": f"{said.lives:016x}",
         "no_longer_kept": said.crowd,
@@ -170,14 +182,18 @@ def _decision(said: Explained, row: dict[str, Any]) -> Iterator[str]:
         f"{row['id']} (uid {said.uid:016x}{known}): standing {said.order[0]:.3g}, "
         f"threshold {said.threshold:.3g}"
     )
-    if said.death is None:
-        yield (
-            "It stays: no better near-duplicate of it came in." if said.known else "It would be judged anew."
-        )
+    if not said.known:
+        yield "It would be judged anew."
+    elif said.reference:
+        yield f"It is of namespace {said.reference}, to be compared with: it drops as a reference."
+    elif said.death is None:
+        yield "It stays: no better near-duplicate of it came in."
     else:
         how = "was taken back" if said.death.went_on else "dropped"
         instead = "" if said.lives == said.death.killer else f"; uid {said.lives:016x} stands for both"
-        yield f"It {how} for uid {said.death.killer:016x}, which is better{instead}."
+        abroad = next((each.namespace for each in said.candidates if each.uid == said.death.killer), "")
+        why = f"of namespace {abroad}" if abroad else "better"
+        yield f"It {how} for uid {said.death.killer:016x}, which is {why}{instead}."
     met = f"It meets {len(said.candidates)} in its bands"
     yield f"{met}, which no longer keep {said.crowd} more." if said.crowd else f"{met}."
 

@@ -55,7 +55,8 @@ class Explained:
     """order, threshold: of the document, as the index has them; known: it has them.
 
     death: for whom it stands back; lives: who lives in its place, itself where it does.
-    crowd: others that its bands no longer keep. candidates: the likest first.
+    crowd: others that its bands no longer keep. candidates: the likest first. reference: its namespace, where
+    that is one of documents that are there to be compared with, and "" elsewhere.
     """
 
     uid: int
@@ -66,6 +67,7 @@ class Explained:
     lives: int
     crowd: int
     candidates: list[Candidate]
+    reference: str = ""
 
 
 def explain_in(settings: Settings, config: DedupConfig, document: Document) -> Explained:
@@ -106,7 +108,15 @@ def explain(index: Index, config: DedupConfig, document: Document) -> Explained:
     found.sort(key=lambda each: (-each.likeness, each.uid))
     lives = living(index, [entry.uid])[entry.uid]
     return Explained(
-        entry.uid, stored is not None, entry.order, entry.threshold / 200, death, lives, met.missed, found
+        entry.uid,
+        stored is not None,
+        entry.order,
+        entry.threshold / 200,
+        death,
+        lives,
+        met.missed,
+        found,
+        home.name if home.reference else "",
     )
 
 

@@ -91,7 +91,7 @@ def settled(case: Case, outcome: Outcome) -> Verdict:
 
 
 def _near_duplicate(case: Case, best: Near, outcome: Outcome) -> Verdict:
-    known = {near.entry.uid: near.similarity for near in case.near}
+    known = {near.entry.uid: near.similarity for near in (*case.near, *case.above)}
     lives, alike = outcome.stands_for(best.entry.uid, case.entry, known)
     why = f"of namespace {best.namespace}" if best.namespace else f"better (standing {best.entry.rank:.3g})"
     detail = f"like uid {best.entry.uid:016x}, which is {why}: similarity {best.similarity:.2f}"

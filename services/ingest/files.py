@@ -87,8 +87,10 @@ class FileReader:
 
     def _entry(self, found: Found) -> _Entry:
         """Raises CorpusworksError."""
+        # What was passed over in a folder is read where it is named.
+        named = "-named" if found.named and not kinds.is_told(found.path) else ""
         try:
-            return _Entry(found, f"{found.stamp()}-{self._settings}")
+            return _Entry(found, f"{found.stamp()}-{self._settings}{named}")
         except (OSError, Skipped, Refused) as error:
             return _Entry(found, "", error)
 

@@ -24,6 +24,8 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 EPUB = "application/epub+zip"
 NOTEBOOK = "application/x-ipynb+json"
 RTF = "application/rtf"
+COMPOUND = "application/x-ole-storage"
+OPEN_DOCUMENT = "application/vnd.oasis.opendocument"
 WARC = "application/warc"
 ARC = "application/x-internet-archive"
 NO_TEXT_FIELD = "JSON without a text field"  # a reason to skip
@@ -43,6 +45,9 @@ _NAMES = {
     EPUB: ".epub",
     NOTEBOOK: ".ipynb",
     RTF: ".rtf",
+    # Parse says of these why it cannot read them, and reads what is only called so.
+    COMPOUND: ".doc .dot .xls .xlt .ppt .pps",
+    OPEN_DOCUMENT: ".odt .ods .odp",
     TEXT: ".txt .text readme license copying authors changelog",
     "text/markdown": ".md .markdown .mdown .mkd .mdx",
     "text/x-rst": ".rst",
@@ -143,7 +148,9 @@ _EPUB_START = re.compile(rb"PK\x03\x04.{26}mimetypeapplication/epub\+zip", re.DO
 _WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n[\w-]+:")
 _ARC_START = re.compile(rb"filedesc://[^\n ]* \S+ \d{14} \S+ \d+\r?\n")
 # Kinds that a page saved under a wrong name may carry; a template in a source file is none.
-_NOT_SOURCE = {None, TEXT, PDF, DOCX, PPTX, XLSX, EPUB, RTF, JSON, JSON_LINES, PARQUET}
+_NOT_SOURCE = {
+    None, TEXT, PDF, DOCX, PPTX, XLSX, EPUB, RTF, COMPOUND, OPEN_DOCUMENT, JSON, JSON_LINES, PARQUET,
+}  # fmt: skip
 
 
 def formats() -> dict[str, Format]:
@@ -174,6 +181,11 @@ def suffix_of(name: str) -> str:
     return os.path.splitext(base)[1]
 
 
+def is_told(name: str) -> bool:
+    """Whether the name says what a file holds, so that it is read alike in a folder and where it is named."""
+    return bool(_added_kinds().get(suffix_of(name))) or _declared(name) not in (None, JSON)
+
+
 def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool) -> str | None:
     """The media type of a file, or None when it is not known.
 
@@ -182,7 +194,7 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
     """
     if kind := _added_kinds().get(suffix_of(name)):
         return kind
-    declared = MEDIA_TYPES.get(suffix_of(name)) or MEDIA_TYPES.get(_uncompressed(name))
+    declared = _declared(name)
     if head.startswith(b"PAR1"):
         return PARQUET
     if _WARC_START.match(head):
@@ -205,6 +217,10 @@ def recognise(name: str, head: bytes, text_fields: Sequence[str], *, named: bool
     if declared is None and named and (picture := _picture(head)):
         return picture
     return declared or _zipped(head)
+
+
+def _declared(name: str) -> str | None:
+    return MEDIA_TYPES.get(suffix_of(name)) or MEDIA_TYPES.get(_uncompressed(name))
 
 
 def _picture(head: bytes) -> str | None:

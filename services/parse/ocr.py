@@ -23,6 +23,9 @@ from services.parse.pdf import Line, Recognised
 _POINTS = 72.0  # an inch
 _DPI = 170  # A4 is then 2,000 pixels high, the most that RapidOCR reads
 _DETECTED_SIDE = 1280  # lines are found on a smaller picture than they are read on: half of the time
+_SLIVER = (
+    40  # times as long as wide: RapidOCR fails there, for a side of it is nothing once it is made smaller
+)
 # The detector's box is the ink and a margin: so much of its height is under the baseline, and is the font's.
 _UNDER_BASE, _FONT = 0.2, 0.85
 _SAME_FONT = 0.75  # boxes of one font differ as their letters do
@@ -84,12 +87,14 @@ class Reader:
         self.left_out = 0  # pages that a limit left unread
 
     def __call__(self, page: Any) -> Recognised | None:
-        """Lines of a PDF's page; None past a limit."""
+        """Lines of a PDF's page; None past a limit, and of one so long that no line could be seen."""
         if self._pages >= self._config.max_ocr_pages or self._now() >= self._until:
             self.left_out += 1
             return None
-        self._pages += 1
         width, height = page.get_size()
+        if max(width, height) > _SLIVER * min(width, height):
+            return None
+        self._pages += 1
         most = math.sqrt(self._config.max_ocr_pixels / max(1.0, width * height))
         scale = min(_DPI / _POINTS, most)
         seen = self._look(page.render(scale=scale, rev_byteorder=False, prefer_bgrx=False).to_numpy())

@@ -40,8 +40,12 @@ _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
 _SPACES = re.compile(r"[ \t\r\n\f\xa0\u2000-\u200a\u3000]+")
+_LOST = " \ufffd"  # of letters that a font of pictures had, and the page's charset has not
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _BREAK = "\x01"  # a <br>; the charset left no control character in the page
+_EDGES = f" \t\r\n\f{_BREAK}\xa0\u3000" + "".join(
+    map(chr, range(0x2000, 0x200C))
+)  # spaces, and an invisible one
 _BREAKS = re.compile(f"[ ]*{_BREAK}[ ]*")
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _CELL_DEPTH = 60
@@ -326,7 +330,7 @@ class _Walker:
             elif tag in ("article", "main", "body"):
                 break
             at, steps = frames[at].parent, steps + 1
-        if block.text:
+        if block.text.strip(_LOST):
             self.found.blocks.append(block)
 
     def _rows(self, table: Any) -> None:
@@ -395,7 +399,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _wrapped(inner: str, mark: str) -> str:
-    core = inner.strip(f" \t\r\n{_BREAK}\xa0")
+    core = inner.strip(_EDGES)
     if not core or _BREAK in core:
         return inner
     at = inner.index(core)

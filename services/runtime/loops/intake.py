@@ -49,6 +49,7 @@ class Intake(ConsumerRebalanceListener):
         self._new: set[TopicPartition] = set()  # assigned, and nobody has said where to go on
         self._news: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self._behind: dict[TopicPartition, int] = {}  # offsets behind the last messages that were read
         self._raised: Exception | None = None
         self.consumer = broker.consumer(
             group, instance=static_member(instance, [topic]), batch_seconds=longest_batch_s
@@ -93,6 +94,7 @@ class Intake(ConsumerRebalanceListener):
             new = set(self._new)
             self._place()
             found = {tp: records for tp, records in found.items() if tp not in new}  # are read again
+        self._behind |= {tp: records[-1].offset + 1 for tp, records in found.items() if records}
         return found
 
     def _check_topic(self) -> None:
@@ -110,6 +112,7 @@ class Intake(ConsumerRebalanceListener):
         placed = self._take_up(self.consumer, new)
         for tp, offset in placed.items():
             self.consumer.seek(tp, offset)
+            self._behind.pop(tp, None)
         self._committed |= placed
         self._news |= placed
         self._new -= new
@@ -124,8 +127,12 @@ class Intake(ConsumerRebalanceListener):
         self._committed |= {tp: offset for tp, offset in offsets.items() if tp in self._committed}
 
     def passed(self) -> dict[TopicPartition, int]:
-        """Positions past what is committed. With nothing in hand only markers of transactions lie between."""
-        found = {tp: self.consumer.position(tp) for tp in self._committed}
+        """Positions past what is committed, where only markers of transactions lie between.
+
+        Not where a message does that was read: its batch may have been given up, as when a service stops.
+        """
+        done = [tp for tp, at in self._committed.items() if self._behind.get(tp, 0) <= at]
+        found = {tp: self.consumer.position(tp) for tp in done}
         return {tp: at for tp, at in found.items() if at is not None and at > self._committed[tp]}
 
     def rewind(self) -> None:
@@ -165,5 +172,6 @@ class Intake(ConsumerRebalanceListener):
         self._new -= set(gone)
         for tp in gone:
             self._committed.pop(tp, None)
+            self._behind.pop(tp, None)
             self._news.pop(tp, None)
         self._gathered = [r for r in self._gathered if (r.topic, r.partition) not in partitions]

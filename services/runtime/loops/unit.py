@@ -122,7 +122,8 @@ class UnitLoop:
             while not self._process.stopping:
                 try:
                     self.round()
-                except Stopped:
+                except Stopped as error:
+                    log.info(str(error))
                     break
                 except Outdated:
                     self._finish_quietly()

@@ -12,8 +12,10 @@ from contracts import Flush
 from services.archive.asked import Asked, moment
 from services.archive.named import uids
 from services.archive.query import count, rows
-from services.archive.tables import DOCUMENTS, DROPS
+from services.archive.tables import DOCUMENTS, DROPS, document_of
+from services.cli import likeness
 from services.cli.app import app
+from services.dedup.namespaces import Namespace, Namespaces
 from services.local.letters import LETTERS
 from services.runtime import ConfigurationError, ObjectStore
 from tests.unit.archive.rows import DAY_S, document, lane, rejection
@@ -24,6 +26,7 @@ PAGES = [  # source, url, title
     ("file:///crawl/b%20c/notes/7.md", "", "pears"),
     ("https://example.com.evil.org/example.com", "", ""),
     ("s3://example.com/x.txt", "", "Wells"),
+    ("file:///crawl/%E4.txt", "", ""),
 ]
 
 
@@ -71,6 +74,8 @@ def ask(*arguments: object) -> Result:
         ("notes/7.md", [3]),
         ("b c/notes/7.md", [3]),
         ("otes/7.md", []),
+        ("/crawl/\udce4\udcf6.txt", []),
+        ("/crawl/\udce4.txt", [6]),
         ("https://news.example.com/well?x=1", [1]),
         ("https://news.example.com/well", []),
         ("PEARS", [2, 3]),
@@ -92,7 +97,18 @@ def test_a_host_and_its_subdomains(store: ObjectStore, host: str, found: list[in
     assert numbers([row["uid"] for row in rows(store, DOCUMENTS, Asked(host=host), ["uid"])]) == found
     by_host = {row["host"]: row["rows"] for row in count(store, DOCUMENTS, Asked(), ["host"])}
     hosts: dict[str | None, int] = {"news.example.com": 1, "example.com": 2, "example.com.evil.org": 1}
-    assert by_host == hosts | {None: 1}
+    assert by_host == hosts | {None: 2}
+
+
+def test_what_dedup_is_asked_about_has_all_that_places_it(store: ObjectStore) -> None:
+    """Prevents `dedup explain` from looking in another namespace or stretch of days than dedup did."""
+    row = likeness.named(store, "https://news.example.com/well?x=1")
+    asked, judged = document_of(row), document(1, source=PAGES[0][0], metadata={"url": PAGES[0][1]})
+    given = Namespaces([Namespace("news", of=("*.example.com",), ttl_days=30)])
+    assert given.home(asked) == given.home(judged)
+    assert (asked.text, asked.category) == (judged.text, judged.category)
+    with pytest.raises(SystemExit):
+        likeness.named(store, "nobody/is/called.so")
 
 
 def test_a_time(store: ObjectStore) -> None:
@@ -102,7 +118,7 @@ def test_a_time(store: ObjectStore) -> None:
     assert count(store, DROPS, Asked(since=at)) == [{"rows": 1}]
     assert count(store, DROPS, Asked(until=at)) == [{"rows": 0}]
     assert count(store, DOCUMENTS, Asked(since=at)) == [{"rows": 0}]
-    assert count(store, DOCUMENTS, Asked(until=at)) == [{"rows": 5}]
+    assert count(store, DOCUMENTS, Asked(until=at)) == [{"rows": 6}]
     with pytest.raises(ConfigurationError, match="2026-11-27"):
         moment("yesterday")
 

@@ -124,6 +124,8 @@ def test_it_is_explained_where_a_document_stands() -> None:
     assert (said.death.killer, said.lives) == (2, 2)
     (found,) = said.candidates
     assert (found.uid, found.namespace, found.near, found.better) == (2, "bench", True, True)
+    assert said.reference == ""
+    assert explain(index, config(BENCH), of(2, B, "s3://bench/1")).reference == "bench", "and does not stay"
 
 
 def test_wrong_namespaces_end_before_anything_is_judged() -> None:

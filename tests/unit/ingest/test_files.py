@@ -38,7 +38,10 @@ SAMPLES = Path(__file__).parents[2] / "data"
         ("a.docx", make_docx(""), kinds.DOCX),
         ("a.pptx", make_pptx([""], ""), kinds.PPTX),
         ("a.ipynb", b'{"cells": []}', kinds.NOTEBOOK),
+        ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", kinds.COMPOUND),
+        ("a.odt", b"PK\x03\x04", kinds.OPEN_DOCUMENT),
         # wrong names
+        ("table.xls", b"<html><table><tr><td>1", "text/html"),
         ("thesis", make_docx(""), kinds.DOCX),
         ("book", make_epub({}, []), kinds.EPUB),
         ("letter.txt", b"{\\rtf1\\ansi x}", kinds.RTF),

@@ -89,6 +89,17 @@ def test_an_unchanged_folder_gives_nothing(tmp_path: Path) -> None:
     assert [d.body for d in documents(reads(tmp_path, progress=before))] == [b"new"]
 
 
+def test_what_a_folder_passed_over_is_read_where_it_is_named(tmp_path: Path) -> None:
+    """Prevents a file of a name that says nothing from being lost in silence: it counts as done by then."""
+    (tmp_path / "a.log").write_text("a text")
+    (tmp_path / "b.txt").write_text("another")
+    before = reached(reads(tmp_path))
+    assert before[(tmp_path / "a.log").as_uri()].skipped
+    after = reads(tmp_path / "a.log", tmp_path / "b.txt", progress=before)
+    assert [d.body for d in documents(after)] == [b"a text"]
+    assert reads(tmp_path / "a.log", progress=before | reached(after)) == []
+
+
 def test_a_changed_file_is_read_from_its_beginning(tmp_path: Path) -> None:
     """Prevents a file that was rewritten from being resumed in the middle; equal records keep their uid."""
     path = jsonl(tmp_path / "a.jsonl", texts(3))

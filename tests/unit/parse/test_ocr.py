@@ -88,6 +88,15 @@ def test_a_huge_page_is_made_small():
     assert pictures[0].shape[0] * pictures[0].shape[1] < 11_000
 
 
+@pytest.mark.parametrize("size", [b"595 2147483648", b"1 595", b"9000 90"])
+def test_a_page_that_is_a_sliver_has_no_text(size):
+    """Prevents a damaged page size from being a dead letter: RapidOCR fails on what is a line wide."""
+    look, pictures = page(seen(PROSE, 0, 0))
+    with pytest.raises(Unparseable) as caught:
+        parse_pdf(make_pdf([[]]).replace(b"595 842", size), ParseConfig(), Reader(ParseConfig(), look))
+    assert (caught.value.reason, pictures) == ("no_text", [])
+
+
 def picture(pages=1, size=(400, 600), kind="TIFF", mode="RGB"):
     image = pytest.importorskip("PIL.Image")
     made = [image.new(mode, size) for _ in range(pages)]

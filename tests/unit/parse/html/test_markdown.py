@@ -28,6 +28,7 @@ def test_prose_has_no_escapes(prose):
         ("<blockquote><p>a</p></blockquote>b", "> a\n\nb"),
         ("<p>x<sub>1</sub><sup>2</sup>, a note<sup>[3]</sup>, <b>bold</b>, <b>not * twice</b></p>",
          "x<sub>1</sub><sup>2</sup>, a note[3], **bold**, not * twice"),
+        ("<p><b>\u3000\u2003新华社</b>电，<b>见\u200b</b>下</p><p>\ufffd\ufffd</p>", "**新华社**电，**见**下"),
         ("<p>super<wbr>cali&shy;fragil<span>istic</span></p>", "supercalifragilistic"),
         ("<p><a>One</a><a>Two</a></p>", "One Two"),
         ("<p>北<ruby>京<rp>(</rp><rt>jīng</rt><rp>)</rp></ruby>的</p><p>春</p>", "北京的\n\n春"),

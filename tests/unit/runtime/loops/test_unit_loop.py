@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from contracts import Document, FirstStart
 from services.runtime import ConfigurationError, DependencyDown, Settings
 from services.runtime.loops.unit import UnitLoop
+from services.runtime.process.sandbox import Stopped
 from services.runtime.topology import Topology
 from tests.memory_broker import MemoryBroker
 from tests.unit.runtime.loops.conftest import Worker
@@ -122,6 +123,30 @@ def test_an_aborted_batch_is_done_again_and_once(broker: MemoryBroker, settings:
     assert out(broker, "docs.raw.dlq") == ["raise"]
     assert it._sandbox.batches == [[0, 1, 2], [0, 1, 2]]  # type: ignore[attr-defined]
     assert committed(broker)[ZERO] == 4
+    it.close()
+
+
+def test_a_batch_that_is_given_up_at_a_stop_is_done_again(
+    broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents documents that outlast the grace period from being lost: the position is behind them."""
+
+    def collect() -> NoReturn:
+        publish(broker, "c")  # and what came meanwhile
+        raise Stopped("no time left")
+
+    it = loop(broker, settings)
+    it.round()
+    publish(broker, "a", "b")
+    monkeypatch.setattr(it._sandbox, "collect", collect)
+    with pytest.raises(Stopped):
+        rounds(it)
+    it.close()
+    assert (committed(broker)[ZERO], out(broker)) == (0, [])
+    it = loop(broker, settings)
+    rounds(it)
+    assert sorted(out(broker)) == ["a", "b", "c"]
+    assert committed(broker)[ZERO] == 5
     it.close()
 
 
