@@ -60,7 +60,8 @@ def assemble(pages: Sequence[Sequence[Line | Table]]) -> str:
             pieces.append(joint)
         pieces.append(placed.text if isinstance(placed, Table) else placed.line.text)
         last = None if isinstance(placed, Table) else placed
-    return _LEADERS.sub(" … ", "".join(pieces).replace(HYPHEN, "-"))
+    text = "".join(pieces).replace(HYPHEN, "-")
+    return _LEADERS.sub(" … ", text) if "......" in text or ". ." in text else text
 
 
 def _place(pages: Sequence[Sequence[Line | Table]]) -> Iterator[_Placed | Table]:

@@ -17,7 +17,7 @@ _RAISED_GAP = 0.9
 _SMALL = 0.87  # of the height of what it is raised from
 _FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}[.,;:!?)\]]*")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
-_WIDE_END, _WIDE_START = re.compile(f"[{HAN}]$"), re.compile(f"[{HAN}]")
+_WIDE = re.compile(f"[{HAN}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,15 @@ def _cells(group: list[Line]) -> Iterator[Line]:
         return
     backwards = reads_right_to_left(group)
     group.sort(key=lambda line: -line.right if backwards else line.left)
-    cell = [group[0]]
+    cell, right = [group[0]], group[0].right
     for line in group[1:]:
-        gap = cell[-1].left - line.right if backwards else line.left - max(each.right for each in cell)
+        gap = cell[-1].left - line.right if backwards else line.left - right
         if gap < _CELL_GAP * max(cell[-1].height, line.height) or _is_raised(line, cell[-1]):
             cell.append(line)
+            right = max(right, line.right)
         else:
             yield joined(cell)
-            cell = [line]
+            cell, right = [line], line.right
     yield joined(cell)
 
 
@@ -98,7 +99,7 @@ def _between(a: Line, b: Line) -> str:
     height = max(a.height, b.height)
     if _is_raised(b, a):
         return "^"
-    if _WIDE_END.search(a.text) and _WIDE_START.match(b.text):
+    if _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
         return " " if gap >= _HAN_SPACE * height else ""
     return " " if gap >= _SPACE * height else ""
 

@@ -1,7 +1,7 @@
 """The text layer of a page as runs of text and their places, upright whatever way they are turned.
 
 PDFium is asked for the text of the page in one call and for the boxes of the first and the last character
-of each word: a call costs 0.6 us, and asking for every character would cost as much as loading the page.
+of each word: asking for every character would cost as much as loading the page.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.parse.pdf.characters import Characters
 from services.parse.pdf.line import HAN, HYPHEN, Line
 from services.parse.pdf.turned import upright, within
 
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
-_LINE_END = re.compile("[\r\n]")
 _HYPHEN = re.compile("[\x02\ufffe]")
 _CLOSING = ".,;:!?)]}'\"”’"
 _HAN = re.compile(f"[{HAN}]")
-_SPACES = re.compile(r"\s+")
 _UNMAPPED = "\x00"
 _LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and most of other Latin text
 _ENOUGH = 20  # letters, to tell whether they read like a language
@@ -79,35 +78,35 @@ class _Reader:
     """Reads one text page of PDFium."""
 
     def __init__(self, raw: Any) -> None:
-        import pypdfium2.raw as api
-
-        self._api = api
         self._raw = raw
-        self._text = self._characters()
+        self._characters = Characters(raw)
+        self._text = self._read()
 
     def layer(self) -> TextLayer:
         """All runs; PDFium is asked of each character whether it is mapped only where one is not."""
-        total = len(_SPACES.sub("", self._text))
+        total = len(_unspaced(self._text))
         runs, unmapped = self._runs()
         if unmapped:
             self._text = self._without_unmapped()
             runs, _ = self._runs()
-        readable = _readable(_SPACES.sub("", self._text))
+        readable = _readable(_unspaced(self._text))
         if not runs:
             return TextLayer([], [], readable, total)
         main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]))
         others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
         return TextLayer(runs[main], [lines for lines in others if lines], readable, total)
 
-    def _characters(self) -> str:
+    def _read(self) -> str:
         """One character for each of PDFium's, so that positions are the same."""
-        count = max(0, self._api.FPDFText_CountChars(self._raw))
+        import pypdfium2.raw as api
+
+        count = max(0, api.FPDFText_CountChars(self._raw))
         buffer = (ctypes.c_ushort * (count + 1))()
-        length = self._api.FPDFText_GetText(self._raw, 0, count, buffer) if count else 0
+        length = api.FPDFText_GetText(self._raw, 0, count, buffer) if count else 0
         text = bytes(buffer)[: 2 * max(0, length - 1)].decode("utf-16-le", "replace")
         if len(text) == count and "\x00" not in text:
             return text
-        codes = (self._api.FPDFText_GetUnicode(self._raw, index) for index in range(count))
+        codes = self._characters.codes(range(count))
         return "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
 
     def _without_unmapped(self) -> str:
@@ -116,11 +115,8 @@ class _Reader:
         Codes of a font that has no other encoding than ASCII are letters all the same; they read like a
         language, and are kept.
         """
-        unmapped = [
-            index
-            for index, character in enumerate(self._text)
-            if not character.isspace() and self._is_unmapped(index)
-        ]
+        written = [index for index, character in enumerate(self._text) if not character.isspace()]
+        unmapped = list(compress(written, self._characters.unmapped(written)))
         letters = [self._text[index] for index in unmapped if self._text[index].isalpha()]
         if len(letters) >= _ENOUGH and sum(each in _LIKELY for each in letters) > 0.5 * len(letters):
             return self._text
@@ -128,9 +124,6 @@ class _Reader:
         for index in unmapped:
             characters[index] = _UNMAPPED
         return "".join(characters)
-
-    def _is_unmapped(self, index: int) -> bool:
-        return bool(self._api.FPDFText_HasUnicodeMapError(self._raw, index) == 1)
 
     def _runs(self) -> tuple[dict[int, list[Line]], bool]:
         """Runs by the quarters that they are turned, and whether one starts with an unmapped character.
@@ -141,8 +134,8 @@ class _Reader:
         if not spans:
             return {}, False
         spans, boxes = self._parted(spans, self._boxes(spans))
-        begins = np.array([True, *(self._is_line_end(a[1], b[0]) for a, b in pairwise(spans))])
-        angles = [self._api.FPDFText_GetCharAngle(self._raw, spans[at][0]) for at in np.flatnonzero(begins)]
+        begins = self._begins(spans)
+        angles = self._characters.angles([spans[at][0] for at in np.flatnonzero(begins).tolist()])
         turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
         boxes = upright(boxes, turns[:, None])
         left, right = boxes[:, 0, 0], boxes[:, 1, 2]
@@ -159,7 +152,6 @@ class _Reader:
         lasts = np.append(firsts[1:], len(spans)) - 1
         near = (gap < _HAN_GAP * height).tolist()
         found: dict[int, list[Line]] = {}
-        unmapped = False
         places = zip(
             firsts.tolist(),
             lasts.tolist(),
@@ -173,8 +165,7 @@ class _Reader:
         for first, last, x0, x1, y, size, turn in places:
             text = self._written(spans[first : last + 1], near[first : last + 1])
             found.setdefault(turn, []).append(Line(text, min(x0, x1), max(x0, x1), y, size, first))
-            unmapped = unmapped or self._is_unmapped(spans[first][0])
-        return found, unmapped
+        return found, any(self._characters.unmapped([spans[at][0] for at in firsts.tolist()]))
 
     def _written(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
         """The text of a run, without the spaces between Han characters that only stand apart."""
@@ -186,27 +177,21 @@ class _Reader:
                 text += ("" if han or before in (0, start) else " ") + self._text[start:end]
         return text[:-1] + HYPHEN if _HYPHEN.match(text[-1]) else text
 
-    def _is_line_end(self, end: int, start: int) -> bool:
-        if start - end == 1 and self._text[end] == " ":
-            return False
-        return bool(_LINE_END.search(self._text, end, start) or _HYPHEN.match(self._text[end - 1]))
+    def _begins(self, spans: Sequence[_Span]) -> NDArray[np.bool_]:
+        """Of each word, whether it begins a line: PDFium writes a line's end, or a hyphen, before it."""
+        text = np.frombuffer(self._text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        places = np.array(spans)
+        ends, starts = places[:-1, 1], places[1:, 0]
+        seen = np.concatenate([[0], np.cumsum((text == ord("\r")) | (text == ord("\n")))])
+        last = text[ends - 1]
+        found = (seen[starts] > seen[ends]) | (last == ord("\x02")) | (last == ord("\ufffe"))
+        found &= (starts - ends != 1) | (text[np.minimum(ends, len(text) - 1)] != ord(" "))
+        return np.concatenate([[True], found])
 
     def _boxes(self, spans: Sequence[_Span]) -> NDArray[np.float64]:
         """Boxes of the first and last character of words: [word, 2, (left, bottom, right, top)], points."""
-        rects = (self._api.FS_RECTF * (2 * len(spans)))()
-        ask, raw, at, size = (
-            self._api.FPDFText_GetLooseCharBox,
-            self._raw,
-            0,
-            ctypes.sizeof(self._api.FS_RECTF),
-        )
-        first = rects[0]
-        for start, end in spans:
-            ask(raw, start, ctypes.byref(first, at))
-            ask(raw, end - 1, ctypes.byref(first, at + size))
-            at += 2 * size
-        fields = np.frombuffer(rects, np.float32).reshape(-1, 2, 4)  # left, top, right, bottom
-        return _bounded(fields[:, :, [0, 3, 2, 1]].astype(np.float64))
+        numbers = [number for start, end in spans for number in (start, end - 1)]
+        return _bounded(self._characters.boxes(numbers).reshape(-1, 2, 4))
 
     def _bases(
         self,
@@ -218,12 +203,8 @@ class _Reader:
         """Of each word; PDFium is asked where it may differ from that of the word before."""
         asked = begins.copy()
         asked[1:] |= (boxes[1:, 1] != boxes[:-1, 1]) | (boxes[1:, 3] != boxes[:-1, 3])
-        x, y = ctypes.c_double(), ctypes.c_double()
-        origins = []
-        for at in np.flatnonzero(asked).tolist():
-            self._api.FPDFText_GetCharOrigin(self._raw, spans[at][0], x, y)
-            origins.append((x.value, y.value, x.value, y.value))
-        bases: NDArray[np.float64] = upright(_bounded(np.array(origins)), turns[asked])[
+        origins = self._characters.origins([spans[at][0] for at in np.flatnonzero(asked).tolist()])
+        bases: NDArray[np.float64] = upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked])[
             np.cumsum(asked) - 1, 1
         ]
         return bases
@@ -277,8 +258,14 @@ class _Reader:
         return parts
 
 
+def _unspaced(text: str) -> str:
+    return "".join(text.split())
+
+
 def _bounded(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Places on any page; a damaged file has some that are none."""
+    if (np.abs(places) <= _FARTHEST).all():
+        return places
     return np.clip(np.nan_to_num(places), -_FARTHEST, _FARTHEST)
 
 
