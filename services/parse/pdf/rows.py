@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
 
@@ -20,8 +21,7 @@ _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
 _WIDE = re.compile(f"[{HAN}]")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Cells, from left to right, that stand on one base: more than one where there are wide gaps.
 
     base, height: of the largest, in points.
@@ -38,6 +38,8 @@ def rows(lines: Sequence[Line]) -> list[Row]:
 
 
 def _row(group: list[Line]) -> Row:
+    if len(group) == 1:
+        return Row((group[0],), group[0].base, group[0].height)
     lead = max(group, key=_weight)
     return Row(tuple(_cells(group)), lead.base, lead.height)
 
@@ -64,9 +66,6 @@ def _weight(line: Line) -> float:
 
 
 def _cells(group: list[Line]) -> Iterator[Line]:
-    if len(group) == 1:
-        yield group[0]
-        return
     backwards = reads_right_to_left(group)
     group.sort(key=lambda line: -line.right if backwards else line.left)
     cell, right = [group[0]], group[0].right
@@ -86,12 +85,9 @@ def joined(parts: Sequence[Line]) -> Line:
     if len(parts) == 1:
         return parts[0]
     lead = max(parts, key=_weight)
-    text, last = parts[0].text, parts[0]
-    for part in parts[1:]:
-        text += _between(last, part) + part.text
-        last = part
-    left, right = min(part.left for part in parts), max(part.right for part in parts)
-    return Line(text, left, right, lead.base, lead.height, min(part.at for part in parts))
+    text = parts[0].text + "".join(_between(a, b) + b.text for a, b in pairwise(parts))
+    _, lefts, rights, _, _, numbers = zip(*parts, strict=True)
+    return Line(text, min(lefts), max(rights), lead.base, lead.height, min(numbers))
 
 
 def _between(a: Line, b: Line) -> str:

@@ -38,12 +38,11 @@ def with_tables(rows: Sequence[Row]) -> Iterator[Line | Table]:
     """Rows as lines, those of a table together."""
     index = 0
     while index < len(rows):
-        end = _end(rows, index)
+        end = _end(rows, index) if len(rows[index].cells) > 1 else index + 1
         table = _table(rows[index:end]) if end - index > 1 else None
         if table is not None:
             yield table
         else:
-            end = max(end, index + 1)
             yield from (joined(row.cells) for row in rows[index:end])
         index = end
 

@@ -10,10 +10,9 @@ import ctypes
 import math
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, pairwise
+from itertools import chain, compress, pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from services.parse.pdf.turned import upright, within
 
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
-_HYPHEN = re.compile("[\x02\ufffe]")
+_HYPHENS = "\x02\ufffe"
 _CLOSING = ".,;:!?)]}'\"”’"
 _HAN = re.compile(f"[{HAN}]")
 _UNMAPPED = "\x00"
@@ -84,12 +83,14 @@ class _Reader:
 
     def layer(self) -> TextLayer:
         """All runs; PDFium is asked of each character whether it is mapped only where one is not."""
-        total = len(_unspaced(self._text))
+        written = _unspaced(self._text)
+        total = len(written)
         runs, unmapped = self._runs()
         if unmapped:
             self._text = self._without_unmapped()
+            written = _unspaced(self._text)
             runs, _ = self._runs()
-        readable = _readable(_unspaced(self._text))
+        readable = _readable(written)
         if not runs:
             return TextLayer([], [], readable, total)
         main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]))
@@ -130,17 +131,18 @@ class _Reader:
 
         A run is words of one line of PDFium's that follow each other on one base, in one size, without a gap.
         """
-        spans = [word.span() for word in _WORD.finditer(self._text)]
+        spans = list(map(re.Match.span, _WORD.finditer(self._text)))
         if not spans:
             return {}, False
-        spans, boxes = self._parted(spans, self._boxes(spans))
-        begins = self._begins(spans)
-        angles = self._characters.angles([spans[at][0] for at in np.flatnonzero(begins).tolist()])
+        spans, boxes = self._parted(spans, self._word_boxes(spans))
+        places = _places(spans)
+        begins = self._begins(places)
+        angles = self._characters.angles(places[begins, 0].tolist())
         turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
         boxes = upright(boxes, turns[:, None])
         left, right = boxes[:, 0, 0], boxes[:, 1, 2]
         height = boxes[:, 0, 3] - boxes[:, 0, 1]
-        base = self._bases(spans, boxes[:, 0], turns, begins)
+        base = self._bases(places[:, 0], boxes[:, 0], turns, begins)
         gap = np.append(0.0, left[1:] - right[:-1])
         apart = (
             begins
@@ -152,7 +154,7 @@ class _Reader:
         lasts = np.append(firsts[1:], len(spans)) - 1
         near = (gap < _HAN_GAP * height).tolist()
         found: dict[int, list[Line]] = {}
-        places = zip(
+        of_runs = zip(
             firsts.tolist(),
             lasts.tolist(),
             left[firsts].tolist(),
@@ -162,40 +164,43 @@ class _Reader:
             turns[firsts].tolist(),
             strict=True,
         )
-        for first, last, x0, x1, y, size, turn in places:
+        for first, last, x0, x1, y, size, turn in of_runs:
             text = self._written(spans[first : last + 1], near[first : last + 1])
             found.setdefault(turn, []).append(Line(text, min(x0, x1), max(x0, x1), y, size, first))
-        return found, any(self._characters.unmapped([spans[at][0] for at in firsts.tolist()]))
+        return found, any(self._characters.unmapped(places[firsts, 0].tolist()))
 
     def _written(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
         """The text of a run, without the spaces between Han characters that only stand apart."""
         text = " ".join(self._text[spans[0][0] : spans[-1][1]].split()).replace(_UNMAPPED, "")
-        if " " in text and _HAN.search(text):
+        if " " in text and not text.isascii() and _HAN.search(text):
             text = ""
             for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
                 han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
                 text += ("" if han or before in (0, start) else " ") + self._text[start:end]
-        return text[:-1] + HYPHEN if _HYPHEN.match(text[-1]) else text
+        return text[:-1] + HYPHEN if text[-1] in _HYPHENS else text
 
-    def _begins(self, spans: Sequence[_Span]) -> NDArray[np.bool_]:
+    def _begins(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Of each word, whether it begins a line: PDFium writes a line's end, or a hyphen, before it."""
         text = np.frombuffer(self._text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        places = np.array(spans)
         ends, starts = places[:-1, 1], places[1:, 0]
-        seen = np.concatenate([[0], np.cumsum((text == ord("\r")) | (text == ord("\n")))])
+        found = np.ones(len(places), np.bool_)
+        seen = np.cumsum((text == ord("\r")) | (text == ord("\n")))
         last = text[ends - 1]
-        found = (seen[starts] > seen[ends]) | (last == ord("\x02")) | (last == ord("\ufffe"))
-        found &= (starts - ends != 1) | (text[np.minimum(ends, len(text) - 1)] != ord(" "))
-        return np.concatenate([[True], found])
+        found[1:] = (seen[starts] > seen[ends - 1]) | (last == ord("\x02")) | (last == ord("\ufffe"))
+        found[1:] &= (starts - ends != 1) | (text[ends] != ord(" "))
+        return found
 
-    def _boxes(self, spans: Sequence[_Span]) -> NDArray[np.float64]:
+    def _word_boxes(self, spans: Sequence[_Span]) -> NDArray[np.float64]:
         """Boxes of the first and last character of words: [word, 2, (left, bottom, right, top)], points."""
-        numbers = [number for start, end in spans for number in (start, end - 1)]
-        return _bounded(self._characters.boxes(numbers).reshape(-1, 2, 4))
+        return self._boxes((_places(spans) - (0, 1)).ravel().tolist()).reshape(-1, 2, 4)
+
+    def _boxes(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """Boxes of characters: [character, (left, bottom, right, top)], points."""
+        return _bounded(self._characters.boxes(numbers))
 
     def _bases(
         self,
-        spans: Sequence[_Span],
+        starts: NDArray[np.int64],
         boxes: NDArray[np.float64],
         turns: NDArray[np.int64],
         begins: NDArray[np.bool_],
@@ -203,7 +208,7 @@ class _Reader:
         """Of each word; PDFium is asked where it may differ from that of the word before."""
         asked = begins.copy()
         asked[1:] |= (boxes[1:, 1] != boxes[:-1, 1]) | (boxes[1:, 3] != boxes[:-1, 3])
-        origins = self._characters.origins([spans[at][0] for at in np.flatnonzero(asked).tolist()])
+        origins = self._characters.origins(starts[asked].tolist())
         bases: NDArray[np.float64] = upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked])[
             np.cumsum(asked) - 1, 1
         ]
@@ -223,7 +228,7 @@ class _Reader:
         closed = [(index, at) for index, at in closed if self._text[at].isdigit() and at > spans[index][0]]
         if closed:
             indices = [index for index, _ in closed]
-            figures = self._boxes([(at, at + 1) for _, at in closed])[:, 0]
+            figures = self._boxes([at for _, at in closed])
             odd |= {
                 index
                 for index, differs in zip(
@@ -240,12 +245,12 @@ class _Reader:
         of_parts = [index for index in range(len(spans)) for _ in parts.get(index, (0,))]
         all_boxes = boxes[of_parts]
         new = [at for at, index in enumerate(of_parts) if index in parts]
-        all_boxes[new] = self._boxes([parted[at] for at in new])
+        all_boxes[new] = self._word_boxes([parted[at] for at in new])
         return parted, all_boxes
 
     def _parts(self, words: Mapping[int, _Span]) -> dict[int, list[_Span]]:
         """Words cut where the size of their characters changes; those that have no such place left out."""
-        boxes = self._boxes([(at, at + 1) for span in words.values() for at in range(*span)])[:, 0]
+        boxes = self._boxes([at for span in words.values() for at in range(*span)])
         sizes = boxes[:, 3] - boxes[:, 1]
         changes = _differ(sizes[:-1], sizes[1:]).tolist()
         parts: dict[int, list[_Span]] = {}
@@ -256,6 +261,11 @@ class _Reader:
             if cuts:
                 parts[index] = list(pairwise([start, *cuts, end]))
         return parts
+
+
+def _places(spans: Sequence[_Span]) -> NDArray[np.int64]:
+    """Spans as an array: [word, (first character, the one after its last)]."""
+    return np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans)).reshape(-1, 2)
 
 
 def _unspaced(text: str) -> str:
@@ -274,14 +284,18 @@ def _differ(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]
 
 
 def _readable(characters: str) -> int:
-    if characters.isascii() and characters.isprintable():
+    plain = characters
+    for hyphen in _HYPHENS:
+        plain = plain.replace(hyphen, "")
+    if plain.isprintable() and "\ufffd" not in plain:
         return len(characters)
-    return sum(times for character, times in Counter(characters).items() if _is_readable(character))
+    odd = [character for character in set(characters) if not _is_readable(character)]
+    return len(characters) - sum(map(characters.count, odd))
 
 
 def _is_readable(character: str) -> bool:
     """Not a private, unassigned, surrogate, control or replacement character; PDFium's hyphen is one."""
-    if _HYPHEN.match(character):
+    if character in _HYPHENS:
         return True
     if character.isascii() or character.isalnum():
         return character.isprintable()
