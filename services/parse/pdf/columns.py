@@ -75,14 +75,14 @@ def _gutter(lines: Sequence[Line]) -> float | None:
 
 def _bands(lines: Sequence[Line], gutter: float) -> list[tuple[list[Line], bool]]:
     """Lines from top to bottom in bands: (lines, whether they run across the gutter)."""
-    width = max(line.right for line in lines) - min(line.left for line in lines)
-    slack = _OVERHANG * width
+    across = [line for line in lines if line.left < gutter < line.right]
+    if across:
+        width = max(line.right for line in lines) - min(line.left for line in lines)
+        slack = _OVERHANG * width
+        across = [line for line in across if min(gutter - line.left, line.right - gutter) > slack]
+    if not across:
+        return [(list(lines), False)]
     numbered = sorted(enumerate(lines), key=lambda item: -item[1].base)
-    across = [
-        line
-        for line in lines
-        if line.left < gutter < line.right and min(gutter - line.left, line.right - gutter) > slack
-    ]
     bands: list[tuple[list[tuple[int, Line]], bool]] = []
     rows = sorted(line.base for line in across)
     for index, line in numbered:

@@ -43,6 +43,7 @@ def with_tables(rows: Sequence[Row]) -> Iterator[Line | Table]:
         if table is not None:
             yield table
         else:
+            end = max(end, index + 1)
             yield from (joined(row.cells) for row in rows[index:end])
         index = end
 

@@ -25,7 +25,8 @@ from services.parse.pdf.turned import upright, within
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHENS = "\x02\ufffe"
-_CLOSING = ".,;:!?)]}'\"”’"
+# A figure before a comma or a bracket, with which its word ends.
+_CLOSED_FIGURE = re.compile("\\d[.,;:!?)\\]}'\"”’]+(?=[\\s\x00]|$)")
 _HAN = re.compile(f"[{HAN}]")
 _UNMAPPED = "\x00"
 _LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and most of other Latin text
@@ -93,6 +94,8 @@ class _Reader:
         readable = _readable(written)
         if not runs:
             return TextLayer([], [], readable, total)
+        if len(runs) == 1:
+            return TextLayer(*runs.values(), [], readable, total)
         main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]))
         others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
         return TextLayer(runs[main], [lines for lines in others if lines], readable, total)
@@ -134,8 +137,7 @@ class _Reader:
         spans = list(map(re.Match.span, _WORD.finditer(self._text)))
         if not spans:
             return {}, False
-        spans, boxes = self._parted(spans, self._word_boxes(spans))
-        places = _places(spans)
+        places, boxes = self._parted(np.array(spans))
         begins = self._begins(places)
         angles = self._characters.angles(places[begins, 0].tolist())
         turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
@@ -151,33 +153,38 @@ class _Reader:
             | (np.abs(gap) > _RUN_GAP * height)
         )
         firsts = np.flatnonzero(apart)
-        lasts = np.append(firsts[1:], len(spans)) - 1
-        near = (gap < _HAN_GAP * height).tolist()
-        found: dict[int, list[Line]] = {}
+        lasts = np.append(firsts[1:], len(places)) - 1
+        x0, x1 = left[firsts], right[lasts]
+        near = gap < _HAN_GAP * height
+        found: dict[int, list[Line]] = {turn: [] for turn in set(turns.tolist())}
         of_runs = zip(
             firsts.tolist(),
             lasts.tolist(),
-            left[firsts].tolist(),
-            right[lasts].tolist(),
+            places[firsts, 0].tolist(),
+            places[lasts, 1].tolist(),
+            np.minimum(x0, x1).tolist(),
+            np.maximum(x0, x1).tolist(),
             base[firsts].tolist(),
             height[firsts].tolist(),
             turns[firsts].tolist(),
             strict=True,
         )
-        for first, last, x0, x1, y, size, turn in of_runs:
-            text = self._written(spans[first : last + 1], near[first : last + 1])
-            found.setdefault(turn, []).append(Line(text, min(x0, x1), max(x0, x1), y, size, first))
+        for first, last, start, end, begin, stop, y, size, turn in of_runs:
+            text = " ".join(self._text[start:end].split()).replace(_UNMAPPED, "")
+            if first < last and not text.isascii() and _HAN.search(text):
+                text = self._closed_up(places[first : last + 1].tolist(), near[first : last + 1].tolist())
+            if text[-1] in _HYPHENS:
+                text = text[:-1] + HYPHEN
+            found[turn].append(Line(text, begin, stop, y, size, first))
         return found, any(self._characters.unmapped(places[firsts, 0].tolist()))
 
-    def _written(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
-        """The text of a run, without the spaces between Han characters that only stand apart."""
-        text = " ".join(self._text[spans[0][0] : spans[-1][1]].split()).replace(_UNMAPPED, "")
-        if " " in text and not text.isascii() and _HAN.search(text):
-            text = ""
-            for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
-                han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
-                text += ("" if han or before in (0, start) else " ") + self._text[start:end]
-        return text[:-1] + HYPHEN if text[-1] in _HYPHENS else text
+    def _closed_up(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
+        """The text of a run without the spaces between Han characters that only stand apart."""
+        text = ""
+        for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
+            han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
+            text += ("" if han or before in (0, start) else " ") + self._text[start:end]
+        return text
 
     def _begins(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Of each word, whether it begins a line: PDFium writes a line's end, or a hyphen, before it."""
@@ -190,9 +197,9 @@ class _Reader:
         found[1:] &= (starts - ends != 1) | (text[ends] != ord(" "))
         return found
 
-    def _word_boxes(self, spans: Sequence[_Span]) -> NDArray[np.float64]:
+    def _word_boxes(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """Boxes of the first and last character of words: [word, 2, (left, bottom, right, top)], points."""
-        return self._boxes((_places(spans) - (0, 1)).ravel().tolist()).reshape(-1, 2, 4)
+        return self._boxes((places - (0, 1)).ravel().tolist()).reshape(-1, 2, 4)
 
     def _boxes(self, numbers: Sequence[int]) -> NDArray[np.float64]:
         """Boxes of characters: [character, (left, bottom, right, top)], points."""
@@ -214,42 +221,33 @@ class _Reader:
         ]
         return bases
 
-    def _parted(
-        self, spans: list[_Span], boxes: NDArray[np.float64]
-    ) -> tuple[list[_Span], NDArray[np.float64]]:
-        """Words that begin and end in different sizes (10 with a raised 6) in their parts."""
+    def _parted(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Words and their boxes; what begins and ends in different sizes (10 with a raised 6) in parts."""
+        boxes = self._word_boxes(places)
         sizes = boxes[:, :, 3] - boxes[:, :, 1]
-        odd = set(np.flatnonzero(_differ(sizes[:, 0], sizes[:, 1])).tolist())
-        closed = [  # a raised figure before a comma or a bracket
-            (index, start + len(self._text[start:end].rstrip(_CLOSING)) - 1)
-            for index, (start, end) in enumerate(spans)
-            if self._text[end - 1] in _CLOSING and end - start > 2
-        ]
-        closed = [(index, at) for index, at in closed if self._text[at].isdigit() and at > spans[index][0]]
+        odd = _differ(sizes[:, 0], sizes[:, 1])
+        closed = [figure.start() for figure in _CLOSED_FIGURE.finditer(self._text)]
         if closed:
-            indices = [index for index, _ in closed]
-            figures = self._boxes([at for _, at in closed])
-            odd |= {
-                index
-                for index, differs in zip(
-                    indices, _differ(sizes[indices, 0], figures[:, 3] - figures[:, 1]).tolist(), strict=True
-                )
-                if differs
-            }
-        if not odd:
-            return spans, boxes
-        parts = self._parts({index: spans[index] for index in sorted(odd)})
+            words = np.searchsorted(places[:, 0], closed, "right") - 1
+            figures = self._boxes(closed)
+            odd[words] |= _differ(sizes[words, 0], figures[:, 3] - figures[:, 1])
+        indices = np.flatnonzero(odd).tolist()
+        parts = self._parts(dict(zip(indices, places[odd].tolist(), strict=True)))
         if not parts:
-            return spans, boxes
-        parted = [part for index, span in enumerate(spans) for part in parts.get(index, (span,))]
-        of_parts = [index for index in range(len(spans)) for _ in parts.get(index, (0,))]
-        all_boxes = boxes[of_parts]
-        new = [at for at, index in enumerate(of_parts) if index in parts]
-        all_boxes[new] = self._word_boxes([parted[at] for at in new])
-        return parted, all_boxes
+            return places, boxes
+        counts = np.ones(len(places), np.int64)
+        counts[list(parts)] = list(map(len, parts.values()))
+        of_parts = np.repeat(np.arange(len(places)), counts)
+        new = counts[of_parts] > 1
+        places, boxes = places[of_parts], boxes[of_parts]
+        places[new] = list(chain.from_iterable(parts.values()))
+        boxes[new] = self._word_boxes(places[new])
+        return places, boxes
 
     def _parts(self, words: Mapping[int, _Span]) -> dict[int, list[_Span]]:
         """Words cut where the size of their characters changes; those that have no such place left out."""
+        if not words:
+            return {}
         boxes = self._boxes([at for span in words.values() for at in range(*span)])
         sizes = boxes[:, 3] - boxes[:, 1]
         changes = _differ(sizes[:-1], sizes[1:]).tolist()
@@ -261,11 +259,6 @@ class _Reader:
             if cuts:
                 parts[index] = list(pairwise([start, *cuts, end]))
         return parts
-
-
-def _places(spans: Sequence[_Span]) -> NDArray[np.int64]:
-    """Spans as an array: [word, (first character, the one after its last)]."""
-    return np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans)).reshape(-1, 2)
 
 
 def _unspaced(text: str) -> str:
