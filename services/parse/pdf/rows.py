@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
@@ -84,10 +83,14 @@ def joined(parts: Sequence[Line]) -> Line:
     """Lines of one row, from left to right, as one."""
     if len(parts) == 1:
         return parts[0]
-    lead = max(parts, key=_weight)
-    text = parts[0].text + "".join(_between(a, b) + b.text for a, b in pairwise(parts))
-    _, lefts, rights, _, _, numbers = zip(*parts, strict=True)
-    return Line(text, min(lefts), max(rights), lead.base, lead.height, min(numbers))
+    last = lead = parts[0]
+    text, left, right, _, _, at = last
+    for part in parts[1:]:
+        text += _between(last, part) + part.text
+        left, right, at = min(left, part.left), max(right, part.right), min(at, part.at)
+        lead = part if _weight(part) > _weight(lead) else lead
+        last = part
+    return Line(text, left, right, lead.base, lead.height, at)
 
 
 def _between(a: Line, b: Line) -> str:

@@ -94,9 +94,7 @@ class _Reader:
         readable = _readable(written)
         if not runs:
             return TextLayer([], [], readable, total)
-        if len(runs) == 1:
-            return TextLayer(*runs.values(), [], readable, total)
-        main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]))
+        main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]) if len(runs) > 1 else 0)
         others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
         return TextLayer(runs[main], [lines for lines in others if lines], readable, total)
 
