@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
+
+import numpy as np
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
 
@@ -51,44 +53,36 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     """The middle of the best gutter; None where there is none with _MIN_LINES on both sides."""
     if len(lines) < 2 * _MIN_LINES:
         return None
-    origin = min(line.left for line in lines)
-    if (
-        sorted(line.right for line in lines)[_MIN_LINES - 1]
-        >= sorted(line.left for line in lines)[-_MIN_LINES]
-    ):
+    lefts = np.array([line.left for line in lines])
+    rights = np.array([line.right for line in lines])
+    if np.sort(rights)[_MIN_LINES - 1] >= np.sort(lefts)[-_MIN_LINES]:
         return None
-    size = int((max(line.right for line in lines) - origin) / _BIN) + 2
-    if not 0 < size < 10_000:
+    origin = lefts.min()
+    size = int((rights.max() - origin) / _BIN) + 2
+    if size >= 10_000:
         return None
-    starts, ends = [0] * (size + 1), [0] * (size + 1)
-    for line in lines:
-        starts[max(0, int((line.left - origin) / _BIN))] += 1
-        ends[min(size, max(0, int((line.right - origin) / _BIN) + 1))] += 1
-    before = list(accumulate(ends))  # lines that have ended where a bin begins
-    begun = list(accumulate(starts))  # lines that have begun where it ends
-    best, found = 0.0, None
-    run = 0
-    for index in range(size):
-        left, right = before[index], len(lines) - begun[index]
-        across = begun[index] - before[index]
-        worth = min(left, right) - _ACROSS_COST * across if min(left, right) >= _MIN_LINES else 0.0
-        if worth > best:
-            best, found, run = worth, index, 1
-        elif worth == best and found is not None and index == found + run:
-            run += 1
-    return None if found is None else origin + (found + run / 2) * _BIN
+    begun = np.cumsum(np.bincount(((lefts - origin) / _BIN).astype(int), minlength=size))  # where a bin ends
+    ended = np.cumsum(np.bincount(((rights - origin) / _BIN).astype(int) + 1, minlength=size))  # or begins
+    fewer = np.minimum(ended, len(lines) - begun)
+    worth = np.where(fewer >= _MIN_LINES, fewer - _ACROSS_COST * (begun - ended), 0.0)
+    found = int(worth.argmax())
+    if worth[found] <= 0:
+        return None
+    others = np.flatnonzero(worth[found:] != worth[found])
+    run = int(others[0]) if len(others) else size - found
+    return float(origin + (found + run / 2) * _BIN)
 
 
 def _bands(lines: Sequence[Line], gutter: float) -> list[tuple[list[Line], bool]]:
     """Lines from top to bottom in bands: (lines, whether they run across the gutter)."""
-    width = max(line.right for line in lines) - min(line.left for line in lines)
-    slack = _OVERHANG * width
+    across = [line for line in lines if line.left < gutter < line.right]
+    if across:
+        width = max(line.right for line in lines) - min(line.left for line in lines)
+        slack = _OVERHANG * width
+        across = [line for line in across if min(gutter - line.left, line.right - gutter) > slack]
+    if not across:
+        return [(list(lines), False)]
     numbered = sorted(enumerate(lines), key=lambda item: -item[1].base)
-    across = [
-        line
-        for line in lines
-        if line.left < gutter < line.right and min(gutter - line.left, line.right - gutter) > slack
-    ]
     bands: list[tuple[list[tuple[int, Line]], bool]] = []
     rows = sorted(line.base for line in across)
     for index, line in numbered:
@@ -130,13 +124,18 @@ def _fill(side: Sequence[Line]) -> float:
 
 def _usual_length(side: Sequence[Line]) -> int:
     """Half of the text stands in lines of so many characters or more."""
-    lengths = sorted((len(line.text) + len(_WIDE.findall(line.text)) for line in side), reverse=True)
+    lengths = sorted(map(_length, side), reverse=True)
     half, seen = sum(lengths) / 2, 0
     for length in lengths:
         seen += length
         if seen >= half:
             return length
     return 0
+
+
+def _length(line: Line) -> int:
+    """Characters, wide ones twice."""
+    return len(line.text) + (0 if line.text.isascii() else len(_WIDE.findall(line.text)))
 
 
 def _is_tabular(left: Sequence[Line], right: Sequence[Line]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HYPHEN = "\u00ad"  # a hyphen that ends a line
 # Scripts that are written without spaces. Hangul is not among them: Korean words stand apart.
@@ -12,8 +12,7 @@ HAN = "\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\uff00-\uffef"
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of text and its place in points from the lower left corner of the page, text upright.
 
     base: of the letters. height: of the font, about 1.2 times its size. at: number of its first word in the

@@ -19,15 +19,17 @@ LINE, BLOCK = "\n", "\n\n"  # what stands between a line and the one before it
 
 _NEW_BLOCK = 1.4  # times the usual distance of two lines
 _INDENT = 0.8  # of the font's height, as is the next
+_LEADER_DOTS = 6
 _NEIGHBOURS = 12  # lines before and after, among which a column's right edge is looked for
-_LEADERS = re.compile(r"(?: ?\.){6,} ?")  # the dots of a table of contents
+_LEADERS = re.compile(rf"(?: ?\.){{{_LEADER_DOTS},}} ?")  # the dots of a table of contents
 _LIST_ITEM = re.compile(
     r"(?:[•·▪◦‣●○■□◆–—*-]|\(?\d{1,3}[.)、．）]|\(?[a-z][.)]|[（(][一二三四五六七八九十]+[）)])\s*\S"
 )
 _HAN = re.compile(f"[{HAN}]")
 _LAST_WORD = re.compile(rf"([^\W\d_]+(?:-[^\W\d_]+)*)[-{HYPHEN}]$")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
-_WHOLE_WORD = re.compile(rf"(?<=[^\w-])[^\W\d_]+(?:-[^\W\d_]+)*(?=[^\w{HYPHEN}-])")
+_TOKEN = re.compile(rf"[\w-]+{HYPHEN}?")
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _CLOSED_PREFIXES = re.compile(
     "any|co|down|every|extra|fore|hand|head|in|inter|mid|mis|non|off|on|out|over|pre|re|short|some|sub|super"
     "|there|through|to|trans|un|under|up|with|work"
@@ -60,7 +62,9 @@ def assemble(pages: Sequence[Sequence[Line | Table]]) -> str:
             pieces.append(joint)
         pieces.append(placed.text if isinstance(placed, Table) else placed.line.text)
         last = None if isinstance(placed, Table) else placed
-    return _LEADERS.sub(" … ", "".join(pieces).replace(HYPHEN, "-"))
+    text = "".join(pieces).replace(HYPHEN, "-")
+    may_lead = ". ." in text or "." * _LEADER_DOTS in text  # much faster to tell
+    return _LEADERS.sub(" … ", text) if may_lead else text
 
 
 def _place(pages: Sequence[Sequence[Line | Table]]) -> Iterator[_Placed | Table]:
@@ -80,9 +84,9 @@ def _place(pages: Sequence[Sequence[Line | Table]]) -> Iterator[_Placed | Table]
 def _leading(page: Sequence[Line]) -> float:
     """Usual distance of two lines of a page, as a multiple of the font's height."""
     steps = [
-        (a.base - b.base) / a.height
+        step
         for a, b in pairwise(page)
-        if a.height > 0 and 0.5 < (a.base - b.base) / a.height < 3 and _alike(a, b)
+        if a.height > 0 and 0.5 < (step := (a.base - b.base) / a.height) < 3 and _alike(a, b)
     ]
     return statistics.median(steps) if steps else 1.2
 
@@ -95,14 +99,14 @@ def _edges(page: Sequence[Line], step: float) -> list[float]:
     """
     edges: list[float] = []
     joins = [_adjoin(a, b, step * b.height) for a, b in pairwise(page)]
+    rights = [line.right for line in page]
     start = 0
     for end in range(1, len(page) + 1):
         if end < len(page) and joins[end - 1]:
             continue
         for index in range(start, end):
-            near = page[max(start, index - _NEIGHBOURS) : min(end, index + _NEIGHBOURS + 1)]
-            rights = sorted(line.right for line in near)
-            edges.append(rights[-1 - len(rights) // 8])
+            near = sorted(rights[max(start, index - _NEIGHBOURS) : min(end, index + _NEIGHBOURS + 1)])
+            edges.append(near[-1 - len(near) // 8])
         start = end
     return edges
 
@@ -127,13 +131,17 @@ def _joint(last: _Placed, this: _Placed) -> str | None:
     down = a.base - b.base
     if not _alike(a, b) or down > _NEW_BLOCK * last.leading:
         return BLOCK
-    if down < 0.5 * a.height or _LIST_ITEM.match(b.text) or _LEADERS.search(a.text):
+    if down < 0.5 * a.height or _LIST_ITEM.match(b.text) or _has_leaders(a.text):
         return LINE
     if _is_cut(a.text, b.text):
         return None
     if b.left - a.left > _INDENT * a.height and not _LIST_ITEM.match(a.text):
         return BLOCK if _SENTENCE_END.search(a.text) else LINE
     return None if full else LINE
+
+
+def _has_leaders(text: str) -> bool:
+    return text.count(".") >= _LEADER_DOTS and bool(_LEADERS.search(text))
 
 
 def _first_word(line: Line) -> float:
@@ -184,7 +192,6 @@ class _Words:
     def _all(self) -> frozenset[str]:
         """Words that are not themselves at a line's end before a hyphen or after one."""
         if self._seen is None:
-            self._seen = frozenset(
-                word for line in self._lines for word in _WHOLE_WORD.findall(f" {line} ".lower())
-            )
+            tokens = set(_TOKEN.findall("\n".join(self._lines).lower()))
+            self._seen = frozenset(filter(_WORD.fullmatch, tokens))
         return self._seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
 
@@ -17,11 +17,10 @@ _RAISED_GAP = 0.9
 _SMALL = 0.87  # of the height of what it is raised from
 _FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}[.,;:!?)\]]*")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
-_WIDE_END, _WIDE_START = re.compile(f"[{HAN}]$"), re.compile(f"[{HAN}]")
+_WIDE = re.compile(f"[{HAN}]")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Cells, from left to right, that stand on one base: more than one where there are wide gaps.
 
     base, height: of the largest, in points.
@@ -38,6 +37,8 @@ def rows(lines: Sequence[Line]) -> list[Row]:
 
 
 def _row(group: list[Line]) -> Row:
+    if len(group) == 1:
+        return Row((group[0],), group[0].base, group[0].height)
     lead = max(group, key=_weight)
     return Row(tuple(_cells(group)), lead.base, lead.height)
 
@@ -64,19 +65,17 @@ def _weight(line: Line) -> float:
 
 
 def _cells(group: list[Line]) -> Iterator[Line]:
-    if len(group) == 1:
-        yield group[0]
-        return
     backwards = reads_right_to_left(group)
     group.sort(key=lambda line: -line.right if backwards else line.left)
-    cell = [group[0]]
+    cell, right = [group[0]], group[0].right
     for line in group[1:]:
-        gap = cell[-1].left - line.right if backwards else line.left - max(each.right for each in cell)
+        gap = cell[-1].left - line.right if backwards else line.left - right
         if gap < _CELL_GAP * max(cell[-1].height, line.height) or _is_raised(line, cell[-1]):
             cell.append(line)
+            right = max(right, line.right)
         else:
             yield joined(cell)
-            cell = [line]
+            cell, right = [line], line.right
     yield joined(cell)
 
 
@@ -84,13 +83,14 @@ def joined(parts: Sequence[Line]) -> Line:
     """Lines of one row, from left to right, as one."""
     if len(parts) == 1:
         return parts[0]
-    lead = max(parts, key=_weight)
-    text, last = parts[0].text, parts[0]
+    last = lead = parts[0]
+    text, left, right, _, _, at = last
     for part in parts[1:]:
         text += _between(last, part) + part.text
+        left, right, at = min(left, part.left), max(right, part.right), min(at, part.at)
+        lead = part if _weight(part) > _weight(lead) else lead
         last = part
-    left, right = min(part.left for part in parts), max(part.right for part in parts)
-    return Line(text, left, right, lead.base, lead.height, min(part.at for part in parts))
+    return Line(text, left, right, lead.base, lead.height, at)
 
 
 def _between(a: Line, b: Line) -> str:
@@ -98,7 +98,7 @@ def _between(a: Line, b: Line) -> str:
     height = max(a.height, b.height)
     if _is_raised(b, a):
         return "^"
-    if _WIDE_END.search(a.text) and _WIDE_START.match(b.text):
+    if _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
         return " " if gap >= _HAN_SPACE * height else ""
     return " " if gap >= _SPACE * height else ""
 

@@ -38,7 +38,7 @@ def with_tables(rows: Sequence[Row]) -> Iterator[Line | Table]:
     """Rows as lines, those of a table together."""
     index = 0
     while index < len(rows):
-        end = _end(rows, index)
+        end = _end(rows, index) if len(rows[index].cells) > 1 else index + 1
         table = _table(rows[index:end]) if end - index > 1 else None
         if table is not None:
             yield table
@@ -57,9 +57,19 @@ def _end(rows: Sequence[Row], start: int) -> int:
         if end == len(rows) or rows[end - 1].base - rows[end].base > _ROW_STEP * rows[end].height:
             break
         strips = _free(strips, rows[end])
+    reached = end
     while end > start + 1 and len(rows[end - 1].cells) == 1:
         end -= 1  # a line under the table
+    while start < end < reached and _is_under_a_cell(rows[end].cells[0], rows[end - 1]):
+        end += 1  # of the last row, whose other cells are shorter
     return end
+
+
+def _is_under_a_cell(line: Line, row: Row) -> bool:
+    """It goes on with a cell of the row, and is no item of a list."""
+    if _MARKER.fullmatch(line.text.split(None, 1)[0]):
+        return False
+    return any(_overlap(line, (cell.left, cell.right)) > 0 and _goes_on(line, cell) for cell in row.cells)
 
 
 def _gaps(row: Row) -> list[_Strip]:

@@ -1,7 +1,7 @@
 """The text layer of a page as runs of text and their places, upright whatever way they are turned.
 
 PDFium is asked for the text of the page in one call and for the boxes of the first and the last character
-of each word: a call costs 0.6 us, and asking for every character would cost as much as loading the page.
+of each word: asking for every character would cost as much as loading the page.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ import ctypes
 import math
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, compress, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.parse.pdf.characters import Characters
 from services.parse.pdf.line import HAN, HYPHEN, Line
 from services.parse.pdf.turned import upright, within
 
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
-_LINE_END = re.compile("[\r\n]")
-_HYPHEN = re.compile("[\x02\ufffe]")
-_CLOSING = ".,;:!?)]}'\"”’"
+_HYPHENS = "\x02\ufffe"
+# A figure before a comma or a bracket, with which its word ends.
+_CLOSED_FIGURE = re.compile("\\d[.,;:!?)\\]}'\"”’]+(?=[\\s\x00]|$)")
 _HAN = re.compile(f"[{HAN}]")
-_SPACES = re.compile(r"\s+")
 _UNMAPPED = "\x00"
 _LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and most of other Latin text
 _ENOUGH = 20  # letters, to tell whether they read like a language
@@ -79,35 +78,37 @@ class _Reader:
     """Reads one text page of PDFium."""
 
     def __init__(self, raw: Any) -> None:
-        import pypdfium2.raw as api
-
-        self._api = api
         self._raw = raw
-        self._text = self._characters()
+        self._characters = Characters(raw)
+        self._text = self._read()
 
     def layer(self) -> TextLayer:
         """All runs; PDFium is asked of each character whether it is mapped only where one is not."""
-        total = len(_SPACES.sub("", self._text))
+        written = _unspaced(self._text)
+        total = len(written)
         runs, unmapped = self._runs()
         if unmapped:
             self._text = self._without_unmapped()
+            written = _unspaced(self._text)
             runs, _ = self._runs()
-        readable = _readable(_SPACES.sub("", self._text))
+        readable = _readable(written)
         if not runs:
             return TextLayer([], [], readable, total)
-        main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]))
+        main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]) if len(runs) > 1 else 0)
         others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
         return TextLayer(runs[main], [lines for lines in others if lines], readable, total)
 
-    def _characters(self) -> str:
+    def _read(self) -> str:
         """One character for each of PDFium's, so that positions are the same."""
-        count = max(0, self._api.FPDFText_CountChars(self._raw))
+        import pypdfium2.raw as api
+
+        count = max(0, api.FPDFText_CountChars(self._raw))
         buffer = (ctypes.c_ushort * (count + 1))()
-        length = self._api.FPDFText_GetText(self._raw, 0, count, buffer) if count else 0
+        length = api.FPDFText_GetText(self._raw, 0, count, buffer) if count else 0
         text = bytes(buffer)[: 2 * max(0, length - 1)].decode("utf-16-le", "replace")
         if len(text) == count and "\x00" not in text:
             return text
-        codes = (self._api.FPDFText_GetUnicode(self._raw, index) for index in range(count))
+        codes = self._characters.codes(range(count))
         return "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
 
     def _without_unmapped(self) -> str:
@@ -116,11 +117,8 @@ class _Reader:
         Codes of a font that has no other encoding than ASCII are letters all the same; they read like a
         language, and are kept.
         """
-        unmapped = [
-            index
-            for index, character in enumerate(self._text)
-            if not character.isspace() and self._is_unmapped(index)
-        ]
+        written = [index for index, character in enumerate(self._text) if not character.isspace()]
+        unmapped = list(compress(written, self._characters.unmapped(written)))
         letters = [self._text[index] for index in unmapped if self._text[index].isalpha()]
         if len(letters) >= _ENOUGH and sum(each in _LIKELY for each in letters) > 0.5 * len(letters):
             return self._text
@@ -129,25 +127,22 @@ class _Reader:
             characters[index] = _UNMAPPED
         return "".join(characters)
 
-    def _is_unmapped(self, index: int) -> bool:
-        return bool(self._api.FPDFText_HasUnicodeMapError(self._raw, index) == 1)
-
     def _runs(self) -> tuple[dict[int, list[Line]], bool]:
         """Runs by the quarters that they are turned, and whether one starts with an unmapped character.
 
         A run is words of one line of PDFium's that follow each other on one base, in one size, without a gap.
         """
-        spans = [word.span() for word in _WORD.finditer(self._text)]
+        spans = list(map(re.Match.span, _WORD.finditer(self._text)))
         if not spans:
             return {}, False
-        spans, boxes = self._parted(spans, self._boxes(spans))
-        begins = np.array([True, *(self._is_line_end(a[1], b[0]) for a, b in pairwise(spans))])
-        angles = [self._api.FPDFText_GetCharAngle(self._raw, spans[at][0]) for at in np.flatnonzero(begins)]
+        places, boxes = self._parted(np.array(spans))
+        begins = self._begins(places)
+        angles = self._characters.angles(places[begins, 0].tolist())
         turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
         boxes = upright(boxes, turns[:, None])
         left, right = boxes[:, 0, 0], boxes[:, 1, 2]
         height = boxes[:, 0, 3] - boxes[:, 0, 1]
-        base = self._bases(spans, boxes[:, 0], turns, begins)
+        base = self._bases(places[:, 0], boxes[:, 0], turns, begins)
         gap = np.append(0.0, left[1:] - right[:-1])
         apart = (
             begins
@@ -156,61 +151,61 @@ class _Reader:
             | (np.abs(gap) > _RUN_GAP * height)
         )
         firsts = np.flatnonzero(apart)
-        lasts = np.append(firsts[1:], len(spans)) - 1
-        near = (gap < _HAN_GAP * height).tolist()
-        found: dict[int, list[Line]] = {}
-        unmapped = False
-        places = zip(
+        lasts = np.append(firsts[1:], len(places)) - 1
+        x0, x1 = left[firsts], right[lasts]
+        near = gap < _HAN_GAP * height
+        found: dict[int, list[Line]] = {turn: [] for turn in set(turns.tolist())}
+        of_runs = zip(
             firsts.tolist(),
             lasts.tolist(),
-            left[firsts].tolist(),
-            right[lasts].tolist(),
+            places[firsts, 0].tolist(),
+            places[lasts, 1].tolist(),
+            np.minimum(x0, x1).tolist(),
+            np.maximum(x0, x1).tolist(),
             base[firsts].tolist(),
             height[firsts].tolist(),
             turns[firsts].tolist(),
             strict=True,
         )
-        for first, last, x0, x1, y, size, turn in places:
-            text = self._written(spans[first : last + 1], near[first : last + 1])
-            found.setdefault(turn, []).append(Line(text, min(x0, x1), max(x0, x1), y, size, first))
-            unmapped = unmapped or self._is_unmapped(spans[first][0])
-        return found, unmapped
+        for first, last, start, end, begin, stop, y, size, turn in of_runs:
+            text = " ".join(self._text[start:end].split()).replace(_UNMAPPED, "")
+            if first < last and not text.isascii() and _HAN.search(text):
+                text = self._closed_up(places[first : last + 1].tolist(), near[first : last + 1].tolist())
+            if text[-1] in _HYPHENS:
+                text = text[:-1] + HYPHEN
+            found[turn].append(Line(text, begin, stop, y, size, first))
+        return found, any(self._characters.unmapped(places[firsts, 0].tolist()))
 
-    def _written(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
-        """The text of a run, without the spaces between Han characters that only stand apart."""
-        text = " ".join(self._text[spans[0][0] : spans[-1][1]].split()).replace(_UNMAPPED, "")
-        if " " in text and _HAN.search(text):
-            text = ""
-            for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
-                han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
-                text += ("" if han or before in (0, start) else " ") + self._text[start:end]
-        return text[:-1] + HYPHEN if _HYPHEN.match(text[-1]) else text
+    def _closed_up(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
+        """The text of a run without the spaces between Han characters that only stand apart."""
+        text = ""
+        for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
+            han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
+            text += ("" if han or before in (0, start) else " ") + self._text[start:end]
+        return text
 
-    def _is_line_end(self, end: int, start: int) -> bool:
-        if start - end == 1 and self._text[end] == " ":
-            return False
-        return bool(_LINE_END.search(self._text, end, start) or _HYPHEN.match(self._text[end - 1]))
+    def _begins(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of each word, whether it begins a line: PDFium writes a line's end, or a hyphen, before it."""
+        text = np.frombuffer(self._text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        ends, starts = places[:-1, 1], places[1:, 0]
+        found = np.ones(len(places), np.bool_)
+        seen = np.cumsum((text == ord("\r")) | (text == ord("\n")))
+        last = text[ends - 1]
+        found[1:] = (seen[starts] > seen[ends - 1]) | (last == ord("\x02")) | (last == ord("\ufffe"))
+        found[1:] &= (starts - ends != 1) | (text[ends] != ord(" "))
+        return found
 
-    def _boxes(self, spans: Sequence[_Span]) -> NDArray[np.float64]:
+    def _word_boxes(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """Boxes of the first and last character of words: [word, 2, (left, bottom, right, top)], points."""
-        rects = (self._api.FS_RECTF * (2 * len(spans)))()
-        ask, raw, at, size = (
-            self._api.FPDFText_GetLooseCharBox,
-            self._raw,
-            0,
-            ctypes.sizeof(self._api.FS_RECTF),
-        )
-        first = rects[0]
-        for start, end in spans:
-            ask(raw, start, ctypes.byref(first, at))
-            ask(raw, end - 1, ctypes.byref(first, at + size))
-            at += 2 * size
-        fields = np.frombuffer(rects, np.float32).reshape(-1, 2, 4)  # left, top, right, bottom
-        return _bounded(fields[:, :, [0, 3, 2, 1]].astype(np.float64))
+        return self._boxes((places - (0, 1)).ravel().tolist()).reshape(-1, 2, 4)
+
+    def _boxes(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """Boxes of characters: [character, (left, bottom, right, top)], points."""
+        return _bounded(self._characters.boxes(numbers))
 
     def _bases(
         self,
-        spans: Sequence[_Span],
+        starts: NDArray[np.int64],
         boxes: NDArray[np.float64],
         turns: NDArray[np.int64],
         begins: NDArray[np.bool_],
@@ -218,53 +213,40 @@ class _Reader:
         """Of each word; PDFium is asked where it may differ from that of the word before."""
         asked = begins.copy()
         asked[1:] |= (boxes[1:, 1] != boxes[:-1, 1]) | (boxes[1:, 3] != boxes[:-1, 3])
-        x, y = ctypes.c_double(), ctypes.c_double()
-        origins = []
-        for at in np.flatnonzero(asked).tolist():
-            self._api.FPDFText_GetCharOrigin(self._raw, spans[at][0], x, y)
-            origins.append((x.value, y.value, x.value, y.value))
-        bases: NDArray[np.float64] = upright(_bounded(np.array(origins)), turns[asked])[
+        origins = self._characters.origins(starts[asked].tolist())
+        bases: NDArray[np.float64] = upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked])[
             np.cumsum(asked) - 1, 1
         ]
         return bases
 
-    def _parted(
-        self, spans: list[_Span], boxes: NDArray[np.float64]
-    ) -> tuple[list[_Span], NDArray[np.float64]]:
-        """Words that begin and end in different sizes (10 with a raised 6) in their parts."""
+    def _parted(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Words and their boxes; what begins and ends in different sizes (10 with a raised 6) in parts."""
+        boxes = self._word_boxes(places)
         sizes = boxes[:, :, 3] - boxes[:, :, 1]
-        odd = set(np.flatnonzero(_differ(sizes[:, 0], sizes[:, 1])).tolist())
-        closed = [  # a raised figure before a comma or a bracket
-            (index, start + len(self._text[start:end].rstrip(_CLOSING)) - 1)
-            for index, (start, end) in enumerate(spans)
-            if self._text[end - 1] in _CLOSING and end - start > 2
-        ]
-        closed = [(index, at) for index, at in closed if self._text[at].isdigit() and at > spans[index][0]]
+        odd = _differ(sizes[:, 0], sizes[:, 1])
+        closed = [figure.start() for figure in _CLOSED_FIGURE.finditer(self._text)]
         if closed:
-            indices = [index for index, _ in closed]
-            figures = self._boxes([(at, at + 1) for _, at in closed])[:, 0]
-            odd |= {
-                index
-                for index, differs in zip(
-                    indices, _differ(sizes[indices, 0], figures[:, 3] - figures[:, 1]).tolist(), strict=True
-                )
-                if differs
-            }
-        if not odd:
-            return spans, boxes
-        parts = self._parts({index: spans[index] for index in sorted(odd)})
+            words = np.searchsorted(places[:, 0], closed, "right") - 1
+            figures = self._boxes(closed)
+            odd[words] |= _differ(sizes[words, 0], figures[:, 3] - figures[:, 1])
+        indices = np.flatnonzero(odd).tolist()
+        parts = self._parts(dict(zip(indices, places[odd].tolist(), strict=True)))
         if not parts:
-            return spans, boxes
-        parted = [part for index, span in enumerate(spans) for part in parts.get(index, (span,))]
-        of_parts = [index for index in range(len(spans)) for _ in parts.get(index, (0,))]
-        all_boxes = boxes[of_parts]
-        new = [at for at, index in enumerate(of_parts) if index in parts]
-        all_boxes[new] = self._boxes([parted[at] for at in new])
-        return parted, all_boxes
+            return places, boxes
+        counts = np.ones(len(places), np.int64)
+        counts[list(parts)] = list(map(len, parts.values()))
+        of_parts = np.repeat(np.arange(len(places)), counts)
+        new = counts[of_parts] > 1
+        places, boxes = places[of_parts], boxes[of_parts]
+        places[new] = list(chain.from_iterable(parts.values()))
+        boxes[new] = self._word_boxes(places[new])
+        return places, boxes
 
     def _parts(self, words: Mapping[int, _Span]) -> dict[int, list[_Span]]:
         """Words cut where the size of their characters changes; those that have no such place left out."""
-        boxes = self._boxes([(at, at + 1) for span in words.values() for at in range(*span)])[:, 0]
+        if not words:
+            return {}
+        boxes = self._boxes([at for span in words.values() for at in range(*span)])
         sizes = boxes[:, 3] - boxes[:, 1]
         changes = _differ(sizes[:-1], sizes[1:]).tolist()
         parts: dict[int, list[_Span]] = {}
@@ -277,8 +259,14 @@ class _Reader:
         return parts
 
 
+def _unspaced(text: str) -> str:
+    return "".join(text.split())
+
+
 def _bounded(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Places on any page; a damaged file has some that are none."""
+    if (np.abs(places) <= _FARTHEST).all():
+        return places
     return np.clip(np.nan_to_num(places), -_FARTHEST, _FARTHEST)
 
 
@@ -287,14 +275,18 @@ def _differ(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]
 
 
 def _readable(characters: str) -> int:
-    if characters.isascii() and characters.isprintable():
+    plain = characters
+    for hyphen in _HYPHENS:
+        plain = plain.replace(hyphen, "")
+    if plain.isprintable() and "\ufffd" not in plain:
         return len(characters)
-    return sum(times for character, times in Counter(characters).items() if _is_readable(character))
+    odd = [character for character in set(characters) if not _is_readable(character)]
+    return len(characters) - sum(map(characters.count, odd))
 
 
 def _is_readable(character: str) -> bool:
     """Not a private, unassigned, surrogate, control or replacement character; PDFium's hyphen is one."""
-    if _HYPHEN.match(character):
+    if character in _HYPHENS:
         return True
     if character.isascii() or character.isalnum():
         return character.isprintable()

@@ -101,12 +101,12 @@ def test_a_table_is_markdown_and_its_cells_stay_whole():
     head = [(72, 700, "Harbour"), (250, 700, "Boats"), (350, 700, "Depth")]
     body = [
         [(72, 680, "Old town, with"), (72, 669, "the fish quay"), (250, 680, "41"), (350, 680, "3.5 m")],
-        [(72, 649, "New port"), (250, 649, "7"), (350, 649, "9 m")],
+        [(72, 649, "New port, with"), (72, 638, "its crane"), (250, 649, "7"), (350, 649, "9 m")],
     ]
     page = [*head, *(cell for row in body for cell in row), *paragraph(STORY, top=600)]
     text = parse_pdf(make_pdf([page]), ParseConfig()).text
     table = "| Harbour | Boats | Depth |\n| --- | --- | --- |\n"
-    rows = "| Old town, with the fish quay | 41 | 3.5 m |\n| New port | 7 | 9 m |"
+    rows = "| Old town, with the fish quay | 41 | 3.5 m |\n| New port, with its crane | 7 | 9 m |"
     assert text == f"{table}{rows}\n\n{STORY}"
 
 

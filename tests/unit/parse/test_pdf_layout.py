@@ -1,6 +1,7 @@
 from services.parse.pdf.line import HYPHEN, Line
 from services.parse.pdf.paragraphs import assemble
-from services.parse.pdf.rows import joined, rows
+from services.parse.pdf.rows import Row, joined, rows
+from services.parse.pdf.tables import with_tables
 
 
 def lines(
@@ -74,3 +75,9 @@ def test_words_that_stand_once_are_not_furniture():
     ]
     text = assemble(pages)
     assert all(f"page {name} line {i}" in text for name in ("one", "two", "six") for i in "abcdefgh")
+
+
+def test_cells_without_a_white_strip_are_lines():
+    """Prevents an endless loop on rows that are read from right to left, or whose cells overlap."""
+    row = Row((Line("far", 300, 340, 700, 12), Line("near", 72, 280, 700, 12)), 700, 12)
+    assert [item.text for item in with_tables([row, row])] == ["far near", "far near"]
