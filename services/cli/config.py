@@ -87,7 +87,10 @@ def values(settings: Settings) -> Iterator[Value]:
         told = settings.units.get(unit, {})
         for each in dataclasses.fields(kind):
             name = f"{unit}.{each.name}"
-            yield Value(name, told.get(each.name, _default(each)), _source(name, file))
+            value = told.get(each.name, _default(each))
+            if value and not each.repr:  # how a unit's config marks what is secret
+                value = SecretStr(str(value))
+            yield Value(name, value, _source(name, file))
 
 
 def _source(name: str, file: Mapping[str, Any], group: type[BaseModel] | None = None) -> str:

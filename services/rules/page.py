@@ -148,13 +148,19 @@ class Page:
         """What blank lines separate."""
         return [stripped for part in self.text.split("\n\n") if (stripped := part.strip("\n"))]
 
-    @cached_property
+    @property
     def own_words(self) -> Page:
         """The page without fenced blocks and lines that are quoted again: both repeat lines by nature."""
+        # Not kept where it is this page: one that holds itself, and its arrays, waits for the collector.
+        return self if self._own_words is None else self._own_words
+
+    @cached_property
+    def _own_words(self) -> Page | None:
+        """None where nothing is taken out."""
         if not self.repeated_lines[0] and not self.repeated_paragraphs[0]:
-            return self
+            return None
         rest = without_quotes(without_fences(self.text))
-        return self if rest == self.text else Page(rest)
+        return None if rest == self.text else Page(rest)
 
     @cached_property
     def repeated_lines(self) -> tuple[float, float]:

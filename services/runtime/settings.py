@@ -78,12 +78,19 @@ class RedisSettings(BaseModel):
 
 
 class BatchSettings(BaseModel):
-    """Bounds of one batch: the first that is reached closes it."""
+    """Bounds of one batch: the first that is reached closes it.
+
+    Bytes are those of the messages, and of what of them lies in the object store. Units are given a batch in
+    slices, of documents that run together (Unit.slice_size); none of several documents is larger than
+    max_slice_bytes: what a process needs for it, and how long it is at it, does not grow with their sizes.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_documents: int = Field(1000, ge=1)
     max_bytes: int = Field(16 << 20, ge=1)
+    # 1000 documents of 8 kB. Within half of time_limit_s for units that do 0.3 MB a second and more.
+    max_slice_bytes: int = Field(8 << 20, ge=1)
     max_wait_s: float = Field(0.1, ge=0)
 
 

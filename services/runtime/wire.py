@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime
 
 import xxhash
+from google.protobuf.message import DecodeError
 
 from contracts import Document, Reference
 from services.runtime.clients.store import ObjectStore
@@ -36,14 +37,14 @@ def encode(document: Document, store: ObjectStore | None, limit: int, topic: str
     kept = Document()
     kept.CopyFrom(document)
     sizes = sorted(((len(getattr(kept, field)), field) for field in _MOVABLE), reverse=True)
-    for size, field in sizes:
+    for _, field in sizes:
         content = getattr(kept, field)
         raw = content.encode() if isinstance(content, str) else content
         digest = xxhash.xxh3_128_hexdigest(raw)
         key = f"{BODIES}/{topic}/{day_of(time.time())}/{digest}"
         store.put(key, raw)
         kept.ClearField(field)
-        kept.references.append(Reference(field=field, key=key, size=size))
+        kept.references.append(Reference(field=field, key=key, size=len(raw)))
         data = kept.SerializeToString()
         if len(data) <= limit:
             break
@@ -66,6 +67,14 @@ def least(document: Document) -> int:
             bare.ClearField(field)
             bare.references.append(Reference(field=field, key="/" * _KEY_LENGTH, size=1 << 31))
     return bare.ByteSize()
+
+
+def stored_bytes(data: bytes) -> int:
+    """Bytes of what a message keeps in the store; 0 for one that is no Document. Some 2 µs for 5 kB."""
+    try:
+        return sum(reference.size for reference in Document.FromString(data).references)
+    except DecodeError:
+        return 0
 
 
 def decode(data: bytes, store: ObjectStore | None) -> Document:

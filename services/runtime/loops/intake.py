@@ -45,7 +45,8 @@ class Intake(ConsumerRebalanceListener):
         self._take_up = take_up
         self._before_revoke = before_revoke
         self._lost = lost
-        self._gathered: list[Any] = []
+        self._gathered: list[Item] = []
+        self._mean_bytes = self._bounds.max_bytes  # of a document lately; the first of all is asked for alone
         self._new: set[TopicPartition] = set()  # assigned, and nobody has said where to go on
         self._news: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -59,6 +60,9 @@ class Intake(ConsumerRebalanceListener):
     def gather(self, max_documents: int, hurry: Callable[[], bool], *, busy: bool) -> list[Item]:
         """The next batch: until it is full in documents or bytes, or has waited long enough.
 
+        A poll returns all that the client has of what it is asked for, which came compressed: so it is asked
+        for as many as are likely to fit.
+
         hurry() is asked between polls, often while the worker is busy; once it is true what has been
         gathered so far is the batch, be it empty. Raises what take_up and before_revoke raised, KafkaError.
         """
@@ -71,14 +75,17 @@ class Intake(ConsumerRebalanceListener):
             if wait_s <= 0 or hurry():
                 break
             first = not self._gathered
-            room = max_documents - len(self._gathered)
+            fitting = max(1, (self._bounds.max_bytes - num_bytes) // self._mean_bytes)
+            room = min(max_documents - len(self._gathered), fitting)
             found = self._poll(int(min(wait_s, longest_s) * 1000) + 1, room)
-            for records in found.values():
-                self._gathered += records
-                num_bytes += sum(len(r.value or b"") for r in records)
-            if first and self._gathered:
+            items = [item_of(record) for records in found.values() for record in records]
+            self._gathered += items
+            num_bytes += sum(item.num_bytes for item in items)
+            if items:
+                self._mean_bytes = max(1, num_bytes // len(self._gathered))
+            if first and items:
                 deadline = time.monotonic() + self._bounds.max_wait_s
-        return [item_of(record) for record in self._gathered]
+        return self._gathered
 
     def _poll(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[Any]]:
         try:
@@ -174,4 +181,4 @@ class Intake(ConsumerRebalanceListener):
             self._committed.pop(tp, None)
             self._behind.pop(tp, None)
             self._news.pop(tp, None)
-        self._gathered = [r for r in self._gathered if (r.topic, r.partition) not in partitions]
+        self._gathered = [item for item in self._gathered if (item.topic, item.partition) not in partitions]

@@ -101,6 +101,7 @@ class UnitLoop:
             [s.name for s in chain.services],
             topology.buckets,
             slice_size=slice_size,
+            slice_bytes=settings.batch.max_slice_bytes,
             time_limit_s=settings.time_limit_s,
             on_tick=self._tick,
             standing=self._standing if self._positioned else None,

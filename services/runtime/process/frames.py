@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from contracts import Document, PartRecord
 from services.runtime.contracts.verdict import Count
+from services.runtime.wire import stored_bytes
 
 # Kafka's id of a topic, and the partition: where an offset is of, also outside Kafka.
 Place = tuple[str, int]
@@ -37,6 +38,7 @@ class Item(NamedTuple):
     """One message for the units: its value and where it was read.
 
     redriven: of a former dead letter, "topic id/partition/offset" of where it was first read.
+    stored: bytes of it that lie in the object store.
     """
 
     value: bytes
@@ -44,6 +46,12 @@ class Item(NamedTuple):
     partition: int
     offset: int
     redriven: str = ""
+    stored: int = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Of the whole document."""
+        return len(self.value) + self.stored
 
 
 def item_of(record: Any) -> Item:
@@ -51,7 +59,25 @@ def item_of(record: Any) -> Item:
     redriven = ""
     if record.headers:
         redriven = dict(record.headers).get(REDRIVEN_HEADER, b"").decode(errors="replace")
-    return Item(record.value or b"", record.topic, record.partition, record.offset, redriven)
+    value = record.value or b""
+    return Item(value, record.topic, record.partition, record.offset, redriven, stored_bytes(value))
+
+
+def sliced(items: Sequence[Item], max_documents: int, max_bytes: int) -> list[Sequence[Item]]:
+    """The items in order, cut where either bound would be passed; what is larger alone is a slice by itself.
+
+    What follows a slice is cut as it would be without it.
+    """
+    slices: list[Sequence[Item]] = []
+    start, num_bytes = 0, 0
+    for index, item in enumerate(items):
+        if index > start and (index - start == max_documents or num_bytes + item.num_bytes > max_bytes):
+            slices.append(items[start:index])
+            start, num_bytes = index, 0
+        num_bytes += item.num_bytes
+    if start < len(items):
+        slices.append(items[start:])
+    return slices
 
 
 def first_place(redriven: str) -> tuple[str, int, int] | None:
@@ -65,14 +91,13 @@ def first_place(redriven: str) -> tuple[str, int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """slice: documents per call of the units. committed: what Kafka has committed since the last batch.
+    """slices: the documents of a call of the units each. committed: what Kafka did since the last batch.
 
     begin: what the group has committed of all partitions, when partitions came or the worker is new.
     reached: what will be committed once the units have written down that they judged everything below.
     """
 
-    items: Sequence[Item]
-    slice: int
+    slices: Sequence[Sequence[Item]]
     committed: Mapping[Place, int] = field(default_factory=dict)
     begin: Mapping[Place, int] | None = None
     reached: Mapping[Place, int] = field(default_factory=dict)

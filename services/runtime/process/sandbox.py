@@ -12,6 +12,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 
 from google.protobuf.message import DecodeError
@@ -21,7 +22,7 @@ from services.runtime import metrics
 from services.runtime.errors import ConfigurationError, CorpusworksError, DependencyDown
 from services.runtime.logs import log
 from services.runtime.process.child import Child, fork, start
-from services.runtime.process.frames import Batch, Failed, Item, Outcome, Place
+from services.runtime.process.frames import Batch, Failed, Item, Outcome, Place, sliced
 
 _START_LIMIT_S = 120.0  # imports and models
 _TICK_S = 0.2
@@ -46,6 +47,7 @@ class _Died(Exception):
 class Sandbox:
     """The parent's side. on_tick is called several times a second while a batch runs; may raise Stopped.
 
+    slice_size, slice_bytes: most documents, and bytes of several, that the units are given at once.
     standing: where the group stands, for units that keep state outside Kafka; asked for each new worker,
     and after `assigned`. topic_ids: Kafka's ids of topics by name, to be set before `start`.
     """
@@ -56,6 +58,7 @@ class Sandbox:
         buckets: Sequence[str],
         *,
         slice_size: int,
+        slice_bytes: int,
         time_limit_s: float,
         on_tick: Callable[[], None] = lambda: None,
         standing: Callable[[], Mapping[Place, int]] | None = None,
@@ -65,7 +68,7 @@ class Sandbox:
         self._to_begin = False
         self._names = list(names)
         self._buckets = list(buckets)
-        self._slice = slice_size
+        self._cut = partial(sliced, max_documents=slice_size, max_bytes=slice_bytes)
         self._patience_s = time_limit_s / 2
         self._tick = on_tick
         self._child: Child | None = None
@@ -118,7 +121,7 @@ class Sandbox:
         assert self._standing is not None
         assert self._pipe is not None
         try:
-            self._pipe.send(Batch((), 1, begin=self._standing()))
+            self._pipe.send(Batch((), begin=self._standing()))
             self._answer()
         except _Raised as error:
             self.stop()
@@ -155,7 +158,7 @@ class Sandbox:
         self._items, self._committed = items, committed
         self._sent = False
         with contextlib.suppress(_Died):  # collect() will find out, and try again
-            self._send(Batch(items, self._slice, committed))
+            self._send(Batch(self._cut(items), committed))
             self._sent = True
 
     def answered(self) -> bool:
@@ -171,7 +174,7 @@ class Sandbox:
                 outcomes += self._run_slices(rest)
             except _SliceFailed as failure:
                 outcomes += failure.done
-                suspects = rest[len(failure.done) :][: self._slice]
+                suspects = self._cut(rest[len(failure.done) :])[0]
                 log.warning("slice failed", error=str(failure), documents=len(suspects))
                 outcomes += [self._run_alone(item) for item in suspects]
             self._sent = False
@@ -193,21 +196,22 @@ class Sandbox:
         it had not written to the end must be judged again.
         """
         try:
-            self._send(Batch((), 1, reached=offsets))
+            self._send(Batch((), reached=offsets))
             self._answer()
         except (_Died, _Raised) as error:
             raise DependencyDown("worker process", error) from error
 
     def _run_slices(self, items: Sequence[Item]) -> list[Outcome]:
         done: list[Outcome] = []
+        slices = self._cut(items)
         try:
             if not self._sent:
-                self._send(Batch(items, self._slice, self._committed))
+                self._send(Batch(slices, self._committed))
             if self._committed:
                 self._answer()
                 self._committed = {}
-            while len(done) < len(items):
-                done += self._answer(items[len(done) :][: self._slice])
+            for each in slices:
+                done += self._answer(each)
         except (_Died, _Raised) as error:
             raise _SliceFailed(str(error), done) from error
         return done
@@ -216,7 +220,7 @@ class Sandbox:
         why = ""
         for _ in range(_MOST_TRIES):
             try:
-                self._send(Batch([item], 1))
+                self._send(Batch([[item]]))
                 return self._answer([item])[0]
             except _Raised as error:
                 failed = error.failed

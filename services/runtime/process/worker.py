@@ -24,7 +24,7 @@ from services.runtime.contracts.unit import Judge, Unit, configure, verdicts_of
 from services.runtime.contracts.verdict import Also, Count, Drop, Emit, Reject, Verdict
 from services.runtime.errors import CorpusworksError, DependencyDown
 from services.runtime.logs import configure_logs, log
-from services.runtime.process.collector import settle_collector
+from services.runtime.process.collector import settle_collector, tidy
 from services.runtime.process.frames import Batch, Beside, Failed, Item, Outcome, Place, first_place, kin_of
 from services.runtime.resources import Resources
 from services.runtime.settings import load_settings
@@ -241,12 +241,12 @@ def run(pipe: Connection, names: Sequence[str], buckets: Sequence[str]) -> None:
             pipe.send(answer)
             if isinstance(answer, Failed):
                 continue  # the parent takes no more answers of this batch
-        for start in range(0, len(batch.items), batch.slice):
-            items = batch.items[start : start + batch.slice]
+        for items in batch.slices:
             answer = _attempt(units, partial(units.judge, items))
             pipe.send(answer)
             if isinstance(answer, Failed):
                 break
+        tidy()
         if batch.reached:
             pipe.send(_attempt(units, partial(units.reached, batch.reached)))
     resources.close()

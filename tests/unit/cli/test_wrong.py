@@ -207,6 +207,8 @@ def test_where_a_value_comes_from(settings_file: Path) -> None:
         "CORPUSWORKS_LANES": "6",
         "CORPUSWORKS_REDIS_URL": "redis://me:hunter2@r:1/0",
         "CORPUSWORKS_KAFKA__SASL_PASSWORD": "hunter2",
+        "CORPUSWORKS_UNITS__PARSE__CONVERTER_KEY": "hunter2",
+        "CORPUSWORKS_UNITS__INGEST__S3_SECRET_ACCESS_KEY": "hunter2",
     }
     done = ask(
         *("config", "show", "--json", "--settings", settings_file, "--set", "rules.min_words=9"),

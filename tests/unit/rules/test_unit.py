@@ -1,7 +1,9 @@
 """The unit's verdicts: clean texts of every kind pass, junk of every kind goes, each drop says why."""
 
+import gc
 import random
 from dataclasses import fields
+from itertools import chain
 
 import pytest
 
@@ -153,6 +155,18 @@ def _one(judge: Judge, text: str, **fields: str) -> tuple[Document, Verdict]:
     document = Document(id="d", text=text, **fields)
     (verdict,) = judge([document])
     return document, verdict
+
+
+def test_a_judged_text_is_freed_at_once(judge: Judge) -> None:
+    """Prevents gigabytes: the arrays of large texts, which wait for a collector that counts objects."""
+    judge([Document(text=NEWS)])
+    gc.collect()
+    gc.disable()
+    try:
+        judge([Document(text=text) for text in [*CLEAN, *chain(*JUNK.values())]])
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("text", CLEAN)

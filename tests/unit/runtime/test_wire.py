@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from contracts import Document
 from services.runtime import ObjectStore
-from services.runtime.wire import decode, encode, least
+from services.runtime.wire import decode, encode, least, stored_bytes
 
 LIMIT = 10_000
 TOPIC = "docs.parsed"
@@ -66,6 +66,14 @@ def test_the_largest_field_goes_first_and_no_more_than_needed(store: ObjectStore
     assert [reference.field for reference in sent.references] == ["body"]
     assert sent.references[0].size == 20_000
     assert len(sent.text) == 6_000
+
+
+def test_what_lies_in_the_store_is_known_without_it(store: ObjectStore) -> None:
+    """Prevents a large document from counting for the few bytes of its message; size is in bytes of UTF-8."""
+    document = large(body=b"b" * 20_000, text="文" * 9_000)
+    assert stored_bytes(encode(document, store, LIMIT, TOPIC)) == 20_000 + 27_000
+    assert stored_bytes(encode(document, store, 100_000, TOPIC)) == 0
+    assert stored_bytes(b"\xff\xff not protobuf") == 0
 
 
 def test_the_limit_counts_the_whole_message(store: ObjectStore) -> None:

@@ -9,7 +9,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 from prometheus_client import REGISTRY
 
-from contracts import Document, FirstStart
+from contracts import Document, FirstStart, Reference
 from services.runtime import ConfigurationError, DependencyDown, Settings
 from services.runtime.loops.unit import UnitLoop
 from services.runtime.process.sandbox import Stopped
@@ -77,6 +77,24 @@ def test_a_first_start_is_recorded_with_its_first_offsets(broker: MemoryBroker, 
     assert {(s.group, s.topic, s.topic_id, *s.partitions) for s in said} == {
         ("placed", "docs.raw", broker.topics["docs.raw"].id, p) for p in (0, 1)
     }
+    it.close()
+
+
+def test_a_batch_is_closed_by_the_bytes_of_its_documents(broker: MemoryBroker, settings: Settings) -> None:
+    """Prevents hundreds of books in one batch, since the messages that stand for them are small."""
+    bounds = settings.batch.model_copy(update={"max_bytes": 100_000})
+    producer = broker.producer("test")
+    producer.init_transactions()
+    producer.begin_transaction()
+    for uid in range(1, 31):
+        stored = [Reference(field="text", key=f"bodies/{uid}", size=20_000)]
+        producer.send("docs.raw", Document(uid=uid, references=stored).SerializeToString(), partition=0)
+    producer.commit_transaction()
+    it = loop(broker, settings.model_copy(update={"batch": bounds}))
+    rounds(it, 14)
+    batches = it._sandbox.batches  # type: ignore[attr-defined]
+    assert [offset for batch in batches for offset in batch] == list(range(30))
+    assert {len(batch) for batch in batches} == {5}
     it.close()
 
 

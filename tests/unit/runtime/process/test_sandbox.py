@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from contracts import Document, Rejection
 from services.runtime import ConfigurationError, DependencyDown
-from services.runtime.process.frames import Item, Outcome
+from services.runtime.process.frames import Item, Outcome, sliced
 from services.runtime.process.sandbox import SLOW, Sandbox, Stopped
 from tests.unit.runtime.conftest import ROOT
 
@@ -27,7 +27,7 @@ FINE = "a quiet document"
 @pytest.fixture(scope="module")
 def poisonable(shared_river: Path) -> Iterator[Sandbox]:
     """One sandbox for all the poisons: starting a worker is what these tests would wait for."""
-    box = Sandbox(["poisoned"], [], slice_size=10, time_limit_s=20.0)
+    box = Sandbox(["poisoned"], [], slice_size=10, slice_bytes=10_000, time_limit_s=20.0)
     yield box
     box.stop()
 
@@ -38,7 +38,7 @@ def sandbox(river: Path) -> Iterator[Callable[..., Sandbox]]:
     with contextlib.ExitStack() as stack:
 
         def make(*names: str, **options: object) -> Sandbox:
-            defaults: dict[str, object] = {"slice_size": 10, "time_limit_s": 20.0}
+            defaults: dict[str, object] = {"slice_size": 10, "slice_bytes": 10_000, "time_limit_s": 20.0}
             made = Sandbox(names or ("poisoned",), ["zh", "en"], **(defaults | options))  # type: ignore[arg-type]
             stack.callback(made.stop)
             return made
@@ -123,6 +123,38 @@ def test_a_poisoned_document_costs_one_dead_letter(poisonable: Sandbox, poison: 
     for outcome in (*outcomes[:5], *outcomes[6:]):
         # a neighbour that is run again is run on the message as it was, not on what the first try left
         assert Document.FromString(outcome.value).features["seen"] == 1
+
+
+def test_large_documents_are_fewer_in_a_slice(poisonable: Sandbox) -> None:
+    """Prevents a thousand of them from being judged together: gigabytes, and the time limit passed by all."""
+    large = "x" * 4000  # and its id, the same
+    texts = [FINE, large, "raise", large, *[FINE] * 10, "raise", FINE]
+    with capture_logs() as logs:
+        outcomes = through(poisonable, items(*texts))
+    assert [o.outcome for o in outcomes] == ["dead" if text == "raise" else "emit" for text in texts]
+    assert [entry["documents"] for entry in logs if entry["event"] == "slice failed"] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([], []),
+        ([30, 30, 30, 10], [3, 1]),
+        ([60, 41, 59, 40], [1, 2, 1]),
+        ([900, 900, 1, 1], [1, 1, 2]),
+        ([1, 900], [1, 1]),
+    ],
+)
+@pytest.mark.parametrize("stored", [False, True])
+def test_no_slice_of_several_is_larger_than_the_bound(
+    sizes: list[int], expected: list[int], stored: bool
+) -> None:
+    """Prevents a slice without an end, or an empty one; what lies in the store counts as what does not."""
+    held = [(b"", size) if stored else (b"x" * size, 0) for size in sizes]
+    batch = [Item(value, "docs.parsed", 0, n, stored=size) for n, (value, size) in enumerate(held)]
+    slices = sliced(batch, 3, 100)
+    assert [len(each) for each in slices] == expected
+    assert [item for each in slices for item in each] == batch
 
 
 def test_a_document_that_never_returns_delays_by_its_time_limit_only(sandbox: Callable[..., Sandbox]) -> None:
@@ -374,7 +406,7 @@ import os, sys
 from contracts import Document
 from services.runtime.process.frames import Item
 from services.runtime.process.sandbox import Sandbox
-box = Sandbox(["poisoned"], [], slice_size=1, time_limit_s=600)
+box = Sandbox(["poisoned"], [], slice_size=1, slice_bytes=1000, time_limit_s=600)
 box.start()
 print(box._child.pid, flush=True)
 marker = sys.argv[1]
