@@ -6,9 +6,11 @@ Tests that need it are skipped where it is not there.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -116,11 +118,20 @@ def kubernetes_server(folder: Path, mode: str = "api") -> Iterator[KubernetesSer
         pytest.skip(f"no Kubernetes for tests: {SCRIPT} is not there (CORPUSWORKS_KUBERNETES names another)")
     server = KubernetesServer(folder)
     try:
-        server.script("start", str(_free_ports()), mode)
+        with _one_at_a_time():
+            server.script("start", str(_free_ports()), mode)
         with _watched(server):
             yield server
     finally:
         server.script("stop")
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Who looks for ports takes them before another process of tests does."""
+    with Path(tempfile.gettempdir(), "kubernetes-for-tests.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -9,8 +9,6 @@ import pytest
 
 from tests.kubernetes_server import CRDS, KubernetesServer, kubernetes_server
 
-pytestmark = pytest.mark.cluster
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesServer]:
