@@ -163,7 +163,7 @@ def test_a_stop_is_asked_for_and_then_forced(supervisor: Supervisor, folder: Pat
         print("up", flush=True)
         while True: time.sleep(60)
     """
-    child = supervisor.start(program(folder, code, grace_s=0.3))
+    child = supervisor.start(program(folder, code, grace_s=2))
     until(lambda: "up" in said(folder))
     supervisor.stop(child)
     assert said(folder)[-1] == "asked"

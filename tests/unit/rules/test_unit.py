@@ -164,7 +164,7 @@ def test_a_judged_text_is_freed_at_once(judge: Judge) -> None:
     gc.disable()
     try:
         judge([Document(text=text) for text in [*CLEAN, *chain(*JUNK.values())]])
-        assert [each for each in gc.get_objects() if isinstance(each, Page)] == []
+        assert [each for each in gc.get_objects() if type(each) is Page] == []
     finally:
         gc.enable()
 
