@@ -5,7 +5,7 @@ server can do: be shared, be killed, be away, be full.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,21 +41,6 @@ from tests.servers import RedisServer
 from tests.template_pages import crowd
 
 WORKERS = 8
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def empty_server(server: RedisServer) -> RedisServer:
-    with server.client() as client:
-        client.flushall()
-        client.config_set("maxmemory", 0)
-    return server
 
 
 @pytest.fixture(params=["memory", "redis", "three shards"])

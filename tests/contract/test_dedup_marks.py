@@ -21,20 +21,6 @@ HERE, THERE = ("topic-a", 0), ("topic-a", 1)
 SHARDS = 3
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def empty_server(server: RedisServer) -> RedisServer:
-    with server.client() as client:
-        client.flushall()
-    return server
-
-
 def marks_on(
     server: RedisServer, config: DedupConfig | None = None, river: Mapping[str, str] | None = None
 ) -> RedisMarks:

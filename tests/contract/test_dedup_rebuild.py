@@ -30,23 +30,6 @@ from tests.servers import RedisServer
 from tests.template_pages import crowd
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def resources(server: RedisServer) -> Iterator[Resources]:
-    """With the server emptied."""
-    with server.client() as client:
-        client.flushall()
-    made = Resources(Settings(redis=RedisSettings(url=server.url)))
-    yield made
-    made.close()
-
-
 def many(seeds: range) -> list[Document]:
     """Chains of near-duplicates, exact copies and loners, in any order."""
     documents = [document for seed in seeds for document in corpus(seed)]

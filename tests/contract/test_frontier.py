@@ -23,13 +23,6 @@ CONFIG = CrawlConfig(
 Make = Callable[..., Frontier]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    found = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield found
-    found.kill()
-
-
 @pytest.fixture
 def make(server: RedisServer) -> Iterator[Make]:
     """Replicas; the server begins empty."""

@@ -5,15 +5,14 @@ forgotten, and counts made anew.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from contracts import Document
-from services.runtime import ConfigurationError, Emit, Resources, Settings, state
-from services.runtime.settings import RedisSettings
+from services.runtime import ConfigurationError, Emit, Resources, state
 from services.sentences import SentencesConfig, build
 from services.sentences.bucket import SLOTS
 from services.sentences.config import SentencesConfig as Config
@@ -23,23 +22,6 @@ from tests.servers import RedisServer
 
 PLACE, OTHER = ("topic-a", 0), ("topic-a", 1)
 FRAME = "本站所有文章均为原创，未经书面许可，任何人不得转载。"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def resources(server: RedisServer) -> Iterator[Resources]:
-    """With the server emptied."""
-    with server.client() as client:
-        client.flushall()
-    made = Resources(Settings(redis=RedisSettings(url=server.url)))
-    yield made
-    made.close()
 
 
 def table_of(kind: str, resources: Resources, entries: int = 1 << 16) -> Table:

@@ -22,6 +22,7 @@ from typing import NoReturn, Protocol
 
 from services.runtime.process.title import show
 
+START_LIMIT_S = 120.0  # imports and models, before the first word
 _TASKS = Path("/proc/self/task")
 _forked = False
 
@@ -67,6 +68,21 @@ class Forked:
             if ended:
                 self._code = os.waitstatus_to_exitcode(status)
         return self._code
+
+
+class Died(Exception):
+    """The child is gone, and why. killed: by a signal that came from elsewhere."""
+
+    def __init__(self, why: str, killed: bool = False) -> None:
+        super().__init__(why)
+        self.killed = killed
+
+
+def death(child: Child | None, what: str) -> Died:
+    """How a child that closed its pipe ended; waits for it. what: before `died`, for whom it is told to."""
+    status = child.wait() if child is not None else 0
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+    return Died(f"{what}died: {how}", killed=status == -signal.SIGKILL)
 
 
 def start(module: str, arguments: Sequence[str]) -> tuple[Child, Connection]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import pickle
 import select
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -21,13 +20,12 @@ from services.runtime import metrics
 from services.runtime.contracts.source import Source, Taken
 from services.runtime.errors import CorpusworksError, DeadLetterFlood
 from services.runtime.logs import log
-from services.runtime.process.child import Child, fork, start
+from services.runtime.process.child import START_LIMIT_S, Child, Died, death, fork, start
 from services.runtime.process.reader_frames import MAX_UNTOLD, Asked, Began, Finished, Raised, Step, Task
 from services.runtime.process.recorded import Recorded
 from services.runtime.settings import Settings
 from services.runtime.topology import Service
 
-_START_LIMIT_S = 120.0  # imports
 _TICK_S = 0.1
 _WORKER = "services.runtime.process.reader_worker"
 # Kills from outside, and deaths with no source at hand, until something is read. The kernel's killer for
@@ -40,14 +38,6 @@ Take = Callable[[Sequence[IngestProgress]], Taken]
 
 class ReadingFailed(CorpusworksError):
     """The process that reads dies again and again, and no source is to blame."""
-
-
-class _Died(Exception):
-    """The process is gone, and why. killed: by a signal that came from elsewhere."""
-
-    def __init__(self, why: str, killed: bool = False) -> None:
-        super().__init__(why)
-        self.killed = killed
 
 
 class SourceReader:
@@ -85,7 +75,7 @@ class SourceReader:
                 lost = None
                 try:
                     yield from self._attempt(way)
-                except _Died as died:
+                except Died as died:
                     metrics.WORKER_DEATHS.labels(self._service.name).inc()
                     log.warning("reader died", error=str(died), source=way.at.source, careful=way.careful)
                     lost = way.died(died)
@@ -121,7 +111,7 @@ class SourceReader:
                     continue
                 if isinstance(said, Raised):
                     setting = " (setting memory_limit_bytes)" if "MemoryError" in said.error else ""
-                    raise _Died(f"raised {said.error[:2000]}{setting}")
+                    raise Died(f"raised {said.error[:2000]}{setting}")
                 if way.moved_on(said):
                     return
                 if isinstance(said, Step):
@@ -138,7 +128,7 @@ class SourceReader:
         try:
             self._pipe.send_bytes(pickle.dumps(tuple(task), protocol=5))
         except OSError as error:
-            raise self._death() from error
+            raise death(self._child, "") from error
 
     def _answer(self, way: _Way, asked: Asked) -> None:
         assert self._pipe is not None
@@ -148,39 +138,32 @@ class SourceReader:
         try:
             self._pipe.send_bytes(pickle.dumps(answer, protocol=5))
         except OSError as error:
-            raise self._death() from error
+            raise death(self._child, "") from error
 
     def _frames(self) -> Iterator[list[Any] | None]:
         """What the process says; None after each tick without a word. The first frame says that it runs.
 
-        Raises _Died, ConfigurationError.
+        Raises Died, ConfigurationError.
         """
         assert self._pipe is not None
         poller = select.poll()
         poller.register(self._pipe, select.POLLIN)
-        patience_s = _START_LIMIT_S
+        patience_s = START_LIMIT_S
         while True:
             deadline = time.monotonic() + patience_s
             while not poller.poll(_TICK_S * 1000):
                 yield None
                 # The loop may have been away for long meanwhile.
                 if time.monotonic() > deadline and not poller.poll(0):
-                    raise _Died(
-                        f"did not get on for {patience_s:.0f} s (setting time_limit_s) and was killed"
-                    )
+                    raise Died(f"did not get on for {patience_s:.0f} s (setting time_limit_s) and was killed")
             try:
                 frame = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our child
             except (EOFError, OSError) as error:
-                raise self._death() from error
+                raise death(self._child, "") from error
             if isinstance(frame, CorpusworksError):
                 raise frame
             patience_s = self._patience_s
             yield frame
-
-    def _death(self) -> _Died:
-        status = self._child.wait() if self._child is not None else 0
-        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
-        return _Died(f"died: {how}", killed=status == -signal.SIGKILL)
 
 
 class _Way:
@@ -231,7 +214,7 @@ class _Way:
         if self._told and not self.at.complete:
             self.recorded.passed.add(self.at.source)
 
-    def died(self, died: _Died) -> Step | None:
+    def died(self, died: Died) -> Step | None:
         """What is to be told of it; None: try again. Raises ReadingFailed, DeadLetterFlood."""
         nobody = self.careful > 0 and self.at.complete
         if died.killed or nobody:

@@ -9,7 +9,6 @@ again. A server that is down is not a bad document either: DependencyDown goes u
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,10 +20,9 @@ from contracts import Document
 from services.runtime import metrics
 from services.runtime.errors import ConfigurationError, CorpusworksError, DependencyDown
 from services.runtime.logs import log
-from services.runtime.process.child import Child, fork, start
+from services.runtime.process.child import START_LIMIT_S, Child, Died, death, fork, start
 from services.runtime.process.frames import Batch, Failed, Item, Outcome, Place, sliced
 
-_START_LIMIT_S = 120.0  # imports and models
 _TICK_S = 0.2
 SLOW = "slow"  # the event logged while the worker is at something for long, and every so often again
 SLOW_S = 5.0
@@ -34,14 +32,6 @@ _MOST_TRIES = 5  # of a document alone whose worker somebody kills: five times i
 
 class Stopped(CorpusworksError):
     """The batch was given up because the service stops."""
-
-
-class _Died(Exception):
-    """The worker is gone, and why. killed: by a signal that came from elsewhere."""
-
-    def __init__(self, why: str, killed: bool = False) -> None:
-        super().__init__(why)
-        self.killed = killed
 
 
 class Sandbox:
@@ -99,10 +89,10 @@ class Sandbox:
         self._child, self._pipe = spare or start(_WORKER, self._arguments)
         try:
             self._pipe.send(self.topic_ids)
-            answer = self._receive(_START_LIMIT_S)
+            answer = self._receive(START_LIMIT_S)
         except OSError as error:
             raise self._not_started(self._death()) from error
-        except _Died as died:
+        except Died as died:
             raise self._not_started(died) from died
         if isinstance(answer, CorpusworksError):
             self.stop()
@@ -126,13 +116,13 @@ class Sandbox:
         except _Raised as error:
             self.stop()
             raise ConfigurationError(f"the units {self._names} do not begin: {error}") from error
-        except _Died as died:
+        except Died as died:
             raise self._not_started(died) from died
         except OSError as error:
             raise self._not_started(self._death()) from error
         self._to_begin = False
 
-    def _not_started(self, died: _Died) -> CorpusworksError:
+    def _not_started(self, died: Died) -> CorpusworksError:
         if died.killed:
             return DependencyDown("worker process", died)
         return ConfigurationError(f"the units {self._names} do not start: {died}")
@@ -157,7 +147,7 @@ class Sandbox:
         """
         self._items, self._committed = items, committed
         self._sent = False
-        with contextlib.suppress(_Died):  # collect() will find out, and try again
+        with contextlib.suppress(Died):  # collect() will find out, and try again
             self._send(Batch(self._cut(items), committed))
             self._sent = True
 
@@ -198,7 +188,7 @@ class Sandbox:
         try:
             self._send(Batch((), reached=offsets))
             self._answer()
-        except (_Died, _Raised) as error:
+        except (Died, _Raised) as error:
             raise DependencyDown("worker process", error) from error
 
     def _run_slices(self, items: Sequence[Item]) -> list[Outcome]:
@@ -212,7 +202,7 @@ class Sandbox:
                 self._committed = {}
             for each in slices:
                 done += self._answer(each)
-        except (_Died, _Raised) as error:
+        except (Died, _Raised) as error:
             raise _SliceFailed(str(error), done) from error
         return done
 
@@ -225,7 +215,7 @@ class Sandbox:
             except _Raised as error:
                 failed = error.failed
                 return Outcome("dead", failed.unit, error=failed.error, stack=failed.stack)
-            except _Died as died:
+            except Died as died:
                 why = str(died)
                 if not died.killed:
                     break
@@ -256,7 +246,7 @@ class Sandbox:
         return answer
 
     def _receive(self, patience_s: float, about: Sequence[Item] = ()) -> object:
-        """The next frame; about: whose it is. Raises _Died when the worker ends or takes too long."""
+        """The next frame; about: whose it is. Raises Died when the worker ends or takes too long."""
         assert self._pipe is not None
         begun = said = time.monotonic()
         try:
@@ -270,17 +260,16 @@ class Sandbox:
                 if now > begun + patience_s:
                     self.stop()
                     metrics.WORKER_DEATHS.labels(self._names[0]).inc()
-                    raise _Died(f"took longer than {patience_s:.0f} s (setting time_limit_s); killed")
+                    raise Died(f"took longer than {patience_s:.0f} s (setting time_limit_s); killed")
             return self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
 
-    def _death(self) -> _Died:
-        status = self._child.wait() if self._child is not None else 0
+    def _death(self) -> Died:
+        died = death(self._child, "the worker process ")
         self.stop()
         metrics.WORKER_DEATHS.labels(self._names[0]).inc()
-        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
-        return _Died(f"the worker process died: {how}", killed=status == -signal.SIGKILL)
+        return died
 
 
 def _id_of(item: Item) -> str:
