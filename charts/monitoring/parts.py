@@ -7,6 +7,7 @@ from charts.monitoring.query import CHOSEN
 
 DOCUMENTS = "documents_total"
 BEHIND = 'service=~"sink|catalog|archive_.*"'
+SOURCES = 'service=~"ingest|crawl|upload"'
 
 PARTS = Dashboard(
     "parts",
@@ -41,7 +42,7 @@ PARTS = Dashboard(
             "Documents a second: in, and how they leave. What is in and has not left is under way, or waits "
             "in the pools; `corpusworks reconcile` proves it document by document.",
             [
-                Query(CHOSEN.rate(DOCUMENTS, where=('service="ingest"', 'outcome="emit"')), "in"),
+                Query(CHOSEN.rate(DOCUMENTS, where=(SOURCES, 'outcome="emit"')), "in"),
                 Query(CHOSEN.rate(DOCUMENTS, where=('outcome="drop"',)), "dropped"),
                 Query(
                     CHOSEN.rate(DOCUMENTS, where=('outcome="dead"',)) + " or on () vector(0)",
