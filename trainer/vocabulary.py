@@ -42,10 +42,12 @@ def resolved(
 ) -> TrainConfig:
     """The same with the vocabulary and its size: the config's, else the run's, else the first part's.
 
-    vocabulary: the run's digest, empty for a run that begins; then the first part is waited for. Raises
-    DataError where none comes, ConfigError where nobody says how many ids there are.
+    vocabulary: the run's digest, empty for a run that begins; then the first part is waited for, and is of the
+    config's vocabulary, before a checkpoint makes that the run's own. Raises DataError where none comes or it is
+    of another one, ConfigError where nobody says how many ids there are.
     """
-    digest = config.data.vocabulary or vocabulary or _first(config, store, interrupted)
+    digest = vocabulary or _first(config, store, interrupted)
+    digest = config.data.vocabulary or digest
     size = config.data.vocabulary_size or vocabulary_size(store, digest)
     if not size and not config.model.vocab_size:
         raise ConfigError(
