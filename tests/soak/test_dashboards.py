@@ -176,8 +176,11 @@ def _compare_triton(asked: Prometheus) -> None:
 
 
 def _corpus(path: Path, rng: random.Random) -> Path:
-    """What the demo documents have too little of: copies, pages of one template, foreign and empty ones."""
-    pages = [" ".join(page) for page in texts(rng, 400, 0.6)]
+    """What the demo documents have too little of: copies, pages of one template with a foot that comes again
+    and again, foreign and empty ones.
+    """
+    foot = "The letter of the harbour office comes out every Monday, and whoever asks for it has it free."
+    pages = [f"{' '.join(page)}.\n\n{foot}" for page in texts(rng, 400, 0.6)]
     near = [f"{page} {page[:50]}" for page in pages[:60]]
     foreign = "Der Stadtrat beschloss am Dienstag, die untere Straße neu zu bauen. " * 20
     made = [*pages, *near, *pages[:60], *(f"{n} {foreign}" for n in range(40)), *(["ok"] * 20), *([" "] * 5)]
