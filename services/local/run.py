@@ -113,8 +113,11 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[River, Settings]]:
-    """Servers and every service, running; stopped at the end. settings_too: for the processes."""
+def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tuple[River, Settings]]:
+    """Servers and every service, running; stopped at the end. settings_too: for the processes.
+
+    progress: told of what it waits for where it is to end before its time.
+    """
     finish(job.out)  # a `--fresh` that was interrupted
     check_origin(job.out, job.source)
     given = load_settings()
@@ -129,9 +132,11 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
         check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
     _require_redis(given)
     _require_triton(given, models)
-    with Stack(job.out / STATE, given, models=models, preload=imports(job.topology)) as stack:
+    stack = Stack(job.out / STATE, given, models=models, preload=imports(job.topology))
+    progress.ending = stack.supervisor.ending
+    with stack, progress.cut_short():
         if stack.stand_in:
-            console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
+            progress.say(f"The judges run inside the services: {stack.stand_in}")
         if job.source is not None:
             keep_origin(job.out, job.source)
         keep_url(job.out, url)
@@ -143,6 +148,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
             River(stack.supervisor, environment, settings, job.topology, job.out / STATE / "logs") as river,
         ):
             river.create_topics(job.begin_by)
+            stack.wait_for_judges()
             yield river, settings
 
 
@@ -206,7 +212,7 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
     runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
-    with Progress(console) as progress, river_on(job, console, **HOLD) as (river, settings):
+    with Progress(console) as progress, river_on(job, progress, **HOLD) as (river, settings):
         if bring is not None:
             progress.show("bringing over")
             bring(settings)
@@ -258,7 +264,7 @@ def up(
     beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
     settings that are theirs alone.
     """
-    with Progress(console) as progress, river_on(job, console) as (river, settings), ExitStack() as stack:
+    with Progress(console) as progress, river_on(job, progress) as (river, settings), ExitStack() as stack:
         river.start()
         for door, environment in (doors or {}).items():
             river.open(door, environment)

@@ -30,6 +30,7 @@ class Stack:
     """Owns the folder's lock, the supervisor and the servers.
 
         with Stack(folder) as stack:
+            stack.wait_for_judges()
             stack.run(Program("rules", [...], log=folder / "log" / "rules.log"))
             ...
             stack.supervisor.check()
@@ -102,12 +103,21 @@ class Stack:
         return self._given.model_copy(update={"kafka": kafka, "redis": redis, "triton_url": triton})
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Start the servers side by side and wait for all. Raises ConfigurationError, ProcessFailed."""
+        """Start the servers side by side and wait for all but Triton.
+
+        Raises ConfigurationError, ProcessFailed.
+        """
         for server in self.servers:
             server.launch()
         for server in self.servers:
-            server.wait(timeout_s)
+            if server is not self.triton:
+                server.wait(timeout_s)
         self._lock.publish(self.environment)
+
+    def wait_for_judges(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Triton loads its models while topics are made. Raises ProcessFailed, which names a bad model."""
+        if self.triton is not None:
+            self.triton.wait(timeout_s)
 
     def run(self, program: Program) -> Child:
         """Start a service and keep it running."""
