@@ -17,7 +17,7 @@ from rich.console import Console
 from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
-from services.local import letters, partitions, reports
+from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
@@ -132,7 +132,14 @@ def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tupl
         check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
     _require_redis(given)
     _require_triton(given, models)
-    stack = Stack(job.out / STATE, given, models=models, preload=imports(job.topology))
+
+    def define() -> None:  # imports every service, which takes as long as half of Kafka's start
+        with interrupt.later():
+            for service in job.topology.services.values():
+                _ = service.definition if service.run else None
+
+    preload = imports(job.topology)
+    stack = Stack(job.out / STATE, given, models=models, preload=preload, meanwhile=define)
     progress.ending = stack.supervisor.ending
     with stack, progress.cut_short():
         if stack.stand_in:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +39,7 @@ class Stack:
 
     models: the model repositories that Triton serves; without any it is not started. stand_in: why the
     judges run inside the services instead, or nothing. preload: modules that the services to be started
-    import; while the servers start, a zygote imports them.
+    import; while the servers start, a zygote imports them. meanwhile: called while they start, too.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class Stack:
         redis_port: int | None = None,
         models: Sequence[Path] = (),
         preload: Sequence[str] = (),
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         """Takes the folder. Raises ConfigurationError: in use, unwritable, disk full, wrong settings."""
         if models:
             import tritonclient.grpc  # noqa: F401 - long, and no signal should meet it below: see interrupt
         self.folder = folder.absolute()
         self._given = settings or load_settings()
+        self._meanwhile = meanwhile
         self._lock = FolderLock(self.folder)
         zygote = Zygote(preload) if preload else None
         self.supervisor = Supervisor(keep_open=[self._lock.fd], zygote=zygote)
@@ -109,6 +111,8 @@ class Stack:
         """
         for server in self.servers:
             server.launch()
+        if self._meanwhile is not None:
+            self._meanwhile()
         for server in self.servers:
             if server is not self.triton:
                 server.wait(timeout_s)
