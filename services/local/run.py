@@ -125,7 +125,7 @@ def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tupl
         _require_whole(job.topology, given.topology)
     url = url_of(job.out, given)
     check(url, given)
-    apart = partitions.environment(job.out, given)
+    apart = partitions.environment(job.out, given, mixed=job.source is not None)
     _refuse_more(job, partitions.number(apart, given))
     models = repositories(given, job.topology)
     if "bootstrap_servers" in given.kafka.model_fields_set:
