@@ -67,9 +67,10 @@ class Progress:
         """Round what others have to end: who breaks it off sees at once that it is heard."""
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self.show("stopping")
-            self.say("Stopping: what runs ends what it has begun.")
+            if not isinstance(error, Exception):
+                self.say("Stopping: what runs ends what it has begun.")
             raise
 
     @property
