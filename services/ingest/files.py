@@ -141,6 +141,7 @@ class FileReader:
             return Read(documents, after, unreadable)
 
         complete = True
+        most, most_bytes = self._config.chunk_documents, self._config.chunk_bytes
         try:
             for number, piece in self._pieces(found, start.num_records):
                 if piece is None:
@@ -148,9 +149,9 @@ class FileReader:
                     if pulse.due():
                         yield Reading(start)
                     continue
-                added = len(piece.head) if isinstance(piece, Unreadable) else maker.num_bytes - counted
-                counted = maker.num_bytes
-                if size and size + added > self._config.chunk_bytes:
+                before, counted = counted, maker.num_bytes
+                added = len(piece.head) if isinstance(piece, Unreadable) else counted - before
+                if size and size + added > most_bytes:
                     yield read(complete=False)
                     documents, unreadable, size = [], [], 0
                 if isinstance(piece, Unreadable):
@@ -158,7 +159,7 @@ class FileReader:
                 else:
                     documents.append(piece)
                 size, reached = size + added, number
-                if len(documents) + len(unreadable) >= self._config.chunk_documents:
+                if len(documents) + len(unreadable) >= most:
                     yield read(complete=False)
                     documents, unreadable, size = [], [], 0
         except (

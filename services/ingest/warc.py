@@ -3,23 +3,23 @@
 fastwarc reads them as long as all is well. A record counts once the one behind it has been made out, since a
 wrong length shows there only; from the last that counts, what is damaged, and the end of each file, is framed
 by warc_blocks.py, so that a damaged record costs itself alone: reading goes on at the next head, or at the
-next gzip member.
+next gzip member. A record that is too large to be read is framed there, too.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from contracts import Document
 from services.ingest import kinds
 from services.ingest.document import Maker, NotADocument, too_large
 from services.ingest.found import Found
 from services.ingest.records import Piece
-from services.ingest.streams import Damaged, go_on_after_damage, restarted, stored
+from services.ingest.streams import Damaged, quick, restarted
 from services.ingest.warc_blocks import HEAD_LIMIT, Block, Blocks, Broken
+from services.ingest.warc_feed import Feed
 from services.ingest.warc_heads import Heads, layout_of
 from services.runtime import Unreadable
 
@@ -32,79 +32,73 @@ _PAGES = {"conversion", "response", "resource"}
 
 def records(found: Found, stream: io.BufferedReader, maker: Maker, skip: int) -> Iterator[Piece]:
     """A piece a record; None where it is no page, or was read before. Raises Damaged, OSError."""
-    number = 0
-    file = stored(stream)
-    if file is not None:
-        place = _Place()
-        yield from _by_fastwarc(found, file, maker, skip, place)
-        stream, number, skip = restarted(stream, place.at), max(0, place.number - 1), max(skip, place.number)
-    yield from _by_block(found, stream, maker, skip, number)
-
-
-class _Place:
-    """The last record that counts: its number, and where in the file it begins."""
-
-    number, at = 0, 0
+    bound = maker.config.max_document_bytes + HEAD_LIMIT
+    fast = quick(stream)
+    feed = Feed(fast, 2 * bound)  # a record that waits, and the one behind it
+    number = yield from _by_fastwarc(found, feed, maker, skip, bound)
+    if feed.ended:
+        blocks = Blocks(io.BufferedReader(io.BytesIO()), bound, feed.left())
+    elif fast is stream:
+        blocks = Blocks(stream, bound, feed.left())
+    else:
+        blocks = Blocks(restarted(stream, feed.needed), bound)
+    del feed  # what it kept, which may be much
+    yield from _by_block(found, blocks, maker, max(skip, number), max(0, number - 1))
 
 
 def _by_fastwarc(
-    found: Found, file: io.BufferedReader, maker: Maker, skip: int, place: _Place
-) -> Iterator[Piece]:
-    """All but the last record, as far as they are what they should be. Raises OSError of the disk."""
+    found: Found, feed: Feed, maker: Maker, skip: int, bound: int
+) -> Generator[Piece, None, int]:
+    """All but the last record, as far as they are what they should be.
+
+    Returns the number of the last that counts, where it begins is what the feed then needs.
+    """
     from fastwarc.warc import ArchiveIterator
 
     waiting: Document | Unreadable | None = None
-    file.seek(0)
-    records = iter(ArchiveIterator(file, parse_http=False, max_content_length=None, inplace=True))
-    number, at = 0, -1
+    records = ArchiveIterator(cast(BinaryIO, feed), parse_http=False, max_content_length=None, inplace=True)
+    number, at, counted = 0, -1, 0
     while True:
         try:
             record = next(records, None)
             if record is None:
-                return
+                return counted
             begins, heads = record.stream_pos, record.headers
             layout = layout_of(heads.keys())
-            if begins <= at or not layout.has_length:
-                return  # more than one record in a gzip member, say: nobody knows where they begin
+            if begins <= at or not layout.has_length or record.content_length > bound:
+                return counted
             if number:
-                place.number, place.at = number, at
+                counted, feed.needed = number, at
                 yield number, waiting
             number, at, waiting = number + 1, begins, None
             if number > skip:
                 waiting = _piece(found, maker, number, (layout, (*heads.values(), "")), record)
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            return
+        except OSError:
+            return counted
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # of Rust: no Exception
                 raise
-            return
+            return counted
 
 
-def _by_block(
-    found: Found, stream: io.BufferedReader, maker: Maker, skip: int, number: int
-) -> Iterator[Piece]:
-    """number: of the records before the stream."""
-    reader = Blocks(stream, maker.config.max_document_bytes + HEAD_LIMIT)
+def _by_block(found: Found, blocks: Blocks, maker: Maker, skip: int, number: int) -> Iterator[Piece]:
+    """number: of the records before those of `blocks`."""
     while True:
         number += 1
         piece: Document | Unreadable | None = None
         try:
-            block = reader.next()
+            block = blocks.next()
             if block is None:
                 return
             if number > skip:
                 heads = layout_of(tuple(block.heads)), (*block.heads.values(), "")
-                body_of = partial(_body_of_block, block, maker.config.max_document_bytes)
-                piece = _document(found, maker, number, heads, body_of)
+                piece = _document(maker, (found.uri, number), heads, _body_of_block, block)
         except (Broken, NotADocument) as error:
             head = error.head if isinstance(error, Broken) else b""
             piece = unreadable(found, number, error, head)
         except Damaged as error:
-            if not go_on_after_damage(stream):
+            if not blocks.go_on():
                 raise
-            reader.forget()
             piece = unreadable(found, number, f"its gzip member is damaged: {error}")
         yield number, piece if number > skip else None
 
@@ -113,22 +107,27 @@ def _piece(
     found: Found, maker: Maker, number: int, heads: Heads, record: WarcRecord
 ) -> Document | Unreadable | None:
     try:
-        body_of = partial(_body_of_record, record, maker.config.max_document_bytes)
-        return _document(found, maker, number, heads, body_of)
+        return _document(maker, (found.uri, number), heads, _body_of_record, record)
     except NotADocument as error:
         return unreadable(found, number, error)
 
 
 def _document(
-    found: Found, maker: Maker, number: int, heads: Heads, body_of: Callable[[bool], _Body]
+    maker: Maker,
+    source: tuple[str, int],
+    heads: Heads,
+    body_of: Callable[[_Record, int, bool], _Body],
+    record: _Record,
 ) -> Document | None:
-    """None where there is no page in it. body_of: given whether it came over HTTP. Raises NotADocument."""
+    """None where there is no page in it. source: URI and number of the record. body_of: of the record, given
+    the limit of bytes and whether it came over HTTP. Raises NotADocument.
+    """
     layout, values = heads
     kind, declared = values[layout.type].lower(), values[layout.media_type]
     is_http = declared.lower().startswith("application/http")
     if kind not in _PAGES or (is_http and kind != "response"):
         return None
-    body, answered = body_of(is_http)
+    body, answered = body_of(record, maker.config.max_document_bytes, is_http)
     if not body:
         return None
     said = {name: values[place] for name, place in layout.said}
@@ -137,9 +136,10 @@ def _document(
     media_type = kinds.TEXT if kind == "conversion" else media_type_of(body, declared)
     if not media_type:
         return None
-    return maker.of_page((found.uri, number), body, media_type, values[layout.identifier].strip("<> "), said)
+    return maker.of_page(source, body, media_type, values[layout.identifier].strip("<> "), said)
 
 
+_Record = TypeVar("_Record")
 _Body = tuple[bytes, str]  # and what HTTP says that it is, if it came so
 
 

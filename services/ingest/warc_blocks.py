@@ -7,7 +7,7 @@ import io
 import re
 from typing import NamedTuple
 
-from services.ingest.streams import HEAD_BYTES, Damaged
+from services.ingest.streams import HEAD_BYTES, Damaged, go_on_after_damage
 
 HEAD_LIMIT = 64 << 10
 _VERSION = re.compile(rb"WARC/[01]\.\d+\s*$")
@@ -31,16 +31,17 @@ class Broken(Exception):
 
 
 class Blocks:
-    """The records of a stream, one block of at most `limit` bytes in memory."""
+    """The records of a stream, one block of at most `limit` bytes in memory. left: what stands before it."""
 
-    def __init__(self, stream: io.BufferedReader, limit: int) -> None:
+    def __init__(self, stream: io.BufferedReader, limit: int, left: bytes = b"") -> None:
         self._stream = stream
         self._limit = limit
-        self._left = io.BytesIO()  # read already, and to be read again: the rest of a record that was none
+        self._left = io.BytesIO(left)  # read already, and to be read again, as the rest of what was no record
 
-    def forget(self) -> None:
-        """Begin anew where the stream is."""
+    def go_on(self) -> bool:
+        """After a damage: begin anew where the stream can go on. False where it cannot."""
         self._left = io.BytesIO()
+        return go_on_after_damage(self._stream)
 
     def next(self) -> Block | None:
         """None at the end. Raises Broken; the next call goes on at the next record that can be made out."""
@@ -134,4 +135,8 @@ class Blocks:
         return some + self._stream.read(size - len(some)) if len(some) < size else some
 
     def _put_back(self, data: bytes) -> None:
-        self._left = io.BytesIO(data + self._left.read())
+        """data: the last bytes that were read."""
+        if self._left.tell() < self._left.getbuffer().nbytes:  # then it all came from there
+            self._left.seek(-len(data), io.SEEK_CUR)
+        else:
+            self._left = io.BytesIO(data)

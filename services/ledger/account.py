@@ -127,19 +127,26 @@ def under_way(settings: Settings, topology: Topology) -> int:
 
 def count_under_way(admin: Admin, log: Log, topology: Topology) -> int:
     """Messages and not uids: of two copies of a record one may wait in a pool, one still before dedup."""
-    return sum(
-        1
-        for service in topology.carriers
-        for record in waiting_records(service, topology, log, admin.committed(service.name))
-        for _ in without_end(record)
-    )
+    committed = admin.all_committed([service.name for service in topology.carriers])
+    ends = log.settled_ends([name for service in topology.carriers for name in _inputs(service, topology)])
+    found = 0
+    for service in topology.carriers:
+        taken, inputs = committed[service.name], set(_inputs(service, topology))
+        waiting = {tp: (taken.get(tp, 0), end) for tp, end in ends.items() if tp[0] in inputs}
+        found += sum(1 for record in log.read(waiting) for _ in without_end(record))
+    return found
 
 
 def waiting_records(service: Service, topology: Topology, log: Log, committed: Marks) -> Iterator[Any]:
     """Messages of documents that the service has not done yet."""
+    ends = log.settled_ends(_inputs(service, topology))
+    return log.read({tp: (committed.get(tp, 0), end) for tp, end in ends.items()})
+
+
+def _inputs(service: Service, topology: Topology) -> list[str]:
+    """Topics of documents that it reads."""
     inputs = [name for topic in service.inputs for name in topology.expand(topic)]
-    inputs = [topic for topic in inputs if topology.holds(topic) is Document]
-    return log.read({tp: (committed.get(tp, 0), end) for tp, end in log.settled_ends(inputs).items()})
+    return [topic for topic in inputs if topology.holds(topic) is Document]
 
 
 def documents_of(records: Iterator[Any]) -> Iterator[Document]:

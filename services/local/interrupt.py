@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from types import FrameType
 
 EXIT_INTERRUPTED = 130
@@ -36,6 +37,23 @@ def hold() -> None:
     for number in _NUMBERS:
         if signal.getsignal(number) is _leave:
             signal.signal(number, _unwind)
+
+
+@contextlib.contextmanager
+def later() -> Iterator[None]:
+    """A signal that comes inside is answered behind it: an import that met it might swallow it.
+
+    In the main thread alone, as all of Python's handlers are set there.
+    """
+    came: list[int] = []
+    former = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def ignore() -> None:

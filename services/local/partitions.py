@@ -1,6 +1,7 @@
 """How many partitions the river of a folder has: as many as the machine had cores when it was begun.
 
 So each of its stages can be shared by as many processes (see balance.py). They stay: documents lie in them.
+What is mixed from another river passes through none of these stages: it has one.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ _SETTING = PREFIX + "PARTITIONS"
 _MOST = 32  # a dozen topics have as many, and Kafka takes some milliseconds to make each
 
 
-def environment(out: Path, settings: Settings) -> dict[str, str]:
+def environment(out: Path, settings: Settings, *, mixed: bool = False) -> dict[str, str]:
     """What the processes of the river in `out` need to know; nothing where the settings say it.
 
-    A folder without a river is taken for the beginning of one.
+    A folder without a river is taken for the beginning of one. mixed: from another's.
     """
     if "partitions" in settings.model_fields_set:
         return {}
     if begun_with(out) is None:
-        return {_SETTING: str(max(settings.partitions, min(available_cores(), _MOST)))}
+        most = 1 if mixed else max(settings.partitions, min(available_cores(), _MOST))
+        return {_SETTING: str(most)}
     try:
         return {_SETTING: (out / STATE / _FILE).read_text().strip()}
     except OSError:

@@ -245,6 +245,11 @@ class Supervisor:
                         _signal_group(child.pid, signal.SIGKILL)
                 self._changed.wait(0.1)
 
+    def ending(self) -> list[str]:
+        """Names of those that were told to stop and are not gone."""
+        children = list(self.children.items())
+        return [name for name, child in children if child.stopping and child.pid is not None]
+
     def close(self) -> None:
         """Stop all that is left, and the thread."""
         self.stop(*self.children.values())

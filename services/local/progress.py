@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -23,12 +24,15 @@ class Progress:
     What takes long by itself is seen to go on: a line comes, or the table's seconds move, whether anything
     new is shown or not. Until stages are shown there are lines on a terminal too: the table hides the cursor,
     which a process that holds nothing yet, and ends at once when it is told to, could not give back.
+
+    ending: to be set to who names the processes that were told to stop and still run.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
         self._doing, self._stages = "starting", tuple[Stage, ...]()
+        self.ending: Callable[[], Sequence[str]] = list
         self._start = time.monotonic()
         self._over = threading.Event()
         self._lines = threading.Thread(target=self._print_lines, name="progress", daemon=True)
@@ -54,6 +58,26 @@ class Progress:
             )
             self._live.start()
 
+    def say(self, line: str) -> None:
+        """A line that stays, at once."""
+        self._console.print(line, soft_wrap=True)
+
+    @contextmanager
+    def cut_short(self) -> Iterator[None]:
+        """Round what others have to end: who breaks it off sees at once that it is heard."""
+        try:
+            yield
+        except BaseException as error:
+            self.show("stopping")
+            if not isinstance(error, Exception):
+                self.say("Stopping: what runs ends what it has begun.")
+            raise
+
+    @property
+    def _said(self) -> str:
+        ending = self.ending()
+        return f"{self._doing}; waits for the end of {', '.join(ending)}" if ending else self._doing
+
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self._start
@@ -62,11 +86,11 @@ class Progress:
         while not self._over.wait(LINE_EVERY_S):
             if self._live is None:
                 where = "  ".join(f"{_named(each)} {each.taken} (+{each.waiting})" for each in self._stages)
-                line = f"{self._seconds:4.0f} s  {self._doing}" + (f": {where}" if where else "")
+                line = f"{self._seconds:4.0f} s  {self._said}" + (f": {where}" if where else "")
                 self._console.print(line, soft_wrap=True, highlight=False)
 
     def _table(self) -> Table:
-        table = Table(title=f"{self._doing}, {self._seconds:.0f} s", title_justify="left")
+        table = Table(title=f"{self._said}, {self._seconds:.0f} s", title_justify="left")
         table.add_column("stage")
         for column in ("messages taken", "waiting", "CPU s", "MB at most"):
             table.add_column(column, justify="right")

@@ -17,7 +17,7 @@ from rich.console import Console
 from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
-from services.local import letters, partitions, reports
+from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
@@ -113,8 +113,11 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[River, Settings]]:
-    """Servers and every service, running; stopped at the end. settings_too: for the processes."""
+def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tuple[River, Settings]]:
+    """Servers and every service, running; stopped at the end. settings_too: for the processes.
+
+    progress: told of what it waits for where it is to end before its time.
+    """
     finish(job.out)  # a `--fresh` that was interrupted
     check_origin(job.out, job.source)
     given = load_settings()
@@ -122,16 +125,25 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
         _require_whole(job.topology, given.topology)
     url = url_of(job.out, given)
     check(url, given)
-    apart = partitions.environment(job.out, given)
+    apart = partitions.environment(job.out, given, mixed=job.source is not None)
     _refuse_more(job, partitions.number(apart, given))
     models = repositories(given, job.topology)
     if "bootstrap_servers" in given.kafka.model_fields_set:
         check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
     _require_redis(given)
     _require_triton(given, models)
-    with Stack(job.out / STATE, given, models=models, preload=imports(job.topology)) as stack:
+
+    def define() -> None:  # imports every service, which takes as long as half of Kafka's start
+        with interrupt.later():
+            for service in job.topology.services.values():
+                _ = service.definition if service.run else None
+
+    preload = imports(job.topology)
+    stack = Stack(job.out / STATE, given, models=models, preload=preload, meanwhile=define)
+    progress.ending = stack.supervisor.ending
+    with stack, progress.cut_short():
         if stack.stand_in:
-            console.print(f"The judges run inside the services: {stack.stand_in}", soft_wrap=True)
+            progress.say(f"The judges run inside the services: {stack.stand_in}")
         if job.source is not None:
             keep_origin(job.out, job.source)
         keep_url(job.out, url)
@@ -143,6 +155,7 @@ def river_on(job: Job, console: Console, **settings_too: str) -> Iterator[tuple[
             River(stack.supervisor, environment, settings, job.topology, job.out / STATE / "logs") as river,
         ):
             river.create_topics(job.begin_by)
+            stack.wait_for_judges()
             yield river, settings
 
 
@@ -206,7 +219,7 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
     runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
-    with Progress(console) as progress, river_on(job, console, **HOLD) as (river, settings):
+    with Progress(console) as progress, river_on(job, progress, **HOLD) as (river, settings):
         if bring is not None:
             progress.show("bringing over")
             bring(settings)
@@ -258,7 +271,7 @@ def up(
     beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
     settings that are theirs alone.
     """
-    with Progress(console) as progress, river_on(job, console) as (river, settings), ExitStack() as stack:
+    with Progress(console) as progress, river_on(job, progress) as (river, settings), ExitStack() as stack:
         river.start()
         for door, environment in (doors or {}).items():
             river.open(door, environment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ class Stack:
     """Owns the folder's lock, the supervisor and the servers.
 
         with Stack(folder) as stack:
+            stack.wait_for_judges()
             stack.run(Program("rules", [...], log=folder / "log" / "rules.log"))
             ...
             stack.supervisor.check()
@@ -38,7 +39,7 @@ class Stack:
 
     models: the model repositories that Triton serves; without any it is not started. stand_in: why the
     judges run inside the services instead, or nothing. preload: modules that the services to be started
-    import; while the servers start, a zygote imports them.
+    import; while the servers start, a zygote imports them. meanwhile: called while they start, too.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Stack:
         redis_port: int | None = None,
         models: Sequence[Path] = (),
         preload: Sequence[str] = (),
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         """Takes the folder. Raises ConfigurationError: in use, unwritable, disk full, wrong settings."""
         if models:
             import tritonclient.grpc  # noqa: F401 - long, and no signal should meet it below: see interrupt
         self.folder = folder.absolute()
         self._given = settings or load_settings()
+        self._meanwhile = meanwhile
         self._lock = FolderLock(self.folder)
         zygote = Zygote(preload) if preload else None
         self.supervisor = Supervisor(keep_open=[self._lock.fd], zygote=zygote)
@@ -102,12 +105,23 @@ class Stack:
         return self._given.model_copy(update={"kafka": kafka, "redis": redis, "triton_url": triton})
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Start the servers side by side and wait for all. Raises ConfigurationError, ProcessFailed."""
+        """Start the servers side by side and wait for all but Triton.
+
+        Raises ConfigurationError, ProcessFailed.
+        """
         for server in self.servers:
             server.launch()
+        if self._meanwhile is not None:
+            self._meanwhile()
         for server in self.servers:
-            server.wait(timeout_s)
+            if server is not self.triton:
+                server.wait(timeout_s)
         self._lock.publish(self.environment)
+
+    def wait_for_judges(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Triton loads its models while topics are made. Raises ProcessFailed, which names a bad model."""
+        if self.triton is not None:
+            self.triton.wait(timeout_s)
 
     def run(self, program: Program) -> Child:
         """Start a service and keep it running."""

@@ -121,7 +121,8 @@ def test_drops_go_back_once_and_end_once(first: Path) -> None:
     assert (report["documents_in"], report["unaccounted"]) == (len(dropped), 0)
     assert report["kept"] > 0
     again = ask(*which)
-    assert again.out == f"0 dropped documents go back to docs.parsed; {len(dropped)} were put back before\n"
+    said = f"0 dropped documents go back to docs.parsed; {len(dropped)} were put back before"
+    assert said in again.out.splitlines()  # on a busy machine between lines of what it waits for
     assert ask("reconcile", "--out", first).code == 0
     assert ask("reconcile", "--thorough", "--out", first).code == 0
     back = sorted({row["id"] for row in dropped} & _tokens(first).keys())

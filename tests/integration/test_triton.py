@@ -24,6 +24,7 @@ from tritonclient.utils import InferenceServerException
 from services.local import run
 from services.local.packages import wheels
 from services.local.process import ProcessFailed
+from services.local.progress import Progress
 from services.local.run import Job, refresh_judges, repositories, river_on
 from services.local.servers.triton import DEFAULT_MODELS, Triton, refresh, require
 from services.local.stack import STAND_IN, TRITON_SETTING, Stack
@@ -294,6 +295,7 @@ def test_the_stack_hands_the_address_on_and_other_commands_can_switch(tmp_path: 
     servers.triton(tmp_path / "unused", models)
     with Stack(tmp_path / "out" / "state", foreign(), models=[models]) as stack:
         assert [server.name for server in stack.servers] == ["triton"]
+        stack.wait_for_judges()
         assert stack.stand_in == ""
         assert stack.settings.triton_url == stack.environment[TRITON_SETTING]
         assert ask(stack.settings.triton_url)[0] == 1
@@ -317,7 +319,7 @@ def test_without_a_wheel_the_stand_in_serves_and_it_is_said(tmp_path: Path, mode
     assert repositories(foreign(), topology) == [DEFAULT_MODELS, DEFAULT_MODELS]
     monkeypatch.setattr(run, "repositories", lambda *_: [models])
     console = Console(record=True, width=200)
-    with river_on(Job([], tmp_path / "river", topology, {}), console) as (_, settings):
+    with river_on(Job([], tmp_path / "river", topology, {}), Progress(console)) as (_, settings):
         assert settings.triton_url == STAND_IN
     assert (
         "The judges run inside the services: there is no wheel of Triton for darwin arm64"
@@ -362,6 +364,6 @@ def test_a_server_of_the_users_own_that_is_not_there(monkeypatch, tmp_path: Path
     topology = Topology.load(None, ("zh", "en", "code"))
     with (
         pytest.raises(DependencyDown, match="Triton at"),
-        river_on(Job([], tmp_path, topology, {}), Console(quiet=True)),
+        river_on(Job([], tmp_path, topology, {}), Progress(Console(quiet=True))),
     ):
         pass

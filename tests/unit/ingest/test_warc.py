@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from contracts import IngestProgress
+from services.ingest.found import Found
+from services.ingest.streams import opened
+from services.ingest.warc_feed import Feed
 from tests.unit.ingest.reading import documents, only_error, reads, unreadable
 
 
@@ -185,12 +189,26 @@ def test_a_response_that_cannot_be_undone_is_a_dead_letter(tmp_path: Path) -> No
     assert len(unreadable(steps)) == 2
 
 
-def test_a_record_above_the_limit_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", PACKS, ids=["plain", "gzip by record", "gzip", "zstd by record"])
+def test_a_record_above_the_limit_is_passed_over(
+    tmp_path: Path, pack: Callable[[list[bytes]], bytes]
+) -> None:
     """Prevents a record of gigabytes from taking the memory of the process, or the record after it."""
-    (tmp_path / "a.warc").write_bytes(record("conversion", b"x" * 300_000) + page(1))
+    (tmp_path / "a.warc").write_bytes(pack([page(1), page(2), record("conversion", b"x" * 300_000), page(3)]))
     steps = reads(tmp_path, max_document_bytes=1000)
     assert "300,000 bytes are more than the limit of 1,000" in only_error(steps)
-    assert [d.body[:6] for d in documents(steps)] == [b"Page 1"]
+    assert [d.source[-2:] for d in documents(steps)] == ["#1", "#2", "#4"]
+
+
+def test_what_is_kept_to_be_framed_anew_is_bounded(tmp_path: Path) -> None:
+    """Prevents a record that never ends from being held whole, and what stands around it from being lost."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(2_000_000)))
+    with opened(Found(str(tmp_path / "a.gz")), 1 << 20) as stream:
+        feed = Feed(stream, 300_000)
+        given = sum(map(len, iter(partial(feed.read, 65536), b"")))
+        assert 300_000 < given < 500_000
+        assert not feed.ended
+        assert len(feed.left()) + len(stream.read()) == 2_000_000
 
 
 def test_prose_about_the_format_is_prose(tmp_path: Path) -> None:

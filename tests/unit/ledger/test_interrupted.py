@@ -52,6 +52,9 @@ class River:
     def committed(self, group: str) -> dict[Place, int]:
         return {(topic, 0): offset for topic, offset in self.groups[group].items()}
 
+    def all_committed(self, groups: Sequence[str]) -> dict[str, dict[Place, int]]:
+        return {group: self.committed(group) for group in groups}
+
     def get(self, name: str) -> bytes:
         return self.files[name]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from services.local import interrupt
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -58,3 +61,16 @@ def test_before_anything_is_held_it_ends_at_once_and_afterwards_it_unwinds(numbe
 def test_a_handler_of_a_services_own_stays():
     """Prevents a service that loses its batch because a lock was taken after its start."""
     assert ended("own", signal.SIGTERM).returncode == 7
+
+
+def test_a_signal_inside_an_import_is_answered_behind_it():
+    """Prevents Ctrl-C that an import swallows, after which no other is heard."""
+    came = list[int]()
+    former = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        with interrupt.later():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not came
+        assert came == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, former)

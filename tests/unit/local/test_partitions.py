@@ -29,6 +29,19 @@ def test_a_folder_is_begun_by_the_cores_and_keeps_what_it_has(
     assert partitions.number(begun, Settings()) == int(told)
 
 
+def test_what_is_mixed_from_another_has_one_and_keeps_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: fifty empty partitions that are made for another mix, and four that become one."""
+    assert partitions.environment(tmp_path, Settings(), mixed=True) == {NAME: "1"}
+    assert partitions.environment(tmp_path, Settings(partitions=7), mixed=True) == {}
+    monkeypatch.setattr(partitions, "available_cores", lambda: 2)
+    (tmp_path / STATE).mkdir()
+    keep_url(tmp_path, tmp_path.as_uri())
+    partitions.keep(tmp_path, {NAME: "4"})
+    assert partitions.environment(tmp_path, Settings(), mixed=True) == {NAME: "4"}
+
+
 def test_what_the_user_sets_counts_and_a_folder_from_before_keeps_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,3 +51,17 @@ def test_a_terminal_gets_a_table_once_there_are_stages() -> None:
     assert "parse x2" in said
     assert "150" in said
     assert "\x1b[?25h" in out.getvalue(), "the cursor stays hidden"
+
+
+def test_who_breaks_it_off_is_told_what_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Prevents twenty seconds without a word after Ctrl-C, while a process ends what it has begun."""
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.02)
+    out = io.StringIO()
+    with Progress(Console(file=out)) as shown:
+        shown.ending = lambda: ["mixer", "kafka"]
+        with pytest.raises(KeyboardInterrupt), shown.cut_short():
+            raise KeyboardInterrupt
+        assert "Stopping: what runs ends" in out.getvalue()
+        until_said(out, "s  stopping; waits for the end of mixer, kafka\n", 2)
