@@ -74,14 +74,17 @@ def find_listings(root: Any) -> dict[Any, Listing]:
 
 def _candidates(root: Any) -> Iterator[Any]:
     """Elements worth a look, which costs as much as they hold: so none that is far inside of others."""
-    inside: dict[Any, int] = {}  # how many candidates each element is inside of, itself counted
-    for element in root.iter(etree.Element):
-        inside[element] = inside.get(element.getparent(), 0)
-        verbatim = element.tag in _VERBATIM
-        if not verbatim and not (element.tag in _LAYOUTS and _is_marked(element)):
+    open_: list[Any] = []  # candidates around
+    for event, element in etree.iterwalk(root, events=("start", "end"), tag=(*_VERBATIM, *_LAYOUTS)):
+        if event == "end":
+            if open_ and open_[-1] is element:
+                open_.pop()
             continue
-        inside[element] += 1
-        if inside[element] > _MAX_INSIDE:
+        verbatim = element.tag in _VERBATIM
+        if not verbatim and not _is_marked(element):
+            continue
+        open_.append(element)
+        if len(open_) > _MAX_INSIDE:
             continue
         yield element
         if verbatim or element.tag == "td":
@@ -127,7 +130,14 @@ def _listing(element: Any) -> Listing | None:
 def is_numbering(element: Any) -> bool:
     """Numbers of lines beside a listing, outside of it."""
     named = element.get("class")
-    return bool(named and _NUMBERS.search(named)) and bool(_DIGITS.fullmatch("".join(element.itertext())))
+    return (
+        bool(named) and _is_class_of_numbers(named) and bool(_DIGITS.fullmatch("".join(element.itertext())))
+    )
+
+
+@lru_cache(8192)
+def _is_class_of_numbers(named: str) -> bool:
+    return _NUMBERS.search(named) is not None
 
 
 def looks_like_code(text: str) -> bool:
