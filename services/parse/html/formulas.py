@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from services.parse.html.asciimath import from_asciimath
+from services.parse.html.finder import Finder
 from services.parse.html.mathml import to_latex
 
 _RENDERED = re.compile(
@@ -41,7 +42,7 @@ _TEX_ATTRIBUTES = (
 )
 _OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
 _WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
-_ABOUT = re.compile("math|katex|mjx|mwe|tex|formula|equation", re.IGNORECASE)
+_ABOUT = Finder([["math", "katex", "mjx", "mwe", "tex", "formula", "equation"]])
 _DISPLAY = re.compile(r"display|block", re.IGNORECASE)
 _COMMAND = re.compile(r"\\[A-Za-z]+|[_^]\{?\w|[=<>+]")
 _STYLE = re.compile(r"\{\s*\\(?:displaystyle|textstyle)\s*(.*)\}\s*", re.DOTALL)
@@ -88,7 +89,7 @@ def formula_of(element: Any, attributes: Mapping[str, str]) -> str | None:
 
 @lru_cache(8192)
 def _is_about(named: str) -> bool:
-    return _ABOUT.search(named) is not None
+    return _ABOUT.mask(named.lower()) > 0
 
 
 def writes_asciimath(root: Any) -> bool:

@@ -45,6 +45,7 @@ _PARTS = Finder([parts.split() for parts in _KINDS.values()])
 _ATTRIBUTES = frozenset({"class", "id", "role", "itemprop", "aria-label", "data-component", "data-testid"})
 _LONGEST = 300
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_HYPHENS = {sign: "-" for sign in range(128) if not chr(sign).isalnum()}
 _BETWEEN = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
 
@@ -58,4 +59,10 @@ def hints_of(attributes: Mapping[str, str]) -> int:
 def _bits(names: str) -> int:
     if not names.islower():
         names = _HUMP.sub("-", names).lower()
-    return _PARTS.mask(f"-{_BETWEEN.sub('-', names)}-")
+    if names.isascii():
+        names = names.translate(_HYPHENS)
+        while "--" in names:
+            names = names.replace("--", "-")
+    else:
+        names = _BETWEEN.sub("-", names)
+    return _PARTS.mask(f"-{names}-")
