@@ -1,8 +1,8 @@
 """Fits the network by which parse tells a page's main text (services/parse/html/main_text.py).
 
 `python -m trainer.pages LABELLED.npz WEIGHTS.npz`, where LABELLED is what `python -m
-services.parse.html.gold` wrote. Prints the mean token F1 of pages that a network had not seen: each half by
-one fitted to the other.
+services.parse.html.gold` wrote. Prints the mean token F1 of pages that the networks had not seen: each half
+by those fitted to the other, by kind of page.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import random
 import sys
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,26 +28,31 @@ class FitConfig:
     """hidden: width of each layer. dropout: of layers. forget: share of the features that are withheld from
     half of the pages, since other sites use other names. epochs, rate, decay: of AdamW, with a cosine.
     average: by which the weights are averaged over steps. nets: fitted from different seeds, their logits
-    are averaged. batch: pages a step. longest: blocks of a page that are looked at.
+    are averaged. batch: pages a step. longest: blocks of a page that are looked at. even: power of how much
+    rarer than the most frequent one a kind of page is, by which its pages come more often.
     """
 
     hidden: int = 32
     dropout: float = 0.35
     forget: float = 0.15
-    epochs: int = 14
+    epochs: int = 10
     rate: float = 3e-3
     decay: float = 1e-2
     average: float = 0.995
     batch: int = 4
     nets: int = 3
     longest: int = 1500
+    even: float = 0.5
 
 
 @dataclass(frozen=True)
 class Page:
-    """features (blocks, features); tokens and matched (blocks); size of the gold text in tokens."""
+    """features (blocks, features); tokens and matched (blocks); size of the gold text in tokens; kind as who
+    marked the page called it.
+    """
 
     name: str
+    kind: str
     features: Tensor
     tokens: Tensor
     matched: Tensor
@@ -95,9 +101,9 @@ def fit(pages: list[Page], seed: int, config: FitConfig) -> Blocks:
     draw = random.Random(seed)
     net = Blocks(pages[0].features.shape[1], config)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
-    steps = config.epochs * (len(pages) // config.batch)
+    order = _evened(pages, draw, config.even)
+    steps = config.epochs * (len(order) // config.batch)
     averaged: dict[str, Tensor] = {}
-    order = list(pages)
     step = 0
     for _ in range(config.epochs):
         draw.shuffle(order)
@@ -118,6 +124,16 @@ def fit(pages: list[Page], seed: int, config: FitConfig) -> Blocks:
                 averaged[name] = averaged.get(name, value) * keep + value * (1 - keep)
     net.load_state_dict(averaged)
     return net.eval()
+
+
+def _evened(pages: list[Page], draw: random.Random, power: float) -> list[Page]:
+    """The pages, those of rare kinds more than once, so that a few shops weigh against many articles."""
+    num = Counter(page.kind for page in pages)
+    found = []
+    for page in pages:
+        times = (max(num.values()) / num[page.kind]) ** power
+        found += [page] * (int(times) + (draw.random() < times % 1))
+    return found
 
 
 def _loss(net: Blocks, page: Page, draw: random.Random, config: FitConfig) -> Tensor:
@@ -155,9 +171,8 @@ def load(path: str) -> tuple[list[Page], Tensor]:
     for i, end in enumerate(ends):
         span = slice(end - arrays["num_blocks"][i], end)
         tokens, matched = (torch.from_numpy(arrays[name][span]) for name in ("tokens", "matched"))
-        pages.append(
-            Page(str(arrays["page"][i]), features[span] * scale, tokens, matched, float(arrays["size"][i]))
-        )
+        name, kind, size = str(arrays["page"][i]), str(arrays["kind"][i]), float(arrays["size"][i])
+        pages.append(Page(name, kind, features[span] * scale, tokens, matched, size))
     return pages, scale
 
 
@@ -166,12 +181,13 @@ def main(labelled: str, out: str) -> None:
     config = FitConfig()
     pages, scale = load(labelled)
     halves = [[page for page in pages if zlib.crc32(page.name.encode()) % 2 == half] for half in (0, 1)]
-    for seen, unseen in (halves, halves[::-1]):
-        nets = [fit(seen, 0, config)]
-        seen_f1, unseen_f1 = (sum(f1_of(nets, page) for page in some) / len(some) for some in (seen, unseen))
-        print(
-            f"F1 of {len(unseen)} unseen pages {unseen_f1:.3f}, of {len(seen)} seen {seen_f1:.3f}", flush=True
-        )
+    unseen: dict[str, float] = {}
+    for fitted_to, others in (halves, halves[::-1]):
+        nets = [fit(fitted_to, seed, config) for seed in range(config.nets)]
+        unseen |= {page.name: f1_of(nets, page) for page in others}
+    for kind in sorted({page.kind for page in pages}):
+        found = [unseen[page.name] for page in pages if page.kind == kind]
+        print(f"{kind}: F1 {sum(found) / len(found):.3f} of {len(found)} unseen pages", flush=True)
     weights = {"scale": scale.numpy().astype(np.float16)}
     for seed in range(config.nets):
         weights |= {f"{seed}{name}": array for name, array in fit(pages, seed, config).arrays().items()}

@@ -1,9 +1,9 @@
 """The main text of an HTML page as Markdown: headings, lists, code, tables and formulas; not the rest.
 
-charset.py decodes, tree.py reads, blocks.py makes the page a row of blocks (listings.py, formulas.py and
+charset.py decodes, tree.py reads, outline.py makes the page a row of blocks (listings.py, formulas.py and
 tables.py know what pages make of those), features.py says what is known of each, main_text.py which are
-content, and markdown.py writes them. resiliparse's opinion is one of the features, and the answer where a
-page has too many tags for all that. What was measured stands in model.md.
+content and leftovers.py which never are, and markdown.py writes them. resiliparse's opinion is one of the
+features, and the answer where a page has too many tags for all that. What was measured stands in model.md.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import numpy as np
 from services.parse.charset import decode, strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.html import main_text
-from services.parse.html.blocks import Block, Outline, outline
+from services.parse.html.blocks import Block, Outline
 from services.parse.html.features import features_of
+from services.parse.html.leftovers import leftovers
 from services.parse.html.markdown import render
+from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
 
 # Tags that stack up when left open, so not those that are void or that the next of their kind closes.
@@ -73,6 +75,7 @@ def _main_text(page: str, other: str, config: ParseConfig) -> str:
 def _chosen(page: Outline, root: Any, other: str) -> list[Block]:
     words = np.array([block.words for block in page.blocks], np.float32)
     likely = main_text.likelihoods(features_of(page, root, other), words)
+    likely[leftovers(page)] = 0
     kept = likely > min(_KEPT, 0.9 * float(likely.max()))
     last = -1
     for i in np.flatnonzero(kept).tolist():

@@ -1,9 +1,8 @@
 """What is known of each block, as a matrix for main_text.py.
 
-Of the block: its kind, length, links, punctuation and telling words. Of the elements around it: their tags
-and what their names speak of, how much text they hold and how much of it is links, how often such an
-element repeats beside itself (posts, cards). Of its place: how far down, after which heading. Of the page:
-what it says it is.
+Of the block: its kind, length, links, punctuation and telling words, and whether its text stands on the page
+again or in what the page says of itself (about.py). Of the elements around it: around.py. Of its place: how
+far down, after which heading. Of the page: how much there is of what.
 """
 
 # ruff: noqa: E501 - a line for each kind of phrase
@@ -11,36 +10,26 @@ what it says it is.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from services.parse.html.about import About, about
+from services.parse.html.around import Floats, around, logs, unpacked
 from services.parse.html.blocks import Outline
 from services.parse.html.finder import Finder
-from services.parse.html.hints import NAMES
-
-Floats = npt.NDArray[np.float32]
+from services.parse.html.wording import letters_of
 
 _KINDS = ("p", "h", "item", "row", "code", "pre", "dt", "dd", "caption", "cell", "summary")
-_AROUND = (
-    "article", "main", "section", "nav", "aside", "footer", "header", "form", "table", "ul", "ol", "dl", "li",
-    "blockquote", "figure", "details", "dialog", "fieldset",
-)  # fmt: skip
-_SMALL = frozenset({"p", "li", "tr", "td", "dt", "dd", "br"})
-_LEVELS = 5  # elements around a block, from the inside, whose text is measured
-_TYPES = {
-    "article": re.compile(r"article|blogposting|reportage|og:article"),
-    "forum": re.compile(r"discussionforumposting|qapage|question|answer|comment"),
-    "product": re.compile(r"product|offer"),
-    "list": re.compile(r"collectionpage|itemlist|searchresults"),
-    "organisation": re.compile(r"localbusiness|service|faqpage|organization"),
-    "documentation": re.compile(r"techarticle|apireference|howto|softwaresource"),
-}
 _ENDS = re.compile(r"[.!?。！？…:;：；][\"'”’)\]」』》]*$")
-_STOPS = ".,;!?。，；！？、"
-_NO_LETTER = re.compile(r"[\W_]+")
+_END_SIGNS, _CLOSING = frozenset(".!?。！？…:;：；"), frozenset("\"'”’)]」』》")
+_STOPS, _HAN_STOPS = b".,;!?", "。，；！？、"
+_PRICE = re.compile(
+    r"[$€£¥]\s?\d|\d\s?(?:€|元|kr|usd|eur)\b|\b(?:usd|eur|rs\.?)\s?\d",
+    re.IGNORECASE,
+)
 _DATE = re.compile(
     r"\b(?:19|20)\d\d[-/.年]\s?\d{1,2}|\d{1,2}:\d\d|\b\d+ (?:second|minute|hour|day|week|month|year)s? ago\b|\d+\s?(?:天|小时|分钟|个月|年)前"
     r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d|昨天|今天"
@@ -70,221 +59,181 @@ _DIGITS = frozenset("0123456789")
 _FIGURES, _CAPITALS = b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _HEAD_CHARACTERS = 400
+_TEASER = 40  # letters that two texts begin with before one is the other's beginning
+_SHORT, _SHORT_TITLE = 12, 5  # letters of texts that stand anywhere by chance
+_MOST_DESCRIPTIONS = 8
 
 
 def features_of(page: Outline, root: Any, other: str) -> Floats:
     """One row for each block, float32. other: what another extractor took for the main text."""
-    blocks, frames = page.blocks, page.frames
-    num = len(blocks)
-    words = np.array([block.words for block in blocks], np.float32)
-    links = np.array([block.link_words for block in blocks], np.float32)
-    frame_of = np.array([block.frame for block in blocks], np.int64)
-    parents = np.array([frame.parent for frame in frames] or [-1], np.int64)
-    told = _told(page)
+    said = about(root)
+    words = np.array([block.words for block in page.blocks], np.float32)
+    links = np.array([block.link_words for block in page.blocks], np.float32)
+    letters = [letters_of(block.text) for block in page.blocks]
+    whole = letters_of(other)
+    kept = np.array([bool(each) and each in whole for each in letters], np.float32)
+    ends = np.array([_is_sentence(block.text) for block in page.blocks], np.float32)
+    heads = [block.text[:_HEAD_CHARACTERS] for block in page.blocks]
+    with_digit = [not _DIGITS.isdisjoint(head) for head in heads]
+    price = np.array(
+        [digit and bool(_PRICE.search(head)) for digit, head in zip(with_digit, heads, strict=True)],
+        np.float32,
+    )
+    dated = np.array(
+        [digit and bool(_DATE.search(head)) for digit, head in zip(with_digit, heads, strict=True)],
+        np.float32,
+    )
+    lowered = (f" {head} ".lower().replace("\n", " ") for head in heads)
+    told = np.array([_FINDER.mask(head) for head in lowered], np.int64)
+    near = np.convolve(price, np.ones(7, np.float32))[3 : len(price) + 3] / 7
     parts = [
-        _own(page, words, links),
-        _agreement(page, other),
-        _telling(page, told),
-        _tags_around(page, frame_of),
-        _hints_around(page, frame_of),
-        _amounts(page, words, links, frame_of, parents),
-        _repetition(page, words, frame_of),
+        _own(page, heads, words, links),
+        np.stack([ends, kept, np.full_like(kept, bool(whole)), dated, price, near], 1),
+        unpacked(told, len(_PHRASES)),
+        _again(letters),
+        _described(letters, said),
+        around(page, {"words": words, "links": links, "kept": kept, "ends": ends, "price": price}),
         _place(page, words, told),
-        np.repeat(_page(page, root, words, links)[None], num, 0),
+        np.repeat(_page(page, said, words, links, price)[None], len(words), 0),
     ]
     return np.concatenate(parts, 1).astype(np.float32)
 
 
-def _log(values: Any) -> Floats:
-    return np.asarray(np.log1p(np.asarray(values, np.float32)) / 5, np.float32)
+def _is_sentence(text: str) -> bool:
+    last = text[-1:]
+    return last in _END_SIGNS or (last in _CLOSING and bool(_ENDS.search(text[-20:])))
 
 
-def _own(page: Outline, words: Floats, links: Floats) -> Floats:
-    rows = []
-    for block in page.blocks:
-        text = block.text
-        size = len(text) + 1
-        letters = text[:_HEAD_CHARACTERS]
-        plain = letters.encode("ascii", "ignore")
-        rows.append(
-            [
-                *(block.kind == kind for kind in _KINDS),
-                block.kind == "h" and block.level <= 1,
-                block.kind == "h" and block.level == 2,
-                block.kind == "h" and block.level >= 3,
-                block.quoted,
-                min(block.level, 5) / 5 if block.kind != "row" else 0,
-                sum(map(text.count, _STOPS)) * 20 / size,
-                bool(_ENDS.search(text[-20:])),
-                _number_of(_FIGURES, plain) / (len(letters) + 1),
-                _number_of(_CAPITALS, plain) / (len(letters) + 1),
-                (len(_HAN.findall(letters)) if len(plain) < len(letters) else 0) / (len(letters) + 1),
-                letters[:1].isupper(),
-                letters[:1].islower(),
-                text.count("\n") / 10,
-                text.startswith("**") and text.endswith("**"),
-                block.button_words / (block.words + 1),
-                size / (block.words + 1) / 20,
-                block.words < 4,
-                block.words > 20,
-            ]
-        )
-    own = np.array(rows, np.float32)
+def _own(page: Outline, heads: list[str], words: Floats, links: Floats) -> Floats:
+    blocks = page.blocks
+    kinds = {kind: i for i, kind in enumerate(_KINDS)}
+    kind = np.array([kinds[block.kind] for block in blocks], np.int64)
+    level = np.array([block.level for block in blocks], np.int64)
+    is_heading = kind == kinds["h"]
+    rows = [_signs(block.text, head) for block, head in zip(blocks, heads, strict=True)]
+    size = np.array([len(block.text) + 1 for block in blocks], np.float32)
+    pressed = np.array([block.button_words for block in blocks], np.float32)
+    columns = [
+        is_heading & (level <= 1), is_heading & (level == 2), is_heading & (level >= 3),
+        [block.quoted for block in blocks], np.where(kind == kinds["row"], 0, level.clip(0, 5) / 5),
+        pressed / (words + 1), size / (words + 1) / 20, words < 4, words > 20,
+        logs(words), (links / (words + 1e-3)).clip(0, 1), links > 0,
+    ]  # fmt: skip
     return np.concatenate(
-        [own, _log(words)[:, None], (links / (words + 1e-3))[:, None].clip(0, 1), (links > 0)[:, None]], 1
+        [
+            np.eye(len(_KINDS), dtype=np.float32)[kind],
+            np.array(rows, np.float32),
+            np.stack([np.asarray(column, np.float32) for column in columns], 1),
+        ],
+        1,
     )
 
 
-def _telling(page: Outline, told: npt.NDArray[np.int64]) -> Floats:
-    """Which phrases a block holds, a date, and whether its text stands on the page again."""
-    seen = Counter(block.text for block in page.blocks)
-    rows = []
-    for block in page.blocks:
-        head = block.text[:_HEAD_CHARACTERS]
-        rows.append([_has_digit(head) and bool(_DATE.search(head)), min(seen[block.text] - 1, 4) / 4])
-    return np.concatenate([_unpacked(told, len(_PHRASES)), np.array(rows, np.float32)], 1)
+def _signs(text: str, head: str) -> tuple[float, ...]:
+    """Stops, figures, capitals, Han, how it begins, lines, whether it is bold."""
+    plain = text.encode("ascii", "ignore")
+    stops = _number_of(_STOPS, plain)
+    near, han = plain, 0
+    if len(plain) < len(text):
+        stops += sum(map(text.count, _HAN_STOPS))
+        near = head.encode("ascii", "ignore")
+        han = len(_HAN.findall(head)) if len(near) < len(head) else 0
+    near = near[:_HEAD_CHARACTERS]
+    size = len(head) + 1
+    return (
+        stops * 20 / (len(text) + 1),
+        _number_of(_FIGURES, near) / size,
+        _number_of(_CAPITALS, near) / size,
+        han / size,
+        head[:1].isupper(),
+        head[:1].islower(),
+        text.count("\n") / 10,
+        text.startswith("**") and text.endswith("**"),
+    )
 
 
 def _number_of(signs: bytes, text: bytes) -> int:
     return len(text) - len(text.translate(None, signs))
 
 
-def _agreement(page: Outline, other: str) -> Floats:
-    """Whether the other extractor kept the block, and whether it kept anything."""
-    whole = _letters(other)
-    inside = [bool(letters := _letters(block.text)) and letters in whole for block in page.blocks]
-    return np.array([[kept, bool(whole)] for kept in inside], np.float32)
+def _again(letters: list[str]) -> Floats:
+    """Whether the text stood on the page before, will again, how often, and whether a longer one on it begins
+    with the same words: what opens at a click, or is laid out for telephones too, stands there twice.
+    """
+    often = Counter(letters)
+    longest: dict[str, int] = {}
+    for each in often:
+        if len(each) > _TEASER:
+            begin = each[:_TEASER]
+            longest[begin] = max(longest.get(begin, 0), len(each))
+    seen: set[str] = set()
+    rows = []
+    for each in letters:
+        before = each in seen
+        seen.add(each)
+        count = often[each]
+        teaser = longest.get(each[:_TEASER], 0) > len(each)
+        rows.append((before, count > 1 and not before, min(count - 1, 4) / 4, teaser))
+    return np.array(rows, np.float32)
 
 
-def _letters(text: str) -> str:
-    return _NO_LETTER.sub("", text.lower())
-
-
-def _told(page: Outline) -> npt.NDArray[np.int64]:
-    heads = (f" {block.text[:_HEAD_CHARACTERS]} ".lower().replace("\n", " ") for block in page.blocks)
-    return np.array([_FINDER.mask(head) for head in heads], np.int64)
-
-
-def _has_digit(text: str) -> bool:
-    return not _DIGITS.isdisjoint(text)
-
-
-def _tags_around(page: Outline, frame_of: npt.NDArray[np.int64]) -> Floats:
-    """For each of _AROUND whether it is around the block, and whether an element not shown is."""
-    bits = {tag: 1 << i for i, tag in enumerate(_AROUND)}
-    masks = np.zeros(len(page.frames) + 1, np.int64)  # the last, at -1, is for no frame
-    for i, frame in enumerate(page.frames):
-        masks[i] = masks[frame.parent] | bits.get(frame.tag, 0) | (frame.hidden << len(_AROUND))
-    return _unpacked(masks[frame_of], len(_AROUND) + 1)
-
-
-def _hints_around(page: Outline, frame_of: npt.NDArray[np.int64]) -> Floats:
-    """What the names say: inside the block and of the elements up to two around it, and of any around it."""
-    own = np.zeros(len(page.frames) + 1, np.int64)
-    near, every = own.copy(), own.copy()
-    for i, frame in enumerate(page.frames):
-        own[i] = frame.hints
-        near[i] = frame.hints | own[frame.parent]
-        every[i] = every[frame.parent] | frame.hints
-    inside = np.array([block.hints for block in page.blocks], np.int64)
-    return np.concatenate(
-        [_unpacked(near[frame_of] | inside, len(NAMES)), _unpacked(every[frame_of], len(NAMES))], 1
-    )
-
-
-def _unpacked(masks: npt.NDArray[np.int64], num: int) -> Floats:
-    return ((masks[:, None] >> np.arange(num)) & 1).astype(np.float32)
-
-
-def _amounts(
-    page: Outline,
-    words: Floats,
-    links: Floats,
-    frame_of: npt.NDArray[np.int64],
-    parents: npt.NDArray[np.int64],
-) -> Floats:
-    """Of the elements around: words, share of links, blocks, words of a block, share of the page."""
-    num = len(page.frames)
-    text = np.array([block.kind in ("p", "item", "dd") for block in page.blocks], np.float32) * words
-    totals = np.zeros((num + 1, 4), np.float32)
-    np.add.at(totals, frame_of, np.stack([words, links, np.ones_like(words), text], 1))
-    depths = np.array([frame.depth for frame in page.frames], np.int64)
-    for depth in range(int(depths.max(initial=0)), 0, -1):  # into those around them, from the deepest on
-        inner = np.flatnonzero(depths == depth)
-        np.add.at(totals, parents[inner], totals[inner])
-    whole = max(1.0, float(words.sum()))
-    found = []
-    at = frame_of
-    for _ in range(_LEVELS):
-        of = totals[at]
-        found += [
-            _log(of[:, 0]), of[:, 1] / (of[:, 0] + 1), _log(of[:, 2]), _log(of[:, 0] / (of[:, 2] + 1e-3)), of[:, 0] / whole,
-            of[:, 3] / (of[:, 0] + 1),
-        ]  # fmt: skip
-        at = np.where(at >= 0, parents[at], -1)
-    depth_of = np.where(frame_of >= 0, np.append(depths, 0)[frame_of], 0)
-    return np.stack([*found, depth_of.astype(np.float32) / 20], 1)
-
-
-def _repetition(page: Outline, words: Floats, frame_of: npt.NDArray[np.int64]) -> Floats:
-    """How many elements of the same kind stand beside one of those around it, and how long they are."""
-    frames = page.frames
-    keys = [(frame.parent, *frame.kind) for frame in frames]
-    counts = Counter(keys)
-    sizes = [0.0] * (len(frames) + 1)
-    for at, size in zip(frame_of.tolist(), words.tolist(), strict=True):
-        sizes[at] += size
-    for i in range(len(frames) - 1, -1, -1):
-        sizes[frames[i].parent] += sizes[i] if frames[i].parent >= 0 else 0
-    groups: defaultdict[Any, float] = defaultdict(float)
-    for key, size in zip(keys, sizes, strict=False):
-        groups[key] += size
-    best = [(0.0, 0.0, 0.0, 0.0, 0.0)] * (len(frames) + 1)
-    for i, (frame, key) in enumerate(zip(frames, keys, strict=True)):
-        most, mean, largest, of_each, number = best[frame.parent]
-        count, size = counts[key], groups[key]
-        if count > most and frame.tag not in _SMALL:
-            most, mean = count, size / count
-        if count > 1 and size > largest:
-            largest, of_each, number = size, size / count, count
-        best[i] = (most, mean, largest, of_each, number)
-    of = np.array(best, np.float32)[frame_of]
-    return np.stack([_log(of[:, i]) for i in range(5)], 1)
+def _described(letters: list[str], said: About) -> Floats:
+    """Whether the block stands in the page's descriptions, begins as one does, or is in its title; how far it
+    is from the nearest that does, and whether it stands after the first.
+    """
+    every, titles = "|".join(said.descriptions), "|".join(said.titles)
+    begins = tuple({each[:_TEASER] for each in said.descriptions[:_MOST_DESCRIPTIONS] if len(each) > _SHORT})
+    inside = np.array([len(each) > _SHORT and each in every for each in letters], bool)
+    begun = np.array([any(begin in each for begin in begins) for each in letters], bool)
+    titled = np.array([len(each) > _SHORT_TITLE and each in titles for each in letters], bool)
+    at = np.arange(len(letters))
+    there = np.flatnonzero(inside | begun)
+    far, after = np.full(len(letters), 99), np.zeros(len(letters), bool)
+    if len(there):
+        right = np.searchsorted(there, at).clip(0, len(there) - 1)
+        far = np.minimum(np.abs(there[right] - at), np.abs(there[(right - 1).clip(0)] - at))
+        after = at > there[0]
+    columns = [
+        inside,
+        begun,
+        titled,
+        np.full(len(letters), bool(every)),
+        np.minimum(far, 30) / 30,
+        far <= 3,
+        after,
+    ]
+    return np.stack([np.asarray(column, np.float32) for column in columns], 1)
 
 
 def _place(page: Outline, words: Floats, told: npt.NDArray[np.int64]) -> Floats:
     """How far down the block stands, and below which heading."""
-    total = max(1.0, float(words.sum()))
-    before = (np.cumsum(words) - words) / total
-    num = len(page.blocks)
-    firsts = [i for i, block in enumerate(page.blocks) if block.kind == "h" and block.level == 1]
-    first = firsts[0] if firsts else -1
-    last = firsts[-1] if firsts else -1
-    rows = []
-    heading = -1
-    since = 0
-    under = []
-    for i, block in enumerate(page.blocks):
-        if block.kind == "h":
-            heading, since = i, 0
-        under.append(told[heading] if heading >= 0 else 0)
-        rows.append(
-            [
-                i / num, i == 0, min(i, 40) / 40, min(num - i, 40) / 40,
-                first >= 0 and i > first, first >= 0 and i > last, i == first, min(abs(i - first), 30) / 30 if first >= 0 else 1,
-                heading >= 0, min(since, 400) / 400,
-            ]
-        )  # fmt: skip
-        since += block.words
+    blocks = page.blocks
+    num = len(blocks)
+    at = np.arange(num)
+    sizes = np.cumsum(words) - words  # words before each block
+    is_heading = np.array([block.kind == "h" for block in blocks], bool)
+    heading = np.maximum.accumulate(np.where(is_heading, at, -1))
+    tops = np.flatnonzero(is_heading & (np.array([block.level for block in blocks]) == 1))
+    first, last = (int(tops[0]), int(tops[-1])) if len(tops) else (num, num)
+    far = np.minimum(np.abs(at - first), 30) / 30 if len(tops) else np.ones(num)
+    since = sizes - np.where(heading >= 0, sizes[heading], 0)
+    columns = [
+        at / num, at == 0, np.minimum(at, 40) / 40, np.minimum(num - at, 40) / 40, at > first, at > last,
+        at == first, far, heading >= 0, np.minimum(since, 400) / 400, sizes / max(1.0, float(words.sum())),
+    ]  # fmt: skip
+    under = np.where(heading >= 0, told[heading], 0)
     return np.concatenate(
-        [np.array(rows, np.float32), before[:, None], _unpacked(np.array(under, np.int64), len(_PHRASES))], 1
+        [
+            np.stack([np.asarray(column, np.float32) for column in columns], 1),
+            unpacked(under, len(_PHRASES)),
+        ],
+        1,
     )
 
 
-def _page(page: Outline, root: Any, words: Floats, links: Floats) -> Floats:
-    """The page as a whole: how much text, links, paragraphs and posts, and what it says of itself."""
+def _page(page: Outline, said: About, words: Floats, links: Floats, price: Floats) -> Floats:
+    """The page as a whole: how much text, links, paragraphs, prices and posts, and its kind as it says it."""
     total = float(words.sum())
-    said = _said(root)
     kinds = Counter(block.kind for block in page.blocks)
     long = sum(
         block.words
@@ -297,27 +246,12 @@ def _page(page: Outline, root: Any, words: Floats, links: Floats) -> Floats:
     num = len(page.blocks)
     return np.array(
         [
-            float(_log(total)), float(links.sum()) / (total + 1), float(_log(num)), long / (total + 1), han,
+            float(logs(total)), float(links.sum()) / (total + 1), float(logs(num)), long / (total + 1), han,
             *(kinds[kind] / num for kind in ("h", "row", "code", "cell", "dt")),
-            *(bool(pattern.search(said)) for pattern in _TYPES.values()),
+            min(float(price.sum()), 30) / 30,
+            *said.kinds,
             sum(frame.tag == "article" for frame in page.frames) / 10,
             any(frame.tag == "main" for frame in page.frames),
         ],
         np.float32,
     ).clip(0, 3)  # fmt: skip
-
-
-_TYPE = re.compile(r"\"@type\"\s*:\s*\[?\s*\"([A-Za-z, \"]{3,80})\"")
-
-
-def _said(root: Any) -> str:
-    """Types that the page names: schema.org's in JSON and in attributes, Open Graph's, its generator."""
-    found = []
-    for script in root.iter("script"):
-        if "ld+json" in (script.get("type") or "") and script.text:
-            found += _TYPE.findall(script.text[:50_000])[:20]
-    found += [value.rpartition("/")[2] for value in root.xpath("(//@itemtype)[position() < 20]")]
-    for meta in root.iter("meta"):
-        if meta.get("property") == "og:type":
-            found.append("og:" + (meta.get("content") or ""))
-    return " ".join(found).lower()

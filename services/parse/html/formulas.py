@@ -8,9 +8,13 @@ goes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from services.parse.html.asciimath import from_asciimath
+from services.parse.html.finder import Finder
 from services.parse.html.mathml import to_latex
 
 _RENDERED = re.compile(
@@ -38,16 +42,22 @@ _TEX_ATTRIBUTES = (
 )
 _OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
 _WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
-_ABOUT = re.compile("math|katex|mjx|mwe|tex|formula|equation", re.IGNORECASE).search
+_ABOUT = Finder([["math", "katex", "mjx", "mwe", "tex", "formula", "equation"]])
 _DISPLAY = re.compile(r"display|block", re.IGNORECASE)
 _COMMAND = re.compile(r"\\[A-Za-z]+|[_^]\{?\w|[=<>+]")
 _STYLE = re.compile(r"\{\s*\\(?:displaystyle|textstyle)\s*(.*)\}\s*", re.DOTALL)
 _DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
 _IN_TEXT = re.compile(r"\\\((?=\S| )(.{1,1000}?)\\\)|\\\[(.{1,4000}?)\\\]", re.DOTALL)
+_ASCIIMATH = re.compile(
+    r"ascii-?math(?:ml)?\w*(?:\.min)?\.js|asciimath2jax|input/asciimath|config=\w*(?:AM|MML-AM)_",
+    re.IGNORECASE,
+)
+_BETWEEN_BACKTICKS = re.compile(r"(?<![\\`])`([^`\n]{1,300})(?<!\\)`(?!`)")
+_LONGEST_ASCIIMATH = 2000  # characters
 _TEX_CHARACTERS = re.compile(r"[A-Za-z0-9]")
 
 
-def formula_of(element: Any) -> str | None:
+def formula_of(element: Any, attributes: Mapping[str, str]) -> str | None:
     """The formula of an element, between dollars; "" for an element to be left out; None for any other."""
     tag = element.tag
     if tag == "math":
@@ -60,22 +70,39 @@ def formula_of(element: Any) -> str | None:
         return _of_holder(element)
     if tag in ("mjx-assistive-mml", "annotation", "annotation-xml"):
         return None
-    attributes = element.attrib
     if not attributes:
         return None
     named = attributes.get("class")
-    if named and tag in _WRAPPERS and _ABOUT(named):
+    if named and tag in _WRAPPERS and _is_about(named):
         if _RENDERED.search(named):
             if (mathml := element.get("data-mathml")) and not _has_script_beside(element):
                 return _wrapped(*_of_source(mathml))
             return _of_holder(element) or ""
         if _HOLDER.search(named):
             return _of_holder(element)
-    for name in attributes:
-        if name in _OWN_TEX and _looks_like_tex(tex := attributes[name]):
+    for name in _OWN_TEX.intersection(attributes):
+        if _looks_like_tex(tex := attributes[name]):
             shown = "".join(element.itertext()).strip()
             return _wrapped(tex, _is_display(element)) if len(shown) < 20 + 4 * len(tex) else None
     return None
+
+
+@lru_cache(8192)
+def _is_about(named: str) -> bool:
+    return _ABOUT.mask(named.lower()) > 0
+
+
+def writes_asciimath(root: Any) -> bool:
+    """Whether a script on the page renders AsciiMath between backticks."""
+    return any(
+        _ASCIIMATH.search(script.get("src") or "") or _ASCIIMATH.search((script.text or "")[:5000])
+        for script in root.iter("script")
+    )
+
+
+def with_asciimath(text: str) -> str:
+    """The text with LaTeX between dollars for AsciiMath between backticks."""
+    return _BETWEEN_BACKTICKS.sub(lambda found: _wrapped(from_asciimath(found[1]), False), text)
 
 
 def hidden_formula(element: Any) -> str:
@@ -161,6 +188,8 @@ def _of_script(element: Any) -> str | None:
     if kind.startswith("math/mml"):
         return _wrapped(*_of_source(text))
     text = re.sub(r"^%\s*<!\[CDATA\[|%\s*\]\]>$", "", text).strip()
+    if kind.startswith("math/asciimath"):
+        text = from_asciimath(text[:_LONGEST_ASCIIMATH])
     return _wrapped(text, "mode=display" in kind)
 
 

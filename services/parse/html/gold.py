@@ -1,7 +1,7 @@
 """Pages whose main text people marked, as what the network of main_text.py is fitted to.
 
-`python -m services.parse.html.gold INDEX OUT.npz`: each line of INDEX (JSON) names a `file` beside it and its
-`gold_text`.
+`python -m services.parse.html.gold INDEX OUT.npz`: each line of INDEX (JSON) names a `file` beside it, its
+`gold_text` and its `page_type`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy.typing as npt
 from services.parse.charset import decode
 from services.parse.config import ParseConfig
 from services.parse.html import second_opinion
-from services.parse.html.blocks import outline
 from services.parse.html.features import features_of
+from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
 
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
@@ -85,7 +85,7 @@ def _labelled(index: Path) -> Iterator[dict[str, Any]]:
         if record.get("gold_text"):
             page = decode((index.parent / record["file"]).read_bytes(), declared=True).text
             if (found := label(page, record["gold_text"])) is not None:
-                yield found | {"page": record["file"]}
+                yield found | {"page": record["file"], "kind": record.get("page_type", "")}
 
 
 def main(index: str, out: str) -> None:
@@ -96,7 +96,7 @@ def main(index: str, out: str) -> None:
     arrays = {
         name: np.concatenate([page[name] for page in pages]) for name in ("features", "tokens", "matched")
     }
-    arrays |= {name: np.array([page[name] for page in pages]) for name in ("page", "size")}
+    arrays |= {name: np.array([page[name] for page in pages]) for name in ("page", "kind", "size")}
     arrays["num_blocks"] = np.array([len(page["tokens"]) for page in pages])
     np.savez_compressed(out, allow_pickle=False, **arrays)
     print(f"{len(pages)} pages")

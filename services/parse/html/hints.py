@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from services.parse.html.finder import Finder
 
@@ -45,16 +45,24 @@ _PARTS = Finder([parts.split() for parts in _KINDS.values()])
 _ATTRIBUTES = frozenset({"class", "id", "role", "itemprop", "aria-label", "data-component", "data-testid"})
 _LONGEST = 300
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_HYPHENS = {sign: "-" for sign in range(128) if not chr(sign).isalnum()}
 _BETWEEN = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
 
-def hints_of(element: Any) -> int:
-    """A bit for each of NAMES that the element's names speak of."""
-    values = [value for name, value in element.items() if name in _ATTRIBUTES]
+def hints_of(attributes: Mapping[str, str]) -> int:
+    """A bit for each of NAMES that an element's names speak of."""
+    values = [value for name, value in attributes.items() if name in _ATTRIBUTES]
     return _bits(" ".join(values)[:_LONGEST]) if values else 0
 
 
 @lru_cache(8192)
 def _bits(names: str) -> int:
-    names = f"-{_BETWEEN.sub('-', _HUMP.sub('-', names).lower())}-"
-    return _PARTS.mask(names)
+    if not names.islower():
+        names = _HUMP.sub("-", names).lower()
+    if names.isascii():
+        names = names.translate(_HYPHENS)
+        while "--" in names:
+            names = names.replace("--", "-")
+    else:
+        names = _BETWEEN.sub("-", names)
+    return _PARTS.mask(f"-{names}-")

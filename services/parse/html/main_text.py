@@ -31,9 +31,7 @@ def likelihoods(features: Floats, words: Floats) -> Floats:
     if features.shape[1] != weights["scale"].shape[0]:
         raise ValueError(f"{WEIGHTS.name} was fitted to other features; fit it anew (see model.md)")
     scaled = np.clip(features * weights["scale"], -1, 1)  # no further than the pages that it was fitted to
-    logits = [
-        _logits(scaled, words, {k[1:]: v for k, v in weights.items() if k[0] == net}) for net in _nets()
-    ]
+    logits = [_logits(scaled, words, net) for net in _nets()]
     return np.asarray(1 / (1 + np.exp(-np.mean(logits, axis=0))), np.float32)
 
 
@@ -46,9 +44,11 @@ def _logits(features: Floats, words: Floats, of: dict[str, Floats]) -> Floats:
     hidden = np.maximum(_times(features, of["in.w"]) + of["in.b"], 0)
     weight = (words + 0.1)[:, None]
     for i, distance in enumerate(_LAYERS):
-        padded = np.pad(hidden, ((distance, distance), (0, 0)))
-        num = len(hidden)
-        seen = np.concatenate([padded[:num], hidden, padded[2 * distance :]], 1)
+        num, width = hidden.shape
+        seen = np.zeros((num, 3 * width), np.float32)  # beyond the page's ends there is nothing
+        seen[distance:, :width] = hidden[:-distance]
+        seen[:, width : 2 * width] = hidden
+        seen[:-distance, 2 * width :] = hidden[distance:]
         hidden = hidden + np.maximum(_times(seen, of[f"conv{i}.w"]) + of[f"conv{i}.b"], 0)
         if i == _POOLED:
             hidden = hidden + (hidden * weight).sum(0) / weight.sum() @ of["page.w"] + of["page.b"]
@@ -61,9 +61,12 @@ def _times(rows: Floats, weights: Floats) -> Floats:
     That cost more than it saved, and another process's core.
     """
     num = len(rows)
-    padded = np.pad(rows, ((0, -num % _ROWS), (0, 0)))
-    product = padded.reshape(-1, _ROWS, rows.shape[1]) @ weights
-    return np.asarray(product.reshape(-1, weights.shape[1])[:num], np.float32)
+    whole = num - num % _ROWS
+    product = np.empty((num, weights.shape[1]), np.float32)
+    many = rows[:whole].reshape(-1, _ROWS, rows.shape[1])
+    np.matmul(many, weights, out=product[:whole].reshape(-1, _ROWS, weights.shape[1]))
+    np.matmul(rows[whole:], weights, out=product[whole:])
+    return product
 
 
 @cache
@@ -73,5 +76,6 @@ def _weights() -> dict[str, Floats]:
 
 
 @cache
-def _nets() -> tuple[str, ...]:
-    return tuple(sorted({name[0] for name in _weights() if name[0].isdigit()}))
+def _nets() -> tuple[dict[str, Floats], ...]:
+    names = sorted({name[0] for name in _weights() if name[0].isdigit()})
+    return tuple({name[1:]: of for name, of in _weights().items() if name[0] == net} for net in names)

@@ -33,6 +33,12 @@ _ACCENTS = {
     "^": "hat", "ˆ": "hat", "~": "tilde", "˜": "tilde", "¯": "bar", "‾": "overline", "→": "vec", "⃗": "vec",
     "˙": "dot", "¨": "ddot", "⏞": "overbrace",
 }  # fmt: skip
+_VARIANTS = {
+    "bold": "mathbf", "bold-italic": "boldsymbol", "double-struck": "mathbb", "script": "mathcal",
+    "fraktur": "mathfrak", "sans-serif": "mathsf", "monospace": "mathtt",
+}  # fmt: skip
+_TALL = re.compile(r"\\(?:frac|sum|prod|int|begin)\b")
+_FENCES = {"(": ")", "[": "]", r"\{": r"\}", "|": "|", r"\langle": r"\rangle"}
 _FUNCTIONS = frozenset({
     "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "log",
     "ln", "exp", "lim", "max", "min", "sup", "inf", "det", "gcd", "dim", "ker", "arg", "deg", "mod",
@@ -47,7 +53,7 @@ def to_latex(element: Any, depth: int = 0) -> str:
     if depth > _MAX_DEPTH:
         return _signs("".join(element.itertext()))
     if tag in ("mi", "mn", "mo", "mtext", "ms"):
-        return _token(tag, "".join(element.itertext()))
+        return _token(tag, "".join(element.itertext()), element.get("mathvariant", ""))
     if tag in ("annotation", "annotation-xml", "mphantom", "mprescripts", "none", ""):
         return ""
     if tag == "mspace":
@@ -82,6 +88,9 @@ def _built(tag: str, parts: list[str], element: Any) -> str | None:
         case "mfenced", _:
             inner = (element.get("separators", ",").strip()[:1] or ",").join(parts)
             return rf"\left{_fence(element.get('open', '('))}{inner}\right{_fence(element.get('close', ')'))}"
+        case "mrow", [start, *_, end] if _FENCES.get(start.strip()) == end.strip():
+            inner = "".join(parts[1:-1])
+            return rf"\left{start.strip()} {inner} \right{end.strip()}" if _TALL.search(inner) else None
         case "mtable", _:
             return r"\begin{matrix}" + r" \\ ".join(parts) + r"\end{matrix}"
         case "mtr" | "mlabeledtr", _:
@@ -107,13 +116,15 @@ def _fence(sign: str) -> str:
     return _signs(sign.strip()) or "."
 
 
-def _token(tag: str, text: str) -> str:
+def _token(tag: str, text: str, variant: str) -> str:
     text = text.strip() if tag != "mtext" else text
     if tag in ("mtext", "ms"):
         return rf"\text{{{text}}}" if text.strip() else " "
     if text in _FUNCTIONS:
         return rf"\{text} " if text != "mod" else r"\bmod "
     latex = _signs(text)
+    if tag in ("mi", "mn") and variant in _VARIANTS and text.isalnum():
+        return rf"\{_VARIANTS[variant]}{{{latex.strip()}}}"
     if tag == "mi" and len(text) > 1 and text.isalpha() and latex == text:
         return rf"\mathrm{{{text}}}"
     return f" {latex} " if tag == "mo" and latex in ("=", "<", ">") else latex

@@ -14,23 +14,27 @@ An index is made only where Kafka has committed nothing, or by the unit's comman
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from services.runtime.errors import ConfigurationError, DependencyDown
+from services.runtime.state.faults import (
+    REBUILDING,
+    TWO,
+    Place,
+    Shard,
+    behind,
+    fault,
+    gone,
+    new_generation,
+    refusal,
+    way,
+)
 from services.runtime.state.kept import Kept, key
 from services.runtime.state.server import Server
 
 if TYPE_CHECKING:
     import redis
-
-Place = tuple[str, int]  # Kafka's id of a topic, partition
-
-REBUILDING = b"rebuilding"  # stands where the generation will, until a rebuild has come to its end
-
-_TWO = "is put together from two: its shards are of different generations"
 
 
 class Marks(Protocol):
@@ -60,77 +64,6 @@ class Marks(Protocol):
 
     def close(self) -> None:
         """Let go of the server."""
-
-
-def new_generation(kept: Kept) -> bytes:
-    """Of an index that is being made."""
-    return f"{secrets.token_hex(8)} {kept.layout}".encode()
-
-
-@dataclass(frozen=True)
-class Shard:
-    """What one shard says of itself. made: its generation and layout, or None."""
-
-    made: bytes | None
-    reached: Mapping[Place, int]
-
-
-def fault(shards: Sequence[Shard], offsets: Mapping[Place, int], river: Collection[str]) -> str | None:
-    """Why an index must not be built upon, or None; for a person, without what to do about it.
-
-    offsets: what Kafka has committed. river: ids of all topics of this river, where they are known.
-    """
-    committed = {place: offset for place, offset in offsets.items() if offset > 0}
-    made = [shard.made for shard in shards]
-    if REBUILDING in made:
-        return "is being rebuilt, or a rebuild of it was interrupted"
-    places = {place for shard in shards for place in shard.reached}
-    if not any(made) and not places:
-        number = sum(committed.values())
-        return f"is empty, but Kafka has committed {number:,} messages that it judged" if committed else None
-    if None in made and (committed or places):
-        return f"has lost {made.count(None)} of its {len(made)} shards"
-    if len(set(made) - {None}) > 1:
-        return _TWO
-    topics = {topic for topic, _ in places}
-    if places and river and not topics & set(river):
-        return "belongs to other topics: these were made anew, or another river has the same Redis and prefix"
-    for place, offset in sorted(committed.items()):
-        for number, shard in enumerate(shards):
-            if (stands := shard.reached.get(place, 0)) < offset:
-                return _behind(place, number if len(shards) > 1 else None, stands, offset)
-    return None
-
-
-def _behind(place: Place, shard: int | None, stands: int, offset: int) -> str:
-    where = "" if shard is None else f" in shard {shard}"
-    return (
-        f"has forgotten something: of partition {place[1]} of topic {place[0]} it has judged what is below "
-        f"offset {stands}{where}, and Kafka has committed {offset}. An older copy of it was restored, the "
-        "end of its append-only file was lost, it was failed over to a replica that had less, or the "
-        "group's offsets were set forward by hand"
-    )
-
-
-def refusal(kept: Kept, why: str) -> ConfigurationError:
-    """The error that says why an index is refused, and the ways out."""
-    return ConfigurationError(
-        f"the {kept.unit} index {kept.prefix} in Redis {why}. Nothing was judged with it. If Redis can have "
-        f"its newer data back, restore that; else {_way(kept)}. An index of something else is left alone by "
-        f"choosing another units.{kept.unit}.prefix first."
-    )
-
-
-def _way(kept: Kept) -> str:
-    return (
-        f"stop {kept.unit} and run `corpusworks {kept.unit} rebuild` (with the --out of the run, if it has "
-        f"one): it makes the index again from {kept.remade_from}"
-    )
-
-
-def gone(kept: Kept) -> ConfigurationError:
-    """A call found another generation than the one that was begun, or none."""
-    return refusal(kept, f"was emptied or replaced while {kept.unit} ran")
 
 
 class MemoryMarks:
@@ -168,7 +101,7 @@ class MemoryMarks:
         """As Marks."""
         for place, offset in offsets.items():
             if (stands := self._reached.get(place, 0)) < offset:
-                raise refusal(self._kept, _behind(place, None, stands, offset))
+                raise refusal(self._kept, behind(place, None, stands, offset))
             self._committed[place] = max(offset, self.committed_offset(place))
 
     def committed_offset(self, place: Place) -> int:
@@ -278,7 +211,7 @@ class RedisMarks:
                 raise gone(self._kept)
             if answer is not None:
                 place, offset = list(offsets.items())[answer[0] - 1]
-                raise refusal(self._kept, _behind(place, shard, answer[1], offset))
+                raise refusal(self._kept, behind(place, shard, answer[1], offset))
 
     def _examine(self, shards: Sequence[redis.Redis]) -> None:
         """Refuse a server that would forget, and, once begun, one that has forgotten."""
@@ -337,7 +270,7 @@ class RedisMarks:
                 unit, prefix = self._kept.unit, self._kept.prefix
                 raise ConfigurationError(
                     f"the {unit} index {prefix} was made with {theirs} and the settings say {ours}: "
-                    f"{_way(self._kept)}; or set them back, or choose another units.{unit}.prefix for a "
+                    f"{way(self._kept)}; or set them back, or choose another units.{unit}.prefix for a "
                     "new index"
                 )
 
@@ -349,7 +282,7 @@ class RedisMarks:
             connection.set(name, made, nx=True)
             stands: Any = connection.get(name)
             if shard and stands != made:
-                raise refusal(self._kept, _TWO)
+                raise refusal(self._kept, TWO)
             made = stands
         return bytes(made)
 

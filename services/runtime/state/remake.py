@@ -15,16 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.resources import Resources
+from services.runtime.state.faults import REBUILDING, Place, new_generation
 from services.runtime.state.kept import Kept, key
-from services.runtime.state.marks import (
-    REBUILDING,
-    Place,
-    RedisMarks,
-    found_in,
-    new_generation,
-    offsets_in,
-    put_offsets,
-)
+from services.runtime.state.marks import RedisMarks, found_in, offsets_in, put_offsets
 from services.runtime.state.server import Server
 
 if TYPE_CHECKING:

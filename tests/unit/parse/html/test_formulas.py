@@ -2,6 +2,7 @@
 import pytest
 from lxml import etree
 
+from services.parse.html.asciimath import from_asciimath
 from services.parse.html.mathml import to_latex
 from tests.unit.parse.html.test_listings import markdown
 
@@ -58,6 +59,14 @@ def test_a_formula_of_its_own_line_stands_between_two_dollars(form):
     [
         ("<msqrt><mi>x</mi><mo>+</mo><mn>1</mn></msqrt>", r"\sqrt{x+1}"),
         (
+            "<mi mathvariant='bold'>v</mi><mo>=</mo><mi mathvariant='double-struck'>R</mi>",
+            r"\mathbf{v} = \mathbb{R}",
+        ),
+        (
+            "<mrow><mo>(</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo>)</mo></mrow><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>",
+            r"\left( \frac{a}{b} \right)(x)",
+        ),
+        (
             "<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover>",
             r"\sum_{i = 1}^n",
         ),
@@ -75,6 +84,42 @@ def test_a_formula_of_its_own_line_stands_between_two_dollars(form):
 def test_mathml_is_translated(mathml, latex):
     """Prevents a fraction from becoming two numbers side by side."""
     assert to_latex(etree.fromstring(f"<math>{mathml}</math>")) == latex
+
+
+@pytest.mark.parametrize(
+    ("ascii_", "latex"),
+    [
+        ("x=(-b +- sqrt(b^2 - 4ac))/(2a)", r"x=\frac{-b\pm\sqrt{b^{2}-4ac}}{2a}"),
+        ("sum_(i=1)^n i^3=((n(n+1))/2)^2", r"\sum_{i=1}^{n}i^{3}=\left(\frac{n(n+1)}{2}\right)^{2}"),
+        (
+            "[[a,b],[c,d]]((n),(k))",
+            r"\begin{bmatrix}a & b \\ c & d\end{bmatrix}\begin{pmatrix}n \\ k\end{pmatrix}",
+        ),
+        (
+            'AA x in RR "with" root(3)(x) >= alpha_1',
+            r"\forall x\in\mathbb{R}\text{with}\sqrt[3]{x}\ge\alpha_{1}",
+        ),
+        ("{: (", r"\left.\left(\right.\right."),
+        (") ^ / \\q", ")^{/} q"),
+    ],
+)
+def test_asciimath_is_translated(ascii_, latex):
+    """Prevents formulas in the notation of school pages from being taken for code."""
+    assert from_asciimath(ascii_) == latex
+
+
+def test_asciimath_is_translated_only_where_a_script_renders_it():
+    """Prevents code between backticks on other pages from becoming formulas."""
+    page = "<p>The area is `1/2 bh`, typed \\`1/2 bh\\`, <code>`a/b`</code>.</p>"
+    script = "<script src='/js/ASCIIMathML.js'></script>"
+    assert markdown(page + script).startswith(r"The area is $\frac{1}{2}bh$, typed \`1/2 bh\`, ``")
+    assert markdown(page).startswith("The area is `1/2 bh`, typed")
+    assert markdown("<p>So <script type='math/asciimath'>x^2/3</script></p>") == r"So $\frac{x^{2}}{3}$"
+
+
+def test_brackets_in_each_other_without_end_cost_no_more_than_others():
+    """Prevents a formula of nothing but brackets from exhausting the stack."""
+    assert "(" * 200 in from_asciimath("(" * 300)
 
 
 def test_pictures_and_text_that_are_no_formulas_stay_what_they_are():

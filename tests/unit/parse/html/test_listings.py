@@ -2,8 +2,8 @@
 import pytest
 from lxml import etree
 
-from services.parse.html.blocks import outline
 from services.parse.html.markdown import render
+from services.parse.html.outline import outline
 
 CODE = 'def area(shapes):\n    total = 0\n\n    for shape in shapes:\n        total += shape.width * shape["height"]\n    return total'
 LINES = CODE.split("\n")

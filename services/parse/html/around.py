@@ -1,0 +1,205 @@
+"""What is known of the elements around each block, as columns of the matrix of features.py.
+
+Their tags and what their names speak of; how much text they hold, how much of it is links, sentences,
+prices, or text that another extractor kept; how often such an element repeats beside itself (posts, cards);
+and what the other blocks on the page are like that are laid out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from services.parse.html.blocks import Block, Outline
+from services.parse.html.hints import NAMES
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+_TAGS = (
+    "article", "main", "section", "nav", "aside", "footer", "header", "form", "table", "ul", "ol", "dl", "li",
+    "blockquote", "figure", "details", "dialog", "fieldset",
+)  # fmt: skip
+_SMALL = frozenset({"p", "li", "tr", "td", "dt", "dd", "br"})
+_LEVELS = 5  # elements around a block, from the inside, whose text is measured
+
+
+@dataclass(slots=True)
+class _Tree:
+    """parents (frames); levels: the frames of each depth, outermost first; of: the frame of each block, where
+    the last of all, which is none, stands for no frame.
+    """
+
+    parents: Ints
+    depths: Ints
+    levels: list[Ints]
+    of: Ints
+
+    @classmethod
+    def of_page(cls, page: Outline) -> _Tree:
+        depths = np.array([frame.depth for frame in page.frames], np.int64)
+        order = np.argsort(depths, kind="stable")
+        cuts = np.flatnonzero(np.diff(depths[order])) + 1
+        return cls(
+            np.array([frame.parent for frame in page.frames], np.int64),
+            depths,
+            np.split(order, cuts) if len(order) else [],
+            np.array([block.frame for block in page.blocks], np.int64),
+        )
+
+    def inherited(self, own: Ints) -> Ints:
+        """The bits of each frame and of all around it; own: (frames + 1), the last 0."""
+        found = own.copy()
+        for level in self.levels[1:]:
+            found[level] |= found[self.parents[level]]
+        return found
+
+    def sums(self, of_blocks: Floats) -> Floats:
+        """For each frame the sums over the blocks in it; of_blocks: (blocks, columns)."""
+        found = np.zeros((len(self.parents) + 1, of_blocks.shape[1]), np.float32)
+        np.add.at(found, self.of, of_blocks)
+        for level in self.levels[:0:-1]:
+            np.add.at(found, self.parents[level], found[level])
+        return found
+
+
+def around(page: Outline, measures: Mapping[str, Floats]) -> Floats:
+    """(blocks, columns). measures: words, links (words of), kept (1 where another extractor kept it), ends
+    (1 where it ends as a sentence) and price (1 where there is one), each (blocks).
+    """
+    tree = _Tree.of_page(page)
+    words, links = measures["words"], measures["links"]
+    text = np.array([block.kind in ("p", "item", "dd") for block in page.blocks], np.float32) * words
+    kept = measures["kept"] * words
+    totals = tree.sums(
+        np.stack([words, links, np.ones_like(words), text, kept, measures["ends"], measures["price"]], 1)
+    )
+    return np.concatenate(
+        [
+            _tags(page, tree),
+            _hints(page, tree),
+            _amounts(tree, totals, max(1.0, float(words.sum()))),
+            _repetition(page, tree, totals, max(1.0, float(words.sum()))),
+            _layout(page, np.stack([words, links, kept, measures["ends"]], 1)),
+        ],
+        1,
+    )
+
+
+def logs(values: Any) -> Floats:
+    """Logarithms of amounts, so that hundreds and thousands stay near 1."""
+    return np.asarray(np.log1p(np.asarray(values, np.float32)) / 5, np.float32)
+
+
+def unpacked(masks: Ints, num: int) -> Floats:
+    """(len(masks), num): the bits of each."""
+    return ((masks[:, None] >> np.arange(num)) & 1).astype(np.float32)
+
+
+def _tags(page: Outline, tree: _Tree) -> Floats:
+    """For each of _TAGS whether it is around the block, and whether an element not shown is."""
+    bits = {tag: 1 << i for i, tag in enumerate(_TAGS)}
+    own = [bits.get(frame.tag, 0) | (frame.hidden << len(_TAGS)) for frame in page.frames]
+    return unpacked(tree.inherited(np.array([*own, 0], np.int64))[tree.of], len(_TAGS) + 1)
+
+
+def _hints(page: Outline, tree: _Tree) -> Floats:
+    """What the names say: inside the block and of the elements up to two around it, and of any around it."""
+    own = np.array([*(frame.hints for frame in page.frames), 0], np.int64)
+    near = own.copy()
+    near[:-1] |= own[tree.parents]
+    inside = np.array([block.hints for block in page.blocks], np.int64)
+    return np.concatenate(
+        [
+            unpacked(near[tree.of] | inside, len(NAMES)),
+            unpacked(tree.inherited(own)[tree.of], len(NAMES)),
+        ],
+        1,
+    )
+
+
+def _amounts(tree: _Tree, totals: Floats, whole: float) -> Floats:
+    """Of the elements around: words, share of links, blocks, words of a block, share of the page, of running
+    text, of what was kept elsewhere, of sentences; prices.
+    """
+    found = []
+    at = tree.of
+    parents = np.append(tree.parents, -1)
+    for _ in range(_LEVELS):
+        words, links, blocks, text, kept, ends, price = totals[at].T
+        found += [
+            logs(words), links / (words + 1), logs(blocks), logs(words / (blocks + 1e-3)), words / whole,
+            text / (words + 1), kept / (words + 1), ends / (blocks + 1), logs(price),
+        ]  # fmt: skip
+        at = parents[at]
+    depth_of = np.append(tree.depths, 0)[tree.of]
+    return np.stack([*found, depth_of.astype(np.float32) / 20], 1)
+
+
+def _repetition(page: Outline, tree: _Tree, totals: Floats, whole: float) -> Floats:
+    """Of the elements that stand beside others of their kind: the most numerous ones around the block, and
+    those that hold most; how many, how long, how much of the page and of them is links, and whether no others
+    on the page hold more.
+    """
+    ids: dict[Any, int] = {}
+    group = np.array(
+        [ids.setdefault((frame.parent, *frame.kind), len(ids)) for frame in page.frames], np.int64
+    )
+    num = len(ids) + 1  # the last is for no group
+    counts = np.bincount(group, minlength=num).astype(np.float32)
+    sizes, links = (np.bincount(group, totals[:-1, i], num).astype(np.float32) for i in (0, 1))
+    large = np.array([frame.tag not in _SMALL for frame in page.frames], bool)
+    many = _best(tree, group, np.where(large, counts[group], 0), num)
+    most = _best(tree, group, np.where(counts[group] > 1, sizes[group], 0), num)
+    counts[-1] = 0
+    each = sizes / np.maximum(counts, 1)
+    largest = max(1.0, float(sizes[counts > 2].max(initial=0)))
+    return np.stack(
+        [
+            logs(counts[many]), logs(each[many]), logs(sizes[most]), logs(each[most]), logs(counts[most]),
+            sizes[most] / whole, links[most] / (sizes[most] + 1), np.minimum(sizes[most] / largest, 1),
+        ],
+        1,
+    )  # fmt: skip
+
+
+def _best(tree: _Tree, group: Ints, score: Floats, none: int) -> Ints:
+    """For each block the group, of those around it, that scores most; the outermost of equals."""
+    best = np.full(len(group) + 1, none - 1, np.int64)
+    reached = np.zeros(len(group) + 1, np.float32)
+    for level in tree.levels:
+        outer = tree.parents[level]
+        better = score[level] > reached[outer]
+        best[level] = np.where(better, group[level], best[outer])
+        reached[level] = np.where(better, score[level], reached[outer])
+    return best[tree.of]
+
+
+def _layout(page: Outline, of_blocks: Floats) -> Floats:
+    """The blocks of the same kind in the same two elements: how many, how long, how much of them is links,
+    was kept elsewhere and ends as sentences, and how much of the page they are.
+    """
+    ids: dict[Any, int] = {}
+    group = np.array([ids.setdefault(_place(page, block), len(ids)) for block in page.blocks], np.int64)
+    counts = np.bincount(group).astype(np.float32)
+    words, links, kept, ends = (np.bincount(group, column) for column in of_blocks.T)
+    found = np.stack(
+        [
+            logs(counts), logs(words / counts), links / (words + 1), kept / (words + 1), ends / counts,
+            words / (words.sum() + 1),
+        ],
+        1,
+    )  # fmt: skip
+    return np.asarray(found[group], np.float32)
+
+
+def _place(page: Outline, block: Block) -> Any:
+    if block.frame < 0:
+        return block.kind
+    frame = page.frames[block.frame]
+    outer = page.frames[frame.parent].kind if frame.parent >= 0 else None
+    return block.kind, frame.kind, outer

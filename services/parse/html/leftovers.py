@@ -1,0 +1,69 @@
+"""Blocks that stand for something else, or that lie over the page: never main text, whatever is near them.
+
+Dialogs (cookies, surveys, subscriptions) are told by their elements. The label of a place for an
+advertisement and the note that something is still loading often stand bare among paragraphs: these are told
+by being nothing but that.
+"""
+
+from __future__ import annotations
+
+import re
+
+from services.parse.html.blocks import Block, Outline
+from services.parse.html.hints import NAMES
+from services.parse.html.wording import letters_of
+
+_LABEL = re.compile(
+    r"(?:advertisements?|advertising|sponsored(?:content|links?)?|paidcontent|promotedcontent"
+    r"|(?:ador)?(?:story|article|content)?continuesbelow(?:this)?(?:ad|advertisement|gallery|video)?"
+    r"|(?:advertisement)?(?:continue|keep)readingbelow|scrolltocontinue(?:withcontent|reading)?"
+    r"|(?:now)?loading(?:comments|more|pleasewait)?|pleasewait(?:while.{0,20}loads?)?"
+    r"|广告|广告位|推广|赞助内容|(?:正在|内容|页面|数据|评论|调查问题|图片|视频)*(?:加载中|加载)(?:请稍[候后等])?)"
+)
+_MARKED = re.compile(r"\*{1,2}(?:广告|推广|Ad|Advertisement|Sponsored)\*{1,2}\s*\S")
+_COOKIES = re.compile(
+    r"\b(?:use|uses|using|accept|store)\b.{0,40}\bcookies\b|\bcookies\b.{0,60}\b(?:consent|accept|preferences)\b"
+    r"|使用.{0,10}cookies?",
+    re.IGNORECASE | re.DOTALL,
+)
+_OVER = 1 << NAMES.index("overlay")
+_LONGEST_LABEL = 60  # characters
+_LONGEST_NOTE = 80  # words
+_MOST = 0.4  # of a page's words; a dialog with more is the page
+_WHOLE = frozenset({"code", "pre", "row"})
+
+
+def leftovers(page: Outline) -> list[bool]:
+    """For each block whether it is one."""
+    dialogs = _dialogs(page)
+    return [
+        block.frame in dialogs
+        or (block.kind not in _WHOLE and (_is_label(block.text) or _is_note(page, block)))
+        for block in page.blocks
+    ]
+
+
+def _is_label(text: str) -> bool:
+    if len(text) <= _LONGEST_LABEL and _LABEL.fullmatch(letters_of(text)):
+        return True
+    return text.startswith("*") and bool(_MARKED.match(text))
+
+
+def _is_note(page: Outline, block: Block) -> bool:
+    """What a banner says about cookies."""
+    if block.words > _LONGEST_NOTE or "ookie" not in block.text or block.frame < 0:
+        return False
+    frame = page.frames[block.frame]
+    outer = page.frames[frame.parent].hints if frame.parent >= 0 else 0
+    return bool((frame.hints | outer | block.hints) & _OVER) and bool(_COOKIES.search(block.text))
+
+
+def _dialogs(page: Outline) -> frozenset[int]:
+    """Frames in dialogs, unless most of the page is in them."""
+    found: set[int] = set()
+    for i, frame in enumerate(page.frames):
+        if frame.dialog or frame.parent in found:
+            found.add(i)
+    inside = sum(block.words for block in page.blocks if block.frame in found)
+    whole = sum(block.words for block in page.blocks)
+    return frozenset(found) if inside <= _MOST * whole else frozenset()

@@ -1,0 +1,321 @@
+"""From a page's tree to its blocks: one walk that says, element by element, where a block ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from services.parse.html.blocks import Block, Frame, Outline
+from services.parse.html.formulas import formula_of, hidden_formula, with_asciimath, writes_asciimath
+from services.parse.html.hints import hints_of
+from services.parse.html.listings import Listing, find_listings, is_numbering
+from services.parse.html.tables import is_data, rows_of
+from services.parse.html.wording import (
+    BREAK,
+    LOST,
+    joined,
+    one_line,
+    pieces_of,
+    plain_heading,
+    words_in,
+    wrapped,
+)
+
+_BLOCKS = frozenset({
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog",
+    "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4",
+    "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main", "menu", "nav", "noscript", "ol",
+    "optgroup", "p", "pre", "search", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead",
+    "tr", "ul",
+})  # fmt: skip
+_LEFT_OUT = frozenset({
+    "script", "style", "template", "svg", "canvas", "iframe", "object", "embed", "video", "audio", "head",
+    "select", "datalist", "input", "textarea", "rt", "rp", "map", "meter", "progress", "noframes", "applet",
+    "link", "meta", "title", "annotation", "annotation-xml",
+})  # fmt: skip
+_NUMBERING = frozenset({"ul", "ol", "div", "td"})
+_BOLD, _ITALIC, _TYPEWRITER = (
+    frozenset({"b", "strong"}),
+    frozenset({"i", "em"}),
+    frozenset({"code", "tt", "samp", "kbd"}),
+)
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_ANEW = frozenset({"article", "main", "body"})  # what stands in these is in no list or quotation around them
+_APART = frozenset({"a", "button", "label", "option", "time"})  # side by side they are words of their own
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_CELL_DEPTH = 60
+_MIN_NOSCRIPT = 300  # characters; a plea to switch scripts on is shorter
+_KIND_IN = {
+    "dt": "dt", "dd": "dd", "summary": "summary", "caption": "caption", "figcaption": "caption", "td": "cell",
+    "th": "cell",
+}  # fmt: skip
+_MAX_WRAPPED = 8  # bold in italics in bold …: deeper ones are left plain, since each copies its text
+
+
+def outline(root: Any, max_depth: int) -> Outline:
+    """The blocks of a tree. Elements deeper than max_depth hold their text but are no frames, as browsers
+    flatten them. What is hidden at first may be shown at a click, and only says so.
+    """
+    walker = _Walker(find_listings(root), max_depth, asciimath=writes_asciimath(root))
+    walker.walk(root)
+    return walker.found
+
+
+@dataclass(slots=True)
+class _Open:
+    """What is to be done at an element's end."""
+
+    block: bool = False
+    frame: bool = False
+    mark: str = ""
+    start: int = 0
+    flushed: int = 0
+    pressed: str = ""
+
+
+_BLOCK, _BLOCK_TOO_DEEP = _Open(block=True, frame=True), _Open(block=True)
+_CUSTOM, _CUSTOM_TOO_DEEP = _Open(frame=True), _Open()
+
+
+class _Walker:
+    def __init__(self, listings: dict[Any, Listing], max_depth: int, *, asciimath: bool) -> None:
+        self.found = Outline()
+        self._asciimath = asciimath
+        self._listings = listings
+        self._max_depth = max_depth
+        self._open: list[_Open] = []
+        self._frame = -1
+        self._text: list[str] = []
+        self._pressed: dict[str, list[str]] = {"a": [], "button": []}
+        self._pressing: list[str] = []
+        self._hints = 0
+        self._flushed = 0
+        self._marks: list[str] = []
+        self._numbers: dict[int, int] = {}
+        self._num_tables = 0
+        self._last_inline = ""
+
+    def walk(self, root: Any) -> None:
+        steps = etree.iterwalk(root, events=("start", "end"))
+        inert = None
+        for event, element in steps:
+            if inert is not None:
+                if event == "end" and element is inert:
+                    inert = None
+                    self._say(element.tail)
+                continue
+            if event == "start":
+                attributes = dict(element.items())
+                if self._is_whole(element, attributes):
+                    inert = element
+                    steps.skip_subtree()
+                else:
+                    self._enter(element.tag, attributes)
+                    if text := element.text:
+                        self._say(text)
+            else:
+                self._leave()
+                if text := element.tail:
+                    self._say(text)
+        self._flush()
+
+    def _is_whole(self, element: Any, attributes: Mapping[str, str]) -> bool:
+        """Whether the element is dealt with here, with all that it holds."""
+        tag = element.tag
+        if not isinstance(tag, str):
+            return True
+        if (formula := formula_of(element, attributes)) is not None:
+            self._say(f" {formula} " if formula.startswith("$$") else formula)
+            return True
+        if tag in _LEFT_OUT or (tag == "noscript" and not _is_page_of_its_own(element)):
+            return True
+        if tag == "br":
+            self._text.append(BREAK)
+            return True
+        if tag == "img":
+            return True
+        if tag in _NUMBERING and is_numbering(element):
+            return True
+        if tag not in _BLOCKS and _is_hidden(attributes):
+            self._say(hidden_formula(element))
+            return True
+        if (listing := self._listings.get(element)) is not None:
+            self._flush()
+            kind = "code" if listing.fenced else "pre"
+            self._add(
+                Block(listing.text, kind, self._frame, words_in(listing.text), hints=hints_of(attributes))
+            )
+            return True
+        if tag == "table" and is_data(element):
+            self._flush()
+            self._enter(tag, attributes)
+            self._rows(element)
+            self._leave()
+            return True
+        return False
+
+    def _enter(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag in _BLOCKS:
+            if self._text:
+                self._flush()
+            opened = _BLOCK
+        elif "-" in tag:
+            opened = _CUSTOM
+        else:
+            self._open.append(self._enter_inline(tag, attributes))
+            return
+        if len(self._open) < self._max_depth:
+            self._push(tag, attributes)
+        else:
+            opened = _BLOCK_TOO_DEEP if opened is _BLOCK else _CUSTOM_TOO_DEEP
+        self._open.append(opened)
+
+    def _enter_inline(self, tag: str, attributes: Mapping[str, str]) -> _Open:
+        opened = _Open()
+        if tag in _APART and self._last_inline == tag and self._text and not self._text[-1][-1:].isspace():
+            self._text.append(" ")
+        if attributes:
+            self._hints |= hints_of(attributes)
+        if tag in ("a", "button", "label") and not self._pressing:
+            opened.pressed = "a" if tag == "a" else "button"
+            self._pressing.append(opened.pressed)
+        mark = (
+            "**" if tag in _BOLD else "*" if tag in _ITALIC else "`" if tag in _TYPEWRITER
+            else tag if tag in ("sup", "sub") else ""
+        )  # fmt: skip
+        if mark and mark not in self._marks and len(self._marks) < _MAX_WRAPPED and "`" not in self._marks:
+            opened.mark, opened.start, opened.flushed = mark, len(self._text), self._flushed
+            self._marks.append(mark)
+        self._last_inline = ""
+        return opened
+
+    def _leave(self) -> None:
+        opened = self._open.pop()
+        if opened.block and self._text:
+            self._flush()
+        if opened.frame:
+            self._frame = self.found.frames[self._frame].parent
+        if opened.mark:
+            self._marks.remove(opened.mark)
+            if opened.flushed == self._flushed:
+                inner = "".join(self._text[opened.start :])
+                self._text[opened.start :] = [wrapped(inner, opened.mark)]
+        if opened.pressed:
+            self._pressing.pop()
+            self._last_inline = opened.pressed
+
+    def _push(self, tag: str, attributes: Mapping[str, str]) -> None:
+        frames = self.found.frames
+        around = frames[self._frame] if self._frame >= 0 else None
+        frame = Frame(self._frame, tag, 0, 0, (tag, (attributes.get("class", "").split(None, 1) or [""])[0]))
+        if around is not None:
+            frame.depth = around.depth + 1
+            if tag not in _ANEW:
+                frame.heading, frame.inside, frame.lists, frame.quoted = (
+                    around.heading, around.inside, around.lists, around.quoted,
+                )  # fmt: skip
+        if tag == "li":
+            frame.item = self._numbers[self._frame] = self._numbers.get(self._frame, 0) + 1
+            frame.inside, frame.lists = len(frames), frame.lists + 1
+        elif tag in _HEADINGS:
+            frame.heading = int(tag[1])
+        elif tag == "blockquote":
+            frame.quoted = True
+        elif tag == "dialog":
+            frame.dialog = True
+        if attributes and tag not in ("html", "body"):
+            frame.hints = hints_of(attributes)
+            frame.hidden = attributes.get("aria-hidden") == "true" or _is_hidden(attributes)
+            frame.dialog = frame.dialog or _is_dialog(attributes)
+        self._frame = len(frames)
+        frames.append(frame)
+
+    def _say(self, text: str | None) -> None:
+        if not text:
+            return
+        if text.isspace():
+            if self._text:  # else it stands between blocks
+                self._text.append(text)
+            return
+        self._text.append(self._read(text))
+        self._last_inline = ""
+        if self._pressing:
+            self._pressed[self._pressing[-1]].append(text)
+
+    def _read(self, text: str) -> str:
+        return with_asciimath(text) if self._asciimath and "`" in text and "`" not in self._marks else text
+
+    def _flush(self) -> None:
+        if not self._text:
+            return
+        text = "".join(self._text)
+        self._text.clear()
+        self._flushed += 1
+        self._last_inline = ""
+        hints, self._hints = self._hints, 0
+        if text.isspace():
+            return
+        links, buttons = (words_in(" ".join(said)) if said else 0 for said in self._pressed.values())
+        for said in self._pressed.values():
+            said.clear()
+        pieces = pieces_of(text)
+        sizes = list(map(words_in, pieces))
+        whole = max(1, sum(sizes))
+        for piece, num in zip(pieces, sizes, strict=True):
+            linked, pressed = (min(num, round(all_ * (num / whole))) for all_ in (links, buttons))
+            self._add(Block(piece, "p", self._frame, num, linked, pressed, hints))
+
+    def _add(self, block: Block) -> None:
+        """Append it, told by the frames around it what it is."""
+        if not block.text.strip(LOST):
+            return
+        self.found.blocks.append(block)
+        if block.frame < 0:
+            return
+        around = self.found.frames[block.frame]
+        if block.kind == "p":
+            block.kind = _KIND_IN.get(around.tag, "p")
+        if around.heading and block.kind in ("p", "cell"):
+            block.kind, block.level, block.text = "h", around.heading, plain_heading(block.text)
+        elif block.kind != "row":
+            block.level += around.lists
+        block.item, block.quoted = around.inside, around.quoted
+
+    def _rows(self, table: Any) -> None:
+        self._num_tables += 1
+        for row in rows_of(table, self._cell):
+            text = "| " + " | ".join(cell.replace("|", "\\|") for cell in row.cells) + " |"
+            self._add(
+                Block(
+                    text, "row", self._frame, words_in(text), min(row.link_words, words_in(text)),
+                    level=len(row.cells), table=self._num_tables,
+                )
+            )  # fmt: skip
+
+    def _cell(self, cell: Any) -> str:
+        """What a cell holds, on one line: the items of a list in it with a semicolon between them."""
+        if not len(cell):
+            return one_line(self._read(cell.text or ""))
+        inner = _Walker(self._listings, _CELL_DEPTH, asciimath=self._asciimath)
+        inner.walk(cell)
+        return joined([block for block in inner.found.blocks if block.text])
+
+
+def _is_hidden(attributes: Mapping[str, str]) -> bool:
+    style = attributes.get("style")
+    return "hidden" in attributes or bool(style and _HIDDEN.search(style))
+
+
+def _is_dialog(attributes: Mapping[str, str]) -> bool:
+    return attributes.get("role") in ("dialog", "alertdialog") or attributes.get("aria-modal") == "true"
+
+
+def _is_page_of_its_own(noscript: Any) -> bool:
+    """Some applications serve their whole text, for readers without scripts, in a `noscript`."""
+    if next(noscript.iterdescendants("p", "h1", "article"), None) is None:
+        return False
+    return sum(len(text.strip()) for text in noscript.itertext()) > _MIN_NOSCRIPT
