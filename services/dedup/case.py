@@ -17,7 +17,7 @@ from services.dedup.shingles import Words
 class Case:
     """number: in the batch. text, exact, minima, bands: what is compared, see normal.py and sketch.py.
 
-    bands, exact are those of its namespace, which is home.
+    bands, exact are those of its namespace, which is home. packed_bands: as dedup.log has them.
     entry: the one that stands; fresh: this is its first sight. holder: the best with exactly its text;
     beaten: it is another one.
     kin: those in its bands that are alike; cluster: to which it belongs, 0 for none; size: how many of it
@@ -33,6 +33,7 @@ class Case:
     exact: int
     minima: Words
     bands: Words
+    packed_bands: bytes
     entry: Entry
     fresh: bool
     holder: Order = (0.0, 0, 0)
@@ -63,6 +64,8 @@ class Case:
     @property
     def worse(self) -> list[Near]:
         """Near-duplicates that it beats."""
+        if not (self.near or self.below):
+            return []
         own = [near for near in self.near if near.duplicate and near.entry.order < self.entry.order]
         return [*own, *self.below]
 

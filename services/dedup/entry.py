@@ -34,8 +34,7 @@ _YOUNGEST = 2**32 - 1  # seconds since 1970
 Order = tuple[float, int, int]  # (rank, seniority, uid): the greater is the better document
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """rank: see standing(), exact as float32. seniority: the greater, the earlier it was ingested.
     threshold: in steps of 1/200. position: of the first sight, hashed to 6 bytes; zeros when it has none.
     bits: of the short sketch. fine: the other, or fine_sketch.NONE.

@@ -19,6 +19,7 @@ def split(document: Document) -> tuple[Document, Also]:
     pooled.CopyFrom(document)
     for name in ("text", "body", "metadata", "removed"):
         pooled.ClearField(name)
-    pooled.metadata.update(provenance(document.metadata))
+    if kept := provenance(document.metadata):
+        pooled.metadata.update(kept)
     document.ClearField("token_ids")
     return pooled, Also(topics.UNIQUE, document, document.uid.to_bytes(8, "big"), document.uid)

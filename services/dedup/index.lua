@@ -24,36 +24,44 @@ end
 
 local base = KEYS[1]
 local read, write, sub = struct.unpack, struct.pack, string.sub
-local count = tonumber(redis.call('GET', base .. 'n') or 0)
+local form, code = string.format, string.byte
+local call = redis.call
+local count = tonumber(call('GET', base .. 'n') or 0)
 local buckets = math.max(math.floor(count / LOAD) + 1, FEWEST)
 local low = FEWEST
 while low * 2 <= buckets do low = low * 2 end
+
+-- A number becomes a name by %d: Lua's own way is that of a float, and a good part of a call's cost.
+local function name_of(at)
+  return form('%s%d', base, at)
+end
 
 -- The hash that a key lives in, and its field there. The key stands in these bytes of the records.
 local function place(records, first, last)
   local at = read('<I4', records, first) % (low * 2)
   if at >= buckets then at = at - low end
-  return base .. at, sub(records, first + 1, last)
+  return name_of(at), sub(records, first + 1, last)
 end
 
 -- Keys of one hash share the bits below that of low, which now tells who moves to the new hash.
 local function split()
-  local from, to, moved, gone = base .. (buckets - low), base .. buckets, {}, {}
+  local from, to, moved, gone, num = name_of(buckets - low), name_of(buckets), {}, {}, 0
   local bit, byte = low / 256, 1 -- fields lack the first byte
   while bit > 128 do bit, byte = bit / 256, byte + 1 end
-  local all = redis.call('HGETALL', from)
+  local all = call('HGETALL', from)
   for i = 1, #all, 2 do
-    if string.byte(all[i], byte) % (bit * 2) >= bit then
-      moved[#moved + 1], moved[#moved + 2] = all[i], all[i + 1]
-      gone[#gone + 1] = all[i]
+    local field = all[i]
+    if code(field, byte) % (bit * 2) >= bit then
+      num = num + 1
+      gone[num], moved[2 * num - 1], moved[2 * num] = field, field, all[i + 1]
     end
   end
   -- the count first: were the script cut short, fields could be missed but never lost from sight
-  redis.call('SET', base .. 'n', count)
-  for i = 1, #gone, 500 do
-    local last = math.min(i + 499, #gone)
-    redis.call('HSET', to, unpack(moved, 2 * i - 1, 2 * last))
-    redis.call('HDEL', from, unpack(gone, i, last))
+  call('SET', base .. 'n', count)
+  for i = 1, num, 500 do
+    local last = math.min(i + 499, num)
+    call('HSET', to, unpack(moved, 2 * i - 1, 2 * last))
+    call('HDEL', from, unpack(gone, i, last))
   end
   buckets = buckets + 1
   if buckets == low * 2 then low = buckets end
@@ -103,7 +111,7 @@ end
 
 local function entry(value)
   local row, at = sketches(read('<I4', value, HEAD + 1))
-  return sub(value, 1, HEAD) .. redis.call('GETRANGE', row, at, at + SKETCH - 1)
+  return sub(value, 1, HEAD) .. call('GETRANGE', row, at, at + SKETCH - 1)
 end
 
 -- uid 8, entry 180 -> (number u32, entry 180) for each that was known
@@ -111,16 +119,16 @@ function operations.put(records)
   local answer = {}
   for i = 0, #records / 188 - 1 do
     local key, field = place(records, i * 188 + 1, i * 188 + 8)
-    local known = redis.call('HGET', key, field)
+    local known = call('HGET', key, field)
     if known then
       answer[#answer + 1] = write('<I4', i) .. entry(known)
     else
-      local number = redis.call('INCR', base .. 's') - 1
+      local number = call('INCR', base .. 's') - 1
       local row, at = sketches(number)
-      if at == 0 then redis.call('SETRANGE', row, ROW * SKETCH - 1, '\0') end
+      if at == 0 then call('SETRANGE', row, ROW * SKETCH - 1, '\0') end
       -- the sketches first: were the script cut short, a number would be passed over, and no entry be half
-      redis.call('SETRANGE', row, at, sub(records, i * 188 + 9 + HEAD, i * 188 + 188))
-      redis.call('HSET', key, field, sub(records, i * 188 + 9, i * 188 + 8 + HEAD) .. write('<I4', number))
+      call('SETRANGE', row, at, sub(records, i * 188 + 9 + HEAD, i * 188 + 188))
+      call('HSET', key, field, sub(records, i * 188 + 9, i * 188 + 8 + HEAD) .. write('<I4', number))
       grew()
     end
   end
@@ -131,7 +139,7 @@ end
 function operations.entries(records)
   local answer = {}
   for i = 1, #records, 8 do
-    local value = redis.call('HGET', place(records, i, i + 7))
+    local value = call('HGET', place(records, i, i + 7))
     if value then answer[#answer + 1] = sub(records, i, i + 7) .. entry(value) end
   end
   return table.concat(answer)
@@ -141,7 +149,7 @@ end
 function operations.fetch(records)
   local answer = {}
   for i = 1, #records, 8 do
-    local cluster = redis.call('HGET', place(records, i, i + 7))
+    local cluster = call('HGET', place(records, i, i + 7))
     if cluster then answer[#answer + 1] = sub(records, i, i + 7) .. cluster end
   end
   return table.concat(answer)
@@ -153,10 +161,10 @@ function operations.bury(records)
   for i = 1, #records, 17 do
     local key, field = place(sub(records, i, i + 7) .. 'd', 1, 9)
     local death = sub(records, i + 8, i + 16)
-    if redis.call('HSETNX', key, field, death) == 1 then
+    if call('HSETNX', key, field, death) == 1 then
       grew()
     else
-      death = redis.call('HGET', key, field)
+      death = call('HGET', key, field)
     end
     answer[#answer + 1] = death
   end
@@ -168,7 +176,7 @@ function operations.deaths(records)
   local answer = {}
   for i = 1, #records, 8 do
     local uid = sub(records, i, i + 7)
-    local death = redis.call('HGET', place(uid .. 'd', 1, 9))
+    local death = call('HGET', place(uid .. 'd', 1, 9))
     if death then answer[#answer + 1] = uid .. death end
   end
   return table.concat(answer)
@@ -180,11 +188,11 @@ function operations.join(records)
   for i = 1, #records, 16 do
     local key, field = place(records, i, i + 7)
     local parent = sub(records, i + 8, i + 15)
-    if redis.call('HSETNX', key, field, parent) == 1 then
+    if call('HSETNX', key, field, parent) == 1 then
       grew()
       answer[#answer + 1] = parent .. '\1'
     else
-      answer[#answer + 1] = redis.call('HGET', key, field) .. '\0'
+      answer[#answer + 1] = call('HGET', key, field) .. '\0'
     end
   end
   return table.concat(answer)
@@ -198,18 +206,18 @@ function operations.number(records)
   for i = 1, #records, 20 do
     local member, cluster = sub(records, i, i + 7) .. 'n', sub(records, i + 8, i + 15) .. 'c'
     local key, field = place(member, 1, 9)
-    local number = tonumber(redis.call('HGET', key, field))
+    local number = tonumber(call('HGET', key, field))
     if not number and read('<I4', records, i + 16) == 0 then
       number = 0
     elseif not number then
       local counter, name = place(cluster, 1, 9)
-      local last = tonumber(redis.call('HGET', counter, name) or 1)
+      local last = tonumber(call('HGET', counter, name) or 1)
       number = read('<I4', records, i + 16)
       if number == NEXT then number = last + 1 end
       -- the count first: were the script cut short, a number would be passed over, and none given twice
-      if redis.call('HSET', counter, name, math.max(number, last)) == 1 then grew() end
+      if call('HSET', counter, name, math.max(number, last)) == 1 then grew() end
       key, field = place(member, 1, 9) -- which may have moved
-      redis.call('HSET', key, field, number)
+      call('HSET', key, field, number)
       grew()
     end
     answer[#answer + 1] = write('<I4', number)
@@ -222,7 +230,7 @@ function operations.count(records)
   local answer = {}
   for i = 1, #records, 8 do
     local cluster = sub(records, i, i + 7)
-    local last = redis.call('HGET', place(cluster .. 'c', 1, 9))
+    local last = call('HGET', place(cluster .. 'c', 1, 9))
     if last then answer[#answer + 1] = cluster .. write('<I4', tonumber(last)) end
   end
   return table.concat(answer)
@@ -232,10 +240,10 @@ local function counted(records, sum)
   local answer = {}
   for i = 1, #records, 20 do
     local key, field = place(sub(records, i, i + 7) .. 'c', 1, 9)
-    local last = redis.call('HGET', key, field)
+    local last = call('HGET', key, field)
     local base, number = read('<I8I4', records, i + 8)
     local count = sum(tonumber(last or base), number)
-    redis.call('HSET', key, field, count)
+    call('HSET', key, field, count)
     if not last then grew() end
     answer[#answer + 1] = write('<I4', count)
   end
@@ -258,12 +266,12 @@ function operations.hold(records)
   for i = 0, #records / 24 - 1 do
     local key, field = place(records, i * 24 + 1, i * 24 + 8)
     local order = sub(records, i * 24 + 9, i * 24 + 24)
-    if redis.call('HSETNX', key, field, order) == 1 then
+    if call('HSETNX', key, field, order) == 1 then
       grew()
     else
-      local held = redis.call('HGET', key, field)
+      local held = call('HGET', key, field)
       if greater(order, held) then
-        redis.call('HSET', key, field, order)
+        call('HSET', key, field, order)
       elseif held ~= order then
         answer[#answer + 1] = write('<I4', i) .. held
       end
@@ -279,21 +287,21 @@ function operations.link(records)
   for i = 1, #records, 26 do
     local uid = sub(records, i + 12, i + 19)
     local key, field = place(records, i + 20, i + 25)
-    if redis.call('HSETNX', key, field, uid) == 1 then
+    if call('HSETNX', key, field, uid) == 1 then
       grew()
     else
-      local founders, later, best = redis.call('HGET', key, field), 0, ''
+      local founders, later, best = call('HGET', key, field), 0, ''
       if #founders < FOUNDERS then
-        if not member(founders, uid, 8) then redis.call('HSET', key, field, founders .. uid) end
+        if not member(founders, uid, 8) then call('HSET', key, field, founders .. uid) end
       else
         local name, order = base .. 'c' .. sub(records, i + 20, i + 25), sub(records, i + 4, i + 19)
-        local crowd = redis.call('GET', name)
+        local crowd = call('GET', name)
         if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
         if not member(founders, uid, 8) and not member(best, uid, 16) then
           if #best < BEST or greater(order, sub(best, -16)) then
-            redis.call('SET', name, write('<I4', later + 1) .. entered(best, order))
+            call('SET', name, write('<I4', later + 1) .. entered(best, order))
           else
-            redis.call('SETRANGE', name, 0, write('<I4', later + 1))
+            call('SETRANGE', name, 0, write('<I4', later + 1))
           end
         end
       end
@@ -309,9 +317,9 @@ end
 function operations.meet(records)
   local answer = {}
   for i = 1, #records, 26 do
-    local founders, later, best = redis.call('HGET', place(records, i + 20, i + 25)), 0, ''
+    local founders, later, best = call('HGET', place(records, i + 20, i + 25)), 0, ''
     if founders then
-      local crowd = redis.call('GET', base .. 'c' .. sub(records, i + 20, i + 25))
+      local crowd = call('GET', base .. 'c' .. sub(records, i + 20, i + 25))
       if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
       answer[#answer + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #founders + #best) .. founders .. best
     end
@@ -324,8 +332,8 @@ function operations.page(records)
   local size, answer = tonumber(sub(records, 1, 4)), {}
   for i = 5, #records, size + 8 do
     local name, page = base .. sub(records, i, i + 7), sub(records, i + 8, i + size + 7)
-    if redis.call('SETNX', name, page) == 0 then
-      answer[#answer + 1] = sub(records, i, i + 7) .. redis.call('GET', name)
+    if call('SETNX', name, page) == 0 then
+      answer[#answer + 1] = sub(records, i, i + 7) .. call('GET', name)
     end
   end
   return table.concat(answer)
@@ -336,7 +344,7 @@ function operations.pages(records)
   local answer = {}
   for i = 1, #records, 8 do
     local uid = sub(records, i, i + 7)
-    local page = redis.call('GET', base .. uid)
+    local page = call('GET', base .. uid)
     if page then answer[#answer + 1] = uid .. page end
   end
   return table.concat(answer)
@@ -345,5 +353,5 @@ end
 local reads = {entries = true, meet = true, fetch = true, deaths = true, count = true, pages = true}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
-if not reads[ARGV[1]] then redis.call('SET', base .. 'n', count) end
+if not reads[ARGV[1]] then call('SET', base .. 'n', count) end
 return answer

@@ -19,6 +19,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from contracts import Document
 from services.dedup.abroad import look_abroad
 from services.dedup.case import Case
@@ -30,6 +32,7 @@ from services.dedup.lineage import living
 from services.dedup.namespaces import Namespaces
 from services.dedup.neighbours import look_round
 from services.dedup.normal import compared
+from services.dedup.page import pack_rows
 from services.dedup.sketch import sketch
 from services.dedup.verdicts import Outcome, exact_duplicate, settled
 from services.runtime import Drop, Reject, Verdict, state
@@ -123,24 +126,26 @@ class Deduplicator:
             for document, bits, fine in zip(documents.values(), sketches.bits, sketches.fine, strict=True)
         ]
         cases = {}
+        homes = [self._namespaces.home(document) for document in documents.values()]
+        bands = np.array([home.keys(keys) for home, keys in zip(homes, sketches.bands, strict=True)])
+        packed = pack_rows(bands)
         for row, (number, known) in enumerate(zip(documents, self._index.put(given), strict=True)):
             document = documents[number]
             if known is not None and not self._again(document, known):
                 continue
             entry = known or given[row]
             exact = (texts[row].exact + entry.threshold * _SPREAD) % _WORD
-            home = self._namespaces.home(document)
-            exact, bands = home.exact(exact), home.keys(sketches.bands[row])
             cases[number] = Case(
                 number,
                 document,
                 texts[row].text,
-                exact,
+                homes[row].exact(exact),
                 sketches.minima[row],
-                bands,
+                bands[row],
+                packed[row],
                 entry,
                 fresh=known is None,
-                home=home,
+                home=homes[row],
             )
         return cases
 

@@ -48,6 +48,10 @@ _BLOCKS = (
     ("{#", "#}"), ("@*", "*@"), ("%{", "%}"), ('"""', '"""'), ("'''", "'''"), ("=begin", "\n=end"),
     ("=pod", "\n=cut"), ("=head", "\n=cut"),
 )  # fmt: skip
+_BLOCKS_BY = {
+    first: [block for block in _BLOCKS if block[0][0] == first]
+    for first in {block[0][0] for block in _BLOCKS}
+}
 _QUOTES = ('"""', "'''")  # no comments: what they hold mostly says what the program does
 # A line that is a comment as a whole. Directives, attributes and selectors begin with # as well.
 _COMMENT_LINE = re.compile(
@@ -59,6 +63,7 @@ _COMMENT_LINE = re.compile(
     ).*\n?""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
+_BREAKS = re.compile(r"[\r\n]*")
 _BRACES = re.compile(r"\s*\{[^{}$][^{}]*\}(?=\s*[A-Za-z])")  # Pascal; a program in braces goes on otherwise
 
 
@@ -116,44 +121,46 @@ def code(lines: Sequence[str]) -> str:
     written: list[str] = []
     before = 0
     for line in lines:
-        words = line.split()
-        indentation = line[: line.index(words[0])]
-        width = len(indentation.expandtabs() if "\t" in indentation else indentation)
+        width = len(line) - len(line.lstrip())
+        if "\t" in line[:width]:
+            width = len(line[:width].expandtabs())
         while widths and width <= widths[-1]:
             widths.pop()
         if (step := len(widths) - before) != 0:
             written.append(chr(_STEP + max(-_DEEPEST, min(step, _DEEPEST))))
-        written += words
+        written.append(line)
         before = len(widths)
         widths.append(width)
-    return tight(" ".join(written).lower())
+    return tight(" ".join(" ".join(written).split()).lower())
 
 
 def without_head(text: str) -> str:
     """A source without the comments before its first line of code, where enough is left."""
-    at = len(_match(_OPENING, text, 0))
+    at = _end(_OPENING, text, 0)
     while (length := _comment(text, at)) > 0:
-        at += length
-        at += len(text[at:]) - len(text[at:].lstrip("\r\n"))
-    rest = text[at:]
-    return rest if sum(map(len, rest.split())) >= _ENOUGH else text
+        at = _end(_BREAKS, text, at + length)
+    # where the first lines are enough, the rest need not be counted
+    enough = at == 0 or any(sum(map(len, text[at:end].split())) >= _ENOUGH for end in (at + 200, None))
+    return text[at:] if enough else text
 
 
 def _comment(text: str, at: int) -> int:
     """Length of the comment that begins there, 0 where none does."""
-    begin = at + len(text[at : at + 200]) - len(text[at : at + 200].lstrip())
-    for opening, closing in _BLOCKS:
+    ahead = text[at : at + 200]
+    begin = at + len(ahead) - len(ahead.lstrip())
+    for opening, closing in _BLOCKS_BY.get(text[begin : begin + 1], ()):
         if text.startswith(opening, begin):
             end = text.find(closing, begin + len(opening))
             if end < 0 or (opening in _QUOTES and not _NOTICE.search(text, begin, end)):
                 return 0
             return end + len(closing) - at
-    return len(_match(_COMMENT_LINE, text, at) or _match(_BRACES, text, at))
+    return (_end(_COMMENT_LINE, text, at) - at) or (_end(_BRACES, text, at) - at)
 
 
-def _match(pattern: re.Pattern[str], text: str, at: int) -> str:
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where what it matches there ends."""
     found = pattern.match(text, at)
-    return found[0] if found else ""
+    return found.end() if found else at
 
 
 def _is_code(document: Document) -> bool:

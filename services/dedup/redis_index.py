@@ -76,14 +76,15 @@ class RedisIndex:
     def put(self, entries_: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
         known: list[Entry | None] = [None] * len(entries_)
-        records = [_UID.pack(entry.uid) + entry.pack() for entry in entries_]
+        packed = [entry.pack() for entry in entries_]
+        records = [_UID.pack(entry.uid) + each for entry, each in zip(entries_, packed, strict=True)]
         size = _NUMBER.size + entries.SIZE
         for numbers, answer in self._call("put", "documents", [e.uid for e in entries_], records):
             for at in range(0, len(answer), size):
                 number = numbers[_NUMBER.unpack_from(answer, at)[0]]
                 known[number] = Entry.unpack(entries_[number].uid, answer[at + _NUMBER.size : at + size])
-        for entry, old in zip(entries_, known, strict=True):
-            self._entries.put(entry.uid, (old or entry).pack())
+        for entry, old, each in zip(entries_, known, packed, strict=True):
+            self._entries.put(entry.uid, old.pack() if old else each)
         return known
 
     def hold(self, keys: Sequence[int], orders: Sequence[Order]) -> list[Order]:

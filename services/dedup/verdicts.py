@@ -135,7 +135,7 @@ def _sighting(case: Case) -> Also:
         case.entry.uid,
         case.entry.pack(),
         case.exact,
-        pack_keys(case.bands[case.bands > 0]) if case.linked else b"",
+        case.packed_bands if case.linked else b"",
         rare=pack_keys(page.rare) if page else b"",
         sketch=page.sketch.pack() if page else b"",
         cluster=case.cluster,

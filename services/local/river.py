@@ -21,7 +21,7 @@ from services.runtime import ConfigurationError, DependencyDown, LaneService, Se
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
-from services.runtime.loops.transaction import Produce, say
+from services.runtime.loops.transaction import Produce, Transactions, say_by
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.process.sandbox import SLOW
 from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
@@ -64,6 +64,7 @@ class River:
         self._leaving: dict[str, threading.Thread] = {}
         self._admin = Admin(settings)
         self._log = Log(settings)
+        self._flushes = Transactions(settings, "flush", "flush")
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +73,7 @@ class River:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._flushes.reset()
         self._log.__exit__()
         self._admin.__exit__()
 
@@ -277,7 +279,7 @@ class River:
             for n in range(number)
         ]
         if said:
-            say(self._settings, "flush", said)
+            say_by(self._flushes, said)
 
     def _first_of_each(self) -> list[Service]:
         """By process: the service that reads from Kafka."""
