@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 
 def thin_states(encoder: Any, input_ids: Tensor, attention_mask: Tensor, every: int) -> Tensor:
@@ -30,9 +31,11 @@ def thin_states(encoder: Any, input_ids: Tensor, attention_mask: Tensor, every: 
     def by_head(states: Tensor) -> Tensor:
         return states.view(*states.shape[:2], -1, attention.attention_head_size).transpose(1, 2)
 
-    found = by_head(attention.query(chosen)) @ by_head(attention.key(hidden)).transpose(2, 3)
-    look = attention.dropout(torch.softmax(found * attention.scaling + unseen, -1))
-    seen = (look @ by_head(attention.value(hidden))).transpose(1, 2).flatten(2)
+    # A bias of all keys moves no softmax, and what is looked at has a sum of 1: both biases of long rows go.
+    keys, values = (by_head(linear(hidden, each.weight)) for each in (attention.key, attention.value))
+    found = by_head(attention.query(chosen)) @ keys.transpose(2, 3)
+    look = torch.softmax(found * attention.scaling + unseen, -1)
+    seen = (attention.dropout(look) @ values).transpose(1, 2).flatten(2) + attention.value.bias
     attended = last.attention.output(seen, chosen)
     states: Tensor = last.output(last.intermediate(attended), attended)
     return states

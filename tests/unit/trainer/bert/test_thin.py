@@ -19,13 +19,15 @@ def test_a_state_is_what_the_whole_layer_makes_of_its_token(embedding: int, ever
     vocabulary = Vocabulary.train(["the gull cries over the harbour"] * 4, 300)
     shape = EncoderConfig(layers=2, width=32, heads=2, inner=64, embedding=embedding)
     encoder = build_encoder(shape, vocabulary, 16).eval()
+    for weight in encoder.parameters():
+        torch.nn.init.normal_(weight, std=0.3)  # biases, too
     ids = torch.randint(5, vocabulary.size, (2, 10))
     mask = torch.tensor([[1] * 10, [1] * 7 + [0] * 3])
     with torch.inference_mode():
         whole = states(encoder, ids, mask)[:, ::every]
         thin = thin_states(encoder, ids, mask, every)
     there = mask[:, ::every].bool()
-    torch.testing.assert_close(thin[there], whole[there], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(thin[there], whole[there], atol=1e-4, rtol=1e-4)
 
 
 def test_an_encoder_of_another_family_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
