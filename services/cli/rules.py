@@ -50,6 +50,7 @@ def rules_test(
                 "verdict": told,
                 "language": document.language,
                 "format": document.format,
+                "text": document.text,
             }
             print(json.dumps(row | {"measures": list(_measures(document, config))}, ensure_ascii=False))
         else:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class InferenceConfig:
     """How texts are cut, batched and sent.
 
-    windows: most windows of one text, evenly spaced from its head to its tail; 3 are head, middle and tail.
+    windows: most windows of one text, evenly spaced from its head to its tail; 2 are head and tail, and what
+        the judge that ships was measured with.
     bucket: tokens; a batch is padded to a multiple of it. Triton merges requests of one length only, so
         few lengths make full batches, and at most bucket-1 tokens of a row are padding.
     max_tokens: of one request, padding included; the model's max_batch_size bounds its rows. Own measurement
@@ -24,7 +25,7 @@ class InferenceConfig:
     threads: of the in-process stand-in for one batch; 0 for as many as there are cores.
     """
 
-    windows: int = 3
+    windows: int = 2
     bucket: int = 32
     max_tokens: int = 2048
     in_flight: int = 8

@@ -133,7 +133,7 @@ def in_process(model: Path) -> Iterator[Figure]:
     encoder.close()
     yield Figure("inference: a document of 3.6 kB, in process", whole / DOCUMENTS * 1e3, "ms CPU")
     yield Figure(
-        "inference: cutting and tokenising", cutting / whole, "of it", "<= 0.1", cutting <= whole / 10
+        "inference: cutting and tokenising", cutting / whole, "of it", "<= 0.25", cutting <= whole / 4
     )
 
 

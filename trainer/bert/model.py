@@ -17,6 +17,7 @@ from trainer.bert.description import FILE, Description
 from trainer.bert.errors import JudgeError
 from trainer.bert.predict import padded
 from trainer.bert.recipe import EncoderConfig
+from trainer.bert.thin import thin_states
 from trainer.bert.vocabulary import Vocabulary
 
 WEIGHTS = "weights.safetensors"
@@ -26,7 +27,8 @@ class JudgeModel(nn.Module):
     """(input_ids, attention_mask), int64 [batch, length] -> float32 [batch, n] for each head, in order.
 
     The mean over the text's tokens judges a small encoder better than its [CLS], which only long
-    pre-training on sentence pairs makes meaningful.
+    pre-training on sentence pairs makes meaningful. Where the encoder's configuration has
+    `every`, the mean is over every so many tokens, see thin.py.
     """
 
     def __init__(self, encoder: nn.Module, heads: Mapping[str, int], dropout: float = 0.1) -> None:
@@ -38,7 +40,14 @@ class JudgeModel(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Logits."""
-        pooled = self.dropout(mean_state(self.encoder, input_ids, attention_mask))
+        config: Any = self.encoder.config
+        every = getattr(config, "every", 1)
+        if every > 1:
+            last = thin_states(self.encoder, input_ids, attention_mask, every)
+            mean = mean_of(last, attention_mask[:, ::every])
+        else:
+            mean = mean_state(self.encoder, input_ids, attention_mask)
+        pooled = self.dropout(mean)
         return tuple(head(pooled).float() for head in self.heads.values())
 
 

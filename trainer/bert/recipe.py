@@ -89,6 +89,9 @@ class EncoderConfig:
         vocabulary then costs less. 0: the same.
     freeze_words: leave the word embeddings as they are. Where they come from a bigger encoder, words that the
         labelled texts never show then stay beside those that they do, and other sources are judged better.
+    every: the last layer is worked out for every so many tokens of a row and the mean is over these; 1: all.
+        At 8 a network of two layers costs 0.64 of what it did. For encoders of the family of BERT, RoBERTa or
+        ELECTRA.
     The default is 6.2 M weights: 6 MB in int8.
     """
 
@@ -103,6 +106,7 @@ class EncoderConfig:
     embedding: int = 0
     dropout: float = 0.1
     freeze_words: bool = False
+    every: int = 1
 
     def __post_init__(self) -> None:
         _require(self.width % self.heads == 0, "width must be a multiple of heads")
@@ -113,6 +117,7 @@ class EncoderConfig:
         _require(self.vocabulary >= 100, "vocabulary must be at least 100")
         _require(self.embedding >= 0, "embedding must not be negative")
         _require(0 <= self.dropout < 1, "dropout lies in 0..1")
+        _require(self.every > 0, "every must be more than 0")
 
 
 @dataclass(frozen=True)

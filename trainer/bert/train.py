@@ -232,6 +232,12 @@ def _encoder(recipe: Recipe, vocabulary: Vocabulary) -> nn.Module:
         encoder = build_encoder(recipe.encoder, vocabulary, recipe.max_length)
     else:
         encoder = open_encoder(recipe.encoder.path, recipe.max_length)
+    config: Any = encoder.config
+    config.every = recipe.encoder.every  # saved with the encoder; the network reads it
+    if config.every > 1 and not hasattr(getattr(encoder, "encoder", None), "layer"):
+        raise JudgeError(
+            f"encoder.every is for the family of BERT, RoBERTa or ELECTRA, not {config.model_type}"
+        )
     if recipe.encoder.freeze_words:
         encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
     return encoder

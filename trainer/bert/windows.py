@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from trainer.bert.vocabulary import Vocabulary
 
-MOST = 3  # head, middle and tail
-CHARACTERS_PER_TOKEN = 8  # where a text is far longer than its windows, characters are cut before tokens
+MOST = 2  # head and tail
+CHARACTERS_PER_TOKEN = 6  # where a text is far longer than its windows, characters are cut before tokens
 
 _Whole = TypeVar("_Whole", bound=Sequence[Any])
 

@@ -191,8 +191,8 @@ class TestRealModel:
             assert one.category == other.category
             assert one.features["judge.quality"] == pytest.approx(other.features["judge.quality"], abs=1e-4)
 
-    def test_head_middle_and_tail_of_a_long_document_count(self, models: Path) -> None:
-        """Prevents the menu at its head from deciding about a book; what lies between is not looked at."""
+    def test_head_and_tail_of_a_long_document_count(self, models: Path) -> None:
+        """Prevents the menu at its head from deciding about a book; its middle is looked at if wanted."""
         filler = "tide " * 3000
         head, tail = "alpha beta gamma " * 30, "omega psi chi " * 30
         texts = [head + filler + tail, filler * 2, head + filler + filler, filler + filler + tail]
@@ -202,6 +202,11 @@ class TestRealModel:
         found = prose(*texts, middle, odd, plain)
         self.build(models)(found)
         scores = [round(each.features["judge.quality"], 4) for each in found]
+        assert len(set(scores[:4])) == 4
+        assert len(set(scores[4:])) == 1
+        more = prose(*texts, middle, odd, plain)
+        self.build(models, windows=3)(more)
+        scores = [round(each.features["judge.quality"], 4) for each in more]
         assert len(set(scores[:5])) == 5
         assert scores[5] == scores[6]
         few = prose(*texts)

@@ -197,6 +197,7 @@ def test_test_shows_each_measure_with_its_bound(tmp_path: Path) -> None:
     found = run("rules", "test", file, "--json")
     row = json.loads(found.stdout)
     assert row["verdict"].startswith("dropped: menu")
+    assert row["text"] == MENU
     (menu,) = [each for each in row["measures"] if each["measure"] == "menu_line_share"]
     assert menu == {
         "measure": "menu_line_share", "value": 1.0, "bound": "at most", "threshold": 0.6,

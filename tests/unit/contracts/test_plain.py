@@ -24,6 +24,7 @@ from contracts.plain import plain
         (r"$\alpha_1 \beta_2$ and \[x\]", r"$\alpha_1 \beta_2$ and \[x\]"),
         ("a - b, -5 °C, #tag, C# and #1", "a - b, -5 °C, #tag, C# and #1"),
         ("-5 °C at night", "-5 °C at night"),
+        ("```\n\n# One line\n\n---\n", "One line"),
         ("", ""),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_text_has_the_mean_of_its_windows(model: Counting) -> None:
     """Texts of one, two, none and three windows do not run into each other."""
     size = model.description.window
     texts = ["河" * 5, "水" * (size + 1), "", "山" * size * 7]
-    judged = Encoder(model, InferenceConfig()).judge(texts)
+    judged = Encoder(model, InferenceConfig(windows=3)).judge(texts)
     assert judged.version == 4
     assert judged.logits["quality"].tolist() == [[5], [size], [0], [size]]
     assert [len(window) for window in model.seen] == [5, size, size, 0, size, size, size]
@@ -52,12 +52,14 @@ def test_the_windows_of_a_long_text(model: Counting) -> None:
     """Cut in characters first, it still shows its very beginning and its very end."""
     size = model.description.window
     text = "春" + "江" * 100_000 + "夜"
-    Encoder(model, InferenceConfig()).judge([text])
+    Encoder(model, InferenceConfig(windows=3)).judge([text])
     first, middle, last = model.seen
     spring, river, night = (tiny_model.VOCABULARY.index(each) for each in "春江夜")
     assert first == [spring] + [river] * (size - 1)
     assert middle == [river] * size
     assert last == [river] * (size - 1) + [night]
+    Encoder(model, InferenceConfig()).judge([text])
+    assert model.seen[3:] == [first, last]
 
 
 def test_names_of_special_tokens_are_text(model: Counting) -> None:

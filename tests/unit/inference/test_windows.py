@@ -14,8 +14,9 @@ def test_a_short_text_is_one_window(length: int) -> None:
 
 
 def test_head_middle_and_tail() -> None:
-    """A long text is judged at its ends and between them."""
-    head, middle, tail = windows(range(100), 10)
+    """A long text is judged at its ends, and between them where three are wanted."""
+    assert windows(range(100), 10) == [list(range(10)), list(range(90, 100))]
+    head, middle, tail = windows(range(100), 10, 3)
     assert head == list(range(10))
     assert middle == list(range(45, 55))
     assert tail == list(range(90, 100))
@@ -24,7 +25,7 @@ def test_head_middle_and_tail() -> None:
 @pytest.mark.parametrize("length", range(11, 31))
 def test_no_token_is_left_out_while_there_is_room(length: int) -> None:
     """No more windows than it takes, all of them full."""
-    found = windows(range(length), 10)
+    found = windows(range(length), 10, 3)
     assert {token for window in found for token in window} == set(range(length))
     assert len(found) == (2 if length <= 20 else 3)
     assert all(len(window) == 10 for window in found)
@@ -40,8 +41,8 @@ def test_a_text_is_cut_only_where_it_is_far_too_long() -> None:
     """Tokens at the cuts are torn, so no text is cut whose tokens may all be needed."""
     length = 10 * CHARACTERS_PER_TOKEN
     whole = "".join(chr(0x4E00 + number) for number in range(3 * length))
-    assert pieces(whole, 10) == [whole]
-    head, middle, tail = pieces(whole + "end", 10)
+    assert pieces(whole, 10, 3) == [whole]
+    head, middle, tail = pieces(whole + "end", 10, 3)
     assert whole.startswith(head)
     assert tail.endswith("end")
     assert middle in whole
@@ -53,7 +54,7 @@ def test_a_text_is_cut_only_where_it_is_far_too_long() -> None:
 def test_windows_of_pieces_lie_where_those_of_the_whole_would() -> None:
     """Of the head's piece its beginning, of the middle's its middle, of the tail's its end."""
     parts = [range(100), range(200, 300), range(400, 500)]
-    head, middle, tail = piece_windows(parts, 10)
+    head, middle, tail = piece_windows(parts, 10, 3)
     assert (head[0], middle[0], tail[0]) == (0, 245, 490)
     assert piece_windows([range(100)], 10) == windows(range(100), 10)
-    assert piece_windows([[], [1], list(range(30))], 10) == [[], [1], list(range(20, 30))]
+    assert piece_windows([[], [1], list(range(30))], 10, 3) == [[], [1], list(range(20, 30))]

@@ -10,10 +10,11 @@ import io
 import json
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
-
-import trafilatura
 
 from trainer.bert.default.clone import Clone, Texts, pieces, runs
 
@@ -284,7 +285,10 @@ def markdown(under: str, size: int = 2500) -> Reader:
 
 
 def pages(ends: str, most: int = 120) -> Reader:
-    """Pages of a documentation package that was unpacked, `most` drawn by hash; as parse reads them."""
+    """Pages of a documentation package that was unpacked, `most` drawn by hash; as a river reads them.
+
+    Raises ValueError with what the command says.
+    """
 
     def read(clone: Clone) -> Texts:
         found = [path for path in clone.folder.rglob(f"*{ends}") if path.is_file() and not path.is_symlink()]
@@ -292,18 +296,24 @@ def pages(ends: str, most: int = 120) -> Reader:
         names = {
             hashlib.blake2b(str(path.relative_to(clone.folder)).encode()).digest(): path for path in usable
         }
-        for _, path in sorted(names.items())[:most]:
-            page = path.read_text(encoding="utf-8", errors="ignore")
-            yield from pieces(trafilatura.extract(page, **_AS_PARSE) or "", 4000)
+        chosen = [path for _, path in sorted(names.items())[:most]]
+        for text in _kept(chosen):
+            yield from pieces(text, 4000)
 
     return read
 
 
-_AS_PARSE: dict[str, Any] = {
-    "output_format": "markdown",
-    "include_comments": False,
-    "include_formatting": True,
-}
+def _kept(pages: list[Path]) -> Iterator[str]:
+    """What parse and the rules make of files, in order; not of those that they drop."""
+    if not pages:
+        return
+    command = [sys.executable, "-m", "services.cli", "rules", "test", "--json", *map(str, pages)]
+    run = subprocess.run(command, capture_output=True, check=False)
+    if run.returncode:
+        raise ValueError(f"rules test: {run.stderr.decode(errors='replace').strip()}")
+    for row in map(json.loads, run.stdout.splitlines()):
+        if row["verdict"] == "kept":
+            yield row["text"]
 
 
 def mallard(under: str) -> Reader:

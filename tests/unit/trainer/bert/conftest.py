@@ -21,7 +21,7 @@ WORDS = {
 HEADS = {"topic": {"kind": "classes"}, "worth": {"kind": "score", "values": {"good": 1, "bad": 0}}}
 TINY = {
     "heads": HEADS,
-    "encoder": {"layers": 1, "width": 32, "heads": 2, "inner": 64, "vocabulary": 400},
+    "encoder": {"layers": 1, "width": 32, "heads": 2, "inner": 64, "vocabulary": 400, "every": 2},
     "max_length": 32,
     "fit": {"epochs": 4, "learning_rate": 3e-3, "batch_size": 16},
 }

@@ -44,6 +44,7 @@ def test_a_recipe_is_read_from_yaml(tmp_path: Path) -> None:
         ({"pretrain": {"fit": {"lr": 1}}}, "no such setting: pretrain.fit.lr"),
         ({"pretrain": {"masked": 0}}, "needs masked above 0, or a teacher"),
         ({"encoder": {"width": 30, "heads": 4}}, "width must be a multiple of heads"),
+        ({"encoder": {"every": 0}}, "every must be more than 0"),
         ({"split": {"validation": 0.6, "test": 0.5}}, "leave something to train on"),
         ({"max_length": 4}, "max_length must lie in"),
         ({"fit": 3}, "fit"),

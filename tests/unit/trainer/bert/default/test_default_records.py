@@ -238,17 +238,27 @@ def test_pages_are_put_together_of_training_texts_only_and_repeatably() -> None:
     assert len(set(texts)) > 0.95 * len(texts)
 
 
-def test_documentation_is_read_as_parse_reads_it(tmp_path: Path) -> None:
-    """Prevents menus from being learnt as documentation."""
-    body = "".join(
-        f"<p>Valve {n} opens when the pressure of its boiler rises above two bar.</p>" for n in range(40)
+def test_documentation_is_read_as_a_river_reads_it(tmp_path: Path) -> None:
+    """Prevents menus from being learnt, and what parse makes of a page from being new to a judge."""
+    said = (
+        "A boiler holds water that a fire turns into steam, and the steam drives the pump of the mill.",
+        "Its safety valve opens when the pressure rises above two bar, and closes again at one and a half.",
+        "Never tie the lever down: an engine whose valve cannot open has killed more people than any fire.",
+        "Test it once a week by hand, with gloves, while the gauge shows less than half of what is allowed.",
+        "A fusible plug is the last guard: it melts when the water is so low that its crown is dry.",
+        "Write down every test with its date, the pressure at which the valve opened and who saw it.",
+        "A feed pump that fails is the usual cause of that, so look at the glass before the gauge.",
+        "Scale on the seat keeps a valve from closing; take it off with vinegar, not with a chisel.",
     )
+    body = "".join(f"<p>{each}</p>" for each in said)
     menu = "<nav><ul><li><a href='/'>Home</a></li><li><a href='/login'>Log in</a></li></ul></nav>"
-    page = f"<html><body>{menu}<main><h1>Boilers</h1><h2>Valves</h2>{body}</main></body></html>"
+    page = f"<html lang=en><body>{menu}<main><h1>Boilers</h1><h2>Valves</h2>{body}</main></body></html>"
+    page += f"<!-- {'of the tool that made it ' * 40} -->"
     (tmp_path / "boilers.html").write_text(page)
     (tmp_path / "short.html").write_text("<p>too short</p>")
     (text,) = readers.pages(".html")(Clone(tmp_path))
-    assert "Valve 39 opens" in text
+    assert "a chisel" in text
+    assert text.startswith("# Boilers\n")
     assert "Log in" not in text
 
 
