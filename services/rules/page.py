@@ -321,6 +321,10 @@ class Page:
         """Of all known words together."""
         return int(np.bitwise_or.reduce(self.known[1]))
 
+    def number_of(self, bit: int) -> int:
+        """How many words of a bit there are."""
+        return int(np.count_nonzero(self.known[1] & bit))
+
     def starts_of(self, bit: int) -> NDArray[np.int64]:
         """Where the words of a bit begin."""
         known, bits = self.known

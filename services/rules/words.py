@@ -14,6 +14,11 @@ PERSONAL = SPELLED | AT | NAME | ACCOUNT  # what may announce personal data
 
 WORDS: dict[int, tuple[str, ...]] = {
     **{1 << bit: (word,) for bit, word in enumerate(STOP_WORDS)},
+    # What English cannot do without and the other languages in Latin letters do not write.
+    ENGLISH: (
+        "the", "and", "of", "to", "that", "this", "which", "with", "from", "are", "is", "for", "was", "were",
+        "have", "has", "been", "it", "you", "be", "as", "not", "by", "or", "at", "an",
+    ),
     QUOTING: ("said", "wrote", "writes", "posted", "quote"),
     POLICY: ("terms", "privacy"),
     COOKIE: ("cookie", "cookies"),
