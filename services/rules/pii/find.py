@@ -45,7 +45,7 @@ def find(page: Page, kinds: Collection[str], *, is_code: bool = False) -> list[S
         for at in marks.of(CUES).tolist():
             if text[at] in ":：":
                 colons.append(at)
-            elif text.startswith(ACCOUNT_WORDS, at):
+            elif text[at : at + 2] in ACCOUNT_WORDS:
                 places.append(at)
     found += (Span(start, end, "phone", value) for start, end, value in spelled(text, words.get(SPELLED, [])))
     found += addresses_of_version_6(text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,9 @@ _GAP = 3  # from one digit to the next, of a run: two separators between them
 PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
 
 # Chinese words before an account, a number of an employee, a passport.
-ACCOUNT_WORDS = ("微信", "加v", "加V", "加w", "加W", "工号", "员工", "职工", "工牌", "护照", "護照")
+ACCOUNT_WORDS = frozenset(
+    ("微信", "加v", "加V", "加w", "加W", "工号", "员工", "职工", "工牌", "护照", "護照")
+)
 
 DIGITS, PROVINCE, CUES = 1, 2, 4  # bits of a mark; cues: a colon, or how one of these words begins
 
@@ -89,10 +90,16 @@ def _clusters(places: NDArray[np.int64], least: int) -> Iterator[tuple[int, int]
     reach = least - 1
     if len(places) < least or not (places[reach:] - places[:-reach] <= _GAP * reach).any():
         return
-    breaks = (places[1:] - places[:-1] > _GAP).nonzero()[0] + 1
-    for first, behind in pairwise([0, *breaks.tolist(), len(places)]):
-        if behind - first >= least:
-            yield int(places[first]), int(places[behind - 1]) + 1
+    ordered = places.tolist()
+    start = last = ordered[0]
+    number = 0
+    for place in [*ordered, ordered[-1] + _GAP + 1]:
+        if place - last > _GAP:
+            if number >= least:
+                yield start, last + 1
+            start, number = place, 0
+        number += 1
+        last = place
 
 
 @cache
