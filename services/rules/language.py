@@ -58,7 +58,8 @@ def detect_language(page: Page, predict: Predict, expected: Collection[str], sur
     """The language of most of the text.
 
     A guess below `sure`, or on a line of a few words, gives way to an expected language among the guesses:
-    half of the titles and chat lines that the model takes for Catalan are English.
+    half of the titles and chat lines that the model takes for Catalan are English. Of a few words in Latin
+    letters no guess tells another language: "Just nw i came to hme da" is no Basque.
     """
     counts = page.counts
     han, kana = counts[HAN], counts[KANA]
@@ -82,9 +83,11 @@ def detect_language(page: Page, predict: Predict, expected: Collection[str], sur
     guesses = predict(sample.lower() if counts[UPPER] > counts[LOWER] else sample)
     guesses = [(_chinese_code(code, han, kana), confidence) for code, confidence in guesses]
     code, confidence = guesses[0]
-    if code not in expected and (confidence < sure or letters < _FEW_LETTERS):
+    is_short = letters < _FEW_LETTERS
+    if code not in expected and (confidence < sure or is_short):
         likely = [guess for guess in guesses if guess[0] in expected and guess[1] >= _MIN_GUESS]
-        code, confidence = likely[0] if likely else (code if confidence >= sure else UNKNOWN, confidence)
+        is_told = confidence >= sure and not (is_short and latin == letters)  # another script tells
+        code, confidence = likely[0] if likely else (code if is_told else UNKNOWN, confidence)
     return Language(code, confidence)
 
 

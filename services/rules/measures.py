@@ -75,6 +75,11 @@ def words(page: Page) -> float:
     return page.num_tokens
 
 
+def own_words(page: Page) -> float:
+    """The same, outside fenced blocks and what is quoted again: a listing says nothing of its prose."""
+    return page.own_words.num_tokens
+
+
 def lines(page: Page) -> float:
     """Lines that are not empty."""
     return len(page.lines)
@@ -139,7 +144,7 @@ def punctuation_share(page: Page) -> float:
 
 
 def symbol_share(page: Page) -> float:
-    """Symbols (currency, arrows, emoji, box drawing), of the visible characters."""
+    """Symbols (currency, arrows, box drawing; no emoji), of the visible characters."""
     return _per(page.counts[SYMBOL], page.num_visible)
 
 
@@ -239,7 +244,7 @@ def newline_per_word(page: Page) -> float:
 def dup_line_share(page: Page) -> float:
     """Lines that occurred before (Gopher), of those of at least 10 characters: no brackets, rules, marks.
 
-    This and the three below leave out fenced blocks and what is quoted again.
+    This and the three below leave out fenced blocks and what is quoted again, as n-grams do.
     """
     if not page.own_words.repeated_lines[0]:
         return 0.0
@@ -295,9 +300,9 @@ def generated(page: Page) -> float:
 MEASURES: dict[str, Callable[[Page], float]] = {
     measure.__name__: measure
     for measure in (
-        characters, words, lines, mean_word_length, mean_line_length, max_line_length, max_run_length,
-        han_share, latin_share, upper_share, digit_share, alpha_share, alnum_share, punctuation_share,
-        symbol_share, hash_per_word, ellipsis_per_word, alpha_word_share, stop_words,
+        characters, words, own_words, lines, mean_word_length, mean_line_length, max_line_length,
+        max_run_length, han_share, latin_share, upper_share, digit_share, alpha_share, alnum_share,
+        punctuation_share, symbol_share, hash_per_word, ellipsis_per_word, alpha_word_share, stop_words,
         stop_character_share, bullet_line_share, ellipsis_line_share, closed_line_share, short_line_share,
         menu_line_share, newline_per_word, dup_line_share, dup_line_char_share, dup_paragraph_share,
         dup_paragraph_char_share, lorem_ipsum, curly_brackets, javascript_line_share, policy_phrases,

@@ -19,8 +19,8 @@ from services.rules.words import QUOTING, WORDS
 
 # Character classes.
 OTHER, SPACE, NEWLINE, DIGIT, LOWER, UPPER, HAN, KANA, HANGUL, LETTER = range(10)
-TERMINAL, COMMA, PUNCTUATION, SYMBOL = range(10, 14)
-_NUM_CLASSES = 14
+TERMINAL, COMMA, PUNCTUATION, SYMBOL, EMOJI = range(10, 15)
+_NUM_CLASSES = 15
 
 # What ends a sentence. Closing quotes count as in C4 (Raffel et al. 2020, section 2.2).
 _TERMINALS = '.!?;:。！？；：…‥｡⁇⁈⁉"”’」』'
@@ -65,6 +65,9 @@ def _class_of() -> NDArray[np.uint8]:
         (0x20000, 0x3FFFF, HAN),
     ):  # fmt: skip
         table[first : last + 1] = kind
+    for first, last in ((0x2763, 0x2767), (0x1F000, 0x1FAFF)):  # hearts, faces, things
+        pictures = table[first : last + 1]
+        pictures[pictures == SYMBOL] = EMOJI
     table[[ord(mark) for mark in _TERMINALS]] = TERMINAL
     table[[ord(mark) for mark in _COMMAS]] = COMMA
     table[ord("\n")], table[ord("\t")] = NEWLINE, SPACE
@@ -190,18 +193,17 @@ class Page:
 
     @property
     def own_words(self) -> Page:
-        """The page without fenced blocks and lines that are quoted again: both repeat lines by nature."""
+        """The page without fenced blocks and lines that are quoted again: both repeat by nature."""
         # Not kept where it is this page: one that holds itself, and its arrays, waits for the collector.
         return self if self._own_words is None else self._own_words
 
     @cached_property
     def _own_words(self) -> Page | None:
         """None where nothing is taken out."""
-        if not self.repeated_lines[0] and not self.repeated_paragraphs[0]:
-            return None
         rest = without_fences(self.text)
-        if self.bits & QUOTING or not self.text.isascii():
-            rest = without_quotes(rest)
+        if self.repeated_lines[0] or self.repeated_paragraphs[0]:
+            may_be_marked = bool(self.bits & QUOTING) or not self.text.isascii()
+            rest = without_quotes(rest, may_be_marked=may_be_marked)
         return None if rest == self.text else Page(rest)
 
     @cached_property

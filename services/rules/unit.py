@@ -92,8 +92,9 @@ def _judge_some(
     for work in full:
         clean(work, config, means.masker)
     prepare([work.page for work in full])
+    prepare([work.page.own_words for work in full])
     found = [_told(work, config, means, keywords) for work in full]
-    shares = ngram_shares([work.page for work in full])
+    shares = ngram_shares([work.page.own_words for work in full])
     verdicts = map(partial(_judged, config=config, means=means), full, found, shares)
     return [
         next(verdicts) if is_one else _empty(document)
@@ -144,20 +145,30 @@ def _unless_waived(document: Document, verdict: Verdict, means: Means) -> Verdic
 
 
 def measure(page: Page, shares: Mapping[str, float]) -> dict[str, float]:
-    """Every measure of a page, by name. shares: of its n-grams."""
+    """Every measure of a page, by name. shares: of the n-grams of its own words."""
     measures = {name: function(page) for name, function in MEASURES.items()}
     measures |= shares
     measures |= {name: float(rule.measure(page.text)) for name, rule in ADDED.items()}
-    # What stands on end repeats its longest n-gram; most texts repeat none.
-    measures["pattern_repeats"] = pattern_repeats(page) if measures["dup_10_gram"] else 0.0
+    # What stands on end repeats its longest n-gram, if not in a fenced block; most texts repeat none.
+    may_repeat = measures["dup_10_gram"] or page.own_words is not page
+    measures["pattern_repeats"] = pattern_repeats(page) if may_repeat else 0.0
     return measures
 
 
 def _language(page: Page, format_: str, config: RulesConfig, predict: Predict) -> Language:
-    """Unknown for code, whose language is no natural one."""
+    """Unknown for code, whose language is no natural one. A Chinese manual is Chinese also where its listings
+    have more words than it has characters.
+    """
     if format_ == "code":
         return Language(UNKNOWN, 0.0)
-    return detect_language(page, predict, config.languages, config.min_language_confidence)
+    detect = partial(
+        detect_language, predict=predict, expected=config.languages, sure=config.min_language_confidence
+    )
+    language = detect(page)
+    if page.own_words is page or language.code == "zh":
+        return language
+    own = detect(page.own_words)
+    return language if own.code == UNKNOWN else own
 
 
 def _verdict(
