@@ -48,7 +48,8 @@ def without_quotes(text: str, *, may_be_marked: bool = True) -> str:
     """The text without lines that occurred before and are quoted: one after another behind a quote's mark, or
     sentences that stand before an answer. Linear in the length of the text.
     """
-    if not (may_be_marked and _may_quote(text.lower())) and not _says_again(text):
+    is_marked = may_be_marked and _may_quote(text.lower())
+    if not is_marked and not _says_again(text):
         return text
     lines = text.split("\n")
     number = Counter(lines)
@@ -71,8 +72,12 @@ def without_quotes(text: str, *, may_be_marked: bool = True) -> str:
         kept += again or [line]
         seen.add(line)
         at += len(again) or 1
-        is_quoted = len(line) <= _LONGEST_MARK and not again and _QUOTES.search(line) is not None
+        is_quoted = is_marked and len(line) <= _LONGEST_MARK and not again and _is_mark(line)
     return "\n".join(kept)
+
+
+def _is_mark(line: str) -> bool:
+    return _QUOTES.search(line) is not None
 
 
 def _says_again(text: str) -> bool:
@@ -103,6 +108,6 @@ def _may_quote(lower: str) -> bool:
         nearest = max(0, found.start() - _LONGEST_MARK)
         start = lower.rfind("\n", nearest, found.start()) + 1 or nearest
         line = lower[start : found.start() + _LONGEST_MARK].partition("\n")[0]
-        if _QUOTES.search(line):
+        if _is_mark(line):
             return True
     return False
