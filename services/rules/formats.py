@@ -148,21 +148,23 @@ def _measured_format(page: Page) -> str:
 def _markdown_signs(head: str) -> tuple[int, int, int]:
     """Numbers of headings below the first level (a single # may be a comment), links and fences."""
     return (
-        len(_SUBHEADING.findall("\n" + head)) if "## " in head else 0,
+        len(_SUBHEADING.findall("\n" + head)) if "##" in head else 0,
         len(_LINK.findall(head)) if "](" in head else 0,
-        head.count("```"),
+        head.count("```") if "`" in head else 0,
     )
 
 
 def _is_marked_up(lines: list[str]) -> bool:
     """More than a quarter of the lines are list items, quotes, rules, or hold bold or code spans."""
-    marked = sum(
-        "**" in line
-        or ("`" in line and line.count("`") >= 2)
-        or (line[0] in _MARKUP_FIRSTS and _MARKUP.match(line) is not None)
+    if len(lines) < 4:
+        return False
+    marked = [
+        line
         for line in lines
-    )
-    return marked * 4 > len(lines) >= 4
+        if line[0] in _MARKUP_FIRSTS or "`" in line or "**" in line
+        if _MARKUP.match(line) is not None or line.count("`") >= 2 or "**" in line
+    ]
+    return len(marked) * 4 > len(lines)
 
 
 def _is_latex(head: str) -> bool:

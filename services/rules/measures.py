@@ -33,6 +33,7 @@ from services.rules.page import (
     Page,
     repeated,
 )
+from services.rules.words import COOKIE, FILLER, GENERATED, JAVASCRIPT, POLICY, STOP_WORDS
 
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 
@@ -49,7 +50,6 @@ _NAME_OR_CODE = re.compile("[:：={}`;].")
 MIN_REPEATED = 10
 
 _BULLETS = "•-*·●▪◦‣○◆■►–"
-_STOP_WORDS = (" the ", " be ", " to ", " of ", " and ", " that ", " have ", " with ")  # Gopher
 # Function characters that written Chinese of any period, either script, cannot do without for long.
 _STOP_CHARACTERS = "的一是不了在有我他这這为為之以而其也于於与與和就中上人大及或由被所等者到说說要"
 _POLICY = ("terms of use", "privacy policy")  # C4, and those with cookies
@@ -75,6 +75,11 @@ def words(page: Page) -> float:
     return page.num_tokens
 
 
+def own_words(page: Page) -> float:
+    """The same, outside fenced blocks and what is quoted again: a listing says nothing of its prose."""
+    return page.own_words.num_tokens
+
+
 def lines(page: Page) -> float:
     """Lines that are not empty."""
     return len(page.lines)
@@ -84,7 +89,7 @@ def mean_word_length(page: Page) -> float:
     """Characters in a spaced word (Gopher); 0 where there is none."""
     if not page.num_words:
         return 0.0
-    return _per(page.token_ends[-1] - page.counts[HAN] - page.counts[KANA], page.num_words)
+    return _per(page.token_lengths.sum() - page.counts[HAN] - page.counts[KANA], page.num_words)
 
 
 def mean_line_length(page: Page) -> float:
@@ -139,7 +144,7 @@ def punctuation_share(page: Page) -> float:
 
 
 def symbol_share(page: Page) -> float:
-    """Symbols (currency, arrows, emoji, box drawing), of the visible characters."""
+    """Symbols (currency, arrows, box drawing; no emoji), of the visible characters."""
     return _per(page.counts[SYMBOL], page.num_visible)
 
 
@@ -155,20 +160,16 @@ def ellipsis_per_word(page: Page) -> float:
 
 def alpha_word_share(page: Page) -> float:
     """Words that hold a letter (Gopher)."""
-    starts, ends = page.tokens
-    if not len(starts):
-        return 0.0
-    numbers = np.flatnonzero(page.classes[starts] == DIGIT)  # of tokens that begin with a digit
-    starts, ends = starts[numbers], ends[numbers]
-    digits = np.flatnonzero(page.classes == DIGIT)
-    num_digits = digits.searchsorted(ends) - digits.searchsorted(starts)
-    return 1 - _per(np.count_nonzero(num_digits == ends - starts), page.num_tokens)
+    return 1 - len(page.numbers) / page.num_tokens if page.num_tokens else 0.0
 
 
 def stop_words(page: Page) -> float:
     """Different words of Gopher's eight that occur."""
+    words = [f" {word} " for bit, word in enumerate(STOP_WORDS) if page.bits >> bit & 1]
+    if not words:
+        return 0.0
     spaced = f" {page.lower} ".replace("\n", " ").replace("\t", " ").replace("\u3000", " ")
-    return sum(word in spaced for word in _STOP_WORDS)
+    return sum(word in spaced for word in words)
 
 
 def stop_character_share(page: Page) -> float:
@@ -215,11 +216,14 @@ def menu_line_share(page: Page) -> float:
     0 where such lines hold less than _MENU_COLUMNS of the text: a thread with its names and buttons, or a
     description with its table, is no menu.
     """
-    starts, ends = page.line_spans
     last = page.line_end_classes
     widths, lengths = page.line_widths, page.line_lengths
     bound = np.where(2 * (widths - lengths) > lengths, NARROW_LINE_OF_HAN, NARROW_LINE)
     narrow = np.flatnonzero((widths < bound) & (last != TERMINAL) & (last != COMMA))
+    least = _MENU_COLUMNS * float(widths.sum())
+    if widths[narrow].sum() < least:
+        return 0.0
+    starts, ends = page.line_spans
     lines, firsts = page.lines, page.line_firsts
     goes_on = [*(starts[1:] == ends[:-1] + 1).tolist(), False]  # no blank line comes next
     found = [
@@ -229,9 +233,7 @@ def menu_line_share(page: Page) -> float:
         and not (goes_on[i] and firsts[i + 1].islower())
         and not _NAME_OR_CODE.search(lines[i])
     ]
-    if _per(widths[found].sum(), float(widths.sum())) < _MENU_COLUMNS:
-        return 0.0
-    return _per(len(found), len(lines))
+    return 0.0 if widths[found].sum() < least else _per(len(found), len(lines))
 
 
 def newline_per_word(page: Page) -> float:
@@ -242,7 +244,7 @@ def newline_per_word(page: Page) -> float:
 def dup_line_share(page: Page) -> float:
     """Lines that occurred before (Gopher), of those of at least 10 characters: no brackets, rules, marks.
 
-    This and the three below leave out fenced blocks and what is quoted again.
+    This and the three below leave out fenced blocks and what is quoted again, as n-grams do.
     """
     if not page.own_words.repeated_lines[0]:
         return 0.0
@@ -266,7 +268,7 @@ def dup_paragraph_char_share(page: Page) -> float:
 
 def lorem_ipsum(page: Page) -> float:
     """Whether the filler text occurs (C4)."""
-    return float("lorem ipsum" in page.lower)
+    return float(page.bits & FILLER and "lorem ipsum" in page.lower)
 
 
 def curly_brackets(page: Page) -> float:
@@ -276,19 +278,21 @@ def curly_brackets(page: Page) -> float:
 
 def javascript_line_share(page: Page) -> float:
     """Lines that name JavaScript (C4)."""
-    if "javascript" not in page.lower:
+    if not page.bits & JAVASCRIPT:
         return 0.0
     return _per(sum("javascript" in line.lower() for line in page.lines), len(page.lines))
 
 
 def policy_phrases(page: Page) -> float:
     """Different phrases of cookie and privacy notices (C4)."""
-    phrases = _POLICY + _COOKIE_POLICY if "cookie" in page.lower else _POLICY
+    phrases = (_POLICY if page.bits & POLICY else ()) + (_COOKIE_POLICY if page.bits & COOKIE else ())
     return sum(phrase in page.lower for phrase in phrases)
 
 
 def generated(page: Page) -> float:
     """Whether the first lines say that a program wrote this (StarCoder2)."""
+    if not page.bits & GENERATED:
+        return 0.0
     head = "\n".join(page.lines[:5])[:2000]
     return float("generated" in head.lower() and _GENERATED.search(head) is not None)
 
@@ -296,9 +300,9 @@ def generated(page: Page) -> float:
 MEASURES: dict[str, Callable[[Page], float]] = {
     measure.__name__: measure
     for measure in (
-        characters, words, lines, mean_word_length, mean_line_length, max_line_length, max_run_length,
-        han_share, latin_share, upper_share, digit_share, alpha_share, alnum_share, punctuation_share,
-        symbol_share, hash_per_word, ellipsis_per_word, alpha_word_share, stop_words,
+        characters, words, own_words, lines, mean_word_length, mean_line_length, max_line_length,
+        max_run_length, han_share, latin_share, upper_share, digit_share, alpha_share, alnum_share,
+        punctuation_share, symbol_share, hash_per_word, ellipsis_per_word, alpha_word_share, stop_words,
         stop_character_share, bullet_line_share, ellipsis_line_share, closed_line_share, short_line_share,
         menu_line_share, newline_per_word, dup_line_share, dup_line_char_share, dup_paragraph_share,
         dup_paragraph_char_share, lorem_ipsum, curly_brackets, javascript_line_share, policy_phrases,

@@ -18,7 +18,7 @@ _1252 = {
 }
 _NEXT = "\x80-\xbf" + "".join(map(re.escape, _1252))
 _SEQUENCE = re.compile(f"(?:[\xc2-\xdf][{_NEXT}]|[\xe0-\xef][{_NEXT}]{{2}}|[\xf0-\xf4][{_NEXT}]{{3}})+")
-_SIGNS = "âÃÂãäåæçèéïð"  # one of them begins whatever is common
+_UTF8_SIGNS = "âÃÂãäåæçèéïð"  # one of them begins whatever is common
 _LOST_QUOTE = "â€\ufffd"  # Windows-1252 has no character for the last byte of a closing quote
 
 # GB 2312 read as Latin-1: pairs of bytes from A1 to FE, with the comma or the full stop among them.
@@ -26,16 +26,15 @@ _PAIRS = re.compile("[\xa1-\xf7][\xa1-\xfe](?:[\x20-\x7e\n]{0,12}[\xa1-\xf7][\xa
 _COMMON = range(0xB0, 0xD8)  # first bytes of GB 2312's 3,755 common characters; A1 and A3 are marks
 # UTF-8 read as GBK: what "，", "。", "、" and "的" become, and next to no text holds otherwise.
 _GBK_SIGNS = "锛銆紝鐨"
+SIGNS = re.compile(f"[{_UTF8_SIGNS}£{_GBK_SIGNS}]")  # what is without them is as it was meant
 _HAN_RUN = re.compile(
     "[\u2e80-\u9fff\ue000-\uf8ff\uff00-\uffef\u20ac\xb7-\xf7\u2000-\u2bff\u0391-\u0451]{8,}"
 )
 
 
 def mend(text: str) -> str:
-    """The text as it was meant, as far as that is certain. Linear; most texts cost a microsecond or two."""
-    if text.isascii():
-        return text
-    if any(sign in text for sign in _SIGNS):
+    """The text as it was meant, as far as that is certain. Linear; most texts hold no sign (SIGNS)."""
+    if any(sign in text for sign in _UTF8_SIGNS):
         text = _from_utf8(text)
     if "£" in text and ("£¬" in text or "¡£" in text):
         text = _PAIRS.sub(lambda found: _from_gbk(found[0]), text)

@@ -38,14 +38,13 @@ _STRAY_BLANKS = re.compile("(?<![\u2800-\u28ff])\u2800+(?![\u2801-\u28ff])")  # 
 _STRAY_JOINERS = re.compile(
     "(?<![\u0590-\u1cff\u2600-\u27bf\u2b00-\u2bff\ua800-\uabff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]+"
 )
-# Most texts hold none of all these: one search says so.
-_ANY_ODD = re.compile(
+# Most texts hold none of all these (signs.py).
+ODD = re.compile(
     f"[{_INVISIBLE}{_HIDDEN}\r\x0b\x0c\x85\u2028\u2029\xa0\u1680\u2000-\u200a\u202f\u205f\u200c\u200d]"
 )
 _ANY_STRAY = re.compile(f"[\u200c\u200d{_HIDDEN}]")
-_ODD_ASCII = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
 _DAMAGED = re.compile("[\ue000-\uf8ff\ufffd]|锟斤拷|烫烫|ï»¿")
-_MAYBE_DAMAGED = re.compile("[\ue000-\uf8ff\ufffd锟烫ï]")
+DAMAGED = re.compile("[\ue000-\uf8ff\ufffd锟烫ï]")
 _BLANK_RUN = re.compile("\n{4,}")  # more than two blank lines; PEP 8 uses two
 
 # A URL ends before white space, brackets, quotes and anything Chinese; its last character is no punctuation.
@@ -58,12 +57,13 @@ _URL = re.compile(
 _BARE_URL = re.compile(rf"(?<![(\[<{{\"'`=（【《「“‘]) ?{_URL.pattern}", re.IGNORECASE | re.ASCII)
 
 
-def normalise(text: str) -> str:
+def normalise(text: str, *, is_odd: bool = True) -> str:
     r"""NFC; `\n` ends lines; no trailing blanks, control or zero-width characters; ≤ 2 blank lines in a row.
 
-    Linear in the length of the text; normalise(normalise(t)) == normalise(t).
+    is_odd: whether a character of ODD may be there. Linear in the length of the text;
+    normalise(normalise(t)) == normalise(t).
     """
-    if _is_odd(text):
+    if is_odd:
         text = _REMOVED.sub("", _NEWLINES.sub("\n", _ESCAPES.sub("", text)))
         text = _without_strays(_SPACES.sub(" ", text))
     text = unicodedata.normalize("NFC", text)
@@ -72,12 +72,6 @@ def normalise(text: str) -> str:
     # Not a regular expression: `[ \t]+\n` takes quadratic time in a long run of spaces.
     text = "\n".join([line.rstrip() for line in text.split("\n")])
     return _without_blank_runs(text)
-
-
-def _is_odd(text: str) -> bool:
-    if text.isascii():
-        return len(text) != len(text.encode().translate(None, _ODD_ASCII))
-    return _ANY_ODD.search(text) is not None
 
 
 def normalise_code(text: str) -> str:
@@ -111,8 +105,6 @@ def damaged_characters(text: str) -> int:
 
     Of the text as received; normalise removes what cannot be read.
     """
-    if text.isascii() or not _MAYBE_DAMAGED.search(text):
-        return 0
     return sum(map(len, _DAMAGED.findall(text)))
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Sequence
 from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.rules.quoted import without_fences, without_quotes
+from services.rules.words import QUOTING, WORDS
 
 # Character classes.
 OTHER, SPACE, NEWLINE, DIGIT, LOWER, UPPER, HAN, KANA, HANGUL, LETTER = range(10)
-TERMINAL, COMMA, PUNCTUATION, SYMBOL = range(10, 14)
-_NUM_CLASSES = 14
+TERMINAL, COMMA, PUNCTUATION, SYMBOL, EMOJI = range(10, 15)
+_NUM_CLASSES = 15
 
 # What ends a sentence. Closing quotes count as in C4 (Raffel et al. 2020, section 2.2).
 _TERMINALS = '.!?;:。！？；：…‥｡⁇⁈⁉"”’」』'
@@ -36,6 +38,7 @@ NUM_POINTS = sys.maxunicode + 1
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
+_NUM_HASHES = 1 << 17  # that known words are told by
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
 
 
@@ -62,6 +65,9 @@ def _class_of() -> NDArray[np.uint8]:
         (0x20000, 0x3FFFF, HAN),
     ):  # fmt: skip
         table[first : last + 1] = kind
+    for first, last in ((0x2763, 0x2767), (0x1F000, 0x1FAFF)):  # hearts, faces, things
+        pictures = table[first : last + 1]
+        pictures[pictures == SYMBOL] = EMOJI
     table[[ord(mark) for mark in _TERMINALS]] = TERMINAL
     table[[ord(mark) for mark in _COMMAS]] = COMMA
     table[ord("\n")], table[ord("\t")] = NEWLINE, SPACE
@@ -88,6 +94,43 @@ def _powers_of_length(length: int) -> tuple[NDArray[np.uint64], NDArray[np.uint6
         return np.cumprod(np.full(length, base, np.uint64), dtype=np.uint64)
 
     return powers_of(_BASE), powers_of(pow(_BASE, -1, 1 << 64))
+
+
+def prepare(pages: Sequence[Page]) -> None:
+    """Make the arrays of several pages in one go: on a few kB numpy's calls cost more than what they do.
+
+    Those that every page needs anyway; they are the same as each page makes of its own. A page that has them
+    keeps them.
+    """
+    pages = [page for page in pages if "tokens" not in vars(page)]
+    if len(pages) < 2:
+        return
+    whole = Page("\n".join([page.text for page in pages]))
+    token_starts, token_ends = whole.tokens
+    line_starts, line_ends = whole.line_spans
+    numbers, (known, bits) = whole.numbers, whole.known
+    starts = np.cumsum([0, *[page.size + 1 for page in pages]])
+    starts_and_ends = starts.tolist()
+    tokens, lines = token_starts.searchsorted(starts).tolist(), line_starts.searchsorted(starts).tolist()
+    digits, words = numbers.searchsorted(tokens).tolist(), known.searchsorted(tokens).tolist()
+    for number, page in enumerate(pages):
+        start, end = starts_and_ends[number], starts_and_ends[number + 1] - 1
+        its_tokens = slice(tokens[number], tokens[number + 1])
+        its_lines = slice(lines[number], lines[number + 1])
+        its_words = slice(words[number], words[number + 1])
+        vars(page).update(
+            points=whole.points[start:end],
+            classes=whole.classes[start:end],
+            tokens=(token_starts[its_tokens] - start, token_ends[its_tokens] - start),
+            token_hashes=whole.token_hashes[its_tokens],
+            token_lengths=whole.token_lengths[its_tokens],
+            numbers=numbers[digits[number] : digits[number + 1]] - tokens[number],
+            known=(known[its_words] - tokens[number], bits[its_words]),
+            line_spans=(line_starts[its_lines] - start, line_ends[its_lines] - start),
+            line_lengths=whole.line_lengths[its_lines],
+            line_widths=whole.line_widths[its_lines],
+            line_end_classes=whole.line_end_classes[its_lines],
+        )
 
 
 def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -150,16 +193,17 @@ class Page:
 
     @property
     def own_words(self) -> Page:
-        """The page without fenced blocks and lines that are quoted again: both repeat lines by nature."""
+        """The page without fenced blocks and lines that are quoted again: both repeat by nature."""
         # Not kept where it is this page: one that holds itself, and its arrays, waits for the collector.
         return self if self._own_words is None else self._own_words
 
     @cached_property
     def _own_words(self) -> Page | None:
         """None where nothing is taken out."""
-        if not self.repeated_lines[0] and not self.repeated_paragraphs[0]:
-            return None
-        rest = without_quotes(without_fences(self.text))
+        rest = without_fences(self.text)
+        if self.repeated_lines[0] or self.repeated_paragraphs[0]:
+            may_be_marked = bool(self.bits & QUOTING) or not self.text.isascii()
+            rest = without_quotes(rest, may_be_marked=may_be_marked)
         return None if rest == self.text else Page(rest)
 
     @cached_property
@@ -234,13 +278,6 @@ class Page:
         return self.tokens[1] - self.tokens[0]
 
     @cached_property
-    def token_ends(self) -> NDArray[np.int64]:
-        """Where each token ends were nothing between them, behind a 0: int64 [num_tokens + 1]."""
-        ends = np.zeros(self.num_tokens + 1, np.int64)
-        np.cumsum(self.token_lengths, out=ends[1:])
-        return ends
-
-    @cached_property
     def num_words(self) -> int:
         """Tokens that are not single Han or kana characters."""
         return self.num_tokens - self.counts[HAN] - self.counts[KANA]
@@ -250,6 +287,17 @@ class Page:
         """Words that say something of the language: two letters and more; no Han, numbers or variables."""
         firsts = self.classes[self.tokens[0]]
         return int(np.count_nonzero((self.token_lengths > 1) & (firsts != DIGIT)))
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int64]:
+        """Which tokens are of digits alone: int64 [number of them]."""
+        starts, ends = self.tokens
+        numbers = np.flatnonzero(self.classes[starts] == DIGIT)
+        digits = np.flatnonzero(self.classes == DIGIT)
+        starts, ends = starts[numbers], ends[numbers]
+        num_digits = digits.searchsorted(ends) - digits.searchsorted(starts)
+        found: NDArray[np.int64] = numbers[num_digits == ends - starts]
+        return found
 
     @cached_property
     def token_hashes(self) -> NDArray[np.uint64]:
@@ -262,3 +310,34 @@ class Page:
         sums = prefix_sums(terms)
         hashes: NDArray[np.uint64] = (sums[ends] - sums[starts]) * inverses[starts]
         return hashes
+
+    @cached_property
+    def known(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Which tokens are words that a page is known by (words.py), and the bits of each: [number] each."""
+        bits = _bits_of_hash().take((self.token_hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64))
+        known = bits.nonzero()[0]
+        return known, bits[known]
+
+    @cached_property
+    def bits(self) -> int:
+        """Of all known words together."""
+        return int(np.bitwise_or.reduce(self.known[1]))
+
+    def number_of(self, bit: int) -> int:
+        """How many words of a bit there are."""
+        return int(np.count_nonzero(self.known[1] & bit))
+
+    def starts_of(self, bit: int) -> NDArray[np.int64]:
+        """Where the words of a bit begin."""
+        known, bits = self.known
+        return self.tokens[0][known[(bits & bit).nonzero()[0]]]
+
+
+@cache
+def _bits_of_hash() -> NDArray[np.uint32]:
+    table = np.zeros(_NUM_HASHES, np.uint32)
+    for bit, words in WORDS.items():
+        shapes = {shape for word in words for shape in (word, word.capitalize(), word.upper())}
+        hashes = Page(" ".join(shapes)).token_hashes
+        table[(hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64)] |= np.uint32(bit)
+    return table

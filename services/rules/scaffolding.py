@@ -63,10 +63,12 @@ def without_scaffolding(page: Page) -> str:
     Times alone are a chronicle's: there is a button beside them, or a writer who comes twice.
     """
     text = page.text
+    scaffolding = {line for line in page.lines if _is_scaffolding(line)}
+    if not scaffolding:
+        return text
     lines = text.split("\n")
-    buttons = {at for at, line in enumerate(lines) if line and _is_all(_is_button, line)}
-    times = {at for at, line in enumerate(lines) if _may_be_time(line) and _is_all(_is_part, line)}
-    found = buttons | times
+    buttons = {at for at, line in enumerate(lines) if line in scaffolding and _is_all(_is_button, line)}
+    found = {at for at, line in enumerate(lines) if line in scaffolding}
     if len(found) < _LEAST:
         return text
     found &= set(outside_fences(lines))
@@ -79,10 +81,15 @@ def without_scaffolding(page: Page) -> str:
     return _without(lines, found)
 
 
-def _is_all(is_one: Callable[[str], bool], line: str) -> bool:
-    """Whether each part of a line is one; "|" parts them."""
+def _is_scaffolding(line: str) -> bool:
+    """A button or a time, or a row of some."""
     if len(line) > _LONGEST:
         return False
+    return _is_all(_is_button, line) or (_HAS_DIGIT.search(line) is not None and _is_all(_is_part, line))
+
+
+def _is_all(is_one: Callable[[str], bool], line: str) -> bool:
+    """Whether each part of a line is one; "|" parts them."""
     return is_one(line) if "|" not in line else all(map(is_one, line.strip("| ").split("|")))
 
 
@@ -92,10 +99,6 @@ def _is_part(line: str) -> bool:
 
 def _is_button(line: str) -> bool:
     return len(line) <= _LONGEST_BUTTON and line.strip(_AROUND).lower() in _BUTTONS
-
-
-def _may_be_time(line: str) -> bool:
-    return len(line) <= _LONGEST and _HAS_DIGIT.search(line) is not None
 
 
 def _is_time(line: str) -> bool:

@@ -24,9 +24,9 @@ ALL = frozenset({"prose", "markdown", "code", "latex", "table", "log"})
 class Rule:
     """Drops with `reason` when `measure` passes the config's `bound`: above a max_, below a min_.
 
-    item: which number of a bound that has one for each n. sample: words or lines; the rule judges only
-    texts with at least the config's sample_words or sample_lines of them. by_chance: a share of lines that a
-    few who say the same make: a post that is quoted, a refrain.
+    item: which number of a bound that has one for each n. sample: words, own ones (outside listings and
+    quotes) or lines; the rule judges only texts with at least the config's sample_words or sample_lines.
+    by_chance: a share of lines that a few who say the same make: a post that is quoted, a refrain.
     """
 
     measure: str
@@ -35,7 +35,7 @@ class Rule:
     formats: frozenset[str] = TEXT
     group: Group = "any"
     item: int | None = None
-    sample: Literal["", "words", "lines"] = ""
+    sample: Literal["", "words", "own_words", "lines"] = ""
     by_chance: bool = False
 
 
@@ -47,7 +47,7 @@ RULES = (
     Rule("max_line_length", "line_length", "max_code_line_length", CODE),
     Rule("alnum_share", "few_letters", "min_code_alnum_share", CODE),
     Rule("generated", "generated", "max_code_generated", CODE),
-    Rule("alpha_share", "few_letters", "min_alpha_share", sample="words"),
+    Rule("alpha_share", "few_letters", "min_alpha_share", sample="own_words"),
     Rule("max_run_length", "long_run", "max_run_length"),
     Rule("url_share", "urls", "max_url_share"),
     Rule("symbol_share", "symbols", "max_symbol_share"),
@@ -78,8 +78,8 @@ RULES = (
         for kind, sizes in (("top", TOP_NGRAMS), ("dup", DUPLICATE_NGRAMS))
         for item, n in enumerate(sizes)
     ),
-    Rule("stop_words", "stop_words", "min_stop_words", group="en", sample="words"),
-    Rule("stop_character_share", "stop_words", "min_stop_character_share", group="zh", sample="words"),
+    Rule("stop_words", "stop_words", "min_stop_words", group="en", sample="own_words"),
+    Rule("stop_character_share", "stop_words", "min_stop_character_share", group="zh", sample="own_words"),
 )
 
 # Those that installed packages add, by the name of their measure; they come after ours.
@@ -139,5 +139,10 @@ def _bound(rule: Rule, config: RulesConfig) -> Bound:
     threshold = getattr(config, rule.bound)
     if rule.item is not None:
         threshold = threshold[rule.item] * config.ngram_leniency
-    num_sample = {"": 0, "words": config.sample_words, "lines": config.sample_lines}[rule.sample]
+    num_samples = {
+        "words": config.sample_words,
+        "own_words": config.sample_words,
+        "lines": config.sample_lines,
+    }
+    num_sample = num_samples.get(rule.sample, 0)
     return Bound(rule, float(threshold), rule.bound.startswith("min_"), num_sample)

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import compress
 
 from contracts import Document
-from services.rules.blobs import without_blobs
 from services.rules.config import RulesConfig
 from services.rules.counts import Group, applying, group_of, judged
-from services.rules.formats import decide_format
 from services.rules.keywords import Keywords, Lookup, Watched
 from services.rules.language import UNKNOWN, Language, Predict, detect_language, load_model
 from services.rules.measures import MEASURES
-from services.rules.mojibake import mend, unmended
-from services.rules.normalise import (
-    damaged_characters,
-    normalise,
-    normalise_code,
-    strip_urls,
-    url_characters,
-)
-from services.rules.page import Page
+from services.rules.page import Page, prepare
 from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
-from services.rules.scaffolding import without_scaffolding
 from services.rules.table import ADDED, RULES, TEXT, Bound, bind
 from services.rules.waivers import NAME as WAIVER
 from services.rules.waivers import is_waived
+from services.rules.work import Work, begin, by_size, clean
 from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Unit, Verdict
-
-# Measures are taken on this much of a text; a book's first million characters say enough, and the time
-# and memory of one document stay bounded (1 s, 250 MB).
-_MAX_MEASURED = 1_000_000
-
-# A short text is held to be as long as this: an emoji that was lost does not spoil it.
-_LEAST_DAMAGED = 40  # characters
 
 
 @dataclass(frozen=True)
@@ -68,10 +52,12 @@ def build(config: RulesConfig, resources: Resources) -> Judge:
 def judge(documents: Sequence[Document], *, config: RulesConfig, means: Means) -> list[Verdict]:
     """A verdict for each document. Sets text, language, language_confidence, format and features in place."""
     keywords = means.keywords.current() if means.keywords else None
-    verdicts = [
-        _unless_waived(document, _judge_one(document, config, means, keywords), means)
-        for document in documents
-    ]
+    verdicts: list[Verdict] = []
+    for some in by_size(documents):
+        verdicts += [
+            _unless_waived(document, verdict, means)
+            for document, verdict in zip(some, _judge_some(some, config, means, keywords), strict=True)
+        ]
     return _counted(documents, verdicts, config, means)
 
 
@@ -95,35 +81,54 @@ def _counted(
     return found
 
 
-def _judge_one(document: Document, config: RulesConfig, means: Means, keywords: Keywords | None) -> Verdict:
-    received = document.text
-    mended = mend(received)
-    text = normalise(mended)
-    if not text or text.isspace():
-        document.text = ""
-        return Drop("empty", measured=0, threshold=1, detail="no visible character")
-    page = Page(text[:_MAX_MEASURED])
-    document.format = decide_format(page, document.media_type, document.source)
-    measures = {
-        "damaged_share": (damaged_characters(mended) + unmended(text)) / max(len(received), _LEAST_DAMAGED),
-        "url_share": url_characters(page.text) / page.size,
-    }
-    if document.format == "code":
-        text = normalise_code(received)
-        page = Page(text[:_MAX_MEASURED]) if text != page.text else page
-    text, page = _cleaned(text, page, document.format, config=config, masker=means.masker, measures=measures)
-    language = _language(page, document.format, config, means.predict)
+def _judge_some(
+    documents: Sequence[Document], config: RulesConfig, means: Means, keywords: Keywords | None
+) -> list[Verdict]:
+    """What numpy does is done for all of them at once, since on one of a few kB its calls cost more."""
+    works = begin(documents)
+    is_full = [bool(work.text) for work in works]
+    full = list(compress(works, is_full))
+    prepare([work.page for work in full])
+    for work in full:
+        clean(work, config, means.masker)
+    prepare([work.page for work in full])
+    prepare([work.page.own_words for work in full])
+    found = [_told(work, config, means, keywords) for work in full]
+    shares = ngram_shares([work.page.own_words for work in full])
+    verdicts = map(partial(_judged, config=config, means=means), full, found, shares)
+    return [
+        next(verdicts) if is_one else _empty(document)
+        for document, is_one in zip(documents, is_full, strict=True)
+    ]
+
+
+def _empty(document: Document) -> Drop:
+    document.text = ""
+    return Drop("empty", measured=0, threshold=1, detail="no visible character")
+
+
+def _told(work: Work, config: RulesConfig, means: Means, keywords: Keywords | None) -> Lookup:
+    """The language of the document is set; what of the lists for it is in the text."""
+    document = work.document
+    language = _language(work.page, document.format, config, means.predict)
     document.language, document.language_confidence = language.code, language.confidence
-    found = keywords.look_up(text, language.code) if keywords else Lookup({}, None)
+    found = keywords.look_up(work.text, language.code) if keywords else Lookup({}, None)
     if found.masked is not None:
-        text, page = found.masked, Page(found.masked[:_MAX_MEASURED])
-    if text != received:
-        document.text = text
-    measures |= measure(page) | found.measures(len(page.lines))
+        work.becomes(found.masked)
+    return found
+
+
+def _judged(
+    work: Work, found: Lookup, shares: dict[str, float], *, config: RulesConfig, means: Means
+) -> Verdict:
+    document = work.document
+    if work.text != work.received:
+        document.text = work.text
+    measures = work.measures | measure(work.page, shares) | found.measures(len(work.page.lines))
     document.features.update(measures)
     if found.worst is not None:
         return Drop("keywords", len(found.words[found.worst]), found.worst.at_least, found.told())
-    verdict = _verdict(document, language, measures, config, means.rules(language.code, document.format))
+    verdict = _verdict(document, measures, config, means.rules(document.language, document.format))
     if isinstance(verdict, Drop) and verdict.reason == "keywords":
         return replace(verdict, detail=f"{verdict.detail}; {found.told()}")
     return verdict
@@ -139,60 +144,48 @@ def _unless_waived(document: Document, verdict: Verdict, means: Means) -> Verdic
     return Emit(document)
 
 
-def _cleaned(
-    text: str, page: Page, format_: str, *, config: RulesConfig, masker: Masker, measures: dict[str, float]
-) -> tuple[str, Page]:
-    """The text and its page without URLs, blobs, scaffolding, personal data; how much goes into measures."""
-    if config.strip_urls and format_ == "prose" and measures["url_share"]:
-        text = strip_urls(text)
-        page = Page(text[:_MAX_MEASURED])
-    if format_ in TEXT and (rest := without_blobs(page)) != page.text:
-        measures["blob_share"] = 1 - len(rest) / page.size
-        text = rest + text[_MAX_MEASURED:]
-        page = Page(text[:_MAX_MEASURED])
-    if config.strip_scaffolding and format_ in TEXT and (rest := without_scaffolding(page)) != page.text:
-        measures["scaffolding_share"] = 1 - len(rest) / page.size
-        text = rest + text[_MAX_MEASURED:]
-        page = Page(text[:_MAX_MEASURED])
-    masked = masker.mask(page if len(text) <= _MAX_MEASURED else Page(text), format_)
-    if masked.counts:
-        measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
-        return masked.text, Page(masked.text[:_MAX_MEASURED])
-    return text, page
-
-
-def measure(page: Page) -> dict[str, float]:
-    """Every measure of a page, by name."""
-    measures = {name: function(page) for name, function in MEASURES.items()} | ngram_shares(page)
+def measure(page: Page, shares: Mapping[str, float]) -> dict[str, float]:
+    """Every measure of a page, by name. shares: of the n-grams of its own words."""
+    measures = {name: function(page) for name, function in MEASURES.items()}
+    measures |= shares
     measures |= {name: float(rule.measure(page.text)) for name, rule in ADDED.items()}
-    # What stands on end repeats its longest n-gram; most texts repeat none.
-    measures["pattern_repeats"] = pattern_repeats(page) if measures["dup_10_gram"] else 0.0
+    # What stands on end repeats its longest n-gram, if not in a fenced block; most texts repeat none.
+    may_repeat = measures["dup_10_gram"] or page.own_words is not page
+    measures["pattern_repeats"] = pattern_repeats(page) if may_repeat else 0.0
     return measures
 
 
 def _language(page: Page, format_: str, config: RulesConfig, predict: Predict) -> Language:
-    """Unknown for code, whose language is no natural one."""
+    """Unknown for code, whose language is no natural one. A Chinese manual is Chinese also where its listings
+    have more words than it has characters.
+    """
     if format_ == "code":
         return Language(UNKNOWN, 0.0)
-    return detect_language(page, predict, config.languages, config.min_language_confidence)
+    detect = partial(
+        detect_language, predict=predict, expected=config.languages, sure=config.min_language_confidence
+    )
+    language = detect(page)
+    if page.own_words is page or language.code == "zh":
+        return language
+    own = detect(page.own_words)
+    return language if own.code == UNKNOWN else own
 
 
 def _verdict(
-    document: Document,
-    language: Language,
-    measures: dict[str, float],
-    config: RulesConfig,
-    rules: tuple[Bound, ...],
+    document: Document, measures: dict[str, float], config: RulesConfig, rules: tuple[Bound, ...]
 ) -> Verdict:
-    foreign = language.code not in config.languages
+    language = document.language
+    foreign = language not in config.languages
     # What is too short to tell stays; a page that is no known language is none.
     if (
         foreign
         and document.format in TEXT
-        and (language.code != UNKNOWN or measures["words"] > config.sample_words)
+        and (language != UNKNOWN or measures["words"] > config.sample_words)
     ):
         allowed = ", ".join(config.languages)
-        return Drop("language", language.confidence, None, f"language {language.code}; kept are {allowed}")
+        return Drop(
+            "language", document.language_confidence, None, f"language {language}; kept are {allowed}"
+        )
     broken = [bound for bound in rules if bound.passed_by(measures)]
     if not broken:
         return Emit(document)

@@ -57,7 +57,7 @@ def run() -> Iterator[Figure]:
 def _page(text: str) -> Page:
     page = Page(text)
     assert page.counts is not None
-    assert page.token_hashes is not None
+    assert page.bits is not None
     return page
 
 

@@ -18,7 +18,10 @@ class Name(NamedTuple):
 
     def calls(self, before: str) -> bool:
         """Whether the text before a number, in lower case, ends so. A line ends there only behind a mark."""
-        if not any(sign in before for sign in self.signs):
+        for sign in self.signs:
+            if sign in before:
+                break
+        else:
             return False
         before = before[-REACH:]
         said = list(self.words.finditer(before))

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from services.rules.page import HAN, Page
 from services.rules.pii import cues
 from services.rules.pii.addresses import addresses_of_version_6, emails, hidden_emails, is_nobodys
 from services.rules.pii.digits import spelled
 from services.rules.pii.numbers import numbers, spelled_in_han
 from services.rules.pii.places import (
-    ACCOUNT,
     ACCOUNT_WORDS,
-    AT,
     CUES,
-    NAME,
-    SPELLED,
     announced,
     marked,
     plates,
     runs_of_digits,
 )  # fmt: skip
 from services.rules.pii.span import Span
+from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 # The more telling first: of two that overlap it is the one that stays.
 KINDS = (
@@ -40,33 +34,27 @@ def find(page: Page, kinds: Collection[str], *, is_code: bool = False) -> list[S
     is_code: addresses that stand for one (user@example.com, git@host) are part of it, and no one's.
     """
     text, words, marks = page.text, announced(page), marked(page)
-    found = [*emails(text), *hidden_emails(text, _places(words, AT))]
+    found = [*emails(text), *hidden_emails(text, words.get(AT, []))]
     found = [span for span in found if not (is_code and is_nobodys(span.value))]
     for start, end in runs_of_digits(marks):
         found += numbers(text, start, end)
         found += spelled_in_han(text, start, end)
-    places, colons = _places(words, ACCOUNT), list[int]()
+    places, colons = words.get(ACCOUNT, []), list[int]()
     if page.counts[HAN]:
         found += cues.plates(text, plates(page, marks))
         for at in marks.of(CUES).tolist():
             if text[at] in ":：":
                 colons.append(at)
-            elif text.startswith(ACCOUNT_WORDS, at):
+            elif text[at : at + 2] in ACCOUNT_WORDS:
                 places.append(at)
-    found += (
-        Span(start, end, "phone", value) for start, end, value in spelled(text, _places(words, SPELLED))
-    )
+    found += (Span(start, end, "phone", value) for start, end, value in spelled(text, words.get(SPELLED, [])))
     found += addresses_of_version_6(text)
     if places:
         found += cues.accounts(text, places)
     found = sorted(span for span in found if span.kind in kinds)
     if "name" in kinds:
-        found += cues.names(text, found, _places(words, NAME), colons)
+        found += cues.names(text, found, words.get(NAME, []), colons)
     return apart(found) if found else []
-
-
-def _places(words: dict[int, NDArray[np.int64]], kind: int) -> list[int]:
-    return words[kind].tolist() if kind in words else []
 
 
 def apart(found: Iterable[Span]) -> list[Span]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from services.rules.pii.called import EMPLOYEE, LICENCE, PASSPORT, PHONE, QQ, REACH, WECHAT
 from services.rules.pii.checksums import is_card, is_iban, is_id_card
 from services.rules.pii.digits import HAN_DIGITS, fold, fold_han
-from services.rules.pii.shapes import GROUP, MOBILE, OPEN, SHAPES
+from services.rules.pii.shapes import GROUP, MOBILE, OPEN, SHAPES, IsRight
 from services.rules.pii.span import Span
 
 _AFTER = 12
+_MANY = 50  # digits; more are as many
 _MARKS = r" \-‐‑‒–—－.．·•()（）\u3000\u2060"
 _RUN = re.compile(rf"[0-9０-９](?:[{_MARKS}]{{0,2}}[0-9０-９]){{6,}}")
 _RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGITS}0-9０-９]){{10,19}}")
@@ -53,18 +55,21 @@ def _in_run(text: str, start: int, end: int) -> Iterator[Span]:
     near = max(low, start - 2)
     window = text[low:near] + fold(text[near : end + _AFTER])
     reached, last = start - low, end - low
-    for group in GROUP.finditer(window, start - low, last):
-        if group.start() < reached:
+    groups = [(group.start(), group.end()) for group in GROUP.finditer(window, start - low, last)]
+    rest = sum(stop - begin for begin, stop in groups)
+    for begin, stop in groups:
+        size, left = stop - begin, rest
+        rest -= size
+        if begin < reached:
             continue
-        found = _at(window, group.start())
+        found = _at(window, begin, size, left)
         if found is not None:
-            begin, stop, kind, value = found
-            yield Span(low + begin, low + stop, kind, value)
-            reached = stop
+            start, reached, kind, value = found
+            yield Span(low + start, low + reached, kind, value)
 
 
-def _at(window: str, at: int) -> tuple[int, int, str, str] | None:
-    """The number whose first group of digits begins here."""
+def _at(window: str, at: int, size: int, left: int) -> tuple[int, int, str, str] | None:
+    """The number whose first group of digits, of this size, begins here. left: digits up to the run's end."""
     before = window[max(0, at - REACH) : at].lower()
     opened = at - 1 if at and window[at - 1] in "+(" else at
     if opened and window[opened - 1] == "+":
@@ -77,7 +82,7 @@ def _at(window: str, at: int) -> tuple[int, int, str, str] | None:
     )
     if glued:
         return _behind_letters(window, at, before)
-    for kind, pattern, is_right in SHAPES:
+    for kind, pattern, is_right in _shapes_of(min(size, _MANY), min(left, _MANY)):
         begin = opened if pattern in OPEN else at
         found = pattern.match(window, begin)
         if found is None:
@@ -86,6 +91,16 @@ def _at(window: str, at: int) -> tuple[int, int, str, str] | None:
         if is_right(found[0], value, before, window[found.end() :]):
             return begin, found.end(), kind, value[-11:] if pattern is MOBILE else value
     return None
+
+
+@cache
+def _shapes_of(size: int, left: int) -> list[tuple[str, re.Pattern[str], IsRight]]:
+    """What a number may be whose first group has this size, with so many digits up to its run's end."""
+    return [
+        (shape.kind, shape.pattern, shape.is_right)
+        for shape in SHAPES
+        if shape.first[0] <= size <= shape.first[1] and left >= shape.least
+    ]
 
 
 def _behind_letters(window: str, at: int, before: str) -> tuple[int, int, str, str] | None:

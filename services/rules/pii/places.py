@@ -8,33 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.rules.page import DIGIT, HAN, LOWER, NUM_POINTS, UPPER, Page
-from services.rules.pii.digits import HAN_DIGITS, WORDS
+from services.rules.pii.digits import HAN_DIGITS
+from services.rules.words import ACCOUNT, AT, NAME, PERSONAL, SPELLED
 
 LEAST = 7  # digits
 _GAP = 3  # from one digit to the next, of a run: two separators between them
 PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
 
 # Chinese words before an account, a number of an employee, a passport.
-ACCOUNT_WORDS = ("微信", "加v", "加V", "加w", "加W", "工号", "员工", "职工", "工牌", "护照", "護照")
+ACCOUNT_WORDS = frozenset(
+    ("微信", "加v", "加V", "加w", "加W", "工号", "员工", "职工", "工牌", "护照", "護照")
+)
 
 DIGITS, PROVINCE, CUES = 1, 2, 4  # bits of a mark; cues: a colon, or how one of these words begins
-
-# English words that announce something, by what: one look-up tells those of a page.
-_ANNOUNCING = {
-    1: tuple(WORDS),
-    2: ("at",),
-    3: ("name", "cardholder", "attn"),
-    4: ("employee", "staff", "badge", "passport", "wechat", "weixin", "wx", "vx"),
-}
-SPELLED, AT, NAME, ACCOUNT = _ANNOUNCING
-_NUM_HASHES = 1 << 16
 
 
 class Marked(NamedTuple):
@@ -74,17 +66,16 @@ def plates(page: Page, marks: Marked) -> list[int]:
     return [place for place in marks.of(PROVINCE).tolist() if "A" <= text[place + 1 : place + 2] <= "Z"]
 
 
-def announced(page: Page) -> dict[int, NDArray[np.int64]]:
+def announced(page: Page) -> dict[int, list[int]]:
     """By what it announces, where each such word of a page in spaced words begins. It may be another word."""
-    if page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
+    if not page.bits & PERSONAL or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
         return {}
-    kinds = _kinds_of_hashes()[page.token_hashes & np.uint64(_NUM_HASHES - 1)]
-    tokens = np.flatnonzero(kinds)
-    starts, kinds = page.tokens[0][tokens], kinds[tokens]
-    found = {kind: starts[kinds == kind] for kind in (AT, NAME, ACCOUNT)}
-    spelled = tokens[kinds == SPELLED]
-    found[SPELLED] = page.tokens[0][spelled[:-6][spelled[6:] - spelled[:-6] <= 8]]  # seven of nine words
-    return found
+    found = {kind: page.starts_of(kind) for kind in (SPELLED, AT, NAME, ACCOUNT) if page.bits & kind}
+    if SPELLED in found:
+        known, bits = page.known
+        spelled = known[(bits & SPELLED).nonzero()[0]]
+        found[SPELLED] = page.tokens[0][spelled[:-6][spelled[6:] - spelled[:-6] <= 8]]  # seven of nine words
+    return {kind: starts.tolist() for kind, starts in found.items()}
 
 
 def places_of(word: str, text: str) -> Iterator[int]:
@@ -99,10 +90,16 @@ def _clusters(places: NDArray[np.int64], least: int) -> Iterator[tuple[int, int]
     reach = least - 1
     if len(places) < least or not (places[reach:] - places[:-reach] <= _GAP * reach).any():
         return
-    breaks = (places[1:] - places[:-1] > _GAP).nonzero()[0] + 1
-    for first, behind in pairwise([0, *breaks.tolist(), len(places)]):
-        if behind - first >= least:
-            yield int(places[first]), int(places[behind - 1]) + 1
+    ordered = places.tolist()
+    start = last = ordered[0]
+    number = 0
+    for place in [*ordered, ordered[-1] + _GAP + 1]:
+        if place - last > _GAP:
+            if number >= least:
+                yield start, last + 1
+            start, number = place, 0
+        number += 1
+        last = place
 
 
 @cache
@@ -114,14 +111,4 @@ def _marks() -> NDArray[np.uint8]:
         (CUES, ":：" + "".join(word[0] for word in ACCOUNT_WORDS)),
     ):
         table[[ord(sign) for sign in signs]] |= mark
-    return table
-
-
-@cache
-def _kinds_of_hashes() -> NDArray[np.uint8]:
-    table = np.zeros(_NUM_HASHES, np.uint8)
-    for kind, words in _ANNOUNCING.items():
-        shapes = [shape for word in words for shape in (word, word.capitalize(), word.upper())]
-        hashes = Page(" ".join([*shapes, "WeChat"] if kind == ACCOUNT else shapes)).token_hashes
-        table[(hashes & np.uint64(_NUM_HASHES - 1)).astype(np.int64)] = kind
     return table

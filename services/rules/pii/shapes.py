@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from services.rules.pii.called import (
     CARD,
@@ -82,6 +83,7 @@ _NETWORKS = (
     "240.0.0.0/4",
 )  # fmt: skip
 _SPECIAL = [(int(network[0]), int(network[-1])) for network in map(ipaddress.IPv4Network, _NETWORKS)]
+_SPECIAL_FIRSTS = frozenset(part for first, last in _SPECIAL for part in range(first >> 24, (last >> 24) + 1))
 
 
 def _is_public(shown: str, _value: str, before: str, _after: str) -> bool:
@@ -92,8 +94,11 @@ def _is_public(shown: str, _value: str, before: str, _after: str) -> bool:
     numbers = [int(part) for part in parts]
     if max(numbers) > 255 or max(numbers) < 32:
         return False
-    address = int.from_bytes(numbers, "big")
-    return not any(first <= address <= last for first, last in _SPECIAL) and not VERSION.calls(before)
+    if numbers[0] in _SPECIAL_FIRSTS:
+        address = int.from_bytes(numbers, "big")
+        if any(first <= address <= last for first, last in _SPECIAL):
+            return False
+    return not VERSION.calls(before)
 
 
 def _is_id(_shown: str, value: str, _before: str, _after: str) -> bool:
@@ -163,21 +168,34 @@ def _is_service(shown: str, value: str, before: str, after: str) -> bool:
     return len(value) == 10 and ("-" in shown or _is_phone(shown, value, before, after))
 
 
+class Shape(NamedTuple):
+    """first: digits, least and most, before its first separator. least: digits of the whole, on one run.
+
+    Both are milder than the pattern: they spare trying what cannot match.
+    """
+
+    kind: str
+    pattern: re.Pattern[str]
+    is_right: IsRight
+    first: tuple[int, int]
+    least: int
+
+
 SHAPES = (
-    ("id_card", _ID, _is_id),
-    ("ip", _IP, _is_public),
-    ("passport", re.compile(rf"{_L}[0-9]{{8,9}}{_R}"), _is_called(PASSPORT, 8, 9)),
-    ("ssn", _SSN, _is_ssn),
-    ("qq", re.compile(rf"{_L}[1-9][0-9]{{4,10}}{_R}"), _is_called(QQ, 5, 11)),
-    ("employee", re.compile(rf"{_L}[0-9]{{3,12}}{_R}"), _is_called(EMPLOYEE, 3, 12)),
-    ("bank_card", _CARD, _is_bank_card),
-    ("id_card", _OLD_ID, _is_old_id),
-    ("phone", MOBILE, _is_mobile),
-    ("phone", _SPACED_OUT, _is_phone),
-    ("phone", _LANDLINE, _always),
-    ("phone", _SERVICE, _is_service),
-    ("phone", _ABROAD, _is_abroad),
-    ("phone", _AMERICAN, _is_american),
-    ("phone", _CALLED, _is_phone),
+    Shape("id_card", _ID, _is_id, (4, 18), 17),
+    Shape("ip", _IP, _is_public, (1, 3), 4),
+    Shape("passport", re.compile(rf"{_L}[0-9]{{8,9}}{_R}"), _is_called(PASSPORT, 8, 9), (8, 9), 8),
+    Shape("ssn", _SSN, _is_ssn, (3, 9), 9),
+    Shape("qq", re.compile(rf"{_L}[1-9][0-9]{{4,10}}{_R}"), _is_called(QQ, 5, 11), (5, 11), 5),
+    Shape("employee", re.compile(rf"{_L}[0-9]{{3,12}}{_R}"), _is_called(EMPLOYEE, 3, 12), (3, 12), 3),
+    Shape("bank_card", _CARD, _is_bank_card, (4, 19), 12),
+    Shape("id_card", _OLD_ID, _is_old_id, (15, 15), 15),
+    Shape("phone", MOBILE, _is_mobile, (2, 15), 11),
+    Shape("phone", _SPACED_OUT, _is_phone, (1, 1), 11),
+    Shape("phone", _LANDLINE, _always, (2, 20), 1),
+    Shape("phone", _SERVICE, _is_service, (3, 11), 9),
+    Shape("phone", _ABROAD, _is_abroad, (1, 50), 1),
+    Shape("phone", _AMERICAN, _is_american, (1, 3), 1),
+    Shape("phone", _CALLED, _is_phone, (1, 15), 1),
 )
 OPEN = frozenset({MOBILE, _LANDLINE, _ABROAD, _AMERICAN, _CALLED})  # may begin with + or (

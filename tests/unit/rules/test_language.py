@@ -49,6 +49,27 @@ def test_an_unsure_guess_gives_way_to_an_expected_language() -> None:
     assert detect_language(page, unsure, ("zh", "en"), 0.35).code == "ca"
 
 
+def test_english_is_told_by_its_words() -> None:
+    """All of a text counts, whatever the model makes of its head, middle and end."""
+
+    def wrong(text: str) -> list[tuple[str, float]]:
+        return [("de", 0.99)]
+
+    names = "\n".join(f"Müller Straße {i} Bahnhof" for i in range(9))
+    body = "The water rose in the night, and by morning the lower road was gone under the river.\n" * 9
+    assert detect_language(Page(f"{names}\n{body}{names}"), wrong, ("en",), 0.65).code == "en"
+    dutch = "Het water is in de nacht gestegen en de weg naar het dorp was verdwenen. " * 9
+    assert detect_language(Page(dutch), wrong, ("en",), 0.65).code == "de"
+
+
+def test_a_few_latin_words_are_no_other_language() -> None:
+    def sure(text: str) -> list[tuple[str, float]]:
+        return [("eu", 0.9)]
+
+    assert detect_language(Page("Just nw i came to hme da"), sure, ("en",), 0.65).code == UNKNOWN
+    assert detect_language(Page("Ночью вода поднялась"), sure, ("en",), 0.65).code == "eu"
+
+
 def test_reads_more_than_the_head(predict: Predict) -> None:
     """Pages begin with a menu in another language."""
     body = "The water rose in the night, and by morning the lower road was gone under the river. " * 40

@@ -126,6 +126,24 @@ def test_listings_and_quotes_are_no_repetition() -> None:
     assert dup_line_char_share(Page(f"{answer}\n原帖由 王小明 发表：\n{answer}\n{answer}\n好")) == 0
 
 
+def test_a_post_that_stands_again_before_its_answer_is_a_quote() -> None:
+    """Its mark is lost where a page set it apart by a frame; a page that came twice is none."""
+    posts = [f"Post {i} says of lamp {i} what nobody said of it before, in {i + 3} words." for i in range(9)]
+    answers = [f"{post}\n{post[:-1]} is what I answer to it, as anybody would." for post in posts[1:4]]
+    thread = "\n".join([*posts, *answers])
+    assert dup_line_char_share(Page(thread)) == 0
+    assert Page(thread).own_words.num_tokens < Page(thread).num_tokens
+    twice = "\n".join([*posts, *posts, "Terms and conditions apply to all that stands on this page."])
+    assert dup_line_char_share(Page(twice)) > 0.4
+    often = "\n".join(line for post in posts for line in (posts[0], f"{post} And more."))
+    assert dup_line_char_share(Page(often)) > 0.3
+
+
+def test_emoji_are_no_picture_out_of_characters() -> None:
+    assert MEASURES["symbol_share"](Page("Best song ❤❤❤❤😍😍😍😍")) == 0
+    assert MEASURES["symbol_share"](Page("Best song ▬▬▬▬╔══╗")) == 0.5
+
+
 def test_an_open_fence_hides_nothing() -> None:
     assert dup_line_share(Page("```\n" + "the same line again\n" * 9)) > 0.8
 

@@ -9,6 +9,7 @@ import pytest
 
 from services.rules.page import Page
 from services.rules.patterns import LEAST, LONGEST, pattern_repeats
+from services.rules.repetition import ngram_shares
 from services.rules.unit import measure
 from services.runtime import Drop, Emit, Judge
 from tests.unit.rules.test_unit import _one, judge
@@ -42,7 +43,8 @@ def test_patterns_are_counted_wherever_they_stand(seed: int) -> None:
     found = pattern_repeats(Page(" ".join(tokens)))
     assert found == (expected if expected >= LEAST else 0)
     if found:
-        assert measure(Page(" ".join(tokens)))["pattern_repeats"] == found
+        page = Page(" ".join(tokens))
+        assert measure(page, *ngram_shares([page]))["pattern_repeats"] == found
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""What a text may need before it is a page, told by one look at each character of several texts.
+
+A sign says what may be there, never what is: most texts have none, and what looks closer is spared them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.rules.mojibake import SIGNS
+from services.rules.normalise import DAMAGED, ODD
+from services.rules.page import NUM_POINTS
+
+IS_ODD, IS_DAMAGED, IS_MOJIBAKE = 1, 2, 4
+
+
+def signs_of(texts: Sequence[str]) -> list[int]:
+    """The signs of each text, bits of an int."""
+    whole = "".join([f"{text}\n" for text in texts])
+    if whole.isascii():
+        signs = _signs()[:128].take(np.frombuffer(whole.encode(), np.uint8))
+    else:
+        signs = _signs().take(np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32))
+    starts = np.cumsum([0, *[len(text) + 1 for text in texts[:-1]]])
+    found: list[int] = np.bitwise_or.reduceat(signs, starts).tolist()
+    return found
+
+
+@cache
+def _signs() -> NDArray[np.uint8]:
+    every = "".join(map(chr, range(NUM_POINTS)))
+    table = np.zeros(NUM_POINTS, np.uint8)
+    for sign, pattern in ((IS_ODD, ODD), (IS_DAMAGED, DAMAGED), (IS_MOJIBAKE, SIGNS)):
+        table[[found.start() for found in pattern.finditer(every)]] |= sign
+    return table
