@@ -42,9 +42,9 @@ def resolved(
 ) -> TrainConfig:
     """The same with the vocabulary and its size: the config's, else the run's, else the first part's.
 
-    vocabulary: the run's digest, empty for a run that begins; then the first part is waited for, and is of the
-    config's vocabulary, before a checkpoint makes that the run's own. Raises DataError where none comes or it is
-    of another one, ConfigError where nobody says how many ids there are.
+    vocabulary: the run's digest, empty for a run that begins; then the first part is waited for, and is of
+    the config's vocabulary, before a checkpoint makes that the run's own. Raises DataError where none comes
+    or it is of another one, ConfigError where nobody says how many ids there are.
     """
     digest = vocabulary or _first(config, store, interrupted)
     digest = config.data.vocabulary or digest
