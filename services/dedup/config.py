@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from services.dedup import namespaces
+from services.dedup.foreign import FEWEST, MOST, Foreign, Scheme
 from services.dedup.layout import layout
 from services.dedup.namespaces import Namespace
 from services.dedup.sketch import BINS
@@ -31,6 +32,9 @@ class DedupConfig:
         a document. More rows look at fewer strangers, which English texts want above some 10^7
         documents (7 rows with 20 bands). Fixed for the life of an index.
     fold_script: traditional Chinese characters are compared as their simplified ones. Fixed likewise.
+    signature: own, made of the text; or datasketch, which each document brings in its field `minhash`: see
+        foreign.py. signature_num_perm, signature_seed, signature_scheme: with which all of them were made
+        (scheme: affine32 or affine64, legacy before datasketch 2.0). Fixed likewise, and for the river.
     cluster_from: likeness from which two documents that both stay share a cluster (see clusters.py): a third
         of all their shingles are then in one of them alone, and below it the bands find few.
     namespaces: corpora that are apart in the index, or of which one gives way to another; see namespaces.py.
@@ -48,6 +52,10 @@ class DedupConfig:
     bands: int = 12
     rows: int = 6
     fold_script: bool = True
+    signature: Literal["own", "datasketch"] = "own"
+    signature_num_perm: int = 128
+    signature_seed: int = 1
+    signature_scheme: Scheme = "affine32"
     cluster_from: float = 0.5
     namespaces: tuple[Namespace, ...] = ()
     shards: int = 1
@@ -63,11 +71,27 @@ class DedupConfig:
             raise ValueError(f"cluster_from: a similarity from 0.25 to 1 is needed, not {self.cluster_from}")
         if self.bands < 1 or self.rows < 1 or self.bands * self.rows > BINS:
             raise ValueError(f"bands x rows: 1 to {BINS} is possible, not {self.bands} x {self.rows}")
+        if not FEWEST <= self.signature_num_perm <= MOST:
+            raise ValueError(
+                f"signature_num_perm: {FEWEST} to {MOST} is possible, not {self.signature_num_perm}"
+            )
+        if self.foreign and self.bands * self.rows > self.signature_num_perm:
+            raise ValueError(
+                f"bands x rows: signatures of {self.signature_num_perm} values are too short for "
+                f"{self.bands} x {self.rows}"
+            )
         if self.shards < 1 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
             raise ValueError("shards must be 1 or more; prefix must be a name without braces")
         namespaces.check(self.namespaces)
         if self.sync_timeout_s <= 0:
             raise ValueError(f"sync_timeout_s: more than 0 is needed, not {self.sync_timeout_s}")
+
+    @property
+    def foreign(self) -> Foreign | None:
+        """What signatures that documents bring have alike; None where dedup makes them."""
+        if self.signature == "own":
+            return None
+        return Foreign(self.signature_num_perm, self.signature_seed, self.signature_scheme)
 
     @property
     def unit(self) -> str:

@@ -23,8 +23,8 @@ from services.dedup.namespaces import Home, Namespaces, turned
 from services.dedup.normal import compared
 from services.dedup.redis_index import RedisIndex
 from services.dedup.shingles import SHINGLE, Words
-from services.dedup.sketch import sketch
-from services.runtime import Resources, Settings, state
+from services.dedup.signed import fault, signed
+from services.runtime import ConfigurationError, Resources, Settings, state
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,11 @@ def explain_in(settings: Settings, config: DedupConfig, document: Document) -> E
 
 
 def explain(index: Index, config: DedupConfig, document: Document) -> Explained:
-    """Of a document with its text. Raises DependencyDown."""
+    """Of a document with its text. Raises ConfigurationError: it brings no such signature; DependencyDown."""
     text = compared(document, fold_script=config.fold_script).text
-    made = sketch([text], config.bands, config.rows)
+    if (wrong := fault(document, config)) is not None:
+        raise ConfigurationError(wrong)
+    made = signed([document], [text], config)
     threshold = config.threshold_of(document.category)
     here = make_entry(document, threshold, made.bits[0].tobytes(), made.fine[0].tobytes())
     stored = index.fetch({document.uid}).get(document.uid)

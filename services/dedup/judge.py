@@ -30,7 +30,7 @@ from services.dedup.lineage import living
 from services.dedup.namespaces import Namespaces
 from services.dedup.neighbours import look_round
 from services.dedup.normal import compared
-from services.dedup.sketch import sketch
+from services.dedup.signed import fault, signed
 from services.dedup.verdicts import Outcome, exact_duplicate, settled
 from services.runtime import Drop, Reject, Verdict, state
 
@@ -60,8 +60,8 @@ class Deduplicator:
         """One verdict for each document. Raises DependencyDown."""
         verdicts: dict[int, Verdict] = {}
         for number, document in enumerate(documents):
-            if (fault := _fault(document)) is not None:
-                verdicts[number] = Reject(fault)
+            if (wrong := _fault(document, self._config)) is not None:
+                verdicts[number] = Reject(wrong)
         sound = {number: each for number, each in enumerate(documents) if number not in verdicts}
         if sound:
             verdicts |= self._judge(sound)
@@ -117,7 +117,7 @@ class Deduplicator:
     def _first_sight(self, documents: Mapping[int, Document]) -> dict[int, Case]:
         """Enter the documents; those that came before, and are done with, are left out."""
         texts = [compared(each, fold_script=self._config.fold_script) for each in documents.values()]
-        sketches = sketch([text for text, _ in texts], self._config.bands, self._config.rows)
+        sketches = signed(list(documents.values()), [text for text, _ in texts], self._config)
         given = [
             make_entry(document, self._config.threshold_of(document.category), bits.tobytes(), fine.tobytes())
             for document, bits, fine in zip(documents.values(), sketches.bits, sketches.fine, strict=True)
@@ -193,11 +193,11 @@ class Deduplicator:
         return Outcome(deaths, stands, self._index.fetch(set(stands.values())), self._lanes)
 
 
-def _fault(document: Document) -> str | None:
+def _fault(document: Document, config: DedupConfig) -> str | None:
     if not document.uid:
         return "the document has no uid: it must come through ingest, which sets it"
     if not math.isfinite(document.score):
         return f"score {document.score} is no number: look at the scorer that set it"
     if not 0.0 <= document.rank <= 1.0 or math.isnan(document.rank):
         return f"rank {document.rank} is not between 0 and 1: look at the scorer that set it"
-    return None
+    return fault(document, config)

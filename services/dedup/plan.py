@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from services.dedup import foreign
 from services.dedup.config import DedupConfig
+from services.dedup.fine_sketch import foreign_error
 from services.dedup.sketch import KEY_BITS
 
 BYTES_A_DOCUMENT = 455  # of Redis, signatures included: `python -m tests.benchmarks dedup`
@@ -33,9 +35,16 @@ def s_curve(likeness: float, config: DedupConfig) -> float:
     return float(1 - (1 - likeness**config.rows) ** config.bands)
 
 
+def standard_error(likeness: float, config: DedupConfig) -> float:
+    """Of the estimate of a pair that is so alike."""
+    if config.foreign:
+        return foreign_error(likeness, config.foreign.num_perm, foreign.BITS)
+    return _ERROR * (1 - likeness)
+
+
 def found(likeness: float, threshold: float, config: DedupConfig) -> float:
     """Chance that two such documents are taken for near-duplicates."""
-    passes = 1 - NormalDist(likeness, max(_ERROR * (1 - likeness), 0.001)).cdf(threshold)
+    passes = 1 - NormalDist(likeness, max(standard_error(likeness, config), 0.001)).cdf(threshold)
     return s_curve(likeness, config) * passes
 
 

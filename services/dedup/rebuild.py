@@ -96,6 +96,8 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
     for record in records:
         _require_layout(record, config)
     entries = [Entry.unpack(record.uid, record.entry) for record in records]
+    for entry in entries:
+        _require_signature(entry, config)
     index.put(entries)
     index.hold([record.exact for record in records], [entry.order for entry in entries])
     orders = {entry.uid: entry.order for entry in entries}
@@ -149,6 +151,15 @@ def _require_layout(record: DedupRecord, config: DedupConfig) -> None:
             f"dedup.log was written with layout {record.layout} and {num_bands} bands, and this is layout "
             f"{LAYOUT} with {config.bands} bands: set units.dedup.bands back, or rebuild with the release "
             "that wrote it"
+        )
+
+
+def _require_signature(entry: Entry, config: DedupConfig) -> None:
+    head = config.foreign.head if config.foreign else b""
+    if entry.foreign != bool(head) or not entry.fine.startswith(head):
+        raise ConfigurationError(
+            "dedup.log holds signatures of another kind, seed or length than units.dedup.signature: these "
+            "cannot be compared: set it back; or let the documents come again in a river of their own (--out)"
         )
 
 
