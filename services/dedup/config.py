@@ -39,6 +39,9 @@ class DedupConfig:
         of all their shingles are then in one of them alone, and below it the bands find few.
     namespaces: corpora that are apart in the index, or of which one gives way to another; see namespaces.py.
         With another setting what is in the index stays where it is.
+    cold_after_days: `corpusworks dedup cool` takes documents that came so long ago out of the full index, and
+        keeps their keys in the cold tier: see cold.py; 0: none. cold_documents: for so many the first filter
+        there is made, 18 bytes each at once; further ones are twice as large as the one before.
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
@@ -58,6 +61,8 @@ class DedupConfig:
     signature_scheme: Scheme = "affine32"
     cluster_from: float = 0.5
     namespaces: tuple[Namespace, ...] = ()
+    cold_after_days: int = 0
+    cold_documents: int = 1_000_000
     shards: int = 1
     prefix: str = "dedup"
     sync_timeout_s: float = 5.0
@@ -82,6 +87,10 @@ class DedupConfig:
             )
         if self.shards < 1 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
             raise ValueError("shards must be 1 or more; prefix must be a name without braces")
+        if not 0 <= self.cold_after_days <= 36_500:
+            raise ValueError(f"cold_after_days: 0 to 36500 is possible, not {self.cold_after_days}")
+        if not 1 <= self.cold_documents <= 10**11:
+            raise ValueError(f"cold_documents: 1 to 10^11 is possible, not {self.cold_documents}")
         namespaces.check(self.namespaces)
         if self.sync_timeout_s <= 0:
             raise ValueError(f"sync_timeout_s: more than 0 is needed, not {self.sync_timeout_s}")

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from contracts import DedupRecord
+from services.dedup.cold_index import RedisCold
 from services.dedup.config import DedupConfig
+from services.dedup.cool import enter
 from services.dedup.entry import Entry
 from services.dedup.forest import Forest
 from services.dedup.index import Death, Index, Seat
@@ -36,10 +38,11 @@ Progress = Callable[[int], None]  # documents so far
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild has put in."""
+    """What a rebuild has put in; cold: documents of the cold tier."""
 
     documents: int
     deaths: int
+    cold: int
     seconds: float
 
 
@@ -49,12 +52,15 @@ def rebuild(
     resources: Resources,
     config: DedupConfig,
     progress: Progress = lambda documents: None,
+    *,
+    read_cold: Callable[[], Iterable[DedupRecord]] = tuple,
 ) -> Rebuilt:
     """Replace whatever lies under config.prefix, and nothing else.
 
     read: all records of dedup.log, in any order; called twice. A document without rare keys came before its
     bands were crowded and can be found by these alone, so such ones are entered first and are founders again;
     which of the others are is by the order of reading.
+    read_cold: those of dedup.log that go to the cold tier at once, and are none of the former; called once.
     committed: the group's offsets, read before the records were; with none of them the index begins empty.
     Raises ConfigurationError: another rebuild runs, or the log is of another layout; DependencyDown.
     """
@@ -63,7 +69,15 @@ def rebuild(
     marks = state.RedisMarks(server, config)  # refuses a server that would forget this, too
     index = RedisIndex(server, config, lambda: state.REBUILDING)
     with state.remaking(server, marks, config, committed) as renew:
-        documents = deaths = 0
+        documents = deaths = chilled = 0
+        cold = RedisCold(index, server, config)
+        for batch in _batches((record for record in read_cold() if not record.killer), _BATCH):
+            for record in batch:
+                _require_layout(record, config)
+            enter(cold, batch)
+            _gather(index, batch)
+            chilled += len(batch)
+            renew()
         crowd = (record for record in read() if record.rare)
         alone = (record for record in read() if not record.rare)
         for batch in itertools.chain(_batches(alone, _BATCH), _batches(crowd, _BATCH)):
@@ -75,7 +89,7 @@ def rebuild(
             renew()
             progress(documents)
     server.close()
-    return Rebuilt(documents, deaths, time.monotonic() - begun)
+    return Rebuilt(documents, deaths, chilled, time.monotonic() - begun)
 
 
 def documents_in(resources: Resources, config: DedupConfig) -> int:
