@@ -36,16 +36,16 @@ def at(placed: Places, first: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]
 
 def test_what_seems_to_be_there_is_as_rare_as_is_said() -> None:
     """Half full, and full; and of strangers with twelve keys, how many have enough of them."""
-    pages = 2
+    pages = 1
     room = Filter(5, pages).room
     assert room == pages * PAGE * 8 // BITS_A_KEY
     blocks = np.zeros((pages * BLOCKS, 8), np.uint32)
-    strangers = keys_of(2, 600_000)
+    strangers = keys_of(2, 480_000)
     for number in (1, 2):
         own = keys_of(number * 10, room // 2)
         here = Filter(5, pages, number * (room // 2))
         entered = places(own, here)
-        assert set(entered.pages.tolist()) == {5, 6}
+        assert set(entered.pages.tolist()) == {5}
         np.bitwise_or.at(blocks, at(entered, 5), entered.masks)
         assert ((blocks[at(entered, 5)] & entered.masks) == entered.masks).all()
         asked = places(strangers, here)
