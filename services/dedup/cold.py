@@ -4,7 +4,7 @@ A document takes 18 bytes there with 12 bands, and up to twice that where a filt
 full index takes 455. What is lost: which document it was, how alike exactly, whether it was better. So a
 newcomer drops for the cold tier where enough of its keys are there, whatever its score, and names nobody.
 How many are enough follows from its threshold, see needed(): 4 of 12 at 0.8. That finds all pairs of J >=
-0.95, 96 in 100 at 0.9, 39 at 0.8, and takes 5 in 100 of J = 0.7 for copies: plan.py.
+0.95, 96 in 100 at 0.9, 41 at 0.8, and takes 5 in 100 of J = 0.7 for copies: plan.py.
 
 The keys of one document stand in one filter, and count there together: of strangers a key seems to be there
 in 5 cases of 1,000 where the filter is full, and 4 of 12 in 4 of 10 million. A filter that is full is
