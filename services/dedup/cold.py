@@ -8,7 +8,7 @@ How many are enough follows from its threshold, see needed(): 4 of 12 at 0.8. Th
 
 The keys of one document stand in one filter, and count there together: of strangers a key seems to be there
 in 5 cases of 1,000 where the filter is full, and 4 of 12 in 4 of 10 million. A filter that is full is
-followed by one of twice its size.
+followed by one that is as large as all before it.
 
 A key sets eight bits of one block of 32 bytes, one in each of eight words: Putze, Sanders and Singler,
 "Cache-, hash- and space-efficient Bloom filters" (WEA 2007), with the factors of the Parquet format's

@@ -85,8 +85,9 @@ class RedisCold:
         """Enter keys, (n,), of so many documents. What is entered again changes nothing."""
         filters = self.filters()
         if not filters or filters[-1].room <= 0:
-            number = filters[-1].pages * 2 if filters else self._pages()
-            filters.append(Filter(filters[-1].first + filters[-1].pages if filters else 0, number))
+            first = filters[-1].first + filters[-1].pages if filters else 0
+            number = first or self._pages()  # as many as there are
+            filters.append(Filter(first, number))
             with self._server.connected() as shards:
                 shards[0].hsetnx(self._name, f"pages{len(filters) - 1}", number)
         placed = cold.places(keys, filters[-1])

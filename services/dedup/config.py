@@ -41,7 +41,7 @@ class DedupConfig:
         With another setting what is in the index stays where it is.
     cold_after_days: `corpusworks dedup cool` takes documents that came so long ago out of the full index, and
         keeps their keys in the cold tier: see cold.py; 0: none. cold_documents: for so many the first filter
-        there is made, 18 bytes each at once; further ones are twice as large as the one before.
+        there is made, 18 bytes each at once; each further one is as large as all before it.
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
