@@ -59,6 +59,12 @@ DEDUPLICATION = Dashboard(
             ],
         ),
         Panel(
+            "Cold tier",
+            "Documents of a day that are like nothing in the cold tier and dropped for it, as many as are to "
+            "be expected by how full its filters are.",
+            [Query(f"{CHOSEN.increase('dedup_cold_false_sum', window='1d')} or on () vector(0)", "falsely")],
+        ),
+        Panel(
             "Memory of Redis",
             "Of the fullest node, and what it may take.",
             [

@@ -82,10 +82,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "ledger doc": ("corpusworks ledger doc notes/7.md --out corpus",),
     "ledger summary": ("corpusworks ledger summary --out corpus",),
     "ledger step": ("corpusworks ledger step 100 --run first --out corpus --text",),
+    "dedup cool": ("corpusworks dedup cool --out corpus --set dedup.cold_after_days=90",),
     "dedup explain": ("corpusworks dedup explain notes/7.md --out corpus",),
     "dedup plan": (
         "corpusworks dedup plan --documents 2.5e10 --thresholds 0.75,0.8",
         "corpusworks dedup plan --documents 1e9 --from corpus --tokens-needed 1e7",
+        "corpusworks dedup plan --documents 1e10 --hot 1e8",
     ),
     "dedup rebuild": ("corpusworks dedup rebuild --out corpus",),
     "dedup status": ("corpusworks dedup status --out corpus",),

@@ -136,6 +136,7 @@ def _told(
         "dropped_for": f"{said.death.killer:016x}" if said.death else None,
         "lives": f"{said.lives:016x}",
         "no_longer_kept": said.crowd,
+        "cold": said.cold._asdict() if said.cold else None,
         "candidates": rows,
     }
 
@@ -177,17 +178,22 @@ def _print(
 
 
 def _decision(said: Explained, row: dict[str, Any]) -> Iterator[str]:
+    from services.dedup.cold import COLD
+
     known = "" if said.known else ", not in the index"
     yield (
         f"{row['id']} (uid {said.uid:016x}{known}): standing {said.order[0]:.3g}, "
         f"threshold {said.threshold:.3g}"
     )
     if not said.known:
-        yield "It would be judged anew."
+        gone = ", or has gone to the cold tier" if said.cold and said.cold.duplicate else ""
+        yield f"It would be judged anew{gone}."
     elif said.reference:
         yield f"It is of namespace {said.reference}, to be compared with: it drops as a reference."
     elif said.death is None:
         yield "It stays: no better near-duplicate of it came in."
+    elif said.death.killer == COLD:
+        yield "It dropped for a document of the cold tier, of which no more is known."
     else:
         how = "was taken back" if said.death.went_on else "dropped"
         instead = "" if said.lives == said.death.killer else f"; uid {said.lives:016x} stands for both"
@@ -196,6 +202,8 @@ def _decision(said: Explained, row: dict[str, Any]) -> Iterator[str]:
         yield f"It {how} for uid {said.death.killer:016x}, which is {why}{instead}."
     met = f"It meets {len(said.candidates)} in its bands"
     yield f"{met}, which no longer keep {said.crowd} more." if said.crowd else f"{met}."
+    if said.cold:
+        yield f"{said.cold.hits} of its keys are in the cold tier, where {said.cold.needed} are enough."
 
 
 def _verdict(said: Explained, each: Candidate) -> str:
@@ -233,11 +241,15 @@ def dedup_plan(
         float | None,
         typer.Option("--tokens-needed", min=1, help="Of that corpus: the threshold that leaves them."),
     ] = None,
+    hot: Annotated[
+        float | None,
+        typer.Option("--hot", min=0, help="So many stay in the full index; the others go to the cold tier."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """What thresholds find and leave, by the bands that are set; bytes and core hours of such an index."""
     from services.dedup.namespaces import looked_in
-    from services.dedup.plan import index_of, least_for, s_curve, threshold_of, tokens_left
+    from services.dedup.plan import cold_of, index_of, least_for, s_curve, threshold_of, tokens_left
     from services.runtime import load_settings
 
     if tokens_needed is not None and river is None:
@@ -246,11 +258,13 @@ def dedup_plan(
     seen = _seen(river) if river else {}
     left = tokens_left(seen, asked) if river else [None] * len(asked)
     rows = [threshold_of(each, config, tokens) for each, tokens in zip(asked, left, strict=True)]
-    index = index_of(documents, config)
+    warm = documents if hot is None else min(hot, documents)
+    index, cold = index_of(warm, config), cold_of(documents - warm, config)
     curve = {f"{step / 20:.2f}": s_curve(step / 20, config) for step in range(8, 20)}
     least = least_for(seen, tokens_needed) if tokens_needed else None
     if as_json:
         told = {"index": asdict(index), "s_curve": curve, "thresholds": [asdict(row) for row in rows]}
+        told |= {"cold": asdict(cold)} if cold else {}
         print(json.dumps(told | ({"threshold_for_tokens": least} if tokens_needed else {}), indent=1))
         return
     print(f"{config.bands} bands of {config.rows} rows; two documents meet, by their likeness:")
@@ -265,6 +279,13 @@ def dedup_plan(
         f"{index.documents:,.0f} documents: {index.strangers:.2g} strangers met by chance a document, "
         f"{index.bytes / 1e9:,.1f} GB of Redis, {index.core_hours:,.0f} core hours"
     )
+    if cold:
+        finds = ", ".join(f"{alike} {chance:.2g}" for alike, chance in cold.finds.items())
+        print(
+            f"{cold.documents:,.0f} in the cold tier: {cold.bytes / 1e9:,.2f} GB of Redis, up to twice that "
+            f"while it grows; finds, by likeness, {finds}; drops an unrelated document with a chance "
+            f"of {cold.false:.1g}"
+        )
     for name, others in looked_in(config.namespaces).items():
         print(
             f"a document of {name} is also looked up in {', '.join(others)}: {len(others)} more calls a batch"

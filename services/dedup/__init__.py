@@ -15,12 +15,14 @@ def build(config: DedupConfig, resources: Resources) -> Deduplicator:
 
     if config.index == "memory":
         return Deduplicator(MemoryIndex(), state.MemoryMarks(config), config, resources.settings.lanes)
+    from services.dedup.cold_index import RedisCold
     from services.dedup.redis_index import RedisIndex
 
     server = state.Server(resources.redis, config)
     marks = state.RedisMarks(server, config, resources.topic_ids)
     index = RedisIndex(server, config, marks.generation)
-    return Deduplicator(index, marks, config, resources.settings.lanes)
+    cold = RedisCold(index, server, config)
+    return Deduplicator(index, marks, config, resources.settings.lanes, cold)
 
 
 def gauges(config: DedupConfig, resources: Resources) -> Mapping[str, float]:

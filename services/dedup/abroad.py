@@ -19,7 +19,6 @@ from services.dedup.namespaces import Abroad, turned
 
 _FEW = 4  # of so many the estimate decides as it is
 _FALSE_ALARMS = 0.01  # share of documents that may drop since one of many estimates is too high by chance
-_ERROR = 0.065  # of the estimate, by the part that differs: 0.013 at J = 0.8
 
 
 def look_abroad(index: Index, cases: Sequence[Case]) -> None:
@@ -50,13 +49,14 @@ def alike_there(
     if not others:
         return []
     return [
-        near._replace(margin=_margin(len(others), near.threshold), namespace=there.name)
+        near._replace(
+            margin=_errors(len(others)) * entry.standard_error(near.threshold), namespace=there.name
+        )
         for near in compare(entry, others).nearest()
     ]
 
 
 @lru_cache(maxsize=1024)
-def _margin(tried: int, threshold: float) -> float:
-    if tried <= _FEW:
-        return 0.0
-    return NormalDist().inv_cdf(1 - _FALSE_ALARMS / tried) * _ERROR * (1 - threshold)
+def _errors(tried: int) -> float:
+    """By so many standard errors an estimate must pass the threshold."""
+    return 0.0 if tried <= _FEW else NormalDist().inv_cdf(1 - _FALSE_ALARMS / tried)

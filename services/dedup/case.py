@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contracts import Document
+from services.dedup.cold import COLD, Trace
 from services.dedup.entry import Entry, Near, Order
 from services.dedup.met import Met
 from services.dedup.namespaces import Home
@@ -24,6 +25,7 @@ class Case:
         have stayed, this one included, 0 where it drops or is the first; merged: clusters that are others'
         from now on, whose, and how many are in that (0: not said); see clusters.py.
     met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
+    cold: what it drops for in the cold tier; chance: that it does so and is like nothing there.
     above, below: its near-duplicates in other namespaces, of those to which it gives way and of the others.
     """
 
@@ -50,6 +52,8 @@ class Case:
     home: Home = field(default_factory=Home)
     above: Sequence[Near] = ()
     below: Sequence[Near] = ()
+    cold: Trace | None = None
+    chance: float = 0.0
 
     @property
     def better(self) -> Near | None:
@@ -71,7 +75,9 @@ class Case:
 
     @property
     def killer(self) -> int | None:
-        """The document for which it drops, if it does."""
+        """The document for which it drops, if it does; COLD for one that nobody knows."""
+        if self.cold is not None:
+            return COLD
         if self.beaten:
             return self.holder[2]
         return self.better.entry.uid if self.better else None

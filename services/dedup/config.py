@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from services.dedup import namespaces
+from services.dedup.foreign import FEWEST, MOST, Foreign, Scheme
 from services.dedup.layout import layout
 from services.dedup.namespaces import Namespace
 from services.dedup.sketch import BINS
@@ -31,10 +32,16 @@ class DedupConfig:
         a document. More rows look at fewer strangers, which English texts want above some 10^7
         documents (7 rows with 20 bands). Fixed for the life of an index.
     fold_script: traditional Chinese characters are compared as their simplified ones. Fixed likewise.
+    signature: own, made of the text; or datasketch, which each document brings in its field `minhash`: see
+        foreign.py. signature_num_perm, signature_seed, signature_scheme: with which all of them were made
+        (scheme: affine32 or affine64, legacy before datasketch 2.0). Fixed likewise, and for the river.
     cluster_from: likeness from which two documents that both stay share a cluster (see clusters.py): a third
         of all their shingles are then in one of them alone, and below it the bands find few.
     namespaces: corpora that are apart in the index, or of which one gives way to another; see namespaces.py.
         With another setting what is in the index stays where it is.
+    cold_after_days: `corpusworks dedup cool` takes documents that came so long ago out of the full index, and
+        keeps their keys in the cold tier: see cold.py; 0: none. cold_documents: for so many the first filter
+        there is made, 18 bytes each at once; each further one is as large as all before it.
     shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
@@ -48,8 +55,14 @@ class DedupConfig:
     bands: int = 12
     rows: int = 6
     fold_script: bool = True
+    signature: Literal["own", "datasketch"] = "own"
+    signature_num_perm: int = 128
+    signature_seed: int = 1
+    signature_scheme: Scheme = "affine32"
     cluster_from: float = 0.5
     namespaces: tuple[Namespace, ...] = ()
+    cold_after_days: int = 0
+    cold_documents: int = 1_000_000
     shards: int = 1
     prefix: str = "dedup"
     sync_timeout_s: float = 5.0
@@ -63,11 +76,31 @@ class DedupConfig:
             raise ValueError(f"cluster_from: a similarity from 0.25 to 1 is needed, not {self.cluster_from}")
         if self.bands < 1 or self.rows < 1 or self.bands * self.rows > BINS:
             raise ValueError(f"bands x rows: 1 to {BINS} is possible, not {self.bands} x {self.rows}")
+        if not FEWEST <= self.signature_num_perm <= MOST:
+            raise ValueError(
+                f"signature_num_perm: {FEWEST} to {MOST} is possible, not {self.signature_num_perm}"
+            )
+        if self.foreign and self.bands * self.rows > self.signature_num_perm:
+            raise ValueError(
+                f"bands x rows: signatures of {self.signature_num_perm} values are too short for "
+                f"{self.bands} x {self.rows}"
+            )
         if self.shards < 1 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
             raise ValueError("shards must be 1 or more; prefix must be a name without braces")
+        if not 0 <= self.cold_after_days <= 36_500:
+            raise ValueError(f"cold_after_days: 0 to 36500 is possible, not {self.cold_after_days}")
+        if not 1 <= self.cold_documents <= 10**11:
+            raise ValueError(f"cold_documents: 1 to 10^11 is possible, not {self.cold_documents}")
         namespaces.check(self.namespaces)
         if self.sync_timeout_s <= 0:
             raise ValueError(f"sync_timeout_s: more than 0 is needed, not {self.sync_timeout_s}")
+
+    @property
+    def foreign(self) -> Foreign | None:
+        """What signatures that documents bring have alike; None where dedup makes them."""
+        if self.signature == "own":
+            return None
+        return Foreign(self.signature_num_perm, self.signature_seed, self.signature_scheme)
 
     @property
     def unit(self) -> str:

@@ -15,6 +15,8 @@ import numpy as np
 
 from contracts import Document
 from services.dedup.abroad import alike_there
+from services.dedup.cold import Trace
+from services.dedup.cold_index import RedisCold
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, Order, compare, make_entry
 from services.dedup.index import Death, Index
@@ -23,8 +25,8 @@ from services.dedup.namespaces import Home, Namespaces, turned
 from services.dedup.normal import compared
 from services.dedup.redis_index import RedisIndex
 from services.dedup.shingles import SHINGLE, Words
-from services.dedup.sketch import sketch
-from services.runtime import Resources, Settings, state
+from services.dedup.signed import fault, signed
+from services.runtime import ConfigurationError, Resources, Settings, state
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Explained:
     death: for whom it stands back; lives: who lives in its place, itself where it does.
     crowd: others that its bands no longer keep. candidates: the likest first. reference: its namespace, where
     that is one of documents that are there to be compared with, and "" elsewhere.
+    cold: what the cold tier knows of its keys; it has all of a document that has gone there itself.
     """
 
     uid: int
@@ -68,6 +71,7 @@ class Explained:
     crowd: int
     candidates: list[Candidate]
     reference: str = ""
+    cold: Trace | None = None
 
 
 def explain_in(settings: Settings, config: DedupConfig, document: Document) -> Explained:
@@ -75,16 +79,21 @@ def explain_in(settings: Settings, config: DedupConfig, document: Document) -> E
     resources = Resources(settings)
     try:
         made = state.standing(resources, config).made[0]
-        index = RedisIndex(state.Server(resources.redis, config), config, lambda: made or b"none")
-        return explain(index, config, document)
+        server = state.Server(resources.redis, config)
+        index = RedisIndex(server, config, lambda: made or b"none")
+        return explain(index, config, document, RedisCold(index, server, config))
     finally:
         resources.close()
 
 
-def explain(index: Index, config: DedupConfig, document: Document) -> Explained:
-    """Of a document with its text. Raises DependencyDown."""
+def explain(
+    index: Index, config: DedupConfig, document: Document, cold: RedisCold | None = None
+) -> Explained:
+    """Of a document with its text. Raises ConfigurationError: it brings no such signature; DependencyDown."""
     text = compared(document, fold_script=config.fold_script).text
-    made = sketch([text], config.bands, config.rows)
+    if (wrong := fault(document, config)) is not None:
+        raise ConfigurationError(wrong)
+    made = signed([document], [text], config)
     threshold = config.threshold_of(document.category)
     here = make_entry(document, threshold, made.bits[0].tobytes(), made.fine[0].tobytes())
     stored = index.fetch({document.uid}).get(document.uid)
@@ -117,6 +126,9 @@ def explain(index: Index, config: DedupConfig, document: Document) -> Explained:
         met.missed,
         found,
         home.name if home.reference else "",
+        cold.look(home.keys(made.bands), [entry.threshold / 200], filters)[0]
+        if cold and (filters := cold.filters())
+        else None,
     )
 
 

@@ -19,6 +19,7 @@ ones, which is 0.013 together with the short sketch's 0.031 (see entry.compare).
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -38,7 +39,7 @@ _SCATTER = np.uint64(0x9FB21C651E98DF25)
 _COUNTS = np.dtype("<u1,<u2,<u2")  # as _HEAD
 NONE = b"\xff" + bytes(SIZE - 1)  # of a document that was entered before there were such sketches
 _MOST = 48  # levels
-_SHORT = 0xFE  # in place of the level
+_SHORT, _FOREIGN = 0xFE, 0xFD  # in place of the level
 _LEAST_ERROR = 0.002  # an estimate is never trusted more
 
 Floats = npt.NDArray[np.float64]
@@ -49,13 +50,30 @@ Counts = npt.NDArray[np.int64]
 class Estimates(NamedTuple):
     """Of n pairs of texts: Jaccard, its standard error, and whether the two sketches say anything.
 
-    short: both texts are; their grams were compared.
+    short: both texts are; their grams were compared. foreign: signatures made elsewhere, of one kind.
     """
 
     alike: Floats
     error: Floats
     known: npt.NDArray[np.bool_]
     short: npt.NDArray[np.bool_]
+    foreign: npt.NDArray[np.bool_]
+
+
+def foreign_head(num_perm: int, kind: int) -> bytes:
+    """What comes before the bits of a signature made elsewhere, see foreign.py. kind: 16 bits."""
+    return _HEAD.pack(_FOREIGN, num_perm, kind)
+
+
+def foreign_values(sketch: bytes) -> int:
+    """Of how many values a signature is that was made elsewhere; 0 of one that was made here."""
+    level, num_perm, _ = _HEAD.unpack_from(sketch)
+    return num_perm if level == _FOREIGN else 0
+
+
+def foreign_error(likeness: float, values: int, bits: int) -> float:
+    """Standard error of an estimate by so many bits, of all values alike."""
+    return math.sqrt((1 - likeness) / bits + likeness * (1 - likeness) / values)
 
 
 def short_sketch(hashes: Words, grams: Words) -> Bytes:
@@ -137,9 +155,11 @@ def estimate(ones: Bytes, others: Bytes) -> Estimates:
         differing[rows] = counted(of_a[rows] ^ of_b[rows])
         total[rows], bits[rows], known[rows] = together[rows], HALF, True
     known &= (a.level != NONE[0]) & (b.level != NONE[0])
+    foreign = (a.level == _FOREIGN) & (b.level == _FOREIGN) & (a.top == b.top) & (a.deep == b.deep)
     sampled = np.where(a_short, 0, a.level) + np.where(b_short, 0, b.level) > 0
     alike, error = jaccard(differing, np.maximum(total, 1.0), sampled, bits)
-    return Estimates(alike, np.maximum(error, _LEAST_ERROR), known, a_short & b_short)
+    alike = np.where(foreign, np.maximum(1.0 - 2.0 * differing / BITS, 0.0), alike)
+    return Estimates(alike, np.maximum(error, _LEAST_ERROR), known | foreign, a_short & b_short, foreign)
 
 
 def jaccard(

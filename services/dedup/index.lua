@@ -350,7 +350,123 @@ function operations.pages(records)
   return table.concat(answer)
 end
 
-local reads = {entries = true, meet = true, fetch = true, deaths = true, count = true, pages = true}
+-- What follows takes documents out of the full index, when they have gone to the cold tier (cold.py). All of it may
+-- be repeated.
+
+-- The reverse of split: the last hash goes back into the one that it was split from.
+local function merge()
+  buckets = buckets - 1
+  if buckets < low then low = low / 2 end
+  local from, to = base .. buckets, base .. (buckets - low)
+  local all = redis.call('HGETALL', from)
+  for i = 1, #all, 1000 do redis.call('HSET', to, unpack(all, i, math.min(i + 999, #all))) end
+  redis.call('DEL', from)
+  redis.call('SET', base .. 'n', count)
+end
+
+local function shrank()
+  count = count - 1
+  if (count + 1) % LOAD == 0 and count + 1 >= LOAD * FEWEST then merge() end
+end
+
+-- (uid 8, big-endian as in an order, key 6): none of these keys keeps it. Of a crowd the best of those that came
+-- later becomes a founder in its place.
+function operations.unlink(records)
+  for i = 1, #records, 14 do
+    local uid, name = sub(records, i, i + 7), base .. 'c' .. sub(records, i + 8, i + 13)
+    local key, field = place(records, i + 8, i + 13)
+    local founders, later, best = redis.call('HGET', key, field) or '', 0, ''
+    local crowd = #founders == FOUNDERS and redis.call('GET', name)
+    if crowd then later, best = read('<I4', crowd) - 1, sub(crowd, 5) end
+    local at, among = member(founders, uid, 8), member(best, uid, 16)
+    if at then
+      founders = sub(founders, 1, at - 1) .. sub(founders, at + 8) .. sub(best, 9, 16)
+      best = sub(best, 17)
+    elseif among then
+      best = sub(best, 1, among - 9) .. sub(best, among + 8)
+    end
+    if at and founders == '' then
+      redis.call('HDEL', key, field)
+      shrank()
+    elseif at then
+      redis.call('HSET', key, field, founders)
+    end
+    if crowd and best == '' then
+      redis.call('DEL', name)
+    elseif crowd then
+      redis.call('SET', name, write('<I4', math.max(later, #best / 16)) .. best)
+    end
+  end
+  return ''
+end
+
+-- (key of an exact text 8, uid 8 big-endian): it no longer holds the text.
+function operations.release(records)
+  for i = 1, #records, 16 do
+    local key, field = place(records, i, i + 7)
+    local held = redis.call('HGET', key, field)
+    if held and sub(held, -8) == sub(records, i + 8, i + 15) then
+      redis.call('HDEL', key, field)
+      shrank()
+    end
+  end
+  return ''
+end
+
+-- uid 8: its page is gone.
+function operations.close(records)
+  for i = 1, #records, 8 do redis.call('DEL', base .. sub(records, i, i + 7)) end
+  return ''
+end
+
+-- uid 8: its entry is gone, its death, and its sketches with the last of their row.
+function operations.forget(records)
+  for i = 1, #records, 8 do
+    local key, field = place(records, i, i + 7)
+    local value = redis.call('HGET', key, field)
+    if value then
+      local row = math.floor(read('<I4', value, HEAD + 1) / ROW)
+      if redis.call('HINCRBY', base .. 'g', row, 1) == ROW then
+        redis.call('DEL', base .. 's' .. row)
+        redis.call('HDEL', base .. 'g', row)
+      end
+      redis.call('HDEL', key, field)
+      shrank()
+    end
+    if redis.call('HDEL', place(sub(records, i, i + 7) .. 'd', 1, 9)) == 1 then shrank() end
+  end
+  return ''
+end
+
+-- page u32, offset u32 -> the block of 32 bytes there, for each. KEYS[1] .. page is its key.
+function operations.blocks(records)
+  local answer, none = {}, string.rep('\0', 32)
+  for i = 1, #records, 8 do
+    local page, at = read('<I4I4', records, i)
+    local block = redis.call('GETRANGE', base .. page, at, at + 31)
+    answer[#answer + 1] = #block == 32 and block or none
+  end
+  return table.concat(answer)
+end
+
+-- bytes of a page in 8 digits, then page u32, offset u32, mask of 32 bytes: these bits are set there.
+function operations.warm(records)
+  local size = tonumber(sub(records, 1, 8))
+  for i = 9, #records, 40 do
+    local page, at = read('<I4I4', records, i)
+    local name = base .. page
+    if redis.call('EXISTS', name) == 0 then redis.call('SETRANGE', name, size - 1, '\0') end
+    local block, words = redis.call('GETRANGE', name, at, at + 31), {}
+    for word = 0, 7 do
+      local old, new = read('<i4', block, word * 4 + 1), (read('<i4', records, i + 8 + word * 4))
+      words[word + 1] = write('<i4', bit.bor(old, new))
+    end
+    redis.call('SETRANGE', name, at, table.concat(words))
+  end
+  return ''
+end
+
+local reads = {entries = true, meet = true, fetch = true, deaths = true, count = true, pages = true, blocks = true}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
 if not reads[ARGV[1]] then call('SET', base .. 'n', count) end

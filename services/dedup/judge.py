@@ -6,7 +6,8 @@ entered first and looks round after, so of two near-duplicates at least one meet
 number of replicas; whichever does settles the pair: the worse one drops if it is at hand, and is
 buried and retracted if it went on before. Dropped documents stay in the index and go on dropping their
 worse neighbours, so the outcome is a property of the set of documents and not of their order.
-(In a crowd, past the bounds of its bands, some pairs are never tried: see neighbours.py.)
+(In a crowd, past the bounds of its bands, some pairs are never tried: see neighbours.py; and of documents in
+the cold tier what came first counts as the better: see cold.py.)
 
 A retraction must outlive a crash between the write to the index and the commit in Kafka: the index
 remembers who buried whom (the first stands), and a killer that is judged again repeats its
@@ -25,20 +26,22 @@ from contracts import Document
 from services.dedup.abroad import look_abroad
 from services.dedup.case import Case
 from services.dedup.clusters import gather
+from services.dedup.cold_index import RedisCold
 from services.dedup.config import DedupConfig
 from services.dedup.entry import Entry, make_entry, position_token
 from services.dedup.index import Death, Index
 from services.dedup.lineage import living
+from services.dedup.look_cold import look_cold
 from services.dedup.namespaces import Namespaces
 from services.dedup.neighbours import look_round
 from services.dedup.normal import compared
 from services.dedup.page import pack_rows
-from services.dedup.sketch import sketch
-from services.dedup.verdicts import Outcome, exact_duplicate, settled
+from services.dedup.signed import fault, signed
+from services.dedup.verdicts import Outcome, cold_duplicate, exact_duplicate, settled
 from services.runtime import Drop, Reject, Verdict, state
 
 DROP_REASONS = frozenset(
-    {"already_seen", "exact_duplicate", "near_duplicate", "other_namespace", "reference"}
+    {"already_seen", "cold_duplicate", "exact_duplicate", "near_duplicate", "other_namespace", "reference"}
 )
 _WORD = 1 << 64
 _SPREAD = 0x9E3779B97F4A7C15  # odd: the exact keys of one text under different thresholds differ
@@ -51,20 +54,28 @@ class Deduplicator:
     after an interruption cannot be told from a copy, and drops as already_seen.
     """
 
-    def __init__(self, index: Index, marks: state.Marks, config: DedupConfig, lanes: int = 1) -> None:
+    def __init__(
+        self,
+        index: Index,
+        marks: state.Marks,
+        config: DedupConfig,
+        lanes: int = 1,
+        cold: RedisCold | None = None,
+    ) -> None:
         """lanes: of the river, each of which is told of clusters that have become one."""
         self._index = index
         self._marks = marks
         self._config = config
         self._lanes = lanes
+        self._cold = cold
         self._namespaces = Namespaces(config.namespaces)
 
     def __call__(self, documents: Sequence[Document]) -> list[Verdict]:
         """One verdict for each document. Raises DependencyDown."""
         verdicts: dict[int, Verdict] = {}
         for number, document in enumerate(documents):
-            if (fault := _fault(document)) is not None:
-                verdicts[number] = Reject(fault)
+            if (wrong := _fault(document, self._config)) is not None:
+                verdicts[number] = Reject(wrong)
         sound = {number: each for number, each in enumerate(documents) if number not in verdicts}
         if sound:
             verdicts |= self._judge(sound)
@@ -102,17 +113,22 @@ class Deduplicator:
             for number, document in documents.items()
             if number not in cases
         }
-        self._exact(list(cases.values()))
-        copies = [case for case in cases.values() if case.fresh and case.beaten]
-        rest = [case for case in cases.values() if not (case.fresh and case.beaten)]
+        if self._cold is not None:
+            look_cold(self._cold, self._index, list(cases.values()), self._config)
+        gone = [case for case in cases.values() if case.cold]
+        warm = [case for case in cases.values() if not case.cold]
+        self._exact(warm)
+        copies = [case for case in warm if case.fresh and case.beaten]
+        rest = [case for case in warm if not (case.fresh and case.beaten)]
         look_round(self._index, rest, self._config.cluster_from)
         for case in rest:
             if case.home.reference:
                 case.near = case.kin = ()  # none of them goes on, so none stands back for another
         look_abroad(self._index, rest)
         gather(self._index, rest, copies)
-        deaths = self._bury(rest)
+        deaths = self._bury([*gone, *rest])
         outcome = self._outcome(copies, rest, deaths)
+        verdicts |= {case.number: cold_duplicate(case, outcome) for case in gone}
         verdicts |= {case.number: exact_duplicate(case, outcome) for case in copies}
         verdicts |= {case.number: settled(case, outcome) for case in rest}
         return verdicts
@@ -120,7 +136,7 @@ class Deduplicator:
     def _first_sight(self, documents: Mapping[int, Document]) -> dict[int, Case]:
         """Enter the documents; those that came before, and are done with, are left out."""
         texts = [compared(each, fold_script=self._config.fold_script) for each in documents.values()]
-        sketches = sketch([text for text, _ in texts], self._config.bands, self._config.rows)
+        sketches = signed(list(documents.values()), [text for text, _ in texts], self._config)
         given = [
             make_entry(document, self._config.threshold_of(document.category), bits.tobytes(), fine.tobytes())
             for document, bits, fine in zip(documents.values(), sketches.bits, sketches.fine, strict=True)
@@ -198,11 +214,11 @@ class Deduplicator:
         return Outcome(deaths, stands, self._index.fetch(set(stands.values())), self._lanes)
 
 
-def _fault(document: Document) -> str | None:
+def _fault(document: Document, config: DedupConfig) -> str | None:
     if not document.uid:
         return "the document has no uid: it must come through ingest, which sets it"
     if not math.isfinite(document.score):
         return f"score {document.score} is no number: look at the scorer that set it"
     if not 0.0 <= document.rank <= 1.0 or math.isnan(document.rank):
         return f"rank {document.rank} is not between 0 and 1: look at the scorer that set it"
-    return None
+    return fault(document, config)

@@ -16,4 +16,5 @@ LAYOUT = 6
 def layout(config: DedupConfig) -> str:
     """The layout, and the settings that are fixed for the life of an index."""
     script = "folded" if config.fold_script else "kept"
-    return f"{LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards} script={script}"
+    made = f" signature={config.foreign}" if config.foreign else ""
+    return f"{LAYOUT} bands={config.bands} rows={config.rows} shards={config.shards} script={script}{made}"

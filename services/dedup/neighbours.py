@@ -48,6 +48,8 @@ def look_round(index: Index, cases: Sequence[Case], kin_from: float) -> None:
         case.kin, template = alike.kin(kin_from), alike.within(_ALIKE)
         if case.met.most < _COMPANY or np.count_nonzero(template) < _COMPANY:
             case.near = alike.nearest()
+        elif case.entry.foreign:
+            case.near, case.crowded = _by_a_margin(case, alike.nearest(), int(np.count_nonzero(template)))
         elif case.met.most < FOUNDERS:
             case.near = alike.nearest()
             company.append((case, ()))
@@ -70,6 +72,14 @@ def _compared(
     ]
     alike = compare_each((case.entry, others) for case, others in pairs)
     return zip((case for case, _ in pairs), alike, strict=True)
+
+
+def _by_a_margin(case: Case, near: list[Near], tried: int) -> tuple[list[Near], bool]:
+    """Of a signature that was made elsewhere, by which no page can be made; and whether it is a crowd."""
+    if case.met.most < FOUNDERS:
+        return near, False
+    margins = [_z(tried) * case.entry.standard_error(each.threshold) for each in near]
+    return [each._replace(margin=margin) for each, margin in zip(near, margins, strict=True)], True
 
 
 def _look_closer(index: Index, company: Sequence[tuple[Case, tuple[int, ...]]], kin_from: float) -> None:

@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from services.dedup import cold, foreign
 from services.dedup.config import DedupConfig
+from services.dedup.fine_sketch import foreign_error
 from services.dedup.sketch import KEY_BITS
 
-BYTES_A_DOCUMENT = 455  # of Redis, signatures included: `python -m tests.benchmarks dedup`
+# Of Redis, signatures included: `python -m tests.benchmarks dedup`. A text of 81 to 160 characters has keys
+# of both kinds, 228 bytes more: where one in eight documents is so short, it is 482.
+BYTES_A_DOCUMENT = 455
 BYTES_A_BAND = 19  # of these
 _BANDS = 12  # with which these bytes were measured
 CPU_MS = 0.4  # for query and insert, client and server together
@@ -33,10 +37,44 @@ def s_curve(likeness: float, config: DedupConfig) -> float:
     return float(1 - (1 - likeness**config.rows) ** config.bands)
 
 
+def standard_error(likeness: float, config: DedupConfig) -> float:
+    """Of the estimate of a pair that is so alike."""
+    if config.foreign:
+        return foreign_error(likeness, config.foreign.num_perm, foreign.BITS)
+    return _ERROR * (1 - likeness)
+
+
 def found(likeness: float, threshold: float, config: DedupConfig) -> float:
     """Chance that two such documents are taken for near-duplicates."""
-    passes = 1 - NormalDist(likeness, max(_ERROR * (1 - likeness), 0.001)).cdf(threshold)
+    passes = 1 - NormalDist(likeness, max(standard_error(likeness, config), 0.001)).cdf(threshold)
     return s_curve(likeness, config) * passes
+
+
+@dataclass(frozen=True)
+class Cold:
+    """bytes: of Redis, where one filter holds them all. finds: chance to drop, by likeness to one there.
+
+    false: chance that a document drops that is like nothing there.
+    """
+
+    documents: float
+    bytes: float
+    finds: Mapping[str, float]
+    false: float
+
+
+def cold_of(documents: float, config: DedupConfig) -> Cold | None:
+    """Of so many; None where there are none."""
+    if documents < 1:
+        return None
+    keys = documents * config.bands
+    full = cold.Filter(0, cold.pages_for(keys), round(keys))
+    enough = cold.needed(config.threshold, config)
+    finds = {
+        f"{alike:g}": cold.at_least(enough, config.bands, min(alike**config.rows + full.seems, 1.0))
+        for alike in (0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+    }
+    return Cold(documents, full.pages * cold.PAGE, finds, cold.false_drop([full], enough, 1, config))
 
 
 @dataclass(frozen=True)

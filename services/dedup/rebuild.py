@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from contracts import DedupRecord
+from services.dedup.cold_index import RedisCold
 from services.dedup.config import DedupConfig
+from services.dedup.cool import enter
 from services.dedup.entry import Entry
 from services.dedup.forest import Forest
 from services.dedup.index import Death, Index, Seat
@@ -36,10 +38,11 @@ Progress = Callable[[int], None]  # documents so far
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild has put in."""
+    """What a rebuild has put in; cold: documents of the cold tier."""
 
     documents: int
     deaths: int
+    cold: int
     seconds: float
 
 
@@ -49,12 +52,15 @@ def rebuild(
     resources: Resources,
     config: DedupConfig,
     progress: Progress = lambda documents: None,
+    *,
+    read_cold: Callable[[], Iterable[DedupRecord]] = tuple,
 ) -> Rebuilt:
     """Replace whatever lies under config.prefix, and nothing else.
 
     read: all records of dedup.log, in any order; called twice. A document without rare keys came before its
     bands were crowded and can be found by these alone, so such ones are entered first and are founders again;
     which of the others are is by the order of reading.
+    read_cold: those of dedup.log that go to the cold tier at once, and are none of the former; called once.
     committed: the group's offsets, read before the records were; with none of them the index begins empty.
     Raises ConfigurationError: another rebuild runs, or the log is of another layout; DependencyDown.
     """
@@ -63,7 +69,15 @@ def rebuild(
     marks = state.RedisMarks(server, config)  # refuses a server that would forget this, too
     index = RedisIndex(server, config, lambda: state.REBUILDING)
     with state.remaking(server, marks, config, committed) as renew:
-        documents = deaths = 0
+        documents = deaths = chilled = 0
+        cold = RedisCold(index, server, config)
+        for batch in _batches((record for record in read_cold() if not record.killer), _BATCH):
+            for record in batch:
+                _require_layout(record, config)
+            enter(cold, batch)
+            _gather(index, batch)
+            chilled += len(batch)
+            renew()
         crowd = (record for record in read() if record.rare)
         alone = (record for record in read() if not record.rare)
         for batch in itertools.chain(_batches(alone, _BATCH), _batches(crowd, _BATCH)):
@@ -75,7 +89,7 @@ def rebuild(
             renew()
             progress(documents)
     server.close()
-    return Rebuilt(documents, deaths, time.monotonic() - begun)
+    return Rebuilt(documents, deaths, chilled, time.monotonic() - begun)
 
 
 def documents_in(resources: Resources, config: DedupConfig) -> int:
@@ -96,6 +110,8 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
     for record in records:
         _require_layout(record, config)
     entries = [Entry.unpack(record.uid, record.entry) for record in records]
+    for entry in entries:
+        _require_signature(entry, config)
     index.put(entries)
     index.hold([record.exact for record in records], [entry.order for entry in entries])
     orders = {entry.uid: entry.order for entry in entries}
@@ -149,6 +165,15 @@ def _require_layout(record: DedupRecord, config: DedupConfig) -> None:
             f"dedup.log was written with layout {record.layout} and {num_bands} bands, and this is layout "
             f"{LAYOUT} with {config.bands} bands: set units.dedup.bands back, or rebuild with the release "
             "that wrote it"
+        )
+
+
+def _require_signature(entry: Entry, config: DedupConfig) -> None:
+    head = config.foreign.head if config.foreign else b""
+    if entry.foreign != bool(head) or not entry.fine.startswith(head):
+        raise ConfigurationError(
+            "dedup.log holds signatures of another kind, seed or length than units.dedup.signature: these "
+            "cannot be compared: set it back; or let the documents come again in a river of their own (--out)"
         )
 
 

@@ -39,6 +39,7 @@ _PAGES = 16_000  # likewise: the best of a crowd and its founders are met again 
 _ORDER = struct.Struct(">fIQ")  # positive floats sort as their bits do
 _NUMBER = struct.Struct("<I")
 _UID = struct.Struct("<Q")
+_BIG = struct.Struct(">Q")  # a uid as in an order
 _DEATH = struct.Struct("<Q?")
 _LINKED = struct.Struct("<QQ")  # uid, parent
 _COUNTED = struct.Struct("<QQI")  # uid, cluster, number
@@ -46,13 +47,22 @@ _FOUND = struct.Struct("<III")  # number, how many came later, length
 _LINK = np.dtype([("number", "<u4"), ("order", f"V{_ORDER.size}"), ("key", "u1", pages.KEY_BYTES)])
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """One call of the script. records: packed; numbers: which of those that were given."""
 
     shard: int
     operation: str
     records: bytes
     numbers: Sequence[int] = ()
+
+
+class Gone(NamedTuple):
+    """What the index has of a document that is to leave it. bands, rare, exact: its keys."""
+
+    uid: int
+    exact: int
+    bands: Sequence[int]
+    rare: Sequence[int]
 
 
 class RedisIndex:
@@ -111,12 +121,12 @@ class RedisIndex:
         flat = _links(orders, keys)
         shard = (_high_bits(flat["key"]) * np.uint64(self._config.shards)) >> np.uint64(32)
         calls = [
-            _Call(index, operation, part[at : at + _CHUNK].tobytes())
+            Call(index, operation, part[at : at + _CHUNK].tobytes())
             for index in range(self._config.shards)
             for part in [flat[shard == index]]
             for at in range(0, len(part), _CHUNK)
         ]
-        for answer in self._run(table, calls):
+        for answer in self.run(table, calls):
             at = 0
             while at < len(answer):
                 number, later, length = _FOUND.unpack_from(answer, at)
@@ -223,6 +233,26 @@ class RedisIndex:
         records = [_COUNTED.pack(cluster, 1, number) for cluster, number in counts]
         deque(self._call("raise", "clusters", [cluster for cluster, _ in counts], records), maxlen=0)
 
+    def remove(self, gone: Sequence[Gone]) -> None:
+        """Take documents out, their places in clusters excepted. May be repeated; the entry goes last."""
+        for table in ("bands", "rare"):
+            pairs = [
+                (key, _BIG.pack(each.uid) + key.to_bytes(8, "little")[: pages.KEY_BYTES])
+                for each in gone
+                for key in (each.bands if table == "bands" else each.rare)
+            ]
+            # by the high bits of what is stored of a key, as in _met
+            keys = [(key >> 16) << 32 for key, _ in pairs]
+            self._do("unlink", table, keys, [record for _, record in pairs])
+        exact = [each.exact for each in gone]
+        self._do("release", "exact", exact, [_UID.pack(each.exact) + _BIG.pack(each.uid) for each in gone])
+        uids = [each.uid for each in gone]
+        for operation, table in (("close", "pages"), ("forget", "documents")):
+            self._do(operation, table, uids, [_UID.pack(uid) for uid in uids])
+
+    def _do(self, operation: str, table: str, keys: Sequence[int], records: Sequence[bytes]) -> None:
+        self.run(table, self._calls(operation, keys, records))
+
     def close(self) -> None:
         """As Index."""
         self._server.close()
@@ -240,24 +270,24 @@ class RedisIndex:
     ) -> Iterator[tuple[Sequence[int], bytes]]:
         """Run an operation over records, each in the shard of its key; (their numbers, the answer)."""
         calls = self._calls(operation, keys, records, head)
-        return zip([call.numbers for call in calls], self._run(table, calls), strict=True)
+        return zip([call.numbers for call in calls], self.run(table, calls), strict=True)
 
     def _calls(
         self, operation: str, keys: Sequence[int], records: Sequence[bytes], head: bytes = b""
-    ) -> list[_Call]:
+    ) -> list[Call]:
         shards: list[list[int]] = [[] for _ in range(self._config.shards)]
         for number, word in enumerate(keys):
             # by the high bits, since the low ones choose the hash within a table
             shards[(word >> 32) * self._config.shards >> 32].append(number)
         return [
-            _Call(index, operation, head + b"".join(records[number] for number in chunk), chunk)
+            Call(index, operation, head + b"".join(records[number] for number in chunk), chunk)
             for index, numbers in enumerate(shards)
             for at in range(0, len(numbers), _CHUNK)
             for chunk in [numbers[at : at + _CHUNK]]
         ]
 
-    def _run(self, table: str, calls: Sequence[_Call]) -> list[bytes]:
-        """The answers to calls. A server that lost its scripts gets them again."""
+    def run(self, table: str, calls: Sequence[Call]) -> list[bytes]:
+        """The answers to calls of the script. A server that lost its scripts gets them again."""
         import redis
 
         if not calls:
@@ -273,7 +303,7 @@ class RedisIndex:
                     raise state.gone(self._config) from error
                 raise
 
-    def _pipelines(self, shards: Sequence[redis.Redis], table: str, calls: Sequence[_Call]) -> list[bytes]:
+    def _pipelines(self, shards: Sequence[redis.Redis], table: str, calls: Sequence[Call]) -> list[bytes]:
         """One for each server."""
         answers: dict[int, bytes] = {}
         for connection in _servers(shards):

@@ -79,16 +79,16 @@ def sketch(texts: Sequence[str], bands: int, rows: int) -> Sketches:
     bits = np.packbits((mixed[:, :BITS] >> np.uint64(63)).astype(bool), axis=1)
     keys = np.zeros((len(texts), 2 * bands), np.uint64)
     lengths = np.array([len(text) for text in texts])
-    keys[:, :bands] = np.where(lengths[:, None] > SHORTEST, _keys(mixed, bands, rows), 0)
+    keys[:, :bands] = np.where(lengths[:, None] > SHORTEST, band_keys(mixed, bands, rows), 0)
     if grams_of:
         owner = np.repeat(np.arange(len(grams_of)), [len(each) for each in grams_of.values()])
         least = _minima(np.concatenate(list(grams_of.values())), owner, len(grams_of))
-        keys[list(grams_of), bands:] = _keys(mix(least, _GRAM), bands, rows)
+        keys[list(grams_of), bands:] = band_keys(mix(least, _GRAM), bands, rows)
     return Sketches(bits, fine, keys, mixed)
 
 
-def _keys(mixed: Words, bands: int, rows: int) -> Words:
-    """One for each band, (n, bands)."""
+def band_keys(mixed: Words, bands: int, rows: int) -> Words:
+    """One for each band, (n, bands). mixed: minima, of which bands x rows at least."""
     rows_of_bands = (mixed[:, : bands * rows] * _BAND[: bands * rows]).reshape(-1, bands, rows)
     keys: Words = mix(rows_of_bands.sum(axis=2, dtype=np.uint64) + _BAND[:bands], _FINISH)
     return keys >> np.uint64(64 - KEY_BITS)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from contracts import Control, Kin, Retraction
 from services.dedup import log
 from services.dedup.case import Case
+from services.dedup.cold import COLD
 from services.dedup.entry import Entry, Near, compare
 from services.dedup.handed_on import split
 from services.dedup.index import Death
@@ -21,6 +22,7 @@ from services.runtime import Also, Drop, Emit, Verdict, topics
 
 # Metrics of the runtime; see services/runtime/metrics.py.
 LIKENESS, MISSED, SPARED = "dedup_living_likeness", "dedup_crowd_missed", "dedup_crowd_spared"
+COLD_FALSE = "dedup_cold_false"
 
 CLUSTER_SIZE = "cluster_size"  # the feature, of those that came later in a cluster; see clusters.py
 
@@ -55,8 +57,24 @@ class Outcome:
         lives = self.living[uid]
         if lives in known:
             return lives, known[lives]
+        if lives == COLD:
+            return lives, known.get(uid, 0.0)
         entry = self.entries.get(lives)
         return lives, float(compare(other, {lives: entry}).similarity[0]) if entry else 0.0
+
+
+def cold_duplicate(case: Case, outcome: Outcome) -> Verdict:
+    """Of a document that enough keys of the cold tier are those of."""
+    trace, threshold = case.cold, case.entry.threshold / 200
+    if trace is None:
+        raise ValueError("a document that has no trace in the cold tier")
+    where = f" of namespace {trace.namespace}" if trace.namespace else ""
+    detail = (
+        f"{trace.hits} of its keys are in the cold tier{where}, where {trace.needed} are enough: similarity "
+        f"about {trace.likeness:.2f} to a document that came long ago, of which no more is known"
+    )
+    also, observed = _beside(case, outcome)
+    return Drop("cold_duplicate", trace.likeness, threshold, detail, also, observed)
 
 
 def exact_duplicate(case: Case, outcome: Outcome) -> Verdict:
@@ -105,6 +123,8 @@ def _near_duplicate(case: Case, best: Near, outcome: Outcome) -> Verdict:
 def _instead(killer: int, lives: int, alike: float) -> str:
     if lives == killer:
         return ""
+    if lives == COLD:
+        return "; that one dropped for a document of the cold tier"
     return f"; that one dropped as well, and uid {lives:016x} stands for both: similarity {alike:.2f}"
 
 
@@ -112,6 +132,8 @@ def _beside(case: Case, outcome: Outcome) -> tuple[tuple[Also, ...], dict[str, l
     """Records and retractions that go with the verdict, and what is measured."""
     uid = case.entry.uid
     also, observed = [_sighting(case), *_kin(case, outcome.lanes)], _crowd(case)
+    if case.chance:
+        observed[COLD_FALSE] = [case.chance]
     if (killer := case.killer) is not None and outcome.dies(uid, killer):
         also.append(log.death(uid, killer, retracted=False))
     for near in case.worse:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +22,8 @@ from services.ingest.presets import Preset
 MAX_ID_CHARS = 512
 MAX_METADATA_FIELDS = 32
 MAX_METADATA_CHARS = 2000
+# A signature of datasketch that a record brings, which dedup can take: see services/dedup/foreign.py.
+SIGNATURE, MAX_SIGNATURE_CHARS = "minhash", 12_000
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}(?:\s*;[\x20-\x7e]{0,200})?", re.ASCII)
 
@@ -207,14 +211,26 @@ def _bounded(said: dict[str, str]) -> dict[str, str]:
 
 
 def _metadata(record: dict[str, Any], leave_out: set[str], most: int = MAX_METADATA_FIELDS) -> dict[str, str]:
-    said: dict[str, str] = {}
-    for name, value in _fields(record, leave_out):
+    signature = _signature(record.get(SIGNATURE))
+    said = {SIGNATURE: signature} if signature else {}
+    for name, value in _fields(record, leave_out | {SIGNATURE}):
         text = _scalar(value)
         if text is not None:
             said[_valid(name[:MAX_METADATA_CHARS])] = _valid(text[:MAX_METADATA_CHARS])
             if len(said) == most:
                 break
     return said
+
+
+def _signature(value: object) -> str:
+    """As base64, of bytes or of numbers, 4 bytes each where they fit; "" of what is none of these."""
+    if isinstance(value, list):
+        if not value or not all(type(each) is int and 0 <= each < 1 << 64 for each in value):
+            return ""
+        width = "I" if max(value) < 1 << 32 else "Q"
+        value = struct.pack(f"<{len(value)}{width}", *value)
+    text = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    return text if isinstance(text, str) and text.isascii() and len(text) <= MAX_SIGNATURE_CHARS else ""
 
 
 def _fields(record: dict[str, Any], leave_out: set[str]) -> Iterator[tuple[str, object]]:

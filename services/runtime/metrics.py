@@ -179,4 +179,11 @@ OBSERVED = {
         ["service"],
         buckets=(0, 1, 3, 10, 30),
     ),
+    # By how full the filters of the cold tier are; the sum is how many have dropped falsely by chance.
+    "dedup_cold_false": Histogram(
+        "corpusworks_dedup_cold_false",
+        "Chance that a document would drop for the cold tier that is like nothing in it, by document",
+        ["service"],
+        buckets=(1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3),
+    ),
 }

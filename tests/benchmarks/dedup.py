@@ -64,7 +64,7 @@ def documents(count: int) -> list[Document]:
     return [document(rng.getrandbits(64) | 1, text, rng.random(), i) for i, text in enumerate(texts)]
 
 
-class _Cost:
+class Cost:
     """CPU seconds of this process and of a server, and bytes that the server took, since it was made."""
 
     def __init__(self, server: RedisServer) -> None:
@@ -95,7 +95,7 @@ def ours(server: RedisServer) -> tuple[float, float]:
     judge = build(config, Resources(Settings(redis=RedisSettings(url=server.url))))
     judge.begin({})
     judge([document(1, "warm", 0.0, OURS)])
-    cost = _Cost(server)
+    cost = Cost(server)
     for batch in batches:
         judge(batch)
     seconds, memory = cost.spent()
@@ -118,7 +118,7 @@ def theirs(server: RedisServer) -> tuple[float, float]:
     signatures = [MinHash(num_perm=112, hashvalues=row, scheme="legacy") for row in values]
     storage = {"type": "redis", "basename": b"rival", "redis": {"host": "127.0.0.1", "port": server.port}}
     index = MinHashLSH(num_perm=112, params=(14, 8), storage_config=storage)
-    cost = _Cost(server)
+    cost = Cost(server)
     with index.insertion_session() as session:
         for number, signature in enumerate(signatures):
             session.insert(f"{number:016x}", signature)

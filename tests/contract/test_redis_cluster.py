@@ -12,9 +12,12 @@ import redis
 
 from contracts import Document
 from services.dedup import DedupConfig, Deduplicator, build
+from services.dedup.cool import Cooler
+from services.dedup.rebuild import documents_in
 from services.runtime import ConfigurationError, DependencyDown, Drop, Resources, Settings, Verdict
 from services.runtime.settings import RedisSettings
-from tests.near_duplicates import commit, corpus, memory_judge, standing, survivors
+from tests.dedup_kafka import Kafka, placed
+from tests.near_duplicates import commit, corpus, document, memory_judge, prose, standing, survivors
 from tests.servers import RedisServer, free_port
 from tests.template_pages import crowd
 
@@ -114,6 +117,30 @@ def test_a_cluster_judges_as_one_server(empty_cluster: Cluster) -> None:
     for node in empty_cluster.nodes:
         with node.client() as client:
             assert int(client.dbsize()) > 100  # type: ignore[arg-type]
+    judge.close()
+
+
+def test_its_cold_tier_lies_on_all_nodes(empty_cluster: Cluster) -> None:
+    """Pages of filters as well as what is taken out of the full index."""
+    resources = empty_cluster.resources()
+    config = DedupConfig(shards=8, cold_documents=500_000)
+    judge, kafka = build(config, resources), Kafka()
+    judge.begin({})
+    old = [document(uid, " ".join(prose(uid))) for uid in range(1, 41)]
+    kafka.judge(judge, placed(old))
+    cooler = Cooler(resources, config)
+    assert cooler.move(kafka.records()) == 40
+    cooler.close()
+    assert documents_in(resources, config) == 0
+    pages = []
+    for node in empty_cluster.nodes:
+        with node.client() as client:
+            pages.append(len(list(client.scan_iter(match="dedup{*}:cold:[0-9]*"))))
+    assert min(pages) > 0
+    copies = [document(each.uid + 100, f"{each.text} again", 1.0) for each in old]
+    verdicts = judge(placed(copies, 100))
+    assert {each.reason for each in verdicts if isinstance(each, Drop)} == {"cold_duplicate"}
+    assert sum(isinstance(each, Drop) for each in verdicts) > 35
     judge.close()
 
 

@@ -150,8 +150,13 @@ def some(seed: int) -> tuple[list[Document], list[Document]]:
     return documents[::2], documents[1::2]
 
 
-def test_an_older_copy_is_refused_and_rebuilt(dedup: Dedup, tmp_path: Path) -> None:
-    """Prevents: an older copy of Redis restored, a file read again, and 391 documents twice, exit 0."""
+def test_an_older_copy_is_refused_and_rebuilt(
+    dedup: Dedup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: an older copy of Redis restored, a file read again, and 391 documents twice, exit 0.
+
+    And then all of it goes to the cold tier, where it is still known.
+    """
     first, second = some(1)
     dedup.run()
     dedup.takes(first)
@@ -186,6 +191,18 @@ def test_an_older_copy_is_refused_and_rebuilt(dedup: Dedup, tmp_path: Path) -> N
     assert set(before.values()) == {1}
     dropped = [record for record in dedup.river.records("docs.rejected") if b"already_seen" in record.value]
     assert len(dropped) >= len(first) + len(second)
+    dedup.stop()
+    refused = CliRunner().invoke(app, ["dedup", "cool"])
+    assert "cold_after_days is 0" in str(refused.exception)
+    monkeypatch.setenv("CORPUSWORKS_UNITS__DEDUP__COLD_AFTER_DAYS", "1")
+    monkeypatch.setattr("services.cli.dedup._DAY_S", 0)
+    cooled = CliRunner().invoke(app, ["dedup", "cool"])
+    assert f"{len(first) + len(second)} documents moved. Cold tier:" in cooled.output, cooled
+    shown = CliRunner().invoke(app, ["dedup", "status"])
+    assert "\n0 records; Redis uses" in shown.output, shown.output
+    dedup.run()
+    dedup.takes(first)
+    assert dedup.on() == before
     dedup.stop()
 
 

@@ -44,6 +44,7 @@ def test_a_record_keeps_what_it_says(tmp_path: Path) -> None:
         "ok": True,
         "none": None,
         "tags": ["x"],
+        "minhash": [1, 2**31],  # a signature of datasketch
         "meta": {"license": "CC0", "deep": {"no": 1}},
         "long": "y" * 5000,
     }
@@ -59,6 +60,7 @@ def test_a_record_keeps_what_it_says(tmp_path: Path) -> None:
         "score": "0.5",
         "ok": "true",
         "meta.license": "CC0",
+        "minhash": "AQAAAAAAAIA=",
     }
 
 
