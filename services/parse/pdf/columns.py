@@ -9,7 +9,6 @@ or a list stays together, to be read row by row.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -82,16 +81,16 @@ def _bands(lines: Sequence[Line], gutter: float) -> list[tuple[list[Line], bool]
         across = [line for line in across if min(gutter - line.left, line.right - gutter) > slack]
     if not across:
         return [(list(lines), False)]
-    numbered = sorted(enumerate(lines), key=lambda item: -item[1].base)
-    bands: list[tuple[list[tuple[int, Line]], bool]] = []
-    rows = sorted(line.base for line in across)
-    for index, line in numbered:
-        at = bisect_left(rows, line.base - 0.3 * line.height)
-        is_across = at < len(rows) and rows[at] < line.base + 0.3 * line.height
-        if not bands or bands[-1][1] != is_across:
-            bands.append(([], is_across))
-        bands[-1][0].append((index, line))
-    return [([line for _, line in sorted(band, key=lambda item: item[0])], flag) for band, flag in bands]
+    rows = np.sort([line.base for line in across])
+    bases = np.array([line.base for line in lines])
+    slack = 0.3 * np.array([line.height for line in lines])
+    is_across = np.searchsorted(rows, bases - slack) < np.searchsorted(rows, bases + slack)
+    down = np.argsort(-bases, kind="stable")
+    changes = np.flatnonzero(np.diff(is_across[down])) + 1
+    return [
+        ([lines[index] for index in np.sort(band).tolist()], bool(is_across[band[0]]))
+        for band in np.split(down, changes)
+    ]
 
 
 def _are_columns(band: Sequence[Line], left: Sequence[Line], right: Sequence[Line]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
 from services.parse.pdf.line import Line
 
@@ -32,7 +33,7 @@ def without_furniture(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
 def _margins(page: Sequence[Line]) -> list[list[Line]]:
     """The outermost rows."""
     rows: list[list[Line]] = []
-    for line in sorted(page, key=lambda line: line.base):
+    for line in sorted(page, key=attrgetter("base")):
         if rows and line.base - rows[-1][-1].base <= _SAME_ROW:
             rows[-1].append(line)
         else:

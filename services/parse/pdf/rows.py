@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
@@ -18,6 +20,8 @@ _SMALL = 0.87  # of the height of what it is raised from
 _FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}[.,;:!?)\]]*")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
 _WIDE = re.compile(f"[{HAN}]")
+_FIRST_WIDE = HAN[0]
+_LEFT, _RIGHT, _BASE, _AT = (attrgetter(name) for name in ("left", "right", "base", "at"))
 
 
 class Row(NamedTuple):
@@ -47,13 +51,14 @@ def _groups(lines: Sequence[Line]) -> Iterator[list[Line]]:
     """Lines by their bases; small ones go to the row that they touch (exponents, indices)."""
     group: list[Line] = []
     lead: Line | None = None
-    for line in sorted(lines, key=lambda line: -line.base):
-        if lead is not None and lead.base - line.base < _SAME_ROW * max(lead.height, line.height):
-            group.append(line)
-            if _weight(line) > _weight(lead):
-                lead = line
-            continue
-        if group:
+    for line in sorted(lines, key=_BASE, reverse=True):
+        if lead is not None:
+            down = lead.base - line.base
+            if down < _SAME_ROW * lead.height or down < _SAME_ROW * line.height:
+                group.append(line)
+                if _weight(line) > _weight(lead):
+                    lead = line
+                continue
             yield group
         group, lead = [line], line
     if group:
@@ -66,16 +71,19 @@ def _weight(line: Line) -> float:
 
 def _cells(group: list[Line]) -> Iterator[Line]:
     backwards = reads_right_to_left(group)
-    group.sort(key=lambda line: -line.right if backwards else line.left)
-    cell, right = [group[0]], group[0].right
+    group.sort(key=_RIGHT if backwards else _LEFT, reverse=backwards)
+    last, right = group[0], group[0].right
+    cell = [last]
     for line in group[1:]:
-        gap = cell[-1].left - line.right if backwards else line.left - right
-        if gap < _CELL_GAP * max(cell[-1].height, line.height) or _is_raised(line, cell[-1]):
+        gap = last.left - line.right if backwards else line.left - right
+        close = gap < _CELL_GAP * last.height or gap < _CELL_GAP * line.height
+        if close or _is_raised(line, last):
             cell.append(line)
-            right = max(right, line.right)
+            right = line.right if line.right > right else right
         else:
             yield joined(cell)
             cell, right = [line], line.right
+        last = line
     yield joined(cell)
 
 
@@ -83,22 +91,20 @@ def joined(parts: Sequence[Line]) -> Line:
     """Lines of one row, from left to right, as one."""
     if len(parts) == 1:
         return parts[0]
-    last = lead = parts[0]
-    text, left, right, _, _, at = last
-    for part in parts[1:]:
+    text = parts[0].text
+    for last, part in pairwise(parts):
         text += _between(last, part) + part.text
-        left, right, at = min(left, part.left), max(right, part.right), min(at, part.at)
-        lead = part if _weight(part) > _weight(lead) else lead
-        last = part
+    lead = max(parts, key=_weight)
+    left, right, at = min(map(_LEFT, parts)), max(map(_RIGHT, parts)), min(map(_AT, parts))
     return Line(text, left, right, lead.base, lead.height, at)
 
 
 def _between(a: Line, b: Line) -> str:
     gap = max(b.left - a.right, a.left - b.right)
     height = max(a.height, b.height)
-    if _is_raised(b, a):
+    if b.height < a.height and _is_raised(b, a):
         return "^"
-    if _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
+    if b.text[0] >= _FIRST_WIDE and _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
         return " " if gap >= _HAN_SPACE * height else ""
     return " " if gap >= _SPACE * height else ""
 

@@ -38,14 +38,15 @@ def with_tables(rows: Sequence[Row]) -> Iterator[Line | Table]:
     """Rows as lines, those of a table together."""
     index = 0
     while index < len(rows):
-        end = _end(rows, index) if len(rows[index].cells) > 1 else index + 1
+        cells = rows[index].cells
+        end = _end(rows, index) if len(cells) > 1 else index + 1
         table = _table(rows[index:end]) if end - index > 1 else None
         if table is not None:
             yield table
         else:
-            end = max(end, index + 1)
-            yield from (joined(row.cells) for row in rows[index:end])
-        index = end
+            yield joined(cells)
+            yield from (joined(row.cells) for row in rows[index + 1 : end])
+        index = max(end, index + 1)
 
 
 def _end(rows: Sequence[Row], start: int) -> int:
@@ -140,7 +141,7 @@ def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
     for row in rows:
         placed: dict[int, Line] = {}
         for cell in row.cells:
-            column = max(range(len(columns)), key=lambda each: _overlap(cell, columns[each]))
+            column = _column_of(cell, columns)
             placed[column] = joined([placed[column], cell]) if column in placed else cell
         going_on = {c for c, cell in placed.items() if c in last and _goes_on(cell, last[c][1])}
         begun = placed.keys() - going_on
@@ -156,6 +157,14 @@ def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
             grid[number][column] = f"{grid[number][column]} {_escaped(cell.text)}".strip()
             last[column] = (number, cell)
     return grid
+
+
+def _column_of(cell: Line, columns: Sequence[_Strip]) -> int:
+    """The column that it overlaps most."""
+    for number, (left, right) in enumerate(columns):
+        if left <= cell.left and cell.right <= right and cell.left < cell.right:
+            return number
+    return max(range(len(columns)), key=lambda each: _overlap(cell, columns[each]))
 
 
 def _goes_on(line: Line, above: Line) -> bool:
