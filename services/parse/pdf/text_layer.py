@@ -168,11 +168,8 @@ class _Reader:
             strict=True,
         )
         found: dict[int, list[Line]] = {turn: [] for turn in set(turns.tolist())}
-        if len(found) == 1:
-            found = dict.fromkeys(found, list(map(Line._make, lines)))
-        else:
-            for turn, line in zip(turns[firsts].tolist(), lines, strict=True):
-                found[turn].append(Line._make(line))
+        for turn, line in zip(turns[firsts].tolist(), map(Line._make, lines), strict=True):
+            found[turn].append(line)
         return found, any(self._characters.unmapped(places[firsts, 0].tolist()))
 
     def _texts(

@@ -1,3 +1,4 @@
+from services.parse.pdf.columns import in_order
 from services.parse.pdf.line import HYPHEN, Line
 from services.parse.pdf.paragraphs import assemble
 from services.parse.pdf.rows import Row, joined, rows
@@ -81,3 +82,23 @@ def test_cells_without_a_white_strip_are_lines():
     """Prevents an endless loop on rows that are read from right to left, or whose cells overlap."""
     row = Row((Line("far", 300, 340, 700, 12), Line("near", 72, 280, 700, 12)), 700, 12)
     assert [item.text for item in with_tables([row, row])] == ["far near", "far near"]
+
+
+def test_pieces_of_formulas_do_not_move_the_gutter():
+    """Prevents columns from being cut where many single signs stand, in the middle of their lines."""
+    left = [Line("as it is written on the left", 60, 300, 700 - 24 * n, 12) for n in range(9)]
+    signs = [Line("x", 80 + 24 * k, 86 + 24 * k, 688 - 24 * n, 12) for n in range(9) for k in range(8)]
+    right = [Line("and so it goes on at the right", 312, 560, 697 - 12 * n, 12) for n in range(18)]
+    regions = in_order([*left, *signs, *right])
+    assert regions[-1] == right
+
+
+def test_wide_gaps_of_some_lines_are_no_columns():
+    """Prevents some justified lines of a page from being read as two columns."""
+    whole = [Line("a line over all of the width of the page", 60, 560, 700 - 12 * n, 12) for n in range(30)]
+    halves = [
+        Line("a half of a line of the same", left, left + 245, 340 - 12 * n, 12)
+        for n in range(12)
+        for left in (60, 315)
+    ]
+    assert in_order([*whole, *halves]) == [[*whole, *halves]]
