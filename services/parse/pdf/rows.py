@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ _FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}[.,;:!?)\]]*")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
 _WIDE = re.compile(f"[{HAN}]")
 _FIRST_WIDE = HAN[0]
-_LEFT, _RIGHT, _BASE, _AT = (attrgetter(name) for name in ("left", "right", "base", "at"))
+_LEFT, _RIGHT, _BASE = (attrgetter(name) for name in ("left", "right", "base"))
 
 
 class Row(NamedTuple):
@@ -37,36 +36,28 @@ class Row(NamedTuple):
 
 def rows(lines: Sequence[Line]) -> list[Row]:
     """Rows of a region from top to bottom."""
-    return [_row(group) for group in _groups(lines)]
+    return [
+        Row((lead,) if len(group) == 1 else tuple(_cells(group)), lead.base, lead.height)
+        for group, lead in _groups(lines)
+    ]
 
 
-def _row(group: list[Line]) -> Row:
-    if len(group) == 1:
-        return Row((group[0],), group[0].base, group[0].height)
-    lead = max(group, key=_weight)
-    return Row(tuple(_cells(group)), lead.base, lead.height)
-
-
-def _groups(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Lines by their bases; small ones go to the row that they touch (exponents, indices)."""
+def _groups(lines: Sequence[Line]) -> Iterator[tuple[list[Line], Line]]:
+    """Lines by their bases, and the largest of each group; small ones go to the row that they touch
+    (exponents, indices).
+    """
     group: list[Line] = []
-    lead: Line | None = None
+    lead, most = lines[0], -1.0
     for line in sorted(lines, key=_BASE, reverse=True):
-        if lead is not None:
-            down = lead.base - line.base
-            if down < _SAME_ROW * lead.height or down < _SAME_ROW * line.height:
-                group.append(line)
-                if _weight(line) > _weight(lead):
-                    lead = line
-                continue
-            yield group
-        group, lead = [line], line
-    if group:
-        yield group
-
-
-def _weight(line: Line) -> float:
-    return line.height * (line.right - line.left)
+        down = lead.base - line.base
+        weight = line.height * (line.right - line.left)
+        if group and not (down < _SAME_ROW * lead.height or down < _SAME_ROW * line.height):
+            yield group, lead
+            group, most = [], -1.0
+        if not group or weight > most:
+            lead, most = line, weight
+        group.append(line)
+    yield group, lead
 
 
 def _cells(group: list[Line]) -> Iterator[Line]:
@@ -91,17 +82,24 @@ def joined(parts: Sequence[Line]) -> Line:
     """Lines of one row, from left to right, as one."""
     if len(parts) == 1:
         return parts[0]
-    text = parts[0].text
-    for last, part in pairwise(parts):
+    last = lead = parts[0]
+    text, left, right, _, height, at = last
+    most = height * (right - left)
+    for part in parts[1:]:
         text += _between(last, part) + part.text
-    lead = max(parts, key=_weight)
-    left, right, at = min(map(_LEFT, parts)), max(map(_RIGHT, parts)), min(map(_AT, parts))
+        left = part.left if part.left < left else left
+        right = part.right if part.right > right else right
+        at = part.at if part.at < at else at
+        weight = part.height * (part.right - part.left)
+        if weight > most:
+            lead, most = part, weight
+        last = part
     return Line(text, left, right, lead.base, lead.height, at)
 
 
 def _between(a: Line, b: Line) -> str:
-    gap = max(b.left - a.right, a.left - b.right)
-    height = max(a.height, b.height)
+    gap = b.left - a.right if b.left > a.left else a.left - b.right
+    height = a.height if a.height > b.height else b.height
     if b.height < a.height and _is_raised(b, a):
         return "^"
     if b.text[0] >= _FIRST_WIDE and _WIDE.match(b.text) and _WIDE.match(a.text[-1]):

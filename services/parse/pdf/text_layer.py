@@ -91,9 +91,9 @@ class _Reader:
         written = _unspaced(self._text)
         total = len(written)
         runs, unmapped = self._runs()
-        if unmapped:
-            self._text = self._without_unmapped()
-            written = _unspaced(self._text)
+        if unmapped and (text := self._without_unmapped()) != self._text:
+            self._text = text
+            written = _unspaced(text)
             runs, _ = self._runs()
         readable = _readable(written)
         if not runs:
@@ -107,9 +107,10 @@ class _Reader:
         import pypdfium2.raw as api
 
         count = max(0, api.FPDFText_CountChars(self._raw))
-        buffer = (ctypes.c_ushort * (count + 1))()
-        length = api.FPDFText_GetText(self._raw, 0, count, buffer) if count else 0
-        text = bytes(buffer)[: 2 * max(0, length - 1)].decode("utf-16-le", "replace")
+        buffer = np.empty(count + 1, np.uint16)
+        place = buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_ushort))
+        length = api.FPDFText_GetText(self._raw, 0, count, place) if count else 0
+        text = buffer[: max(0, length - 1)].tobytes().decode("utf-16-le", "replace")
         if len(text) == count and "\x00" not in text:
             return text
         codes = self._characters.codes(range(count))
@@ -121,7 +122,7 @@ class _Reader:
         Codes of a font that has no other encoding than ASCII are letters all the same; they read like a
         language, and are kept.
         """
-        written = [index for index, character in enumerate(self._text) if not character.isspace()]
+        written = np.flatnonzero(~_BLANK[_codes(self._text)]).tolist()
         unmapped = list(compress(written, self._characters.unmapped(written)))
         letters = [self._text[index] for index in unmapped if self._text[index].isalpha()]
         if len(letters) >= _ENOUGH and sum(each in _LIKELY for each in letters) > 0.5 * len(letters):
@@ -167,10 +168,10 @@ class _Reader:
             firsts.tolist(),
             strict=True,
         )
-        found: dict[int, list[Line]] = {turn: [] for turn in set(turns.tolist())}
-        for turn, line in zip(turns[firsts].tolist(), map(Line._make, lines), strict=True):
-            found[turn].append(line)
-        return found, any(self._characters.unmapped(places[firsts, 0].tolist()))
+        found = list(map(Line._make, lines))
+        of_turns = turns[firsts]
+        by_turn = {turn: list(compress(found, of_turns == turn)) for turn in set(of_turns.tolist())}
+        return by_turn, any(self._characters.unmapped(places[firsts, 0].tolist()))
 
     def _texts(
         self,
