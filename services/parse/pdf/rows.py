@@ -13,6 +13,7 @@ _SAME_ROW = 0.45  # of the larger font's height
 _SPACE = 0.15
 _HAN_SPACE = 0.5
 _CELL_GAP = 0.8
+_OTHER_GAP = 0.35  # where something else was drawn between them
 _RAISED = 0.15  # of the larger font's height, as far as its base lies above
 _RAISED_GAP = 0.9
 _SMALL = 0.87  # of the height of what it is raised from
@@ -67,8 +68,9 @@ def _cells(group: list[Line]) -> Iterator[Line]:
     cell = [last]
     for line in group[1:]:
         gap = last.left - line.right if backwards else line.left - right
-        close = gap < _CELL_GAP * last.height or gap < _CELL_GAP * line.height
-        if close or _is_raised(line, last):
+        size = line.height if line.height > last.height else last.height
+        near = gap < _OTHER_GAP * size or (gap < _CELL_GAP * size and _is_drawn_next(line, last))
+        if near or _is_raised(line, last):
             cell.append(line)
             right = line.right if line.right > right else right
         else:
@@ -76,6 +78,11 @@ def _cells(group: list[Line]) -> Iterator[Line]:
             cell, right = [line], line.right
         last = line
     yield joined(cell)
+
+
+def _is_drawn_next(line: Line, last: Line) -> bool:
+    """Whether nothing was drawn between them; what was recognised has no such order."""
+    return line.at - last.at <= last.text.count(" ") + 1
 
 
 def joined(parts: Sequence[Line]) -> Line:

@@ -1,8 +1,9 @@
 from services.parse.pdf.columns import in_order
 from services.parse.pdf.line import HYPHEN, Line
 from services.parse.pdf.paragraphs import assemble
-from services.parse.pdf.rows import Row, joined, rows
-from services.parse.pdf.tables import with_tables
+from services.parse.pdf.rows import Row, joined
+from services.parse.pdf.rows import rows as grouped
+from services.parse.pdf.tables import Table, with_tables
 
 
 def lines(
@@ -55,7 +56,7 @@ def test_list_items_and_leaders_keep_their_lines():
 def test_exponents_stay_in_their_row():
     """Prevents formulas from falling into one symbol a line."""
     row = [Line("area = r", 72, 120, 700, 12), Line("2", 121, 125, 705, 8), Line("* pi", 127, 150, 700, 12)]
-    assert [joined(each.cells).text for each in rows(row)] == ["area = r^2 * pi"]
+    assert [joined(each.cells).text for each in grouped(row)] == ["area = r^2 * pi"]
 
 
 def test_a_soft_hyphen_never_stays():
@@ -102,3 +103,35 @@ def test_wide_gaps_of_some_lines_are_no_columns():
         for left in (60, 315)
     ]
     assert in_order([*whole, *halves]) == [[*whole, *halves]]
+
+
+def table(*rows: tuple[tuple[float, int, str], ...]) -> str:
+    """Markdown of rows of cells: (left edge, number of the first word as drawn, text)."""
+    cells = [
+        Line(text, left, left + 5 * len(text), 700 - 13 * index, 12, at)
+        for index, row in enumerate(rows)
+        for left, at, text in row
+    ]
+    [found] = with_tables(grouped(cells))
+    assert isinstance(found, Table)
+    return found.text
+
+
+def test_lines_of_a_head_are_one_cell_and_columns_drawn_down_are_not():
+    """Prevents a head of two lines from being two rows, and a table drawn by columns from being one row."""
+    head = [
+        ((60, 2, "Number"), (140, 5, "Share")),
+        ((0, 0, "Item"), (60, 3, "of boats"), (140, 6, "of boats")),
+    ]
+    body = [((0, 8 + 3 * n, f"pier{n}"), (60, 9 + 3 * n, "12"), (140, 10 + 3 * n, "50")) for n in range(3)]
+    assert table(*head, *body).startswith("| Item | Number of boats | Share of boats |")
+    down = [((0, n, f"pier{n}"), (60, 9 + n, "12"), (140, 18 + n, "50")) for n in range(5)]
+    assert table(*down).count("\n") == 5
+
+
+def test_cells_that_nearly_touch_are_told_by_how_they_are_drawn():
+    """Prevents heads with a narrow space between them from being one cell."""
+    left, right = Line("Percent of", 100, 150, 700, 12, 4), Line("Percent of", 157, 207, 700, 12, 9)
+    [apart] = grouped([left, right])
+    [one] = grouped([left, right._replace(at=6)])
+    assert [len(apart.cells), len(one.cells)] == [2, 1]
