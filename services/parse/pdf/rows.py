@@ -16,8 +16,11 @@ _CELL_GAP = 0.8
 _OTHER_GAP = 0.35  # where something else was drawn between them
 _RAISED = 0.15  # of the larger font's height, as far as its base lies above
 _RAISED_GAP = 0.9
+_LOWERED = 0.08  # as far as its base lies below, as is the next
+_LOWERED_GAP = 0.15
 _SMALL = 0.87  # of the height of what it is raised from
 _FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}[.,;:!?)\]]*")
+_INDEX = re.compile(r"\d{1,3}")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
 _WIDE = re.compile(f"[{HAN}]")
 _FIRST_WIDE = HAN[0]
@@ -93,7 +96,8 @@ def joined(parts: Sequence[Line]) -> Line:
     text, left, right, _, height, at = last
     most = height * (right - left)
     for part in parts[1:]:
-        text += _between(last, part) + part.text
+        lowered = part.height < last.height and _is_lowered(part, last)
+        text += f"<sub>{part.text}</sub>" if lowered else _between(last, part) + part.text
         left = part.left if part.left < left else left
         right = part.right if part.right > right else right
         at = part.at if part.at < at else at
@@ -112,6 +116,17 @@ def _between(a: Line, b: Line) -> str:
     if b.text[0] >= _FIRST_WIDE and _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
         return " " if gap >= _HAN_SPACE * height else ""
     return " " if gap >= _SPACE * height else ""
+
+
+def _is_lowered(small: Line, from_: Line) -> bool:
+    """A figure under the base of the letter before it: H<sub>2</sub>O, as HTML's."""
+    return (
+        small.height < _SMALL * from_.height
+        and from_.base - small.base > _LOWERED * from_.height
+        and (from_.text[-1].isalpha() or from_.text[-1] in ")]")
+        and abs(small.left - from_.right) < _LOWERED_GAP * from_.height
+        and bool(_INDEX.fullmatch(small.text))
+    )
 
 
 def _is_raised(small: Line, from_: Line) -> bool:

@@ -29,9 +29,12 @@ _HYPHENS = "\x02\ufffe"
 _LEADERS = ("..", ". .", "·", "…")  # only where one of them is, there may be leaders
 _BLANK = np.zeros(sys.maxunicode + 1, np.bool_)  # by the code point, whether it is of no word
 _BLANK[[code for code in range(0x3001) if not code or chr(code).isspace()]] = True
-# A figure before a comma or a bracket, with which its word ends.
-_CLOSED_FIGURE = re.compile("\\d[.,;:!?)\\]}'\"”’]+(?=[\\s\x00]|$)")
+# A figure before a comma or a bracket, with which its word ends, or between the signs of chemical elements.
+_CLOSED_FIGURE = re.compile("\\d(?:[.,;:!?)\\]}'\"”’]+(?=[\\s\x00]|$)|(?<=[A-Za-z)]\\d)(?=[A-Z(]))")
 _HAN = re.compile(f"[{HAN}]")
+_IS_HAN = np.zeros(sys.maxunicode + 1, np.bool_)  # by the code point
+for _first, _last in zip(HAN[::3], HAN[2::3], strict=True):
+    _IS_HAN[ord(_first) : ord(_last) + 1] = True
 _UNMAPPED = "\x00"
 _LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and most of other Latin text
 _ENOUGH = 20  # letters, to tell whether they read like a language
@@ -191,20 +194,21 @@ class _Reader:
         for index in np.flatnonzero(seen[starts] != seen[ends - 1]).tolist():
             texts[index] = " ".join(texts[index].split()).replace(_UNMAPPED, "")
         if not page.isascii() and _HAN.search(page):
-            for index, (first, last) in enumerate(zip(firsts.tolist(), lasts.tolist(), strict=True)):
-                if first < last and _HAN.search(texts[index]):
-                    run = slice(first, last + 1)
-                    texts[index] = self._closed_up(places[run].tolist(), near[run].tolist())
+            close = near.copy()
+            close[firsts] = False
+            close[1:] &= _IS_HAN[codes[places[1:, 0]]] & _IS_HAN[codes[places[:-1, 1] - 1]]
+            for index in np.unique(np.searchsorted(firsts, np.flatnonzero(close), "right") - 1).tolist():
+                run = slice(firsts[index], lasts[index] + 1)
+                texts[index] = self._closed_up(places[run].tolist(), close[run].tolist())
         if any(hyphen in page for hyphen in _HYPHENS):
             texts = [text[:-1] + HYPHEN if text[-1] in _HYPHENS else text for text in texts]
         return texts
 
-    def _closed_up(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
+    def _closed_up(self, spans: Sequence[_Span], close: Sequence[bool]) -> str:
         """The text of a run without the spaces between Han characters that only stand apart."""
         text = ""
-        for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
-            han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
-            text += ("" if han or before in (0, start) else " ") + self._text[start:end]
+        for (_, before), (start, end), closed in zip([(0, 0), *spans], spans, close, strict=False):
+            text += ("" if closed or before in (0, start) else " ") + self._text[start:end]
         return text
 
     def _begins(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
