@@ -88,6 +88,21 @@ def _is_drawn_next(line: Line, last: Line) -> bool:
     return line.at - last.at <= last.text.count(" ") + 1
 
 
+def as_drawn(lines: Sequence[Line]) -> Iterator[Line]:
+    """Lines in their own order; those that follow each other closely on one base, to either side, as one."""
+    part: list[Line] = []
+    for line in lines:
+        if part:
+            last, size = part[-1], max(part[-1].height, line.height)
+            gap = max(line.left - last.right, last.left - line.right)
+            if abs(line.base - last.base) >= _SAME_ROW * size or gap >= _CELL_GAP * size:
+                yield joined(part)
+                part = []
+        part.append(line)
+    if part:
+        yield joined(part)
+
+
 def joined(parts: Sequence[Line]) -> Line:
     """Lines of one row, from left to right, as one."""
     if len(parts) == 1:

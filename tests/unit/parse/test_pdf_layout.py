@@ -1,7 +1,7 @@
 from services.parse.pdf.columns import in_order
 from services.parse.pdf.line import HYPHEN, Line
 from services.parse.pdf.paragraphs import assemble
-from services.parse.pdf.rows import Row, joined
+from services.parse.pdf.rows import Row, as_drawn, joined
 from services.parse.pdf.rows import rows as grouped
 from services.parse.pdf.tables import Table, with_tables
 
@@ -135,3 +135,12 @@ def test_cells_that_nearly_touch_are_told_by_how_they_are_drawn():
     [apart] = grouped([left, right])
     [one] = grouped([left, right._replace(at=6)])
     assert [len(apart.cells), len(one.cells)] == [2, 1]
+
+
+def test_words_written_from_right_to_left_are_lines():
+    """Prevents Hebrew and Arabic from being one word a line: PDFium hands them over word by word."""
+    words = [
+        Line(word, 300 - 35 * n, 330 - 35 * n, 700, 12, n) for n, word in enumerate(["שלום", "לכל", "העולם"])
+    ]
+    far = Line("הערה", 40, 70, 700, 12, 3)
+    assert [line.text for line in as_drawn([*words, far])] == ["שלום לכל העולם", "הערה"]
