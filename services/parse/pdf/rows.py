@@ -10,6 +10,7 @@ from typing import NamedTuple
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
 
 _SAME_ROW = 0.45  # of the larger font's height
+_SAME_BASE = 0.2
 _SPACE = 0.15
 _HAN_SPACE = 0.5
 _CELL_GAP = 0.8
@@ -95,7 +96,7 @@ def as_drawn(lines: Sequence[Line]) -> Iterator[Line]:
         if part:
             last, size = part[-1], max(part[-1].height, line.height)
             gap = max(line.left - last.right, last.left - line.right)
-            if abs(line.base - last.base) >= _SAME_ROW * size or gap >= _CELL_GAP * size:
+            if abs(line.base - last.base) >= _SAME_BASE * size or gap >= _CELL_GAP * size:
                 yield joined(part)
                 part = []
         part.append(line)

@@ -161,11 +161,13 @@ class _Reader:
         )
         firsts = np.flatnonzero(apart)
         lasts = np.append(firsts[1:], len(places)) - 1
-        x0, x1 = left[firsts], right[lasts]
+        # From right to left the first character is the right one.
+        x0 = np.minimum(left[firsts], boxes[lasts, 1, 0])
+        x1 = np.maximum(boxes[firsts, 0, 2], right[lasts])
         lines = zip(
             self._texts(places, firsts, lasts, gap < _HAN_GAP * height),
-            np.minimum(x0, x1).tolist(),
-            np.maximum(x0, x1).tolist(),
+            x0.tolist(),
+            x1.tolist(),
             base[firsts].tolist(),
             height[firsts].tolist(),
             firsts.tolist(),
