@@ -1,10 +1,10 @@
 """PDF to text: the text layer with PDFium, reading order, paragraphs and tables.
 
 Against three books with their text: token F1 .981, .943, .973 (the best of pypdfium2, pypdf, pdfminer.six and
-pdfplumber: .973, .937, .967). Of the cells of 26 files with tables .992 are found whole (pypdfium2, which
-writes no tables: .999). Reading order and layout take somewhat more than PDFium itself: .45 of the pages
-a second of pypdfium2 alone (4.9 s of CPU for 1,026 pages, against 2.2). Pages written from right to left keep
-the order in which they are drawn.
+pdfplumber: .973, .937, .967). Of the cells of 26 files with tables .997 are found whole and .991 of the
+neighbours in a row stay neighbours (pypdfium2, which writes no tables: .999 and .987). Reading order and
+layout take as much again as PDFium itself: .49 to .53 of the pages a second of pypdfium2 alone (4.5 s of CPU
+for 1,026 pages, against 2.3). Pages written from right to left keep the order in which they are drawn.
 """
 
 from services.parse.pdf.document import parse_pdf, prepare

@@ -9,62 +9,131 @@ or a list stays together, to be read row by row.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
 
 _BIN = 2.0  # points
 _MAX_DEPTH = 8
 _MIN_LINES = 3  # on each side of a gutter
-_ACROSS_COST = 0.25  # a gutter with a line across it is worth so many lines less
-_PROSE_FILL = 0.55  # columns of prose fill their width; those of tables do not
+_MAX_COLUMNS = 4
+_PIECE_GAP = 0.65  # of the font's height: what follows by less, as after a typewriter's space, is one line
+_PIECE_BASE = 0.6  # of the font's height: exponents and indices are no other line
+_ACROSS_COST = 0.25  # a gutter with text across it is worth so much of its area less
+_PROSE_FILL = 0.65  # of the width: lines of prose fill it; those of tables do not
 _PROSE_LENGTH = 20  # characters (half as many wide ones) of lines in which half of the text stands
+_PROSE_SHARE = 0.2  # of a region's area: less may be lines with wide gaps at one place by chance
 _OVERHANG = 0.1  # of a region's width: what reaches over a gutter by less belongs to its side
 _WIDE = re.compile(f"[{HAN}\uac00-\ud7af]")
 
+_Floats = NDArray[np.float64]
+_Indices = NDArray[np.int64]
 
-def in_order(lines: Sequence[Line], depth: int = 0) -> list[list[Line]]:
+
+def in_order(lines: Sequence[Line]) -> list[list[Line]]:
     """Regions of a page in reading order; in each, what stands side by side belongs to one row."""
-    gutter = _gutter(lines) if depth < _MAX_DEPTH else None
+    if not lines:
+        return []
+    page = _Page.of(lines)
+    return [page.lines(region) for region in _regions(page, np.arange(len(page.base)), 0)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Pieces of a page: runs that follow each other on one line without a gap, in points.
+
+    firsts: of each, the number of its first run among all, and one more for their end.
+    """
+
+    all: Sequence[Line]
+    firsts: _Indices
+    left: _Floats
+    right: _Floats
+    base: _Floats
+    height: _Floats
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> _Page:
+        left, right, base, height = np.array([line[1:5] for line in lines], np.float64).T
+        follows = np.zeros(len(lines), np.bool_)
+        size = np.maximum(height[1:], height[:-1])
+        follows[1:] = (np.abs(left[1:] - right[:-1]) < _PIECE_GAP * size) & (
+            np.abs(base[1:] - base[:-1]) < _PIECE_BASE * size
+        )
+        firsts = np.flatnonzero(~follows)
+        return cls(
+            lines,
+            np.append(firsts, len(lines)),
+            np.minimum.reduceat(left, firsts),
+            np.maximum.reduceat(right, firsts),
+            np.minimum.reduceat(base, firsts),
+            np.maximum.reduceat(height, firsts),
+        )
+
+    def lines(self, pieces: _Indices) -> list[Line]:
+        """Their runs."""
+        if len(pieces) == len(self.base):
+            return list(self.all)
+        spans = zip(self.firsts[pieces].tolist(), self.firsts[pieces + 1].tolist(), strict=True)
+        return [line for start, end in spans for line in self.all[start:end]]
+
+    def lengths(self, pieces: _Indices) -> list[int]:
+        """Characters of each, wide ones twice."""
+        spans = zip(self.firsts[pieces].tolist(), self.firsts[pieces + 1].tolist(), strict=True)
+        return [sum(map(_length, self.all[start:end])) for start, end in spans]
+
+
+def _regions(page: _Page, pieces: _Indices, depth: int) -> Iterator[_Indices]:
+    gutter = _gutter(page, pieces) if depth < _MAX_DEPTH else None
     if gutter is None:
-        return [list(lines)] if lines else []
-    parts: list[tuple[Line, ...] | list[Line]] = []  # tuples are columns, lists what stands between them
+        yield pieces
+        return
+    parts: list[tuple[bool, _Indices]] = []  # whether it is a column
     longest = 0
-    for band, across in _bands(lines, gutter):
-        left = [line for line in band if line.left + line.right <= 2 * gutter]
-        right = [line for line in band if line.left + line.right > 2 * gutter]
-        if not across and _are_columns(band, left, right):
-            parts += map(tuple, (right, left) if reads_right_to_left(band) else (left, right))
-            longest = max(longest, min(len(left), len(right)))
-        elif parts and isinstance(parts[-1], list):
-            parts[-1] += band
+    area = (page.right - page.left) * page.height
+    enough = _PROSE_SHARE * area[pieces].sum()
+    for band, across in _bands(page, pieces, gutter):
+        is_left = page.left[band] + page.right[band] <= 2 * gutter
+        sides = [band[is_left], band[~is_left]]
+        if not across and _are_columns(page, is_left, sides, bool(area[band].sum() >= enough)):
+            longest = max(longest, min(map(len, sides)))
+            if reads_right_to_left(page.lines(band)):
+                sides.reverse()
+            parts += [(True, side) for side in sides]
+        elif parts and not parts[-1][0]:
+            parts[-1] = (False, np.concatenate((parts[-1][1], band)))
         else:
-            parts.append(list(band))
+            parts.append((False, band))
     if longest < _MIN_LINES:  # single lines with a wide gap
-        return [list(lines)]
-    return [region for part in parts for region in in_order(part, depth + 1)]
+        yield pieces
+        return
+    for _, part in parts:
+        yield from _regions(page, part, depth + 1)
 
 
-def _gutter(lines: Sequence[Line]) -> float | None:
+def _gutter(page: _Page, pieces: _Indices) -> float | None:
     """The middle of the best gutter; None where there is none with _MIN_LINES on both sides."""
-    if len(lines) < 2 * _MIN_LINES:
+    if len(pieces) < 2 * _MIN_LINES:
         return None
-    lefts = np.array([line.left for line in lines])
-    rights = np.array([line.right for line in lines])
-    if np.sort(rights)[_MIN_LINES - 1] >= np.sort(lefts)[-_MIN_LINES]:
+    left, right = page.left[pieces], page.right[pieces]
+    first, last = np.sort(right)[_MIN_LINES - 1], np.sort(left)[-_MIN_LINES]
+    if first >= last:
         return None
-    origin = lefts.min()
-    size = int((rights.max() - origin) / _BIN) + 2
+    origin = left.min()
+    size = int((right.max() - origin) / _BIN) + 2
     if size >= 10_000:
         return None
-    begun = np.cumsum(np.bincount(((lefts - origin) / _BIN).astype(int), minlength=size))  # where a bin ends
-    ended = np.cumsum(np.bincount(((rights - origin) / _BIN).astype(int) + 1, minlength=size))  # or begins
-    fewer = np.minimum(ended, len(lines) - begun)
-    worth = np.where(fewer >= _MIN_LINES, fewer - _ACROSS_COST * (begun - ended), 0.0)
+    area = (right - left) * page.height[pieces]
+    on_left = np.cumsum(np.bincount(((right - origin) / _BIN).astype(int) + 1, area, size))
+    begun = np.cumsum(np.bincount(((left - origin) / _BIN).astype(int), area, size))
+    on_right = begun[-1] - begun
+    worth = np.minimum(on_left, on_right) - _ACROSS_COST * (begun - on_left)
+    worth[: int((first - origin) / _BIN) + 1] = 0.0
+    worth[int((last - origin) / _BIN) :] = 0.0
     found = int(worth.argmax())
     if worth[found] <= 0:
         return None
@@ -73,58 +142,53 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     return float(origin + (found + run / 2) * _BIN)
 
 
-def _bands(lines: Sequence[Line], gutter: float) -> list[tuple[list[Line], bool]]:
-    """Lines from top to bottom in bands: (lines, whether they run across the gutter)."""
-    across = [line for line in lines if line.left < gutter < line.right]
-    if across:
-        width = max(line.right for line in lines) - min(line.left for line in lines)
-        slack = _OVERHANG * width
-        across = [line for line in across if min(gutter - line.left, line.right - gutter) > slack]
-    if not across:
-        return [(list(lines), False)]
-    numbered = sorted(enumerate(lines), key=lambda item: -item[1].base)
-    bands: list[tuple[list[tuple[int, Line]], bool]] = []
-    rows = sorted(line.base for line in across)
-    for index, line in numbered:
-        at = bisect_left(rows, line.base - 0.3 * line.height)
-        is_across = at < len(rows) and rows[at] < line.base + 0.3 * line.height
-        if not bands or bands[-1][1] != is_across:
-            bands.append(([], is_across))
-        bands[-1][0].append((index, line))
-    return [([line for _, line in sorted(band, key=lambda item: item[0])], flag) for band, flag in bands]
+def _bands(page: _Page, pieces: _Indices, gutter: float) -> list[tuple[_Indices, bool]]:
+    """Pieces from top to bottom in bands: (pieces, whether they run across the gutter)."""
+    left, right, base = page.left[pieces], page.right[pieces], page.base[pieces]
+    slack = _OVERHANG * (right.max() - left.min())
+    across = (gutter - left > slack) & (right - gutter > slack)
+    if not across.any():
+        return [(pieces, False)]
+    rows, near = np.sort(base[across]), 0.3 * page.height[pieces]
+    is_across = np.searchsorted(rows, base - near) < np.searchsorted(rows, base + near)
+    down = np.argsort(-base, kind="stable")
+    changes = np.flatnonzero(np.diff(is_across[down])) + 1
+    return [(pieces[np.sort(band)], bool(is_across[band[0]])) for band in np.split(down, changes)]
 
 
-def _are_columns(band: Sequence[Line], left: Sequence[Line], right: Sequence[Line]) -> bool:
-    """Whether two sides are read one after the other: both are prose, or are drawn so."""
-    if not (left and right):
+def _are_columns(page: _Page, is_left: NDArray[np.bool_], sides: Sequence[_Indices], large: bool) -> bool:
+    """Whether two sides are read one after the other: both are prose, and large, or are drawn so."""
+    fewer = min(map(len, sides))
+    if not fewer:
         return False
-    if _is_prose(left) and _is_prose(right):
+    if large and all(_is_prose(page, side) for side in sides):
         return True
-    if min(len(left), len(right)) < _MIN_LINES:
+    if fewer < _MIN_LINES:
         return False
-    on_left = set(map(id, left))
-    turns = sum((id(a) in on_left) != (id(b) in on_left) for a, b in pairwise(band))
-    return turns <= max(1, len(band) // 12) and not _is_tabular(left, right)
+    turns = int(np.count_nonzero(np.diff(is_left)))
+    return turns <= max(1, len(is_left) // 12) and not _is_tabular(page, *sides)
 
 
-def _is_prose(side: Sequence[Line]) -> bool:
-    return _usual_length(side) >= _PROSE_LENGTH and _fill(side) >= _PROSE_FILL
+def _is_prose(page: _Page, side: _Indices, depth: int = 0) -> bool:
+    """Half of its text stands in lines that are long and fill its width; the rest may be a figure's.
+
+    Of more columns, each is so.
+    """
+    left, right, lengths = page.left[side], page.right[side], np.array(page.lengths(side))
+    filled = right - left >= _PROSE_FILL * (right.max() - left.min())
+    full = filled & (lengths >= _PROSE_LENGTH)
+    if 2 * int(lengths[full].sum()) >= int(lengths.sum()):
+        return True
+    gutter = _gutter(page, side) if depth < _MAX_COLUMNS - 2 else None
+    if gutter is None:
+        return False
+    halves = side[right <= gutter], side[left >= gutter]
+    return all(len(half) and _is_prose(page, half, depth + 1) for half in halves)
 
 
-def _fill(side: Sequence[Line]) -> float:
-    """Share of a side's width that is written on, over the heights where something is."""
-    width = max(line.right for line in side) - min(line.left for line in side)
-    written = sum((line.right - line.left) * line.height for line in side)
-    covered, top = 0.0, float("inf")
-    for line in sorted(side, key=lambda line: -line.base):
-        covered += max(0.0, min(top, line.base + line.height) - line.base)
-        top = min(top, line.base)
-    return written / (width * covered) if width > 0 and covered > 0 else 0.0
-
-
-def _usual_length(side: Sequence[Line]) -> int:
+def _usual_length(page: _Page, side: _Indices) -> int:
     """Half of the text stands in lines of so many characters or more."""
-    lengths = sorted(map(_length, side), reverse=True)
+    lengths = sorted(page.lengths(side), reverse=True)
     half, seen = sum(lengths) / 2, 0
     for length in lengths:
         seen += length
@@ -138,9 +202,10 @@ def _length(line: Line) -> int:
     return len(line.text) + (0 if line.text.isascii() else len(_WIDE.findall(line.text)))
 
 
-def _is_tabular(left: Sequence[Line], right: Sequence[Line]) -> bool:
+def _is_tabular(page: _Page, left: _Indices, right: _Indices) -> bool:
     """Most lines of the shorter side stand level with one of the other, and are short."""
-    bases = {round(line.base) for line in max(left, right, key=len)}
-    short = min(left, right, key=len)
-    level = sum(round(line.base) in bases for line in short)
-    return level >= 0.8 * len(short) and min(_usual_length(left), _usual_length(right)) < _PROSE_LENGTH
+    short, long_ = (left, right) if len(left) <= len(right) else (right, left)
+    level = np.isin(np.round(page.base[short]), np.round(page.base[long_])).sum()
+    if level < 0.8 * len(short):
+        return False
+    return min(_usual_length(page, left), _usual_length(page, right)) < _PROSE_LENGTH

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
 
 from services.parse.pdf.line import Line
 
@@ -31,14 +34,15 @@ def without_furniture(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
 
 def _margins(page: Sequence[Line]) -> list[list[Line]]:
     """The outermost rows."""
-    rows: list[list[Line]] = []
-    for line in sorted(page, key=lambda line: line.base):
-        if rows and line.base - rows[-1][-1].base <= _SAME_ROW:
-            rows[-1].append(line)
-        else:
-            rows.append([line])
+    if not page:
+        return []
+    bases = np.array([line.base for line in page])
+    up = np.argsort(bases, kind="stable")
+    edges = [0, *(np.flatnonzero(np.diff(bases[up]) > _SAME_ROW) + 1).tolist(), len(page)]
+    rows = list(pairwise(edges))
     depth = min(_MARGIN_ROWS, len(rows) // 3)
-    return rows[:depth] + rows[len(rows) - depth :]
+    outer = rows[:depth] + rows[len(rows) - depth :]
+    return [[page[index] for index in up[start:end].tolist()] for start, end in outer]
 
 
 def _key(row: Sequence[Line]) -> _Key:

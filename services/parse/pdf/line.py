@@ -29,5 +29,5 @@ class Line(NamedTuple):
 
 def reads_right_to_left(lines: Sequence[Line]) -> bool:
     """Most of its characters are Arabic, Hebrew or of another such script."""
-    text = "".join(line.text for line in lines)
+    text = "".join([line.text for line in lines])
     return not text.isascii() and 2 * len(_RIGHT_TO_LEFT.findall(text)) > len(text)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from services.parse.pdf.line import HAN, HYPHEN, Line
 from services.parse.pdf.tables import Table
@@ -37,8 +37,7 @@ _CLOSED_PREFIXES = re.compile(
 _SENTENCE_END = re.compile(r"[.!?。！？：:；;…][\"'”’）)\]]*$")
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(NamedTuple):
     """A line with what its surroundings say: right edge of its column, usual distance of lines."""
 
     line: Line
@@ -104,11 +103,20 @@ def _edges(page: Sequence[Line], step: float) -> list[float]:
     for end in range(1, len(page) + 1):
         if end < len(page) and joins[end - 1]:
             continue
-        for index in range(start, end):
-            near = sorted(rights[max(start, index - _NEIGHBOURS) : min(end, index + _NEIGHBOURS + 1)])
-            edges.append(near[-1 - len(near) // 8])
+        if end - start <= _NEIGHBOURS + 1:  # all are near each other
+            edges += [_edge(rights[start:end])] * (end - start)
+        else:
+            block = rights[start:end]
+            edges += [
+                _edge(block[max(0, index - _NEIGHBOURS) : index + _NEIGHBOURS + 1])
+                for index in range(len(block))
+            ]
         start = end
     return edges
+
+
+def _edge(rights: Sequence[float]) -> float:
+    return sorted(rights)[-1 - len(rights) // 8]
 
 
 def _adjoin(a: Line, b: Line, step: float) -> bool:
@@ -117,7 +125,8 @@ def _adjoin(a: Line, b: Line, step: float) -> bool:
 
 
 def _alike(a: Line, b: Line) -> bool:
-    return abs(a.height - b.height) <= 0.15 * max(a.height, b.height)
+    less, more = (a.height, b.height) if a.height < b.height else (b.height, a.height)
+    return more - less <= 0.15 * more
 
 
 def _joint(last: _Placed, this: _Placed) -> str | None:

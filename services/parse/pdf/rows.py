@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
 
 _SAME_ROW = 0.45  # of the larger font's height
+_SAME_BASE = 0.2
 _SPACE = 0.15
 _HAN_SPACE = 0.5
 _CELL_GAP = 0.8
+_OTHER_GAP = 0.35  # where something else was drawn between them
 _RAISED = 0.15  # of the larger font's height, as far as its base lies above
 _RAISED_GAP = 0.9
+_LOWERED = 0.08  # as far as its base lies below, as is the next
+_LOWERED_GAP = 0.15
 _SMALL = 0.87  # of the height of what it is raised from
 _FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}[.,;:!?)\]]*")
+_INDEX = re.compile(r"\d{1,3}")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
 _WIDE = re.compile(f"[{HAN}]")
+_FIRST_WIDE = HAN[0]
+_LEFT, _RIGHT, _BASE = (attrgetter(name) for name in ("left", "right", "base"))
 
 
 class Row(NamedTuple):
@@ -33,50 +41,67 @@ class Row(NamedTuple):
 
 def rows(lines: Sequence[Line]) -> list[Row]:
     """Rows of a region from top to bottom."""
-    return [_row(group) for group in _groups(lines)]
+    return [
+        Row((lead,) if len(group) == 1 else tuple(_cells(group)), lead.base, lead.height)
+        for group, lead in _groups(lines)
+    ]
 
 
-def _row(group: list[Line]) -> Row:
-    if len(group) == 1:
-        return Row((group[0],), group[0].base, group[0].height)
-    lead = max(group, key=_weight)
-    return Row(tuple(_cells(group)), lead.base, lead.height)
-
-
-def _groups(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Lines by their bases; small ones go to the row that they touch (exponents, indices)."""
+def _groups(lines: Sequence[Line]) -> Iterator[tuple[list[Line], Line]]:
+    """Lines by their bases, and the largest of each group; small ones go to the row that they touch
+    (exponents, indices).
+    """
     group: list[Line] = []
-    lead: Line | None = None
-    for line in sorted(lines, key=lambda line: -line.base):
-        if lead is not None and lead.base - line.base < _SAME_ROW * max(lead.height, line.height):
-            group.append(line)
-            if _weight(line) > _weight(lead):
-                lead = line
-            continue
-        if group:
-            yield group
-        group, lead = [line], line
-    if group:
-        yield group
-
-
-def _weight(line: Line) -> float:
-    return line.height * (line.right - line.left)
+    lead, most = lines[0], -1.0
+    for line in sorted(lines, key=_BASE, reverse=True):
+        down = lead.base - line.base
+        weight = line.height * (line.right - line.left)
+        if group and not (down < _SAME_ROW * lead.height or down < _SAME_ROW * line.height):
+            yield group, lead
+            group, most = [], -1.0
+        if not group or weight > most:
+            lead, most = line, weight
+        group.append(line)
+    yield group, lead
 
 
 def _cells(group: list[Line]) -> Iterator[Line]:
     backwards = reads_right_to_left(group)
-    group.sort(key=lambda line: -line.right if backwards else line.left)
-    cell, right = [group[0]], group[0].right
+    group.sort(key=_RIGHT if backwards else _LEFT, reverse=backwards)
+    last, right = group[0], group[0].right
+    cell = [last]
     for line in group[1:]:
-        gap = cell[-1].left - line.right if backwards else line.left - right
-        if gap < _CELL_GAP * max(cell[-1].height, line.height) or _is_raised(line, cell[-1]):
+        gap = last.left - line.right if backwards else line.left - right
+        size = line.height if line.height > last.height else last.height
+        near = gap < _OTHER_GAP * size or (gap < _CELL_GAP * size and _is_drawn_next(line, last))
+        if near or _is_raised(line, last):
             cell.append(line)
-            right = max(right, line.right)
+            right = line.right if line.right > right else right
         else:
             yield joined(cell)
             cell, right = [line], line.right
+        last = line
     yield joined(cell)
+
+
+def _is_drawn_next(line: Line, last: Line) -> bool:
+    """Whether nothing was drawn between them; what was recognised has no such order."""
+    return line.at - last.at <= last.text.count(" ") + 1
+
+
+def as_drawn(lines: Sequence[Line]) -> Iterator[Line]:
+    """Lines in their own order; those that follow each other closely on one base, to either side, as one."""
+    part: list[Line] = []
+    for line in lines:
+        if part:
+            last, size = part[-1], max(part[-1].height, line.height)
+            gap = max(line.left - last.right, last.left - line.right)
+            if abs(line.base - last.base) >= _SAME_BASE * size or gap >= _CELL_GAP * size:
+                yield joined(part)
+                part = []
+        part.append(line)
+    if part:
+        yield joined(part)
 
 
 def joined(parts: Sequence[Line]) -> Line:
@@ -84,23 +109,40 @@ def joined(parts: Sequence[Line]) -> Line:
     if len(parts) == 1:
         return parts[0]
     last = lead = parts[0]
-    text, left, right, _, _, at = last
+    text, left, right, _, height, at = last
+    most = height * (right - left)
     for part in parts[1:]:
-        text += _between(last, part) + part.text
-        left, right, at = min(left, part.left), max(right, part.right), min(at, part.at)
-        lead = part if _weight(part) > _weight(lead) else lead
+        lowered = part.height < last.height and _is_lowered(part, last)
+        text += f"<sub>{part.text}</sub>" if lowered else _between(last, part) + part.text
+        left = part.left if part.left < left else left
+        right = part.right if part.right > right else right
+        at = part.at if part.at < at else at
+        weight = part.height * (part.right - part.left)
+        if weight > most:
+            lead, most = part, weight
         last = part
     return Line(text, left, right, lead.base, lead.height, at)
 
 
 def _between(a: Line, b: Line) -> str:
-    gap = max(b.left - a.right, a.left - b.right)
-    height = max(a.height, b.height)
-    if _is_raised(b, a):
+    gap = b.left - a.right if b.left > a.left else a.left - b.right
+    height = a.height if a.height > b.height else b.height
+    if b.height < a.height and _is_raised(b, a):
         return "^"
-    if _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
+    if b.text[0] >= _FIRST_WIDE and _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
         return " " if gap >= _HAN_SPACE * height else ""
     return " " if gap >= _SPACE * height else ""
+
+
+def _is_lowered(small: Line, from_: Line) -> bool:
+    """A figure under the base of the letter before it: H<sub>2</sub>O, as HTML's."""
+    return (
+        small.height < _SMALL * from_.height
+        and from_.base - small.base > _LOWERED * from_.height
+        and (from_.text[-1].isalpha() or from_.text[-1] in ")]")
+        and abs(small.left - from_.right) < _LOWERED_GAP * from_.height
+        and bool(_INDEX.fullmatch(small.text))
+    )
 
 
 def _is_raised(small: Line, from_: Line) -> bool:

@@ -6,9 +6,9 @@ No lines are needed around the cells, and none are looked at: most tables of boo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from services.parse.pdf.line import Line
 from services.parse.pdf.rows import Row, joined
@@ -17,7 +17,9 @@ _MIN_STRIP = 0.4  # of the font's height, as are the next two
 _USUAL_GAP = 0.9
 _ROW_STEP = 3.2
 _HALF_LINE = 0.8  # a cell beside two lines of another stands between them
-_TIGHT = 1.25  # a row so near under another may go on with its cells
+_TIGHT = 1.4  # a row so near under another may go on with its cells
+_HEAD_ROWS = 2
+_WRAPPED = 3  # words of a line, on average: of a text that is wrapped in its cell
 _MIN_ROWS = 3  # two, where there are three columns
 _MARKER = re.compile(
     r"(?:[•·▪◦‣●○■□◆–—*\-➢✓]|[\[(]?\w{1,3}[.)\]、:]|\d{1,3}|[(（]?[一二三四五六七八九十]+[)）、]?)"
@@ -38,14 +40,15 @@ def with_tables(rows: Sequence[Row]) -> Iterator[Line | Table]:
     """Rows as lines, those of a table together."""
     index = 0
     while index < len(rows):
-        end = _end(rows, index) if len(rows[index].cells) > 1 else index + 1
+        cells = rows[index].cells
+        end = _end(rows, index) if len(cells) > 1 else index + 1
         table = _table(rows[index:end]) if end - index > 1 else None
         if table is not None:
             yield table
         else:
-            end = max(end, index + 1)
-            yield from (joined(row.cells) for row in rows[index:end])
-        index = end
+            yield joined(cells)
+            yield from (joined(row.cells) for row in rows[index + 1 : end])
+        index = max(end, index + 1)
 
 
 def _end(rows: Sequence[Row], start: int) -> int:
@@ -132,30 +135,66 @@ def _columns(rows: Sequence[Row]) -> list[_Strip]:
 
 def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
     """Texts of cells; what goes on with a cell above is added to it."""
+    placed = [_placed(row, columns) for row in rows]
+    goes_on = _going_on(placed)
     grid: list[list[str]] = []
-    last: dict[
-        int, tuple[int, Line]
-    ] = {}  # of each column, the row of its last cell and that cell's last line
+    last: dict[int, int] = {}  # of each column, the row of its last cell
     base = 0.0
-    for row in rows:
-        placed: dict[int, Line] = {}
-        for cell in row.cells:
-            column = max(range(len(columns)), key=lambda each: _overlap(cell, columns[each]))
-            placed[column] = joined([placed[column], cell]) if column in placed else cell
-        going_on = {c for c, cell in placed.items() if c in last and _goes_on(cell, last[c][1])}
-        begun = placed.keys() - going_on
-        number = max((last[column][0] for column in going_on), default=len(grid) - 1)
+    for row, cells, going_on in zip(rows, placed, goes_on, strict=True):
+        begun = cells.keys() - going_on
+        number = max((last[column] for column in going_on), default=len(grid) - 1)
         near = bool(going_on) or (grid and base - row.base < _HALF_LINE * row.height)
         if not near or any(grid[number][column] for column in begun):
             number = len(grid)
             grid.append([""] * len(columns))
-        last |= {column: (number, placed[column]) for column in begun}
+        last |= dict.fromkeys(begun, number)
         base = row.base
-        for column, cell in placed.items():
-            number = last[column][0]
-            grid[number][column] = f"{grid[number][column]} {_escaped(cell.text)}".strip()
-            last[column] = (number, cell)
+        for column, cell in cells.items():
+            texts = grid[last[column]]
+            texts[column] = f"{texts[column]} {_escaped(cell.text)}".strip()
     return grid
+
+
+def _placed(row: Row, columns: Sequence[_Strip]) -> dict[int, Line]:
+    """Cells of a row by their columns."""
+    placed: dict[int, Line] = {}
+    for cell in row.cells:
+        column = _column_of(cell, columns)
+        placed[column] = joined([placed[column], cell]) if column in placed else cell
+    return placed
+
+
+def _going_on(rows: Sequence[Mapping[int, Line]]) -> list[set[int]]:
+    """Of each row the columns in which it goes on with the cell above; nowhere in a table whose columns are
+    drawn one after the other, where every cell would be one line of the same.
+    """
+    found: list[set[int]] = []
+    last: dict[int, Line] = {}
+    for cells in rows:
+        found.append({c for c, cell in cells.items() if c in last and _goes_on(cell, last[c])})
+        last |= cells
+    whole = [len(cells) > 1 and cells.keys() == on for cells, on in zip(rows, found, strict=True)]
+    index = 0
+    for is_whole, run in groupby(whole):
+        length = len(list(run))
+        end = index + length
+        if is_whole and length >= len(rows) - _HEAD_ROWS and not _are_wrapped(rows[index:end]):
+            found[index:end] = [set()] * length
+        index = end
+    return found
+
+
+def _are_wrapped(rows: Sequence[Mapping[int, Line]]) -> bool:
+    words = [len(cell.text.split()) for cells in rows for cell in cells.values()]
+    return sum(words) >= _WRAPPED * len(words)
+
+
+def _column_of(cell: Line, columns: Sequence[_Strip]) -> int:
+    """The column that it overlaps most."""
+    for number, (left, right) in enumerate(columns):
+        if left <= cell.left and cell.right <= right and cell.left < cell.right:
+            return number
+    return max(range(len(columns)), key=lambda each: _overlap(cell, columns[each]))
 
 
 def _goes_on(line: Line, above: Line) -> bool:
@@ -163,7 +202,7 @@ def _goes_on(line: Line, above: Line) -> bool:
     return (
         line.base < above.base
         and above.base - line.base < _TIGHT * line.height
-        and 0 < line.at - above.at <= len(above.text.split()) + 1
+        and 0 < line.at - above.at <= len(above.text.split())
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +26,15 @@ from services.parse.pdf.turned import upright, within
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHENS = "\x02\ufffe"
-# A figure before a comma or a bracket, with which its word ends.
-_CLOSED_FIGURE = re.compile("\\d[.,;:!?)\\]}'\"”’]+(?=[\\s\x00]|$)")
+_LEADERS = ("..", ". .", "·", "…")  # only where one of them is, there may be leaders
+_BLANK = np.zeros(sys.maxunicode + 1, np.bool_)  # by the code point, whether it is of no word
+_BLANK[[code for code in range(0x3001) if not code or chr(code).isspace()]] = True
+# A figure before a comma or a bracket, with which its word ends, or between the signs of chemical elements.
+_CLOSED_FIGURE = re.compile("\\d(?:[.,;:!?)\\]}'\"”’]+(?=[\\s\x00]|$)|(?<=[A-Za-z)]\\d)(?=[A-Z(]))")
 _HAN = re.compile(f"[{HAN}]")
+_IS_HAN = np.zeros(sys.maxunicode + 1, np.bool_)  # by the code point
+for _first, _last in zip(HAN[::3], HAN[2::3], strict=True):
+    _IS_HAN[ord(_first) : ord(_last) + 1] = True
 _UNMAPPED = "\x00"
 _LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and most of other Latin text
 _ENOUGH = 20  # letters, to tell whether they read like a language
@@ -87,9 +94,9 @@ class _Reader:
         written = _unspaced(self._text)
         total = len(written)
         runs, unmapped = self._runs()
-        if unmapped:
-            self._text = self._without_unmapped()
-            written = _unspaced(self._text)
+        if unmapped and (text := self._without_unmapped()) != self._text:
+            self._text = text
+            written = _unspaced(text)
             runs, _ = self._runs()
         readable = _readable(written)
         if not runs:
@@ -103,9 +110,10 @@ class _Reader:
         import pypdfium2.raw as api
 
         count = max(0, api.FPDFText_CountChars(self._raw))
-        buffer = (ctypes.c_ushort * (count + 1))()
-        length = api.FPDFText_GetText(self._raw, 0, count, buffer) if count else 0
-        text = bytes(buffer)[: 2 * max(0, length - 1)].decode("utf-16-le", "replace")
+        buffer = np.empty(count + 1, np.uint16)
+        place = buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_ushort))
+        length = api.FPDFText_GetText(self._raw, 0, count, place) if count else 0
+        text = buffer[: max(0, length - 1)].tobytes().decode("utf-16-le", "replace")
         if len(text) == count and "\x00" not in text:
             return text
         codes = self._characters.codes(range(count))
@@ -117,7 +125,7 @@ class _Reader:
         Codes of a font that has no other encoding than ASCII are letters all the same; they read like a
         language, and are kept.
         """
-        written = [index for index, character in enumerate(self._text) if not character.isspace()]
+        written = np.flatnonzero(~_BLANK[_codes(self._text)]).tolist()
         unmapped = list(compress(written, self._characters.unmapped(written)))
         letters = [self._text[index] for index in unmapped if self._text[index].isalpha()]
         if len(letters) >= _ENOUGH and sum(each in _LIKELY for each in letters) > 0.5 * len(letters):
@@ -132,10 +140,10 @@ class _Reader:
 
         A run is words of one line of PDFium's that follow each other on one base, in one size, without a gap.
         """
-        spans = list(map(re.Match.span, _WORD.finditer(self._text)))
-        if not spans:
+        words = _words(self._text)
+        if not len(words):
             return {}, False
-        places, boxes = self._parted(np.array(spans))
+        places, boxes = self._parted(words)
         begins = self._begins(places)
         angles = self._characters.angles(places[begins, 0].tolist())
         turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
@@ -143,50 +151,71 @@ class _Reader:
         left, right = boxes[:, 0, 0], boxes[:, 1, 2]
         height = boxes[:, 0, 3] - boxes[:, 0, 1]
         base = self._bases(places[:, 0], boxes[:, 0], turns, begins)
-        gap = np.append(0.0, left[1:] - right[:-1])
+        gap = left - _before(right)
+        gap[0] = 0.0
         apart = (
             begins
-            | (np.abs(np.diff(base, prepend=base[0])) > _SAME_BASE * height)
-            | (np.abs(np.diff(height, prepend=height[0])) > _SAME_HEIGHT * height)
+            | (np.abs(base - _before(base)) > _SAME_BASE * height)
+            | (np.abs(height - _before(height)) > _SAME_HEIGHT * height)
             | (np.abs(gap) > _RUN_GAP * height)
         )
         firsts = np.flatnonzero(apart)
         lasts = np.append(firsts[1:], len(places)) - 1
-        x0, x1 = left[firsts], right[lasts]
-        near = gap < _HAN_GAP * height
-        found: dict[int, list[Line]] = {turn: [] for turn in set(turns.tolist())}
-        of_runs = zip(
-            firsts.tolist(),
-            lasts.tolist(),
-            places[firsts, 0].tolist(),
-            places[lasts, 1].tolist(),
-            np.minimum(x0, x1).tolist(),
-            np.maximum(x0, x1).tolist(),
+        # From right to left the first character is the right one.
+        x0 = np.minimum(left[firsts], boxes[lasts, 1, 0])
+        x1 = np.maximum(boxes[firsts, 0, 2], right[lasts])
+        lines = zip(
+            self._texts(places, firsts, lasts, gap < _HAN_GAP * height),
+            x0.tolist(),
+            x1.tolist(),
             base[firsts].tolist(),
             height[firsts].tolist(),
-            turns[firsts].tolist(),
+            firsts.tolist(),
             strict=True,
         )
-        for first, last, start, end, begin, stop, y, size, turn in of_runs:
-            text = " ".join(self._text[start:end].split()).replace(_UNMAPPED, "")
-            if first < last and not text.isascii() and _HAN.search(text):
-                text = self._closed_up(places[first : last + 1].tolist(), near[first : last + 1].tolist())
-            if text[-1] in _HYPHENS:
-                text = text[:-1] + HYPHEN
-            found[turn].append(Line(text, begin, stop, y, size, first))
-        return found, any(self._characters.unmapped(places[firsts, 0].tolist()))
+        found = list(map(Line._make, lines))
+        of_turns = turns[firsts]
+        by_turn = {turn: list(compress(found, of_turns == turn)) for turn in set(of_turns.tolist())}
+        return by_turn, any(self._characters.unmapped(places[firsts, 0].tolist()))
 
-    def _closed_up(self, spans: Sequence[_Span], near: Sequence[bool]) -> str:
+    def _texts(
+        self,
+        places: NDArray[np.int64],
+        firsts: NDArray[np.int64],
+        lasts: NDArray[np.int64],
+        near: NDArray[np.bool_],
+    ) -> list[str]:
+        """Texts of runs from their first to their last word. near: of each word, to the one before it."""
+        page = self._text
+        starts, ends = places[firsts, 0], places[lasts, 1]
+        texts = [page[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        codes = _codes(page)
+        odd = _BLANK[codes]
+        odd[1:] &= (codes[1:] != ord(" ")) | odd[:-1]
+        seen = np.cumsum(odd)
+        for index in np.flatnonzero(seen[starts] != seen[ends - 1]).tolist():
+            texts[index] = " ".join(texts[index].split()).replace(_UNMAPPED, "")
+        if not page.isascii() and _HAN.search(page):
+            close = near.copy()
+            close[firsts] = False
+            close[1:] &= _IS_HAN[codes[places[1:, 0]]] & _IS_HAN[codes[places[:-1, 1] - 1]]
+            for index in np.unique(np.searchsorted(firsts, np.flatnonzero(close), "right") - 1).tolist():
+                run = slice(firsts[index], lasts[index] + 1)
+                texts[index] = self._closed_up(places[run].tolist(), close[run].tolist())
+        if any(hyphen in page for hyphen in _HYPHENS):
+            texts = [text[:-1] + HYPHEN if text[-1] in _HYPHENS else text for text in texts]
+        return texts
+
+    def _closed_up(self, spans: Sequence[_Span], close: Sequence[bool]) -> str:
         """The text of a run without the spaces between Han characters that only stand apart."""
         text = ""
-        for (_, before), (start, end), close in zip([(0, 0), *spans], spans, near, strict=False):
-            han = close and _HAN.match(self._text[start]) and _HAN.match(self._text[before - 1])
-            text += ("" if han or before in (0, start) else " ") + self._text[start:end]
+        for (_, before), (start, end), closed in zip([(0, 0), *spans], spans, close, strict=False):
+            text += ("" if closed or before in (0, start) else " ") + self._text[start:end]
         return text
 
     def _begins(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Of each word, whether it begins a line: PDFium writes a line's end, or a hyphen, before it."""
-        text = np.frombuffer(self._text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        text = _codes(self._text)
         ends, starts = places[:-1, 1], places[1:, 0]
         found = np.ones(len(places), np.bool_)
         seen = np.cumsum((text == ord("\r")) | (text == ord("\n")))
@@ -259,6 +288,27 @@ class _Reader:
         return parts
 
 
+def _words(text: str) -> NDArray[np.int64]:
+    """Where words begin and end: [word, (first character, the one after its last)]."""
+    if any(leader in text for leader in _LEADERS):
+        spans = list(map(re.Match.span, _WORD.finditer(text)))
+        return np.array(spans, np.int64).reshape(-1, 2)
+    codes = _codes(text)
+    written = np.zeros(len(codes) + 2, np.bool_)
+    written[1:-1] = ~_BLANK[codes]
+    cut = np.zeros(len(codes) + 1, np.bool_)
+    for hyphen in _HYPHENS:
+        if hyphen in text:
+            cut[1:] |= codes == ord(hyphen)
+    begins = written[1:] & (cut | ~written[:-1])
+    ends = written[:-1] & (cut | ~written[1:])
+    return np.stack([np.flatnonzero(begins), np.flatnonzero(ends)], axis=-1)
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
 def _unspaced(text: str) -> str:
     return "".join(text.split())
 
@@ -268,6 +318,11 @@ def _bounded(places: NDArray[np.float64]) -> NDArray[np.float64]:
     if (np.abs(places) <= _FARTHEST).all():
         return places
     return np.clip(np.nan_to_num(places), -_FARTHEST, _FARTHEST)
+
+
+def _before(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each the one before it; of the first, itself."""
+    return np.concatenate((values[:1], values[:-1]))
 
 
 def _differ(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -2,13 +2,14 @@ import io
 import math
 from itertools import count
 
+import numpy
 import pytest
 
 from contracts import Document
 from services.parse import ocr
 from services.parse.config import ParseConfig, Unparseable
 from services.parse.image import parse_image
-from services.parse.ocr import Reader, Seen, lines_of
+from services.parse.ocr import Looked, Reader, Seen, lines_of
 from services.parse.pdf import parse_pdf
 from services.parse.unit import Readers, build, judge
 from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings
@@ -31,9 +32,9 @@ def page(*found):
     """Looks that see the same on each page, and how often they were asked."""
     pictures = []
 
-    def look(picture):
+    def look(picture, late):
         pictures.append(picture)
-        return found
+        return Looked(found, picture.shape[0])
 
     return look, pictures
 
@@ -77,6 +78,19 @@ def test_pages_are_read_within_a_number_and_a_time():
         >= {"parse_ocr_pages": 2, "parse_partial": 1, "parse_pages": 5}.items()
     )
     assert found.document.features["parse_confidence"] == pytest.approx(0.9)
+
+
+def test_a_page_that_takes_too_long_keeps_what_was_read_of_it():
+    """Prevents one dense page from outliving the time of its batch."""
+
+    def look(picture, late):
+        return Looked([seen(PROSE * 2, 0, 0)], picture.shape[0], whole=not late())
+
+    clock = count(0, 8)
+    reader = Reader(ParseConfig(max_ocr_seconds=10), look, lambda: next(clock))
+    parsed = parse_pdf(make_pdf([[]]), ParseConfig(), reader)
+    assert (parsed.recognised, reader.left_out) == (1, 1)
+    assert PROSE.strip() in parsed.text
 
 
 def test_a_huge_page_is_made_small():
@@ -174,6 +188,23 @@ def test_a_scanned_page_gives_its_paragraphs(real_look):
     assert found.document.text.split() == (PROSE * 4).split()
     assert "\n" not in found.document.text, "lines are joined"
     assert found.document.features["parse_confidence"] > 0.9
+
+
+def test_a_scanned_page_is_read_whichever_way_it_lies(real_look, monkeypatch):
+    """Prevents pages that were laid on the glass askew from being read from their foot, or not at all."""
+    import pypdfium2 as pdfium
+
+    page = pdfium.PdfDocument(make_pdf([paragraph(PROSE, width=40)]))[0]
+    picture = page.render(scale=2, rev_byteorder=False).to_numpy()[..., :3]
+    upright = real_look(picture, lambda: False)
+    assert len(upright.seen) == 3
+    for quarters in (1, 2):
+        lies = real_look(numpy.ascontiguousarray(numpy.rot90(picture, quarters)), lambda: False)
+        assert [line.text for line in lies.seen] == [line.text for line in upright.seen]
+        assert lies.height == picture.shape[0]
+    monkeypatch.setattr(ocr, "_AT_A_TIME", 2)
+    late = real_look(picture, lambda: True)
+    assert (late.whole, len(late.seen)) == (False, 2), "the clock is looked at between lines"
 
 
 def test_a_scanned_page_in_chinese_is_read(real_look):

@@ -96,6 +96,18 @@ def test_raised_figures_are_marked_and_ordinals_are_not():
     assert text == "some 10^6 boats on the 1st of May"
 
 
+def test_lowered_figures_are_marked():
+    """Prevents H2O and CO2 from being read as if the figures were no indices."""
+    water = [
+        (72, 700, "water is H"),
+        (117.2, 698, "2", 7),
+        (121.1, 700, "O and air has CO"),
+        (198.8, 698, "2", 7),
+    ]
+    text = parse_pdf(make_pdf([[*water, (205, 700, "in it, not MP3 or B2B")]]), ParseConfig()).text
+    assert text == "water is H<sub>2</sub>O and air has CO<sub>2</sub> in it, not MP3 or B2B"
+
+
 def test_a_table_is_markdown_and_its_cells_stay_whole():
     """Prevents figures from losing the names of their rows and columns."""
     head = [(72, 700, "Harbour"), (250, 700, "Boats"), (350, 700, "Depth")]

@@ -1,7 +1,9 @@
+from services.parse.pdf.columns import in_order
 from services.parse.pdf.line import HYPHEN, Line
 from services.parse.pdf.paragraphs import assemble
-from services.parse.pdf.rows import Row, joined, rows
-from services.parse.pdf.tables import with_tables
+from services.parse.pdf.rows import Row, as_drawn, joined
+from services.parse.pdf.rows import rows as grouped
+from services.parse.pdf.tables import Table, with_tables
 
 
 def lines(
@@ -54,7 +56,7 @@ def test_list_items_and_leaders_keep_their_lines():
 def test_exponents_stay_in_their_row():
     """Prevents formulas from falling into one symbol a line."""
     row = [Line("area = r", 72, 120, 700, 12), Line("2", 121, 125, 705, 8), Line("* pi", 127, 150, 700, 12)]
-    assert [joined(each.cells).text for each in rows(row)] == ["area = r^2 * pi"]
+    assert [joined(each.cells).text for each in grouped(row)] == ["area = r^2 * pi"]
 
 
 def test_a_soft_hyphen_never_stays():
@@ -81,3 +83,64 @@ def test_cells_without_a_white_strip_are_lines():
     """Prevents an endless loop on rows that are read from right to left, or whose cells overlap."""
     row = Row((Line("far", 300, 340, 700, 12), Line("near", 72, 280, 700, 12)), 700, 12)
     assert [item.text for item in with_tables([row, row])] == ["far near", "far near"]
+
+
+def test_pieces_of_formulas_do_not_move_the_gutter():
+    """Prevents columns from being cut where many single signs stand, in the middle of their lines."""
+    left = [Line("as it is written on the left", 60, 300, 700 - 24 * n, 12) for n in range(9)]
+    signs = [Line("x", 80 + 24 * k, 86 + 24 * k, 688 - 24 * n, 12) for n in range(9) for k in range(8)]
+    right = [Line("and so it goes on at the right", 312, 560, 697 - 12 * n, 12) for n in range(18)]
+    regions = in_order([*left, *signs, *right])
+    assert regions[-1] == right
+
+
+def test_wide_gaps_of_some_lines_are_no_columns():
+    """Prevents some justified lines of a page from being read as two columns."""
+    whole = [Line("a line over all of the width of the page", 60, 560, 700 - 12 * n, 12) for n in range(30)]
+    halves = [
+        Line("a half of a line of the same", left, left + 245, 340 - 12 * n, 12)
+        for n in range(12)
+        for left in (60, 315)
+    ]
+    assert in_order([*whole, *halves]) == [[*whole, *halves]]
+
+
+def table(*rows: tuple[tuple[float, int, str], ...]) -> str:
+    """Markdown of rows of cells: (left edge, number of the first word as drawn, text)."""
+    cells = [
+        Line(text, left, left + 5 * len(text), 700 - 13 * index, 12, at)
+        for index, row in enumerate(rows)
+        for left, at, text in row
+    ]
+    [found] = with_tables(grouped(cells))
+    assert isinstance(found, Table)
+    return found.text
+
+
+def test_lines_of_a_head_are_one_cell_and_columns_drawn_down_are_not():
+    """Prevents a head of two lines from being two rows, and a table drawn by columns from being one row."""
+    head = [
+        ((60, 2, "Number"), (140, 5, "Share")),
+        ((0, 0, "Item"), (60, 3, "of boats"), (140, 6, "of boats")),
+    ]
+    body = [((0, 8 + 3 * n, f"pier{n}"), (60, 9 + 3 * n, "12"), (140, 10 + 3 * n, "50")) for n in range(3)]
+    assert table(*head, *body).startswith("| Item | Number of boats | Share of boats |")
+    down = [((0, n, f"pier{n}"), (60, 9 + n, "12"), (140, 18 + n, "50")) for n in range(5)]
+    assert table(*down).count("\n") == 5
+
+
+def test_cells_that_nearly_touch_are_told_by_how_they_are_drawn():
+    """Prevents heads with a narrow space between them from being one cell."""
+    left, right = Line("Percent of", 100, 150, 700, 12, 4), Line("Percent of", 157, 207, 700, 12, 9)
+    [apart] = grouped([left, right])
+    [one] = grouped([left, right._replace(at=6)])
+    assert [len(apart.cells), len(one.cells)] == [2, 1]
+
+
+def test_words_written_from_right_to_left_are_lines():
+    """Prevents Hebrew and Arabic from being one word a line: PDFium hands them over word by word."""
+    words = [
+        Line(word, 300 - 35 * n, 330 - 35 * n, 700, 12, n) for n, word in enumerate(["שלום", "לכל", "העולם"])
+    ]
+    far = Line("הערה", 40, 70, 700, 12, 3)
+    assert [line.text for line in as_drawn([*words, far])] == ["שלום לכל העולם", "הערה"]
