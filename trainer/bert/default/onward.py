@@ -26,6 +26,7 @@ _PRODUCTS = (
     "intermediate.dense",
     "output.dense",
 )
+_THIN = ("attention.self.key", "attention.self.value", "attention.self.query", *_PRODUCTS[3:])  # thin_states'
 
 
 def restore(model: Path, out: Path, shape: EncoderConfig) -> None:
@@ -38,10 +39,14 @@ def restore(model: Path, out: Path, shape: EncoderConfig) -> None:
         name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")
     }
     products = [arrays[name] for name in arrays if re.match(r"onnx::MatMul", name)]
+    vocabulary, width = weights["embeddings.word_embeddings.weight"].shape
+    bias = f"encoder.layer.{shape.layers - 1}.attention.self.key.bias"
+    thin = bias not in weights  # the last layer does without it
+    weights.setdefault(bias, torch.zeros(width))
     for place, product in enumerate(products):
         layer, part = divmod(place, len(_PRODUCTS))
-        weights[f"encoder.layer.{layer}.{_PRODUCTS[part]}.weight"] = product.T.contiguous()
-    vocabulary, width = weights["embeddings.word_embeddings.weight"].shape
+        names = _THIN if thin and layer == shape.layers - 1 else _PRODUCTS
+        weights[f"encoder.layer.{layer}.{names[part]}.weight"] = product.T.contiguous()
     config = BertConfig(
         vocab_size=vocabulary,
         hidden_size=width,

@@ -16,8 +16,9 @@ from trainer.bert.default.__main__ import SHAPE
 from trainer.bert.default.encoder import LINE, SPECIAL, build
 from trainer.bert.default.onward import restore
 from trainer.bert.errors import JudgeError
-from trainer.bert.model import mean_state, open_encoder
+from trainer.bert.model import mean_of, open_encoder
 from trainer.bert.recipe import EncoderConfig, Recipe
+from trainer.bert.thin import thin_states
 from trainer.bert.train import train
 from trainer.bert.vocabulary import Vocabulary
 
@@ -38,7 +39,9 @@ WORDS = [
     "黄油",
     "é",
 ]
-SHIPPED = Path(__file__).parents[5] / "services" / "inference" / "models" / "judge"
+ROOT = Path(__file__).parents[5]
+SHIPPED = ROOT / "services" / "inference" / "models" / "judge"
+RECIPE = ROOT / "trainer" / "bert" / "default" / "recipe.yaml"
 TEXTS = ["The sea, the tide\nthe sea"] * 4 + ["海港潮水"] * 4
 
 
@@ -124,8 +127,9 @@ def test_a_judge_that_ships_is_taken_up_where_it_stands(tmp_path: Path) -> None:
     }
     ids = torch.tensor([vocabulary.wrap(vocabulary.encode(["The tide turned at noon. 潮水退了。"])[0])])
     mask = torch.ones_like(ids)
+    every = Recipe.load(RECIPE).encoder.every
     with torch.inference_mode():
-        pooled = mean_state(encoder, ids, mask).numpy()
+        pooled = mean_of(thin_states(encoder, ids, mask, every), mask[:, ::every]).numpy()
     restored = pooled @ weights["heads.category.weight"].T + weights["heads.category.bias"]
     session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
     said = session.run(["category"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
