@@ -22,6 +22,7 @@ from tests.e2e.commands import ROOT, SAMPLES, ask, environment, left_running, ru
 
 pytestmark = pytest.mark.stack
 
+DONE_S = 5.0  # less than the samples take
 NUMBER = 400
 SMALL = {  # batches and parts so small that an interruption falls between them
     "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "50",
@@ -113,6 +114,8 @@ def _assert_ends_quietly(out: Path, number: signal.Signals, after_s: float) -> N
     time.sleep(after_s)
     process.send_signal(number)
     said, told = process.communicate(timeout=60)
+    if process.returncode == 0 and after_s > DONE_S and "report:" in said:
+        return  # the signal came when all was done
     assert process.returncode == 130, (number, after_s, said, told)
     assert told.splitlines()[-1] == "corpusworks: interrupted; the same command goes on from here"
     assert not re.search("Traceback|KeyboardInterrupt|Interrupted|Exception ignored", said + told), told
