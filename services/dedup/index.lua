@@ -357,11 +357,11 @@ end
 local function merge()
   buckets = buckets - 1
   if buckets < low then low = low / 2 end
-  local from, to = base .. buckets, base .. (buckets - low)
-  local all = redis.call('HGETALL', from)
-  for i = 1, #all, 1000 do redis.call('HSET', to, unpack(all, i, math.min(i + 999, #all))) end
-  redis.call('DEL', from)
-  redis.call('SET', base .. 'n', count)
+  local from, to = name_of(buckets), name_of(buckets - low)
+  local all = call('HGETALL', from)
+  for i = 1, #all, 1000 do call('HSET', to, unpack(all, i, math.min(i + 999, #all))) end
+  call('DEL', from)
+  call('SET', base .. 'n', count)
 end
 
 local function shrank()
@@ -375,8 +375,8 @@ function operations.unlink(records)
   for i = 1, #records, 14 do
     local uid, name = sub(records, i, i + 7), base .. 'c' .. sub(records, i + 8, i + 13)
     local key, field = place(records, i + 8, i + 13)
-    local founders, later, best = redis.call('HGET', key, field) or '', 0, ''
-    local crowd = #founders == FOUNDERS and redis.call('GET', name)
+    local founders, later, best = call('HGET', key, field) or '', 0, ''
+    local crowd = #founders == FOUNDERS and call('GET', name)
     if crowd then later, best = read('<I4', crowd) - 1, sub(crowd, 5) end
     local at, among = member(founders, uid, 8), member(best, uid, 16)
     if at then
@@ -386,15 +386,15 @@ function operations.unlink(records)
       best = sub(best, 1, among - 9) .. sub(best, among + 8)
     end
     if at and founders == '' then
-      redis.call('HDEL', key, field)
+      call('HDEL', key, field)
       shrank()
     elseif at then
-      redis.call('HSET', key, field, founders)
+      call('HSET', key, field, founders)
     end
     if crowd and best == '' then
-      redis.call('DEL', name)
+      call('DEL', name)
     elseif crowd then
-      redis.call('SET', name, write('<I4', math.max(later, #best / 16)) .. best)
+      call('SET', name, write('<I4', math.max(later, #best / 16)) .. best)
     end
   end
   return ''
@@ -404,9 +404,9 @@ end
 function operations.release(records)
   for i = 1, #records, 16 do
     local key, field = place(records, i, i + 7)
-    local held = redis.call('HGET', key, field)
+    local held = call('HGET', key, field)
     if held and sub(held, -8) == sub(records, i + 8, i + 15) then
-      redis.call('HDEL', key, field)
+      call('HDEL', key, field)
       shrank()
     end
   end
@@ -415,7 +415,7 @@ end
 
 -- uid 8: its page is gone.
 function operations.close(records)
-  for i = 1, #records, 8 do redis.call('DEL', base .. sub(records, i, i + 7)) end
+  for i = 1, #records, 8 do call('DEL', base .. sub(records, i, i + 7)) end
   return ''
 end
 
@@ -423,17 +423,17 @@ end
 function operations.forget(records)
   for i = 1, #records, 8 do
     local key, field = place(records, i, i + 7)
-    local value = redis.call('HGET', key, field)
+    local value = call('HGET', key, field)
     if value then
       local row = math.floor(read('<I4', value, HEAD + 1) / ROW)
-      if redis.call('HINCRBY', base .. 'g', row, 1) == ROW then
-        redis.call('DEL', base .. 's' .. row)
-        redis.call('HDEL', base .. 'g', row)
+      if call('HINCRBY', base .. 'g', row, 1) == ROW then
+        call('DEL', base .. 's' .. row)
+        call('HDEL', base .. 'g', row)
       end
-      redis.call('HDEL', key, field)
+      call('HDEL', key, field)
       shrank()
     end
-    if redis.call('HDEL', place(sub(records, i, i + 7) .. 'd', 1, 9)) == 1 then shrank() end
+    if call('HDEL', place(sub(records, i, i + 7) .. 'd', 1, 9)) == 1 then shrank() end
   end
   return ''
 end
@@ -443,7 +443,7 @@ function operations.blocks(records)
   local answer, none = {}, string.rep('\0', 32)
   for i = 1, #records, 8 do
     local page, at = read('<I4I4', records, i)
-    local block = redis.call('GETRANGE', base .. page, at, at + 31)
+    local block = call('GETRANGE', name_of(page), at, at + 31)
     answer[#answer + 1] = #block == 32 and block or none
   end
   return table.concat(answer)
@@ -454,14 +454,14 @@ function operations.warm(records)
   local size = tonumber(sub(records, 1, 8))
   for i = 9, #records, 40 do
     local page, at = read('<I4I4', records, i)
-    local name = base .. page
-    if redis.call('EXISTS', name) == 0 then redis.call('SETRANGE', name, size - 1, '\0') end
-    local block, words = redis.call('GETRANGE', name, at, at + 31), {}
+    local name = name_of(page)
+    if call('EXISTS', name) == 0 then call('SETRANGE', name, size - 1, '\0') end
+    local block, words = call('GETRANGE', name, at, at + 31), {}
     for word = 0, 7 do
       local old, new = read('<i4', block, word * 4 + 1), (read('<i4', records, i + 8 + word * 4))
       words[word + 1] = write('<i4', bit.bor(old, new))
     end
-    redis.call('SETRANGE', name, at, table.concat(words))
+    call('SETRANGE', name, at, table.concat(words))
   end
   return ''
 end

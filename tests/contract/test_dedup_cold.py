@@ -17,28 +17,9 @@ from services.dedup.rebuild import rebuild
 from services.dedup.redis_index import RedisIndex
 from services.dedup.verdicts import COLD_FALSE
 from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings, Verdict
-from services.runtime.settings import RedisSettings
 from tests.dedup_kafka import PLACE, Kafka, placed
 from tests.near_duplicates import chain, corpus, document, prose, retractions
-from tests.servers import RedisServer
 from tests.template_pages import crowd
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def resources(server: RedisServer) -> Iterator[Resources]:
-    """With the server emptied."""
-    with server.client() as client:
-        client.flushall()
-    made = Resources(Settings(redis=RedisSettings(url=server.url)))
-    yield made
-    made.close()
 
 
 def reasons(verdicts: Sequence[Verdict]) -> list[str]:

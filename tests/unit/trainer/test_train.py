@@ -192,10 +192,10 @@ def test_a_vocabulary_whose_size_nobody_says_is_told(store: Path) -> None:
         train.train(_config(store, model__vocab_size=0), lambda line: None)
 
 
-@pytest.mark.parametrize("wrong", [{"data__vocabulary": "another"}, {"data__vocabulary_size": 7}])
-def test_a_wrong_vocabulary_makes_no_run_and_may_be_corrected(store: Path, wrong: dict[str, Any]) -> None:
+def test_a_wrong_vocabulary_makes_no_run_and_may_be_corrected(store: Path) -> None:
+    """Prevents a checkpoint of step 0 that refuses the corrected config."""
     with pytest.raises(DataError):
-        train.train(_config(store, **wrong), lambda line: None)
+        train.train(_config(store, data__vocabulary="another"), lambda line: None)
     assert train.train(_config(store, steps=2), lambda line: None).step == 2
 
 
