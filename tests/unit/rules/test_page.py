@@ -23,6 +23,7 @@ def test_arrays_made_together_are_those_of_each_alone() -> None:
     """Prevents a line or a word of one page from being counted as its neighbour's."""
     pages = [Page(text) for text in _TEXTS]
     prepare(pages)
+    assert all({"tokens", "token_hashes", "known", "line_spans"} <= vars(page).keys() for page in pages)
     shares = ngram_shares(pages)
     for text, page, found in zip(_TEXTS, pages, shares, strict=True):
         alone = Page(text)

@@ -1,6 +1,8 @@
 import pytest
 from lxml import etree
 
+from services.parse.config import ParseConfig
+from services.parse.html import parse_html
 from services.parse.html.leftovers import leftovers
 from services.parse.html.outline import outline
 
@@ -36,6 +38,25 @@ def left_of(body: str) -> list[str]:
 def test_what_only_stands_for_something_else_is_a_leftover(body):
     """Prevents labels of advertisements, notes of loading and dialogs from standing among paragraphs."""
     assert left_of(body) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ("<p>Story continues below advertisement</p>", "advertisement"),
+        ("<p>调查问题加载中，请稍候。</p>", "加载中"),
+        (
+            "<dialog open><p>Subscribe and read of every ship that comes in this week.</p></dialog>",
+            "Subscribe",
+        ),
+    ],
+)
+def test_leftovers_are_not_in_the_text_of_a_page(body, word):
+    """Prevents them from being told and written all the same; by its place alone each would be kept."""
+    page = f"<html><body><article><h1>The keeper's book</h1>{TEXT}{body}{TEXT * 2}</article></body></html>"
+    text = parse_html(page.encode(), ParseConfig()).text
+    assert word not in text
+    assert "wrote down the weather" in text
 
 
 @pytest.mark.parametrize(
