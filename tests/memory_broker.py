@@ -204,11 +204,14 @@ class MemoryProducer:
             raise error
         self._decide(True)
 
+    def fenced(self) -> bool:
+        return self._broker.producers.get(self._id) is not self
+
     def close(self, timeout: float | None = None) -> None:
         """What is open stays so until another producer takes up the id."""
 
     def _check(self) -> None:
-        if self._broker.producers.get(self._id) is not self:
+        if self.fenced():
             raise ProducerFencedError(self._id)
 
     def _decide(self, committed: bool) -> None:

@@ -191,9 +191,14 @@ def test_two_producers_of_one_name_do_not_both_commit(broker: Any, topic: str) -
     first = _producer(broker, topic)
     first.begin_transaction()
     first.send(topic, b"x", partition=0)
+    assert not first.fenced()
     _producer(broker, topic)
     with pytest.raises(ProducerFencedError):
         first.commit_transaction()
+    assert first.fenced()
+    with pytest.raises(KafkaError):  # of any kind: what comes after the call in which it came to light
+        first.begin_transaction()
+    assert first.fenced()
 
 
 def test_who_lost_its_partitions_cannot_commit_them(broker: Any, topic: str) -> None:

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.abstract import ConsumerProtocolAssignment
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError
+from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError, ProducerFencedError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
@@ -180,6 +180,14 @@ class BoundedProducer(KafkaProducer):
     def commit_transaction(self) -> None:
         """See KafkaProducer. Raises KafkaTimeoutError: whether it has committed is not known then."""
         self._within(self._transaction_manager.begin_commit())
+
+    def fenced(self) -> bool:
+        """Whether it knows that another has taken up its name.
+
+        The one call in which that comes to light raises ProducerFencedError, but it may come to light
+        between two calls; those that follow raise a KafkaError that looks like any other.
+        """
+        return isinstance(self._transaction_manager.last_error, ProducerFencedError)
 
     def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
         """See KafkaProducer, which leaves its thread running where something could not be sent in time."""

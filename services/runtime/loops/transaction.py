@@ -117,9 +117,11 @@ class Transactions:
                 start = time.monotonic()
                 self._producer.commit_transaction()
             metrics.COMMIT_SECONDS.labels(self._service).observe(time.monotonic() - start)
-        except ProducerFencedError as error:
-            raise Fenced(f"another process runs as {self._id}; give each its own instance name") from error
         except (KafkaError, AssertionError) as error:
+            if isinstance(error, ProducerFencedError) or (self._producer and self._producer.fenced()):
+                raise Fenced(
+                    f"another process runs as {self._id}; give each its own instance name"
+                ) from error
             log.warning("transaction aborted", error=repr(error))
             metrics.ABORTS.labels(self._service).inc()
             self.reset()

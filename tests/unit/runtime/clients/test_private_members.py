@@ -11,7 +11,7 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.producer.sender import Sender
-from kafka.producer.transaction_manager import TransactionalRequestResult
+from kafka.producer.transaction_manager import TransactionalRequestResult, TransactionManager
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ from kafka.producer.transaction_manager import TransactionalRequestResult
         ),
         (kafka.KafkaProducer.commit_transaction, "self._transaction_manager.begin_commit()"),
         (kafka.KafkaProducer.close, "self._closed = True"),
+        (TransactionManager.last_error.fget, "return self._last_error"),
         (TransactionalRequestResult.wait, "timeout_ms"),
         (Fetcher.__init__, "self._next_partition_records"),
         (Fetcher, "self.config['max_poll_records']"),

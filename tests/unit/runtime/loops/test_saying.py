@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from kafka.errors import KafkaError
 
 from services.runtime import Fenced, Settings
 from services.runtime.loops.transaction import Produce, Transactions, say_by
-from tests.memory_broker import MemoryBroker
+from tests.memory_broker import MemoryBroker, MemoryProducer
 
 
 def test_who_was_pushed_aside_says_the_next_thing_again(settings: Settings, broker: MemoryBroker) -> None:
@@ -21,3 +22,23 @@ def test_who_was_pushed_aside_says_the_next_thing_again(settings: Settings, brok
     say_by(ours, [Produce("told", b"4", partition=0)])
     with broker.log() as log:
         assert [record.value for record in log.read_all("told")] == [b"1", b"2", b"3", b"4"]
+
+
+def test_who_learns_between_two_calls_that_it_was_pushed_aside_does_not_push_back(
+    settings: Settings, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents two processes of one name that take it from each other for ever: the real client's later calls
+    raise an error that looks like any other.
+    """
+
+    def any_error(producer: MemoryProducer) -> None:
+        if producer.fenced():
+            raise KafkaError("we are in an error state")
+
+    monkeypatch.setattr(MemoryProducer, "_check", any_error)
+    broker.create_topic("told", 1)
+    ours, theirs = (Transactions(settings, "flush", "flush", broker) for _ in range(2))
+    ours.commit([Produce("told", b"1", partition=0)], {}, None)
+    theirs.commit([Produce("told", b"2", partition=0)], {}, None)
+    with pytest.raises(Fenced, match="another process runs as flush"):
+        ours.commit([Produce("told", b"lost", partition=0)], {}, None)
