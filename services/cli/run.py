@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,8 @@ from services.mixer.recipe import Recipe
 from services.runtime import configure, load_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from services.local.run import Bring, Job
 
 app = typer.Typer()
@@ -47,12 +49,17 @@ def run_through(job: Job, bring: Bring | None = None) -> None:
     """
     from rich.console import Console
 
-    from services.cli.report.command import write_page
     from services.local.run import run as run_job
-    from services.local.screen import show_report
 
     console = Console()
-    found = run_job(job, console, bring)
+    show(run_job(job, console, bring), job, console)
+
+
+def show(found: dict[str, Any], job: Job, console: Console) -> None:
+    """The report of a run, and the page beside it; exit code 1 where documents are wrong."""
+    from services.cli.report.command import write_page
+    from services.local.screen import show_report
+
     show_report(found, job.out, console)
     write_page(job.out, console)
     if found["unaccounted"] or found["num_lost_sources"] or found["mostly_dead"] or found["too_many_dead"]:
