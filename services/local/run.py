@@ -27,6 +27,7 @@ from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
 from services.local.store import STATE, check, keep_url, url_of
+from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.settings import PREFIX
@@ -113,7 +114,21 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tuple[River, Settings]]:
+def shown(job: Job, console: Console) -> Iterator[tuple[Progress, Zygote]]:
+    """What shows how a job goes on, and who forks its services: begun here, while there is no thread."""
+    zygote = Zygote(imports(job.topology))
+    try:
+        zygote.begin()
+        with Progress(console) as progress:
+            yield progress, zygote
+    finally:
+        zygote.close()
+
+
+@contextmanager
+def river_on(
+    job: Job, progress: Progress, zygote: Zygote | None = None, **settings_too: str
+) -> Iterator[tuple[River, Settings]]:
     """Servers and every service, running; stopped at the end. settings_too: for the processes.
 
     progress: told of what it waits for where it is to end before its time.
@@ -138,8 +153,7 @@ def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tupl
             for service in job.topology.services.values():
                 _ = service.definition if service.run else None
 
-    preload = imports(job.topology)
-    stack = Stack(job.out / STATE, given, models=models, preload=preload, meanwhile=define)
+    stack = Stack(job.out / STATE, given, models=models, zygote=zygote, meanwhile=define)
     progress.ending = stack.supervisor.ending
     with stack, progress.cut_short():
         if stack.stand_in:
@@ -219,7 +233,10 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
     runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
-    with Progress(console) as progress, river_on(job, progress, **HOLD) as (river, settings):
+    with (
+        shown(job, console) as (progress, zygote),
+        river_on(job, progress, zygote, **HOLD) as (river, settings),
+    ):
         if bring is not None:
             progress.show("bringing over")
             bring(settings)
@@ -271,7 +288,11 @@ def up(
     beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
     settings that are theirs alone.
     """
-    with Progress(console) as progress, river_on(job, progress) as (river, settings), ExitStack() as stack:
+    with (
+        shown(job, console) as (progress, zygote),
+        river_on(job, progress, zygote) as (river, settings),
+        ExitStack() as stack,
+    ):
         river.start()
         for door, environment in (doors or {}).items():
             river.open(door, environment)
