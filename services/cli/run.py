@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,9 +52,12 @@ def run_through(job: Job, bring: Bring | None = None) -> None:
     from services.local.screen import show_report
 
     console = Console()
-    found = run_job(job, console, bring)
-    show_report(found, job.out, console)
-    write_page(job.out, console)
+
+    def show(found: dict[str, Any]) -> None:
+        show_report(found, job.out, console)
+        write_page(job.out, console)
+
+    found = run_job(job, console, show, bring)
     if found["unaccounted"] or found["num_lost_sources"] or found["mostly_dead"] or found["too_many_dead"]:
         raise typer.Exit(EXIT_WRONG)
 

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import redis
 from rich.console import Console
 
-from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
+from contracts import Document
+from services.ledger import Account, lost_sources, mostly_dead, report, shares, take_account, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
@@ -27,6 +28,7 @@ from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
 from services.local.store import STATE, check, keep_url, url_of
+from services.local.usage import Used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
@@ -224,13 +226,14 @@ def _require_redis(settings: Settings) -> None:
 
 
 Bring = Callable[[Settings], None]
+Show = Callable[[dict[str, Any]], None]
 
 
-def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any]:
+def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> dict[str, Any]:
     """Process the paths until everything has settled; the report, also left as report.json.
 
-    What an earlier run left under way is finished too. bring: puts documents into the topics before anything
-    runs. Raises ConfigurationError, ProcessFailed.
+    What an earlier run left under way is finished too. show: is given the report while the servers end.
+    bring: puts documents into the topics before anything runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
     with (
@@ -242,9 +245,10 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
             bring(settings)
             progress.show("starting")
         marks = river.marks()
-        carried_over = under_way(settings, job.topology)
+        any_came = any(end for (topic, _), end in marks.items() if job.topology.holds(topic) is Document)
+        carried_over = under_way(settings, job.topology) if any_came else 0
+        reading = [river.ingest(job.paths)] if job.paths else []  # first: the others wait for it
         river.start()
-        reading = [river.ingest(job.paths)] if job.paths else []
         _watch(river, settle(river, reading, str(time.time_ns())), progress, balanced(river, job, settings))
         progress.show("counting")
         river.stop()
@@ -254,17 +258,35 @@ def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any
         letters.keep(job.out, settings, job.topology)
         used, most_bytes = river.used(), river.most_bytes
         progress.show("stopping")
-    bound, seconds = settings.dead_letter_share, time.monotonic() - begun
+        river.end()
+        seconds = time.monotonic() - begun
+        found = _report(job, settings, account, carried_over=carried_over, used=used, seconds=seconds)
+        found["memory_bytes_together"] = most_bytes
+        found = reports.keep(job.out, found, job.paths)
+        progress.clear()
+        show(found)
+    return found
+
+
+def _report(
+    job: Job,
+    settings: Settings,
+    account: Account,
+    *,
+    carried_over: int,
+    used: Mapping[str, Used],
+    seconds: float,
+) -> dict[str, Any]:
+    bound = settings.dead_letter_share
     lost = lost_sources(account.files, job.paths)
     sick = mostly_dead(account.files, bound, lost)
     cpu = {name: each.cpu_seconds for name, each in used.items()}
     found = report(account, carried_over, job.targets, seconds, cpu, lost=lost, sick=sick)
     found["memory_bytes"] = {name: each.peak_bytes for name, each in used.items()}
-    found["memory_bytes_together"] = most_bytes
     found["too_many_dead"] = found["dead_letters"] > bound * found["documents_in"]
     found["dead_letters_by_reason"] = letters.reasons(job.out)
     found["shares"] = [share.row for share in shares(account, job.expected)]
-    return reports.keep(job.out, found, job.paths)
+    return found
 
 
 class Companion(Protocol):
@@ -358,7 +380,7 @@ def _watch(
         progress.show(_and_troubles(doing, river), stages)
         balance(stages)
         # What is done in a moment is seen in a moment: of three documents each step takes less than a tick.
-        time.sleep(min(_TICK_S, _FIRST_TICK_S + (time.monotonic() - since) / 10))
+        time.sleep(min(_TICK_S, _FIRST_TICK_S + (time.monotonic() - since) / 20))
 
 
 def _and_troubles(doing: str, river: River) -> str:
