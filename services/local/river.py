@@ -14,10 +14,19 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from contracts import Control, Flush
+from services.ledger.account import Account, Marks, read_account
 from services.local.balance import Stage
 from services.local.process import Child, Program, Supervisor, tail
 from services.local.usage import Used, by_stage
-from services.runtime import ConfigurationError, DependencyDown, LaneService, Settings, Unit, agreement
+from services.runtime import (
+    ConfigurationError,
+    DependencyDown,
+    LaneService,
+    Resources,
+    Settings,
+    Unit,
+    agreement,
+)
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
@@ -139,6 +148,11 @@ class River:
     def stop(self) -> None:
         """Stop every process; the servers stay."""
         self._supervisor.stop(*(child for child in self._children if not child.over))
+
+    def account(self, since: Marks) -> Account:
+        """Of what came in since then; no process runs any more. Raises DependencyDown."""
+        store = Resources(self._settings).store
+        return read_account(self._admin, self._log, store, self.topology, since, at_rest=True)
 
     def used(self) -> dict[str, Used]:
         """By stage, named after its first unit, the servers included."""

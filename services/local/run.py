@@ -15,7 +15,7 @@ import redis
 from rich.console import Console
 
 from contracts import Document
-from services.ledger import Account, lost_sources, mostly_dead, report, shares, take_account, under_way
+from services.ledger import Account, lost_sources, mostly_dead, report, shares, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
@@ -252,7 +252,7 @@ def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> d
         _watch(river, settle(river, reading, str(time.time_ns())), progress, balanced(river, job, settings))
         progress.show("counting")
         river.stop()
-        account = take_account(settings, job.topology, since=marks, at_rest=True)
+        account = river.account(marks)
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
             retain(settings, job.topology)
         letters.keep(job.out, settings, job.topology)
