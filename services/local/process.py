@@ -50,7 +50,8 @@ class Program:
 
     environment: on top of the parent's. log: where its output goes, appended.
     leaves: how the paths begin of what a killed process leaves behind; removed before and after it runs.
-    grace_s: from SIGTERM to SIGKILL. done: exit codes after which it is not started again.
+    stop: the signal that ends it; grace_s: from then to SIGKILL.
+    done: exit codes after which it is not started again.
     fatal: exit codes that starting again cannot mend (a wrong setting).
     """
 
@@ -59,6 +60,7 @@ class Program:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     leaves: Sequence[Path] = ()
+    stop: signal.Signals = signal.SIGTERM
     grace_s: float = 20.0
     done: frozenset[int] = frozenset()
     fatal: frozenset[int] = frozenset()
@@ -231,13 +233,19 @@ class Supervisor:
                 raise ConfigurationError(str(child.failure))
         return child
 
-    def stop(self, *children: Child) -> None:
-        """SIGTERM to all at once, SIGKILL to those that outlast their grace; returns when they are gone."""
+    def tell(self, *children: Child) -> None:
+        """Tell them to stop, all at once, and do not wait."""
         with self._changed:
             for child in children:
-                child.stopping = True
-                with contextlib.suppress(ProcessLookupError):
-                    child.kill(signal.SIGTERM)
+                if not child.stopping:
+                    child.stopping = True
+                    with contextlib.suppress(ProcessLookupError):
+                        child.kill(child.program.stop)
+
+    def stop(self, *children: Child) -> None:
+        """Tell them, SIGKILL to those that outlast their grace; returns when they are gone."""
+        self.tell(*children)
+        with self._changed:
             begun = time.monotonic()
             while waiting := [child for child in children if child.pid is not None]:
                 for child in waiting:

@@ -31,7 +31,7 @@ _METADATA_MS = 30_000  # new partitions and topics are known so soon
 # A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it:
 # while something flows; for a partition that may be resumed; else; once polls have found nothing for a while.
 _FLOWING_MS, _BRIEF_MS, _PATIENT_MS, _QUIET_MS = 20, 100, 500, 1000
-_QUIET_POLLS = 2
+_QUIET_POLLS = 1
 _ASKS, _AGAIN_S = 20, 0.1  # for what an answer lacks
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
