@@ -12,11 +12,11 @@ from kafka.coordinator.assignors.abstract import ConsumerProtocolAssignment
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError, ProducerFencedError
-from kafka.net.compat import KafkaNetClient
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
 
+from services.runtime.clients.loop import OrderlyClient
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, Settings, secret
 
@@ -37,23 +37,6 @@ _ASKS, _AGAIN_S = 20, 0.1  # for what an answer lacks
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
 
 T = TypeVar("T")
-
-
-class OrderlyClient(KafkaNetClient):
-    """The connections of one consumer, producer or admin client, closed in an order that harms nobody.
-
-    kafka-python 3.0.12 closes the sockets in the caller's thread while its own still reads them, and ends
-    the loop before those that waited for an answer have heard that none comes: each falls over what is
-    gone, and its traceback is in the log.
-    """
-
-    def close(self, node_id: Any = None) -> None:
-        """See KafkaNetClient."""
-        if node_id is None:
-            self._net.stop()
-            self._manager.close()
-            self._net.drain()
-        super().close(node_id)
 
 
 class GroupConsumer(KafkaConsumer):

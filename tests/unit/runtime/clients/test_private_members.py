@@ -11,6 +11,7 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionalRequestResult, TransactionManager
@@ -36,6 +37,9 @@ from kafka.producer.transaction_manager import TransactionalRequestResult, Trans
         (ConsumerCoordinator.__init__, "self._offset_fetch_futures"),
         (KafkaNetClient.close, "self._manager.close("),
         (KafkaNetClient.close, "self._net.close()"),
+        (KafkaNetClient.__init__, "net is None"),
+        (KafkaNetClient.__init__, "manager is None"),
+        (KafkaConnectionManager.bootstrap, "self._net.run("),
         (NetworkSelector.stop, "self._io_thread.join("),
     ],
 )
