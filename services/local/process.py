@@ -118,7 +118,8 @@ class Supervisor:
             guard.wait()
 
     def check(self) -> None:
-        """Raises ProcessFailed if a child was given up."""
+        """Raises ProcessFailed if a child was given up; Interrupted, if that was swallowed."""
+        interrupt.again()
         for child in self.children.values():
             if child.failure:
                 raise ProcessFailed(child.failure)
