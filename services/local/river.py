@@ -16,7 +16,8 @@ from typing import Self
 from contracts import Control, Flush
 from services.ledger.account import Account, Marks, read_account
 from services.local.balance import Stage
-from services.local.process import Child, Program, Supervisor, tail
+from services.local.child import Child, Program, tail
+from services.local.process import Supervisor
 from services.local.usage import Used, by_stage
 from services.runtime import (
     ConfigurationError,

@@ -17,6 +17,7 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
 
 from services.runtime import journal
+from services.runtime.clients.loop import OrderlyClient
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, Settings, secret
 
@@ -225,6 +226,7 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.bootstrap_servers.split(","),
         "security_protocol": settings.security_protocol,
         "reconnect_backoff_max_ms": 1000,
+        "kafka_client": OrderlyClient,
     }
     if settings.security_protocol.startswith("SASL") != (settings.sasl_mechanism is not None):
         raise ConfigurationError(
