@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from services.rules.page import DIGIT, HAN, Page
+from services.rules.characters import DIGIT, HAN
+from services.rules.page import Page
 
 FORMATS = ("prose", "code", "markdown", "latex", "table", "log")
 

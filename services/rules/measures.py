@@ -16,7 +16,7 @@ from typing import SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-from services.rules.page import (
+from services.rules.characters import (
     COMMA,
     DIGIT,
     HAN,
@@ -30,9 +30,8 @@ from services.rules.page import (
     SYMBOL,
     TERMINAL,
     UPPER,
-    Page,
-    repeated,
 )
+from services.rules.page import Page, repeated
 from services.rules.words import COOKIE, FILLER, GENERATED, JAVASCRIPT, POLICY, STOP_WORDS
 
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters

@@ -6,26 +6,29 @@ only line by line: all measures of a 5 kB text take about half a millisecond.
 
 from __future__ import annotations
 
-import sys
-import unicodedata
 from collections.abc import Sequence
 from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.rules.characters import (
+    CLASS,
+    DIGIT,
+    HAN,
+    HANGUL,
+    KANA,
+    LETTER,
+    LOWER,
+    NEWLINE,
+    NUM_CLASSES,
+    SPACE,
+    UPPER,
+    ascii_characters,
+    characters,
+)
 from services.rules.quoted import without_fences, without_quotes
 from services.rules.words import QUOTING, WORDS
-
-# Character classes.
-OTHER, SPACE, NEWLINE, DIGIT, LOWER, UPPER, HAN, KANA, HANGUL, LETTER = range(10)
-TERMINAL, COMMA, PUNCTUATION, SYMBOL, EMOJI = range(10, 15)
-_NUM_CLASSES = 15
-
-# What ends a sentence. Closing quotes count as in C4 (Raffel et al. 2020, section 2.2).
-_TERMINALS = '.!?;:。！？；：…‥｡⁇⁈⁉"”’」』'
-
-_COMMAS = ",，、"
 
 # Tokens: a run of letters and digits, or a single Han or kana character. By class, for bytes.translate.
 _NOTHING, _IN_WORD, _ALONE = range(3)
@@ -34,49 +37,10 @@ _TOKEN_KINDS = bytes(
     for kind in range(256)
 )
 
-NUM_POINTS = sys.maxunicode + 1
-
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
 _NUM_HASHES = 1 << 17  # that known words are told by
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
-
-
-@cache
-def _class_of() -> NDArray[np.uint8]:
-    """Class of each code point; planes 2 and 3 are Han, what lies above is private or formatting."""
-    by_category = {
-        "Lu": UPPER, "Lt": UPPER, "Ll": LOWER, "Lo": LETTER, "Lm": LETTER, "Mn": LETTER, "Mc": LETTER,
-        "Nd": DIGIT, "Nl": LETTER, "Zs": SPACE,
-    }  # fmt: skip
-    by_initial = {"P": PUNCTUATION, "S": SYMBOL, "N": SYMBOL}
-    table = np.zeros(NUM_POINTS, np.uint8)
-    for point in range(0x20000):
-        category = unicodedata.category(chr(point))
-        table[point] = by_category.get(category, by_initial.get(category[0], OTHER))
-    latin = np.zeros(NUM_POINTS, bool)
-    for first, last in ((0, 0x24F), (0x1E00, 0x1EFF)):
-        latin[first : last + 1] = True
-    table[((table == UPPER) | (table == LOWER)) & ~latin] = LETTER
-    for first, last, kind in (
-        (0x2E80, 0x2FDF, HAN), (0x3005, 0x3007, HAN), (0x3400, 0x4DBF, HAN), (0x4E00, 0x9FFF, HAN),
-        (0xF900, 0xFAFF, HAN), (0x3041, 0x30FA, KANA), (0x30FC, 0x30FF, KANA), (0x31F0, 0x31FF, KANA),
-        (0xFF66, 0xFF9F, KANA), (0x1100, 0x11FF, HANGUL), (0x3130, 0x318F, HANGUL), (0xAC00, 0xD7AF, HANGUL),
-        (0x20000, 0x3FFFF, HAN),
-    ):  # fmt: skip
-        table[first : last + 1] = kind
-    for first, last in ((0x2763, 0x2767), (0x1F000, 0x1FAFF)):  # hearts, faces, things
-        pictures = table[first : last + 1]
-        pictures[pictures == SYMBOL] = EMOJI
-    table[[ord(mark) for mark in _TERMINALS]] = TERMINAL
-    table[[ord(mark) for mark in _COMMAS]] = COMMA
-    table[ord("\n")], table[ord("\t")] = NEWLINE, SPACE
-    return table
-
-
-@cache
-def _class_of_ascii() -> bytes:
-    return _class_of()[:256].tobytes()
 
 
 def powers(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
@@ -120,6 +84,7 @@ def prepare(pages: Sequence[Page]) -> None:
         its_words = slice(words[number], words[number + 1])
         vars(page).update(
             points=whole.points[start:end],
+            characters=whole.characters[start:end],
             classes=whole.classes[start:end],
             tokens=(token_starts[its_tokens] - start, token_ends[its_tokens] - start),
             token_hashes=whole.token_hashes[its_tokens],
@@ -164,16 +129,21 @@ class Page:
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
     @cached_property
+    def characters(self) -> NDArray[np.uint8]:
+        """Class and mark of each character (characters.py), uint8 [size]."""
+        if self.text.isascii():
+            return np.frombuffer(self.text.encode().translate(ascii_characters()), np.uint8)
+        return characters()[self.points]
+
+    @cached_property
     def classes(self) -> NDArray[np.uint8]:
         """Character class of each character, uint8 [size]."""
-        if self.text.isascii():
-            return np.frombuffer(self.text.encode().translate(_class_of_ascii()), np.uint8)
-        return _class_of()[self.points]
+        return self.characters & np.uint8(CLASS)
 
     @cached_property
     def counts(self) -> list[int]:
         """Number of characters of each class."""
-        counts: list[int] = np.bincount(self.classes, minlength=_NUM_CLASSES).tolist()
+        counts: list[int] = np.bincount(self.classes, minlength=NUM_CLASSES).tolist()
         return counts
 
     @cached_property

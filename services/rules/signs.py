@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from services.rules.characters import NUM_POINTS
 from services.rules.mojibake import SIGNS
 from services.rules.normalise import DAMAGED, ODD
-from services.rules.page import NUM_POINTS
 
 IS_ODD, IS_DAMAGED, IS_MOJIBAKE = 1, 2, 4
 

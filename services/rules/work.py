@@ -91,8 +91,8 @@ def _begun(document: Document, received: str, signs: int) -> Work:
     return Work(document, received, text, Page(text[:_MAX_MEASURED]), {"damaged_share": share})
 
 
-def clean(work: Work, config: RulesConfig, masker: Masker) -> None:
-    """Tell the format; take out URLs, blobs, scaffolding, personal data; how much goes into the measures."""
+def clean(work: Work, config: RulesConfig) -> None:
+    """Tell the format; take out URLs, blobs, scaffolding; how much goes into the measures."""
     document, measures = work.document, work.measures
     document.format = format_ = decide_format(work.page, document.media_type, document.source)
     measures["url_share"] = url_characters(work.page.text) / work.page.size
@@ -104,6 +104,11 @@ def clean(work: Work, config: RulesConfig, masker: Masker) -> None:
         work.keeps(without_blobs(work.page), "blob_share")
         if config.strip_scaffolding:
             work.keeps(without_scaffolding(work.page), "scaffolding_share")
-    masked = masker.mask(work.whole_page(), format_)
-    measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
-    work.becomes(masked.text)
+
+
+def mask(works: Sequence[Work], masker: Masker) -> None:
+    """Take personal data out of cleaned texts; how many of each kind goes into the measures."""
+    found = masker.mask([work.whole_page() for work in works], [work.document.format for work in works])
+    for work, masked in zip(works, found, strict=True):
+        work.measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
+        work.becomes(masked.text)
