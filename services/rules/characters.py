@@ -1,4 +1,4 @@
-"""What each character is: a class for the measures, and a mark where personal data may begin.
+"""What each character is: a class for the measures, and a mark for what stands in names or personal data.
 
 One look-up of a character gives both, the class in the low four bits and the mark above.
 """
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 OTHER, SPACE, NEWLINE, DIGIT, LOWER, UPPER, HAN, KANA, HANGUL, LETTER = range(10)
 TERMINAL, COMMA, PUNCTUATION, SYMBOL, EMOJI = range(10, 15)
 NUM_CLASSES = 15
-CLASS = 15  # bits
+CLASS, MARK = 15, 240  # bits
 
-# Marks. One comparison tells what may begin something (from CUE up) from the rest.
-SECOND, CUE, COLON, DIGITS = 1 << 4, 2 << 4, 3 << 4, 4 << 4
+# Marks. One comparison tells what may begin personal data (from CUE up) from the rest.
+NAMING, SECOND, CUE, COLON, DIGITS = 1 << 4, 2 << 4, 3 << 4, 4 << 4, 5 << 4
 
 # What ends a sentence. Closing quotes count as in C4 (Raffel et al. 2020, section 2.2).
 _TERMINALS = '.!?;:。！？；：…‥｡⁇⁈⁉"”’」』'
@@ -64,6 +64,7 @@ def characters() -> NDArray[np.uint8]:
     table[[ord(mark) for mark in _COMMAS]] = COMMA
     table[ord("\n")], table[ord("\t")] = NEWLINE, SPACE
     for mark, signs in (
+        (NAMING, "={}`;"),  # as the colon: a name's and its value's, or code's
         (SECOND, set(_SECONDS) - set(_FIRSTS)),
         (CUE, _FIRSTS),
         (COLON, ":："),

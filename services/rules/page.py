@@ -8,21 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.rules.characters import (
     CLASS,
+    COLON,
     DIGIT,
     HAN,
     HANGUL,
     KANA,
     LETTER,
     LOWER,
+    MARK,
+    NAMING,
     NEWLINE,
     NUM_CLASSES,
     SPACE,
+    TERMINAL,
     UPPER,
     ascii_characters,
     characters,
@@ -39,6 +45,7 @@ _TOKEN_KINDS = bytes(
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
+SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 _NUM_HASHES = 1 << 17  # that known words are told by
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
 
@@ -77,6 +84,15 @@ def prepare(pages: Sequence[Page]) -> None:
     starts_and_ends = starts.tolist()
     tokens, lines = token_starts.searchsorted(starts).tolist(), line_starts.searchsorted(starts).tolist()
     digits, words = numbers.searchsorted(tokens).tolist(), known.searchsorted(tokens).tolist()
+    firsts, with_repeats = whole.line_firsts, _with_repeats(whole.line_hashes, lines)
+    totals = {
+        "longest_token": _of_each(np.maximum, whole.token_lengths, tokens),
+        "token_characters": _of_each(np.add, whole.token_lengths, tokens),
+        "num_letter_words": _of_each(np.add, whole.are_letter_words, tokens),
+        "longest_line": _of_each(np.maximum, whole.line_lengths, lines),
+        "num_closed_lines": _of_each(np.add, whole.line_end_classes == TERMINAL, lines),
+        "num_short_lines": _of_each(np.add, whole.line_widths <= SHORT_LINE, lines),
+    }
     for number, page in enumerate(pages):
         start, end = starts_and_ends[number], starts_and_ends[number + 1] - 1
         its_tokens = slice(tokens[number], tokens[number + 1])
@@ -95,7 +111,29 @@ def prepare(pages: Sequence[Page]) -> None:
             line_lengths=whole.line_lengths[its_lines],
             line_widths=whole.line_widths[its_lines],
             line_end_classes=whole.line_end_classes[its_lines],
+            line_firsts=firsts[its_lines],
+            line_names=whole.line_names[its_lines],
+            may_repeat_lines=number in with_repeats,
+            **{name: of_each[number] for name, of_each in totals.items()},
         )
+
+
+def _with_repeats(hashes: NDArray[np.uint64], bounds: list[int]) -> set[int]:
+    """Numbers of the pages among whose hashes one comes twice. bounds: as below."""
+    page_of = np.arange(len(bounds) - 1, dtype=np.uint64).repeat(np.diff(bounds))
+    bits = np.uint64(len(bounds).bit_length())
+    keys = (hashes << bits) | page_of
+    keys.sort()
+    again = keys[1:][keys[1:] == keys[:-1]]
+    return set((again & ((np.uint64(1) << bits) - np.uint64(1))).tolist())
+
+
+def _of_each(operation: np.ufunc, values: NDArray[Any], bounds: list[int]) -> list[int]:
+    """Over the values of each page, 0 of none. bounds: where each page's begin, the end included."""
+    found: list[int] = operation.reduceat(np.append(values, 0), bounds[:-1], dtype=np.int64).tolist()
+    return [
+        one if first < behind else 0 for one, (first, behind) in zip(found, pairwise(bounds), strict=True)
+    ]
 
 
 def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -171,7 +209,7 @@ class Page:
     def _own_words(self) -> Page | None:
         """None where nothing is taken out."""
         rest = without_fences(self.text)
-        if self.repeated_lines[0] or self.repeated_paragraphs[0]:
+        if self.repeated_lines[0]:
             may_be_marked = bool(self.bits & QUOTING) or not self.text.isascii()
             rest = without_quotes(rest, may_be_marked=may_be_marked)
         return None if rest == self.text else Page(rest)
@@ -179,17 +217,35 @@ class Page:
     @cached_property
     def repeated_lines(self) -> tuple[float, float]:
         """Shares of the lines that are not empty, and of their characters, that occurred before."""
-        return repeated(self.lines)
+        return repeated(self.lines) if self.may_repeat_lines else (0.0, 0.0)
+
+    @cached_property
+    def may_repeat_lines(self) -> bool:
+        """False where no line occurs twice."""
+        return True
 
     @cached_property
     def repeated_paragraphs(self) -> tuple[float, float]:
         """Shares of the paragraphs, and of their characters, that occurred before."""
-        return repeated(self.paragraphs)
+        # A paragraph that comes again brings its lines again.
+        return repeated(self.paragraphs) if self.repeated_lines[0] else (0.0, 0.0)
 
     @cached_property
     def line_firsts(self) -> str:
         """The first visible character of each line that is not empty; a space where there is none."""
-        return "".join([line.lstrip()[:1] or " " for line in self.lines])
+        starts, ends = self.line_spans
+        indented = np.flatnonzero(self.classes[starts] == SPACE)
+        if len(indented):
+            visible = np.append(np.flatnonzero(self.classes != SPACE), self.size)
+            starts = starts.copy()
+            starts[indented] = visible[visible.searchsorted(starts[indented])]
+        firsts = np.where(starts < ends, self.points.take(starts, mode="clip"), ord(" "))
+        return firsts.astype(np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
+
+    @cached_property
+    def num_ellipses(self) -> int:
+        """Three full stops, or the sign for them."""
+        return self.text.count("...") + self.text.count("…")
 
     @cached_property
     def lower(self) -> str:
@@ -211,6 +267,11 @@ class Page:
         return ends - starts
 
     @cached_property
+    def longest_line(self) -> int:
+        """Characters in the longest line."""
+        return int(self.line_lengths.max(initial=0))
+
+    @cached_property
     def line_widths(self) -> NDArray[np.int64]:
         """Columns of each line that is not empty: a Han or kana character, or full-width mark, takes two."""
         if self.text.isascii():
@@ -222,6 +283,30 @@ class Page:
     def line_end_classes(self) -> NDArray[np.uint8]:
         """Class of the last character of each line that is not empty."""
         return self.classes[self.line_spans[1] - 1]
+
+    @cached_property
+    def line_names(self) -> NDArray[np.bool_]:
+        """Which lines name something or are code: hold a colon, "=", "`", ";" or a curly bracket, but as last."""
+        starts, ends = self.line_spans
+        marks = self.characters & np.uint8(MARK)
+        signs = np.flatnonzero((marks == NAMING) | (marks == COLON))
+        found: NDArray[np.bool_] = signs.searchsorted(ends - 1) > signs.searchsorted(starts)
+        return found
+
+    @cached_property
+    def line_hashes(self) -> NDArray[np.uint64]:
+        """A hash of each line that is not empty."""
+        return self._hashes(*self.line_spans)
+
+    @cached_property
+    def num_closed_lines(self) -> int:
+        """Lines that end with terminal punctuation."""
+        return int(np.count_nonzero(self.line_end_classes == TERMINAL))
+
+    @cached_property
+    def num_short_lines(self) -> int:
+        """Lines of at most SHORT_LINE columns."""
+        return int(np.count_nonzero(self.line_widths <= SHORT_LINE))
 
     @cached_property
     def tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -253,10 +338,25 @@ class Page:
         return self.num_tokens - self.counts[HAN] - self.counts[KANA]
 
     @cached_property
+    def longest_token(self) -> int:
+        """Characters in the longest token."""
+        return int(self.token_lengths.max(initial=0))
+
+    @cached_property
+    def token_characters(self) -> int:
+        """Characters in all tokens."""
+        return int(self.token_lengths.sum())
+
+    @cached_property
+    def are_letter_words(self) -> NDArray[np.bool_]:
+        """Which tokens say something of the language: two letters and more; no Han, numbers or variables."""
+        are: NDArray[np.bool_] = self.classes[self.tokens[0]] != DIGIT
+        return are & (self.token_lengths > 1)
+
+    @cached_property
     def num_letter_words(self) -> int:
-        """Words that say something of the language: two letters and more; no Han, numbers or variables."""
-        firsts = self.classes[self.tokens[0]]
-        return int(np.count_nonzero((self.token_lengths > 1) & (firsts != DIGIT)))
+        """How many they are."""
+        return int(np.count_nonzero(self.are_letter_words))
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
@@ -272,21 +372,29 @@ class Page:
     @cached_property
     def token_hashes(self) -> NDArray[np.uint64]:
         """A 64-bit polynomial hash of each token, case kept, uint64 [num_tokens]."""
-        starts, ends = self.tokens
-        powers_, inverses = powers(self.size)
-        terms = self.points * _ODD
-        terms ^= terms >> _SHIFT
-        terms *= powers_[: self.size]
-        sums = prefix_sums(terms)
+        return self._hashes(*self.tokens)
+
+    def _hashes(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint64]:
+        _, inverses = powers(self.size)
+        sums = self._sums
         hashes: NDArray[np.uint64] = (sums[ends] - sums[starts]) * inverses[starts]
         return hashes
 
     @cached_property
+    def _sums(self) -> NDArray[np.uint64]:
+        powers_, _ = powers(self.size)
+        terms = self.points * _ODD
+        terms ^= terms >> _SHIFT
+        terms *= powers_[: self.size]
+        return prefix_sums(terms)
+
+    @cached_property
     def known(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Which tokens are words that a page is known by (words.py), and the bits of each: [number] each."""
-        bits = _bits_of_hash().take((self.token_hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64))
-        known = bits.nonzero()[0]
-        return known, bits[known]
+        sets, bits = _known_hashes()
+        which = sets.take((self.token_hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64))
+        known = which.nonzero()[0]
+        return known, bits[which[known]]
 
     @cached_property
     def bits(self) -> int:
@@ -304,10 +412,12 @@ class Page:
 
 
 @cache
-def _bits_of_hash() -> NDArray[np.uint32]:
+def _known_hashes() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Of each hash the number of a set of bits, and these: one table of both would not fit into a cache."""
     table = np.zeros(_NUM_HASHES, np.uint32)
     for bit, words in WORDS.items():
         shapes = {shape for word in words for shape in (word, word.capitalize(), word.upper())}
         hashes = Page(" ".join(shapes)).token_hashes
         table[(hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64)] |= np.uint32(bit)
-    return table
+    bits, sets = np.unique(table, return_inverse=True)
+    return sets.astype(np.uint8), bits
