@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,12 +84,12 @@ def prepare(pages: Sequence[Page]) -> None:
     digits, words = numbers.searchsorted(tokens).tolist(), known.searchsorted(tokens).tolist()
     firsts, with_repeats = whole.line_firsts, _with_repeats(whole.line_hashes, lines)
     totals = {
-        "longest_token": _of_each(np.maximum, whole.token_lengths, tokens),
-        "token_characters": _of_each(np.add, whole.token_lengths, tokens),
-        "num_letter_words": _of_each(np.add, whole.are_letter_words, tokens),
-        "longest_line": _of_each(np.maximum, whole.line_lengths, lines),
-        "num_closed_lines": _of_each(np.add, whole.line_end_classes == TERMINAL, lines),
-        "num_short_lines": _of_each(np.add, whole.line_widths <= SHORT_LINE, lines),
+        "longest_token": _longest_of_each(whole.token_lengths, tokens),
+        "token_characters": _sum_of_each(whole.token_lengths, tokens),
+        "num_letter_words": _number_in_each(whole.are_letter_words, tokens),
+        "longest_line": _longest_of_each(whole.line_lengths, lines),
+        "num_closed_lines": _number_in_each(whole.line_end_classes == TERMINAL, lines),
+        "num_short_lines": _number_in_each(whole.line_widths <= SHORT_LINE, lines),
     }
     for number, page in enumerate(pages):
         start, end = starts_and_ends[number], starts_and_ends[number + 1] - 1
@@ -128,12 +126,24 @@ def _with_repeats(hashes: NDArray[np.uint64], bounds: list[int]) -> set[int]:
     return set((again & ((np.uint64(1) << bits) - np.uint64(1))).tolist())
 
 
-def _of_each(operation: np.ufunc, values: NDArray[Any], bounds: list[int]) -> list[int]:
-    """Over the values of each page, 0 of none. bounds: where each page's begin, the end included."""
-    found: list[int] = operation.reduceat(np.append(values, 0), bounds[:-1], dtype=np.int64).tolist()
-    return [
-        one if first < behind else 0 for one, (first, behind) in zip(found, pairwise(bounds), strict=True)
-    ]
+def _longest_of_each(lengths: NDArray[np.int64], bounds: list[int]) -> list[int]:
+    """Of the lengths of each page the largest, or 0. bounds: where each page's begin, the end included."""
+    if not len(lengths):
+        return [0] * (len(bounds) - 1)
+    found = np.maximum.reduceat(lengths, np.minimum(bounds[:-1], len(lengths) - 1)).tolist()
+    return [one if first < end else 0 for one, first, end in zip(found, bounds, bounds[1:], strict=False)]
+
+
+def _sum_of_each(lengths: NDArray[np.int64], bounds: list[int]) -> list[int]:
+    """Of the lengths of each page the sum."""
+    found: list[int] = np.diff(np.append(0, np.cumsum(lengths))[bounds]).tolist()
+    return found
+
+
+def _number_in_each(are: NDArray[np.bool_], bounds: list[int]) -> list[int]:
+    """How many there are in each page."""
+    found: list[int] = np.diff(np.flatnonzero(are).searchsorted(bounds)).tolist()
+    return found
 
 
 def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -236,9 +246,10 @@ class Page:
         starts, ends = self.line_spans
         indented = np.flatnonzero(self.classes[starts] == SPACE)
         if len(indented):
-            visible = np.append(np.flatnonzero(self.classes != SPACE), self.size)
+            is_space = np.append(self.classes == SPACE, False)
+            lasts = np.flatnonzero(is_space[:-1] & ~is_space[1:])
             starts = starts.copy()
-            starts[indented] = visible[visible.searchsorted(starts[indented])]
+            starts[indented] = lasts[lasts.searchsorted(starts[indented])] + 1
         firsts = np.where(starts < ends, self.points.take(starts, mode="clip"), ord(" "))
         return firsts.astype(np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
 
@@ -286,7 +297,7 @@ class Page:
 
     @cached_property
     def line_names(self) -> NDArray[np.bool_]:
-        """Which lines name something or are code: hold a colon, "=", "`", ";" or a curly bracket, but as last."""
+        """Which lines name something or are code: hold a colon, "=", "`", ";" or a bracket, but as last."""
         starts, ends = self.line_spans
         marks = self.characters & np.uint8(MARK)
         signs = np.flatnonzero((marks == NAMING) | (marks == COLON))

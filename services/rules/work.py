@@ -20,7 +20,7 @@ from services.rules.normalise import (
 from services.rules.page import Page
 from services.rules.pii import Masker
 from services.rules.scaffolding import without_scaffolding
-from services.rules.signs import IS_DAMAGED, IS_MOJIBAKE, IS_ODD, signs_of
+from services.rules.signs import IS_DAMAGED, IS_MOJIBAKE, IS_ODD, IS_TRAILED, signs_of
 from services.rules.table import TEXT
 
 # Measures are taken on this much of a text; a book's first million characters say enough, and the time
@@ -83,10 +83,12 @@ def _begun(document: Document, received: str, signs: int) -> Work:
     mended = received
     if signs & IS_MOJIBAKE and (mended := mend(received)) != received:
         (signs,) = signs_of([mended])
-    text = normalise(mended, is_odd=bool(signs & IS_ODD))
+    text = normalise(mended, is_odd=bool(signs & IS_ODD), is_trailed=bool(signs & IS_TRAILED))
     if text.isspace():
         text = ""
-    damaged = (damaged_characters(mended) if signs & IS_DAMAGED else 0) + unmended(text)
+    damaged = damaged_characters(mended) if signs & IS_DAMAGED else 0
+    if signs & IS_MOJIBAKE:
+        damaged += unmended(text)
     share = damaged / max(len(received), _LEAST_DAMAGED)
     return Work(document, received, text, Page(text[:_MAX_MEASURED]), {"damaged_share": share})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from itertools import pairwise
 
 from services.rules.characters import PROVINCES
@@ -23,12 +22,12 @@ KINDS = (
 _RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
-def find(page: Page, marks: Marked, kinds: Collection[str], *, is_code: bool = False) -> list[Span]:
+def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = False) -> list[Span]:
     """Spans of these kinds in order, none over another. Linear in the length of the text.
 
     is_code: addresses that stand for one (user@example.com, git@host) are part of it, and no one's.
     """
-    text, words = page.text, announced(page)
+    text, words = page.text, announced(page, kinds)
     found = emails(text)
     if AT in words:
         found += hidden_emails(text, words[AT])

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cache, reduce
 from itertools import accumulate, pairwise
+from operator import or_
 from string import ascii_uppercase
 from typing import NamedTuple
 
@@ -28,12 +30,15 @@ from services.rules.characters import (
     UPPER,
 )
 from services.rules.page import Page
-from services.rules.words import ACCOUNT, AT, NAME, PERSONAL, SPELLED
+from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
 _GAP = 3  # from one digit to the next, of a run: two separators between them
 _APART = np.zeros(_GAP, np.uint8)  # between two pages, so that no run goes on
 _PLATES = frozenset(province + letter for province in PROVINCES for letter in ascii_uppercase)
+_ANNOUNCED = {
+    "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT, "wechat": ACCOUNT,
+}  # fmt: skip
 _BEGINNINGS = _PLATES.union(ACCOUNT_WORDS)
 
 
@@ -88,12 +93,21 @@ def _runs(digits: NDArray[np.int64]) -> list[tuple[int, int]]:
     return list(zip(digits[firsts[are_long]].tolist(), (digits[lasts[are_long]] + 1).tolist(), strict=True))
 
 
-def announced(page: Page) -> dict[int, list[int]]:
-    """By what it announces, where each such word of a page in spaced words begins. It may be another word."""
-    if not page.bits & PERSONAL or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
+@cache
+def _wanted(kinds: frozenset[str]) -> int:
+    return reduce(or_, (_ANNOUNCED.get(kind, 0) for kind in kinds), 0)
+
+
+def announced(page: Page, kinds: frozenset[str]) -> dict[int, list[int]]:
+    """By what it announces, where each such word of a page in spaced words begins. It may be another word.
+
+    kinds: what is looked for.
+    """
+    wanted = _wanted(kinds)
+    if not page.bits & wanted or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
         return {}
     known, bits = page.known
-    which = (bits & PERSONAL).nonzero()[0]
+    which = (bits & wanted).nonzero()[0]
     words = known[which]
     found: dict[int, list[int]] = {}
     spelled: list[tuple[int, int]] = []

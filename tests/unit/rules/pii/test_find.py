@@ -10,7 +10,7 @@ from services.rules.pii.places import marked
 
 def spans_of(text: str) -> list[Span]:
     page = Page(text)
-    return find(page, marked([page])[0], KINDS)
+    return find(page, marked([page])[0], frozenset(KINDS))
 
 
 def found(text: str) -> list[tuple[str, str]]:
