@@ -9,13 +9,14 @@
 -- first four bytes of its key and low the greatest power of two up to N. N follows from the count
 -- of fields alone. So a corpus of any size lies in hashes of LOAD fields on average and at most about
 -- 2 LOAD, which stay listpacks under the default limits (128 fields, values of 64 bytes): ten bytes of
--- overhead for a hundred, and no setting of the server to depend on. There are never fewer than FEWEST
--- hashes, so the number of a hash tells the first byte of a key, and the field goes without it.
+-- overhead for a hundred, and no setting of the server to depend on. What the number of a hash tells of a
+-- key, the field goes without: its first byte, as there are never fewer than FEWEST hashes, and two of 65,536.
 
 local LOAD, FEWEST = 44, 256
--- A band's field holds the uids of its members, 8 bytes each, and these are the FOUNDERS that never leave
--- it. Later ones are kept beside it, with their order: the best BEST of them.
-local FOUNDERS, BEST = 7 * 8, 9 * 16
+-- A band's field holds its members by their numbers, which they have over all shards: one as a decimal, which a
+-- listpack holds in 5 or 6 bytes, several in NUMBER bytes each behind an "m". These are the FOUNDERS, who never
+-- leave it. Later ones are kept beside it, in two rows, their orders and their numbers: the BEST of them.
+local NUMBER, ORDER, FOUNDERS, BEST = 5, 16, 7, 9
 local NEXT = 4294967295
 
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then
@@ -27,9 +28,18 @@ local read, write, sub = struct.unpack, struct.pack, string.sub
 local form, code = string.format, string.byte
 local call = redis.call
 local count = tonumber(call('GET', base .. 'n') or 0)
-local buckets = math.max(math.floor(count / LOAD) + 1, FEWEST)
-local low = FEWEST
-while low * 2 <= buckets do low = low * 2 end
+
+-- How many hashes there are, the greatest power of two up to that, and the whole bytes of a key that are told by
+-- a number below low, and by one below the next power.
+local buckets, low, once, twice
+
+local function measure(number)
+  buckets, low = number, FEWEST
+  while low * 2 <= buckets do low = low * 2 end
+  once, twice = math.floor(math.log(low) / math.log(256) + 1e-9), math.floor(math.log(low * 2) / math.log(256) + 1e-9)
+end
+
+measure(math.max(math.floor(count / LOAD) + 1, FEWEST))
 
 -- A number becomes a name by %d: Lua's own way is that of a float, and a good part of a call's cost.
 local function name_of(at)
@@ -40,31 +50,41 @@ end
 local function place(records, first, last)
   local at = read('<I4', records, first) % (low * 2)
   if at >= buckets then at = at - low end
-  return name_of(at), sub(records, first + 1, last)
+  if at < low and at >= buckets - low then return name_of(at), sub(records, first + once, last) end
+  return name_of(at), sub(records, first + twice, last)
 end
 
--- Keys of one hash share the bits below that of low, which now tells who moves to the new hash.
+-- In pieces, since a call takes no more than some thousand arguments.
+local function in_pieces(command, key, items)
+  for i = 1, #items, 1000 do call(command, key, unpack(items, i, math.min(i + 999, #items))) end
+end
+
+-- Keys of one hash share the bits below that of low, which now tells who moves to the new hash: it stands in the
+-- first byte of the fields. Where the numbers now tell a byte more, those that stay lose it, too.
 local function split()
-  local from, to, moved, gone, num = name_of(buckets - low), name_of(buckets), {}, {}, 0
-  local bit, byte = low / 256, 1 -- fields lack the first byte
-  while bit > 128 do bit, byte = bit / 256, byte + 1 end
+  local from, to, stay, moved, gone = name_of(buckets - low), name_of(buckets), {}, {}, {}
+  local bit, shed, left, num = low / 256 ^ once, twice - once + 1, 0, 0
   local all = call('HGETALL', from)
   for i = 1, #all, 2 do
     local field = all[i]
-    if code(field, byte) % (bit * 2) >= bit then
+    if code(field) % (bit * 2) >= bit then
       num = num + 1
-      gone[num], moved[2 * num - 1], moved[2 * num] = field, field, all[i + 1]
+      gone[num], moved[2 * num - 1], moved[2 * num] = field, sub(field, shed), all[i + 1]
+    elseif shed > 1 then
+      left = left + 1
+      stay[2 * left - 1], stay[2 * left] = sub(field, shed), all[i + 1]
     end
   end
   -- the count first: were the script cut short, fields could be missed but never lost from sight
   call('SET', base .. 'n', count)
-  for i = 1, num, 500 do
-    local last = math.min(i + 499, num)
-    call('HSET', to, unpack(moved, 2 * i - 1, 2 * last))
-    call('HDEL', from, unpack(gone, i, last))
+  in_pieces('HSET', to, moved)
+  if shed > 1 then
+    call('DEL', from)
+    in_pieces('HSET', from, stay)
+  else
+    in_pieces('HDEL', from, gone)
   end
-  buckets = buckets + 1
-  if buckets == low * 2 then low = buckets end
+  measure(buckets + 1)
 end
 
 local function grew()
@@ -72,11 +92,24 @@ local function grew()
   if count % LOAD == 0 and count >= LOAD * FEWEST then split() end
 end
 
--- Whether a uid is in a list of items of this size, of which it is the last 8 bytes.
-local function member(list, uid, size)
-  local at = string.find(list, uid, 1, true)
-  while at and (at + 7) % size ~= 0 do at = string.find(list, uid, at + 1, true) end
+-- Where a number begins in a list of them; nil where it is not there.
+local function member(list, number)
+  local at = string.find(list, number, 1, true)
+  while at and at % NUMBER ~= 1 do at = string.find(list, number, at + 1, true) end
   return at
+end
+
+-- A band's members as its field holds them, and the other way round.
+local function packed(numbers)
+  if #numbers > NUMBER then return 'm' .. numbers end
+  local low, high = read('<I4B', numbers)
+  return form('%d', high * 4294967296 + low)
+end
+
+local function unpacked(value)
+  if code(value) == 109 then return sub(value, 2) end
+  local number = tonumber(value)
+  return write('<I4B', number % 4294967296, math.floor(number / 4294967296))
 end
 
 -- order 16 -> a is greater than b. As numbers: Lua compares strings by the locale.
@@ -89,58 +122,98 @@ local function greater(a, b)
   return a4 > b4
 end
 
--- The best first. An order is put where it belongs; the last one may have to go for it.
-local function entered(best, order)
-  local first, last = 0, #best / 16 -- it belongs before one of these, or at the end
+-- Of whom a crowd keeps: how many came later than the founders, orders and numbers of the best, the best first.
+local function crowd_of(name)
+  local crowd = call('GET', name)
+  if not crowd then return 0, '', '' end
+  local orders = (#crowd - 4) / (ORDER + NUMBER) * ORDER
+  return read('<I4', crowd), sub(crowd, 5, 4 + orders), sub(crowd, 5 + orders)
+end
+
+-- One is put where it belongs; the last one may have to go for it.
+local function entered(orders, numbers, order, number)
+  local first, last = 0, #numbers / NUMBER -- it belongs before one of these, or at the end
   while first < last do
     local middle = math.floor((first + last) / 2)
-    if greater(order, sub(best, middle * 16 + 1, middle * 16 + 16)) then last = middle else first = middle + 1 end
+    if greater(order, sub(orders, middle * ORDER + 1, middle * ORDER + ORDER)) then
+      last = middle
+    else
+      first = middle + 1
+    end
   end
-  return sub(sub(best, 1, first * 16) .. order .. sub(best, first * 16 + 1), 1, BEST)
+  local a, b = first * ORDER, first * NUMBER
+  return sub(sub(orders, 1, a) .. order .. sub(orders, a + 1), 1, BEST * ORDER)
+    .. sub(sub(numbers, 1, b) .. number .. sub(numbers, b + 1), 1, BEST * NUMBER)
 end
 
 local operations = {}
 
--- An entry is a HEAD and two sketches. The head lies in the field, with the number of the entry; the sketches of
--- ROW entries each lie in one string, where they cost nothing besides: it is as long as a size of the allocator.
-local HEAD, SKETCH, ROW = 15, 165, 198
+-- Documents are numbered as they come. A field holds the number; uids and entries stand in strings, ROW of them in
+-- each, where they cost nothing besides: it is as long as a size of the allocator.
+local UID, ENTRY, ROW = 8, 180, 174
+local SEAT = UID + ENTRY
 
-local function sketches(number)
-  return base .. 's' .. math.floor(number / ROW), number % ROW * SKETCH
+local function seat(number)
+  return form('%ss%d', base, number / ROW), number % ROW * SEAT
 end
 
-local function entry(value)
-  local row, at = sketches(read('<I4', value, HEAD + 1))
-  return sub(value, 1, HEAD) .. call('GETRANGE', row, at, at + SKETCH - 1)
+local function entry(number)
+  local row, at = seat(number)
+  return call('GETRANGE', row, at + UID, at + SEAT - 1)
 end
 
--- uid 8, entry 180 -> (number u32, entry 180) for each that was known
+-- uid 8, entry 180 -> number u32 of each, then (which u32, entry 180) for each that was known
 function operations.put(records)
-  local answer = {}
-  for i = 0, #records / 188 - 1 do
-    local key, field = place(records, i * 188 + 1, i * 188 + 8)
-    local known = call('HGET', key, field)
-    if known then
-      answer[#answer + 1] = write('<I4', i) .. entry(known)
-    else
-      local number = call('INCR', base .. 's') - 1
-      local row, at = sketches(number)
-      if at == 0 then call('SETRANGE', row, ROW * SKETCH - 1, '\0') end
-      -- the sketches first: were the script cut short, a number would be passed over, and no entry be half
-      call('SETRANGE', row, at, sub(records, i * 188 + 9 + HEAD, i * 188 + 188))
-      call('HSET', key, field, sub(records, i * 188 + 9, i * 188 + 8 + HEAD) .. write('<I4', number))
+  local numbers, known, num = {}, {}, #records / SEAT
+  -- too far at first: were the script cut short, numbers would be passed over, and none given twice
+  local free = call('INCRBY', base .. 's', num) - num
+  for i = 0, num - 1 do
+    local first = i * SEAT + 1
+    local key, field = place(records, first, first + UID - 1)
+    local row, at = seat(free)
+    if at == 0 then call('SETRANGE', row, ROW * SEAT - 1, '\0') end
+    call('SETRANGE', row, at, sub(records, first, first + SEAT - 1))
+    local number = free
+    if call('HSETNX', key, field, form('%d', free)) == 1 then
+      free = free + 1
       grew()
+    else
+      number = tonumber(call('HGET', key, field))
+      known[#known + 1] = write('<I4', i) .. entry(number)
     end
+    numbers[i + 1] = write('<I4', number)
   end
-  return table.concat(answer)
+  call('SET', base .. 's', form('%d', free))
+  return table.concat(numbers) .. table.concat(known)
 end
 
 -- uid 8 -> (uid 8, entry 180) for each that is there
 function operations.entries(records)
   local answer = {}
   for i = 1, #records, 8 do
-    local value = call('HGET', place(records, i, i + 7))
-    if value then answer[#answer + 1] = sub(records, i, i + 7) .. entry(value) end
+    local number = call('HGET', place(records, i, i + 7))
+    if number then answer[#answer + 1] = sub(records, i, i + 7) .. entry(tonumber(number)) end
+  end
+  return table.concat(answer)
+end
+
+-- uid 8 -> (uid 8, number u32) for each that is there
+function operations.numbers(records)
+  local answer = {}
+  for i = 1, #records, 8 do
+    local number = call('HGET', place(records, i, i + 7))
+    if number then answer[#answer + 1] = sub(records, i, i + 7) .. write('<I4', tonumber(number)) end
+  end
+  return table.concat(answer)
+end
+
+-- number u32 -> uid 8, entry 180, of each; zeros where nobody has it
+function operations.seats(records)
+  local answer, none = {}, string.rep('\0', SEAT)
+  for i = 1, #records, 4 do
+    local row, at = seat(read('<I4', records, i))
+    local found = call('GETRANGE', row, at, at + SEAT - 1)
+    answer[#answer + 1] = #found == SEAT and found or none
   end
   return table.concat(answer)
 end
@@ -280,51 +353,62 @@ function operations.hold(records)
   return table.concat(answer)
 end
 
--- number u32, order 16, key 6 -> (number u32, how many came later u32, length u32, members) for each key that
--- had others: as they were before, the founders' uids, then the best orders of later ones
+-- Which document u32, key 6, its number 5, order 16 -> of keys that had others: how many these are u32, then (which
+-- document u32, how many came later u32, how many are kept u32) of each, then the numbers of those that are kept:
+-- as they were before, the founders, then the best of later ones
+local LINK = 4 + 6 + NUMBER + ORDER
+
+local function told(heads, members)
+  return write('<I4', #heads) .. table.concat(heads) .. table.concat(members)
+end
+
 function operations.link(records)
-  local answer = {}
-  for i = 1, #records, 26 do
-    local uid = sub(records, i + 12, i + 19)
-    local key, field = place(records, i + 20, i + 25)
-    if call('HSETNX', key, field, uid) == 1 then
+  local heads, members, last, alone = {}, {}, nil, nil
+  for i = 1, #records, LINK do
+    local number = sub(records, i + 10, i + 14)
+    if number ~= last then last, alone = number, packed(number) end
+    local key, field = place(records, i + 4, i + 9)
+    if call('HSETNX', key, field, alone) == 1 then
       grew()
     else
-      local founders, later, best = call('HGET', key, field), 0, ''
-      if #founders < FOUNDERS then
-        if not member(founders, uid, 8) then call('HSET', key, field, founders .. uid) end
+      local founders, later, orders, numbers = unpacked(call('HGET', key, field)), 0, '', ''
+      local there = member(founders, number)
+      if #founders < FOUNDERS * NUMBER then
+        if not there then call('HSET', key, field, packed(founders .. number)) end
       else
-        local name, order = base .. 'c' .. sub(records, i + 20, i + 25), sub(records, i + 4, i + 19)
-        local crowd = call('GET', name)
-        if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
-        if not member(founders, uid, 8) and not member(best, uid, 16) then
-          if #best < BEST or greater(order, sub(best, -16)) then
-            call('SET', name, write('<I4', later + 1) .. entered(best, order))
+        local name, order = base .. 'c' .. sub(records, i + 4, i + 9), sub(records, i + 15, i + 30)
+        later, orders, numbers = crowd_of(name)
+        if not there and not member(numbers, number) then
+          if #numbers < BEST * NUMBER or greater(order, sub(orders, -ORDER)) then
+            call('SET', name, write('<I4', later + 1) .. entered(orders, numbers, order, number))
           else
             call('SETRANGE', name, 0, write('<I4', later + 1))
           end
         end
       end
-      if founders ~= uid then
-        answer[#answer + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #founders + #best) .. founders .. best
+      if founders ~= number then
+        local kept = founders .. numbers
+        heads[#heads + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #kept / NUMBER)
+        members[#members + 1] = kept
       end
     end
   end
-  return table.concat(answer)
+  return told(heads, members)
 end
 
 -- The same, and nothing is entered.
 function operations.meet(records)
-  local answer = {}
-  for i = 1, #records, 26 do
-    local founders, later, best = call('HGET', place(records, i + 20, i + 25)), 0, ''
+  local heads, members = {}, {}
+  for i = 1, #records, LINK do
+    local founders = call('HGET', place(records, i + 4, i + 9))
     if founders then
-      local crowd = call('GET', base .. 'c' .. sub(records, i + 20, i + 25))
-      if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
-      answer[#answer + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #founders + #best) .. founders .. best
+      local later, _, numbers = crowd_of(base .. 'c' .. sub(records, i + 4, i + 9))
+      local kept = unpacked(founders) .. numbers
+      heads[#heads + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #kept / NUMBER)
+      members[#members + 1] = kept
     end
   end
-  return table.concat(answer)
+  return told(heads, members)
 end
 
 -- uid 8, page SIZE -> page that stands, for each that had one. KEYS[1] .. uid is its key.
@@ -355,12 +439,19 @@ end
 
 -- The reverse of split: the last hash goes back into the one that it was split from.
 local function merge()
-  buckets = buckets - 1
-  if buckets < low then low = low / 2 end
-  local from, to = name_of(buckets), name_of(buckets - low)
-  local all = call('HGETALL', from)
-  for i = 1, #all, 1000 do call('HSET', to, unpack(all, i, math.min(i + 999, #all))) end
-  call('DEL', from)
+  measure(buckets - 1)
+  local told = twice > once and 256 ^ once
+  local into, all = name_of(buckets - low), {}
+  for _, at in ipairs({buckets - low, buckets}) do
+    local head = told and string.char(math.floor(at / told) % 256) or ''
+    local found = call('HGETALL', name_of(at))
+    for i = 1, #found, 2 do
+      all[#all + 1] = head .. found[i]
+      all[#all + 1] = found[i + 1]
+    end
+    call('DEL', name_of(at))
+  end
+  in_pieces('HSET', into, all)
   call('SET', base .. 'n', count)
 end
 
@@ -369,32 +460,35 @@ local function shrank()
   if (count + 1) % LOAD == 0 and count + 1 >= LOAD * FEWEST then merge() end
 end
 
--- (uid 8, big-endian as in an order, key 6): none of these keys keeps it. Of a crowd the best of those that came
--- later becomes a founder in its place.
+-- (number 5, key 6): none of these keys keeps it. Of a crowd the best of those that came later becomes a founder in
+-- its place.
 function operations.unlink(records)
-  for i = 1, #records, 14 do
-    local uid, name = sub(records, i, i + 7), base .. 'c' .. sub(records, i + 8, i + 13)
-    local key, field = place(records, i + 8, i + 13)
-    local founders, later, best = call('HGET', key, field) or '', 0, ''
-    local crowd = #founders == FOUNDERS and call('GET', name)
-    if crowd then later, best = read('<I4', crowd) - 1, sub(crowd, 5) end
-    local at, among = member(founders, uid, 8), member(best, uid, 16)
+  for i = 1, #records, NUMBER + 6 do
+    local number, name = sub(records, i, i + 4), base .. 'c' .. sub(records, i + 5, i + 10)
+    local key, field = place(records, i + 5, i + 10)
+    local held = call('HGET', key, field)
+    local founders = held and unpacked(held) or ''
+    local later, orders, numbers = crowd_of(name)
+    local crowd = #numbers > 0
+    local at, among = member(founders, number), member(numbers, number)
     if at then
-      founders = sub(founders, 1, at - 1) .. sub(founders, at + 8) .. sub(best, 9, 16)
-      best = sub(best, 17)
+      founders = sub(founders, 1, at - 1) .. sub(founders, at + NUMBER) .. sub(numbers, 1, NUMBER)
+      orders, numbers = sub(orders, ORDER + 1), sub(numbers, NUMBER + 1)
     elseif among then
-      best = sub(best, 1, among - 9) .. sub(best, among + 8)
+      local before = (among - 1) / NUMBER * ORDER
+      orders = sub(orders, 1, before) .. sub(orders, before + ORDER + 1)
+      numbers = sub(numbers, 1, among - 1) .. sub(numbers, among + NUMBER)
     end
     if at and founders == '' then
       call('HDEL', key, field)
       shrank()
     elseif at then
-      call('HSET', key, field, founders)
+      call('HSET', key, field, packed(founders))
     end
-    if crowd and best == '' then
+    if crowd and numbers == '' then
       call('DEL', name)
     elseif crowd then
-      call('SET', name, write('<I4', math.max(later, #best / 16)) .. best)
+      call('SET', name, write('<I4', math.max(later - 1, #numbers / NUMBER)) .. orders .. numbers)
     end
   end
   return ''
@@ -419,15 +513,15 @@ function operations.close(records)
   return ''
 end
 
--- uid 8: its entry is gone, its death, and its sketches with the last of their row.
+-- uid 8: it has no number and no death; its entry goes with the last of the row.
 function operations.forget(records)
   for i = 1, #records, 8 do
     local key, field = place(records, i, i + 7)
-    local value = call('HGET', key, field)
-    if value then
-      local row = math.floor(read('<I4', value, HEAD + 1) / ROW)
+    local number = call('HGET', key, field)
+    if number then
+      local name, row = seat(tonumber(number)), form('%d', number / ROW)
       if call('HINCRBY', base .. 'g', row, 1) == ROW then
-        call('DEL', base .. 's' .. row)
+        call('DEL', name)
         call('HDEL', base .. 'g', row)
       end
       call('HDEL', key, field)
@@ -466,7 +560,10 @@ function operations.warm(records)
   return ''
 end
 
-local reads = {entries = true, meet = true, fetch = true, deaths = true, count = true, pages = true, blocks = true}
+local reads = {
+  entries = true, numbers = true, seats = true, meet = true, fetch = true, deaths = true, count = true, pages = true,
+  blocks = true,
+}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
 if not reads[ARGV[1]] then call('SET', base .. 'n', count) end

@@ -16,7 +16,7 @@ from contracts import Document
 from services.dedup import DedupConfig, Deduplicator, fine_sketch
 from services.dedup import entry as entries
 from services.dedup.entry import Entry, Order
-from services.dedup.index import NEXT, Death, Growth, Index, MemoryIndex, Seat
+from services.dedup.index import NEXT, Death, Growth, Index, MemoryIndex, Seat, Table
 from services.dedup.met import BEST, FOUNDERS, Met
 from services.dedup.odd_sketch import Shingles
 from services.dedup.page import Page
@@ -67,6 +67,12 @@ def keys(*rows: list[int]) -> Words:
     return np.array(rows, np.uint64)
 
 
+def link(index: Index, orders: list[Order], bands: Words, table: Table = "bands") -> list[Met]:
+    """Once they are put, as the contract wants it."""
+    index.put([entry(uid, rank) for rank, _, uid in orders])
+    return index.link(orders, bands, table)
+
+
 def quiet(met: Met) -> set[int]:
     """Whom a document met, all of them where there was no crowd."""
     assert met.quiet == met.uids
@@ -105,28 +111,28 @@ class TestContract:
     def test_each_meets_those_before_it(self, index: Index) -> None:
         """Of two in one band at least one must see the other, in one call or in two."""
         bands = keys([1, 2], [3, 2], [4, 2**48 - 1])
-        assert [quiet(met) for met in index.link([order(11), order(12), order(13)], bands)] == [
+        assert [quiet(met) for met in link(index, [order(11), order(12), order(13)], bands)] == [
             set(),
             {11},
             set(),
         ]
-        (met,) = index.link([order(14)], keys([3, 2**48 - 1]))
+        (met,) = link(index, [order(14)], keys([3, 2**48 - 1]))
         assert (quiet(met), met.most) == ({12, 13}, 1)
-        assert index.link([order(11)], bands[:1])[0].uids == {12}
-        assert [met.uids for met in index.link([order(11), order(11)], bands[[0, 0]])] == [{12}, {12}]
-        (met,) = index.link([order(15)], keys([2, 1]))
+        assert link(index, [order(11)], bands[:1])[0].uids == {12}
+        assert [met.uids for met in link(index, [order(11), order(11)], bands[[0, 0]])] == [{12}, {12}]
+        (met,) = link(index, [order(15)], keys([2, 1]))
         assert (met.most, met.uids, met.likeliest(1, ())) == (2, {11, 12}, [11])
 
     def test_the_tables_and_the_bits_of_a_key_are_kept_apart(self, index: Index) -> None:
         """All 48 bits count: each of those that differ in one of them is a stranger. And 0 is no key."""
-        assert index.link([order(1)], keys([5]), "rare")[0].uids == set()
-        assert index.link([order(2)], keys([5]))[0].uids == set()
-        assert index.link([order(3)], keys([5]), "rare")[0].uids == {1}
+        assert link(index, [order(1)], keys([5]), "rare")[0].uids == set()
+        assert link(index, [order(2)], keys([5]))[0].uids == set()
+        assert link(index, [order(3)], keys([5]), "rare")[0].uids == {1}
         near = [2**bit for bit in range(48)]
-        assert [met.uids for met in index.link([order(uid) for uid in range(10, 58)], keys(near).T)] == [
+        assert [met.uids for met in link(index, [order(uid) for uid in range(10, 58)], keys(near).T)] == [
             set()
         ] * 48
-        assert [m.uids for m in index.link([order(7), order(8)], keys([0, 0], [0, 0]))] == [set(), set()]
+        assert [m.uids for m in link(index, [order(7), order(8)], keys([0, 0], [0, 0]))] == [set(), set()]
 
     def test_the_first_death_stands(self, index: Index) -> None:
         """Exactly one is responsible for a retraction, also when its verdict was lost."""
@@ -187,7 +193,7 @@ class TestContract:
         """Boilerplate puts thousands into one band: each costs no more, and what that hides is known."""
         uids = some_uids(300)
         orders = [order(uid, number % 97 / 97) for number, uid in enumerate(uids)]
-        met = index.link(orders, keys([42]).repeat(len(uids), 0))
+        met = link(index, orders, keys([42]).repeat(len(uids), 0))
         for number, found in enumerate(met):
             later = sorted(orders[FOUNDERS:number])
             assert found.uids == {*uids[: min(FOUNDERS, number)], *(each[2] for each in later[-BEST:])}
@@ -199,9 +205,9 @@ class TestContract:
         """`dedup explain` looks up documents that are no part of the corpus, too."""
         asked = order(90, 0.9)
         assert index.meet([asked], keys([5, 6]))[0].keys == []
-        index.link([order(uid) for uid in range(1, FOUNDERS + 3)], keys(*[[5, 7]] * (FOUNDERS + 2)))
+        link(index, [order(uid) for uid in range(1, FOUNDERS + 3)], keys(*[[5, 7]] * (FOUNDERS + 2)))
         (met,) = index.meet([asked], keys([5, 6]))
-        (linked,) = index.link([asked], keys([5, 6]))
+        (linked,) = link(index, [asked], keys([5, 6]))
         assert met.uids == linked.uids == set(range(1, FOUNDERS + 3))
         assert met.most == linked.most
         assert index.meet([asked], keys([6, 6]))[0].uids == set()  # itself alone
@@ -212,19 +218,19 @@ class TestContract:
         founders, rest = uids[:FOUNDERS], [order(uid, uid % 11 / 11) for uid in uids[FOUNDERS:]]
         kept = []
         for key in range(1, 5):
-            index.link([order(uid) for uid in founders], keys([key]).repeat(FOUNDERS, 0))
+            link(index, [order(uid) for uid in founders], keys([key]).repeat(FOUNDERS, 0))
             random.Random(key).shuffle(rest)
             for start in range(0, len(rest), 30):
                 part = rest[start : start + 30]
-                index.link(part, keys([key]).repeat(len(part), 0))
-            index.link(rest[:20], keys([key]).repeat(20, 0))  # a replay
-            kept.append(index.link([order(1)], keys([key]))[0].uids)
+                link(index, part, keys([key]).repeat(len(part), 0))
+            link(index, rest[:20], keys([key]).repeat(20, 0))  # a replay
+            kept.append(link(index, [order(1)], keys([key]))[0].uids)
         assert kept == [{*founders, *(each[2] for each in sorted(rest)[-BEST:])}] * 4
 
     def test_below_the_bound_all_meet(self, index: Index) -> None:
         uids = some_uids(FOUNDERS + BEST)
-        index.link([order(uid) for uid in uids], keys([3]).repeat(len(uids), 0))
-        met = index.link([order(uid) for uid in uids], keys([3]).repeat(len(uids), 0))
+        link(index, [order(uid) for uid in uids], keys([3]).repeat(len(uids), 0))
+        met = link(index, [order(uid) for uid in uids], keys([3]).repeat(len(uids), 0))
         assert [found.uids for found in met] == [set(uids) - {uid} for uid in uids]
         assert {found.missed for found in met} == {0}
 
@@ -238,7 +244,7 @@ class TestContract:
             part = slice(start, start + 700)
             assert index.put([entry(uid) for uid in uids[part]]) == [None] * len(uids[part])
             index.hold(uids[part], [order(uid) for uid in uids[part]])
-            index.link([order(uid) for uid in uids[part]], bands[part])
+            link(index, [order(uid) for uid in uids[part]], bands[part])
         index.bury([(uid, Death(99, True)) for uid in uids[::3]])
         links = [(uid, uid ^ 1 + at % 5) for at, uid in enumerate(uids)]
         assert index.join(links) == [(parent, True) for _, parent in links]
@@ -247,7 +253,7 @@ class TestContract:
         assert index.number(seats) == index.number(seats) == [2] * len(uids)
         assert index.put([entry(uid, 0.9) for uid in uids]) == [entry(uid) for uid in uids]
         assert index.hold(uids, [(0.0, 7, 1)] * len(uids)) == [order(uid) for uid in uids]
-        assert [met.uids for met in index.link([order(5)] * len(uids), bands)] == [{uid} for uid in uids]
+        assert [met.uids for met in link(index, [order(5)] * len(uids), bands)] == [{uid} for uid in uids]
         assert index.bury([(uid, Death(98, True)) for uid in uids[::3]]) == [Death(99, True)] * len(uids[::3])
 
     def test_nothing_asked_nothing_answered(self, index: Index) -> None:
@@ -391,7 +397,7 @@ def test_the_index_stays_packed(empty_server: RedisServer) -> None:
         part = uids[start : start + 1000]
         index.put([entry(uid) for uid in part])
         index.hold(part, [order(uid) for uid in part])
-        index.link([order(uid) for uid in part], rng.integers(1, 2**48, (len(part), bands), np.uint64))
+        link(index, [order(uid) for uid in part], rng.integers(1, 2**48, (len(part), bands), np.uint64))
     used = (client.info("memory")["used_memory_dataset"] - before) / len(uids)
     assert used < 450
     assert used - (entries.SIZE - entries.HEAD) < 300
