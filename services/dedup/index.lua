@@ -1,4 +1,4 @@
--- The index in Redis: one script, one operation a call, all arguments and answers packed binary.
+-- The index in Redis, but for its bands (bands.lua): one operation a call, all arguments and answers packed binary.
 --
 -- KEYS[1]  base name of a table; all keys of a call begin with it and share its hash tag
 -- KEYS[2]  where the generation of the index stands
@@ -9,14 +9,10 @@
 -- first four bytes of its key and low the greatest power of two up to N. N follows from the count
 -- of fields alone. So a corpus of any size lies in hashes of LOAD fields on average and at most about
 -- 2 LOAD, which stay listpacks under the default limits (128 fields, values of 64 bytes): ten bytes of
--- overhead for a hundred, and no setting of the server to depend on. What the number of a hash tells of a
--- key, the field goes without: its first byte, as there are never fewer than FEWEST hashes, and two of 65,536.
+-- overhead for a hundred, and no setting of the server to depend on. There are never fewer than FEWEST
+-- hashes, so the number of a hash tells the first byte of a key, and the field goes without it.
 
 local LOAD, FEWEST = 44, 256
--- A band's field holds its members by their numbers, which they have over all shards: one as a decimal, which a
--- listpack holds in 5 or 6 bytes, several in NUMBER bytes each behind an "m". These are the FOUNDERS, who never
--- leave it. Later ones are kept beside it, in two rows, their orders and their numbers: the BEST of them.
-local NUMBER, ORDER, FOUNDERS, BEST = 5, 16, 7, 9
 local NEXT = 4294967295
 
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then
@@ -28,18 +24,9 @@ local read, write, sub = struct.unpack, struct.pack, string.sub
 local form, code = string.format, string.byte
 local call = redis.call
 local count = tonumber(call('GET', base .. 'n') or 0)
-
--- How many hashes there are, the greatest power of two up to that, and the whole bytes of a key that are told by
--- a number below low, and by one below the next power.
-local buckets, low, once, twice
-
-local function measure(number)
-  buckets, low = number, FEWEST
-  while low * 2 <= buckets do low = low * 2 end
-  once, twice = math.floor(math.log(low) / math.log(256) + 1e-9), math.floor(math.log(low * 2) / math.log(256) + 1e-9)
-end
-
-measure(math.max(math.floor(count / LOAD) + 1, FEWEST))
+local buckets = math.max(math.floor(count / LOAD) + 1, FEWEST)
+local low = FEWEST
+while low * 2 <= buckets do low = low * 2 end
 
 -- A number becomes a name by %d: Lua's own way is that of a float, and a good part of a call's cost.
 local function name_of(at)
@@ -50,66 +37,36 @@ end
 local function place(records, first, last)
   local at = read('<I4', records, first) % (low * 2)
   if at >= buckets then at = at - low end
-  if at < low and at >= buckets - low then return name_of(at), sub(records, first + once, last) end
-  return name_of(at), sub(records, first + twice, last)
+  return name_of(at), sub(records, first + 1, last)
 end
 
--- In pieces, since a call takes no more than some thousand arguments.
-local function in_pieces(command, key, items)
-  for i = 1, #items, 1000 do call(command, key, unpack(items, i, math.min(i + 999, #items))) end
-end
-
--- Keys of one hash share the bits below that of low, which now tells who moves to the new hash: it stands in the
--- first byte of the fields. Where the numbers now tell a byte more, those that stay lose it, too.
+-- Keys of one hash share the bits below that of low, which now tells who moves to the new hash.
 local function split()
-  local from, to, stay, moved, gone = name_of(buckets - low), name_of(buckets), {}, {}, {}
-  local bit, shed, left, num = low / 256 ^ once, twice - once + 1, 0, 0
+  local from, to, moved, gone, num = name_of(buckets - low), name_of(buckets), {}, {}, 0
+  local bit, byte = low / 256, 1 -- fields lack the first byte
+  while bit > 128 do bit, byte = bit / 256, byte + 1 end
   local all = call('HGETALL', from)
   for i = 1, #all, 2 do
     local field = all[i]
-    if code(field) % (bit * 2) >= bit then
+    if code(field, byte) % (bit * 2) >= bit then
       num = num + 1
-      gone[num], moved[2 * num - 1], moved[2 * num] = field, sub(field, shed), all[i + 1]
-    elseif shed > 1 then
-      left = left + 1
-      stay[2 * left - 1], stay[2 * left] = sub(field, shed), all[i + 1]
+      gone[num], moved[2 * num - 1], moved[2 * num] = field, field, all[i + 1]
     end
   end
   -- the count first: were the script cut short, fields could be missed but never lost from sight
   call('SET', base .. 'n', count)
-  in_pieces('HSET', to, moved)
-  if shed > 1 then
-    call('DEL', from)
-    in_pieces('HSET', from, stay)
-  else
-    in_pieces('HDEL', from, gone)
+  for i = 1, num, 500 do
+    local last = math.min(i + 499, num)
+    call('HSET', to, unpack(moved, 2 * i - 1, 2 * last))
+    call('HDEL', from, unpack(gone, i, last))
   end
-  measure(buckets + 1)
+  buckets = buckets + 1
+  if buckets == low * 2 then low = buckets end
 end
 
 local function grew()
   count = count + 1
   if count % LOAD == 0 and count >= LOAD * FEWEST then split() end
-end
-
--- Where a number begins in a list of them; nil where it is not there.
-local function member(list, number)
-  local at = string.find(list, number, 1, true)
-  while at and at % NUMBER ~= 1 do at = string.find(list, number, at + 1, true) end
-  return at
-end
-
--- A band's members as its field holds them, and the other way round.
-local function packed(numbers)
-  if #numbers > NUMBER then return 'm' .. numbers end
-  local low, high = read('<I4B', numbers)
-  return form('%d', high * 4294967296 + low)
-end
-
-local function unpacked(value)
-  if code(value) == 109 then return sub(value, 2) end
-  local number = tonumber(value)
-  return write('<I4B', number % 4294967296, math.floor(number / 4294967296))
 end
 
 -- order 16 -> a is greater than b. As numbers: Lua compares strings by the locale.
@@ -120,30 +77,6 @@ local function greater(a, b)
   if a2 ~= b2 then return a2 > b2 end
   if a3 ~= b3 then return a3 > b3 end
   return a4 > b4
-end
-
--- Of whom a crowd keeps: how many came later than the founders, orders and numbers of the best, the best first.
-local function crowd_of(name)
-  local crowd = call('GET', name)
-  if not crowd then return 0, '', '' end
-  local orders = (#crowd - 4) / (ORDER + NUMBER) * ORDER
-  return read('<I4', crowd), sub(crowd, 5, 4 + orders), sub(crowd, 5 + orders)
-end
-
--- One is put where it belongs; the last one may have to go for it.
-local function entered(orders, numbers, order, number)
-  local first, last = 0, #numbers / NUMBER -- it belongs before one of these, or at the end
-  while first < last do
-    local middle = math.floor((first + last) / 2)
-    if greater(order, sub(orders, middle * ORDER + 1, middle * ORDER + ORDER)) then
-      last = middle
-    else
-      first = middle + 1
-    end
-  end
-  local a, b = first * ORDER, first * NUMBER
-  return sub(sub(orders, 1, a) .. order .. sub(orders, a + 1), 1, BEST * ORDER)
-    .. sub(sub(numbers, 1, b) .. number .. sub(numbers, b + 1), 1, BEST * NUMBER)
 end
 
 local operations = {}
@@ -353,64 +286,6 @@ function operations.hold(records)
   return table.concat(answer)
 end
 
--- Which document u32, key 6, its number 5, order 16 -> of keys that had others: how many these are u32, then (which
--- document u32, how many came later u32, how many are kept u32) of each, then the numbers of those that are kept:
--- as they were before, the founders, then the best of later ones
-local LINK = 4 + 6 + NUMBER + ORDER
-
-local function told(heads, members)
-  return write('<I4', #heads) .. table.concat(heads) .. table.concat(members)
-end
-
-function operations.link(records)
-  local heads, members, last, alone = {}, {}, nil, nil
-  for i = 1, #records, LINK do
-    local number = sub(records, i + 10, i + 14)
-    if number ~= last then last, alone = number, packed(number) end
-    local key, field = place(records, i + 4, i + 9)
-    if call('HSETNX', key, field, alone) == 1 then
-      grew()
-    else
-      local founders, later, orders, numbers = unpacked(call('HGET', key, field)), 0, '', ''
-      local there = member(founders, number)
-      if #founders < FOUNDERS * NUMBER then
-        if not there then call('HSET', key, field, packed(founders .. number)) end
-      else
-        local name, order = base .. 'c' .. sub(records, i + 4, i + 9), sub(records, i + 15, i + 30)
-        later, orders, numbers = crowd_of(name)
-        if not there and not member(numbers, number) then
-          if #numbers < BEST * NUMBER or greater(order, sub(orders, -ORDER)) then
-            call('SET', name, write('<I4', later + 1) .. entered(orders, numbers, order, number))
-          else
-            call('SETRANGE', name, 0, write('<I4', later + 1))
-          end
-        end
-      end
-      if founders ~= number then
-        local kept = founders .. numbers
-        heads[#heads + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #kept / NUMBER)
-        members[#members + 1] = kept
-      end
-    end
-  end
-  return told(heads, members)
-end
-
--- The same, and nothing is entered.
-function operations.meet(records)
-  local heads, members = {}, {}
-  for i = 1, #records, LINK do
-    local founders = call('HGET', place(records, i + 4, i + 9))
-    if founders then
-      local later, _, numbers = crowd_of(base .. 'c' .. sub(records, i + 4, i + 9))
-      local kept = unpacked(founders) .. numbers
-      heads[#heads + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #kept / NUMBER)
-      members[#members + 1] = kept
-    end
-  end
-  return told(heads, members)
-end
-
 -- uid 8, page SIZE -> page that stands, for each that had one. KEYS[1] .. uid is its key.
 function operations.page(records)
   local size, answer = tonumber(sub(records, 1, 4)), {}
@@ -439,59 +314,18 @@ end
 
 -- The reverse of split: the last hash goes back into the one that it was split from.
 local function merge()
-  measure(buckets - 1)
-  local told = twice > once and 256 ^ once
-  local into, all = name_of(buckets - low), {}
-  for _, at in ipairs({buckets - low, buckets}) do
-    local head = told and string.char(math.floor(at / told) % 256) or ''
-    local found = call('HGETALL', name_of(at))
-    for i = 1, #found, 2 do
-      all[#all + 1] = head .. found[i]
-      all[#all + 1] = found[i + 1]
-    end
-    call('DEL', name_of(at))
-  end
-  in_pieces('HSET', into, all)
+  buckets = buckets - 1
+  if buckets < low then low = low / 2 end
+  local from, to = name_of(buckets), name_of(buckets - low)
+  local all = call('HGETALL', from)
+  for i = 1, #all, 1000 do call('HSET', to, unpack(all, i, math.min(i + 999, #all))) end
+  call('DEL', from)
   call('SET', base .. 'n', count)
 end
 
 local function shrank()
   count = count - 1
   if (count + 1) % LOAD == 0 and count + 1 >= LOAD * FEWEST then merge() end
-end
-
--- (number 5, key 6): none of these keys keeps it. Of a crowd the best of those that came later becomes a founder in
--- its place.
-function operations.unlink(records)
-  for i = 1, #records, NUMBER + 6 do
-    local number, name = sub(records, i, i + 4), base .. 'c' .. sub(records, i + 5, i + 10)
-    local key, field = place(records, i + 5, i + 10)
-    local held = call('HGET', key, field)
-    local founders = held and unpacked(held) or ''
-    local later, orders, numbers = crowd_of(name)
-    local crowd = #numbers > 0
-    local at, among = member(founders, number), member(numbers, number)
-    if at then
-      founders = sub(founders, 1, at - 1) .. sub(founders, at + NUMBER) .. sub(numbers, 1, NUMBER)
-      orders, numbers = sub(orders, ORDER + 1), sub(numbers, NUMBER + 1)
-    elseif among then
-      local before = (among - 1) / NUMBER * ORDER
-      orders = sub(orders, 1, before) .. sub(orders, before + ORDER + 1)
-      numbers = sub(numbers, 1, among - 1) .. sub(numbers, among + NUMBER)
-    end
-    if at and founders == '' then
-      call('HDEL', key, field)
-      shrank()
-    elseif at then
-      call('HSET', key, field, packed(founders))
-    end
-    if crowd and numbers == '' then
-      call('DEL', name)
-    elseif crowd then
-      call('SET', name, write('<I4', math.max(later - 1, #numbers / NUMBER)) .. orders .. numbers)
-    end
-  end
-  return ''
 end
 
 -- (key of an exact text 8, uid 8 big-endian): it no longer holds the text.
@@ -560,10 +394,8 @@ function operations.warm(records)
   return ''
 end
 
-local reads = {
-  entries = true, numbers = true, seats = true, meet = true, fetch = true, deaths = true, count = true, pages = true,
-  blocks = true,
-}
+local reads = {entries = true, numbers = true, seats = true, fetch = true, deaths = true, count = true, pages = true,
+  blocks = true}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
 if not reads[ARGV[1]] then call('SET', base .. 'n', count) end

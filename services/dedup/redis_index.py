@@ -1,16 +1,22 @@
-"""The index in Redis or Valkey, shared by all replicas: some 290 bytes a document, and 165 of its sketches.
+"""The index in Redis or Valkey, shared by all replicas: some 230 bytes a document, and 165 of its sketches.
 
-Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua. A step is
-one pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for
-at most some 10 ms, so that other clients are not held up. Each call names the generation of the index, so
-that a server which was emptied is noticed and not filled again.
+Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua and
+bands.lua. A step is one pipeline for each server with one script call for each shard and chunk; a chunk keeps
+the server busy for at most some 10 ms, so that other clients are not held up. Each call names the generation
+of the index, so that a server which was emptied is noticed and not filled again.
+
+A document is numbered when it is put: in its shard by 32 bits, and over all of them by 39, which are what the
+bands hold. Whoever is met there is asked for by the number, and its entry comes with its uid.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +38,8 @@ from services.runtime import state
 if TYPE_CHECKING:
     import redis
 
+_SCRIPTS = ("index.lua", "bands.lua")
+_OF_BANDS = frozenset({"link", "meet", "unlink"})
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
 _CACHE = 50_000  # entries, deaths and parents, remembered by this process; they never change
 _PAGES = 16_000  # likewise: the best of a crowd and its founders are met again and again
@@ -43,11 +51,23 @@ _SEAT = _UID.size + entries.SIZE  # of a document in the index: its uid and its 
 _DEATH = struct.Struct("<Q?")
 _LINKED = struct.Struct("<QQ")  # uid, parent
 _COUNTED = struct.Struct("<QQI")  # uid, cluster, number
-_WIDE = 5  # bytes of a document's number over all shards: that of its shard x shards + shard
+_WIDE = 5  # bytes of a number over all shards, which is that in a shard x shards + shard
 _FOUND = np.dtype([("which", "<u4"), ("later", "<u4"), ("kept", "<u4")])
 _LINK = np.dtype(
     [("which", "<u4"), ("key", "u1", pages.KEY_BYTES), ("number", "u1", _WIDE), ("order", f"V{_ORDER.size}")]
 )
+
+
+@dataclass(frozen=True)
+class Script:
+    """A server that has loaded it knows it by its digest."""
+
+    source: str
+
+    @cached_property
+    def sha(self) -> str:
+        """Of SHA-1, in hexadecimal digits."""
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
 class Call(NamedTuple):
@@ -78,8 +98,7 @@ class RedisIndex:
         self._server = server
         self._config = config
         self._generation = generation
-        self._sha = ""
-        self._source = Path(__file__).with_name("index.lua").read_text()
+        self._scripts = {name: Script(Path(__file__).with_name(name).read_text()) for name in _SCRIPTS}
         self._entries: Recent[bytes] = Recent(_CACHE)
         self._numbers: Recent[int] = Recent(_CACHE)  # by uid, over all shards
         self._uids: Recent[int] = Recent(_CACHE)  # by number
@@ -362,7 +381,8 @@ class RedisIndex:
             for number in numbers:
                 shard, operation, records, _ = calls[number]
                 names = [state.key(self._config, shard, name) for name in (table, "generation")]
-                pipeline.evalsha(self._sha, 2, *names, operation, records, self._generation())
+                script = self._scripts["bands.lua" if operation in _OF_BANDS else "index.lua"]
+                pipeline.evalsha(script.sha, 2, *names, operation, records, self._generation())
             answers |= zip(numbers, pipeline.execute(), strict=True)
         return [answers[number] for number in range(len(calls))]
 
@@ -378,7 +398,8 @@ class RedisIndex:
 
     def _load(self, shards: Sequence[redis.Redis]) -> None:
         for connection in _servers(shards):
-            self._sha = str(connection.script_load(self._source))
+            for script in self._scripts.values():
+                connection.script_load(script.source)
 
 
 def _servers(shards: Sequence[redis.Redis]) -> list[redis.Redis]:
