@@ -29,14 +29,16 @@ def load(ranks: Mapping[bytes, int], end_of_document: int, plain: Encode) -> Enc
 
     What it is tried with is a text of all tokens.
     """
-    from fastokens import Tokenizer
-
     try:
+        from fastokens import Tokenizer
+
         with NamedTemporaryFile() as file:
             file.write(b"".join(_lines({**ranks, _NO_TEXT: end_of_document})))
             file.flush()
             tokenizer = Tokenizer.from_tiktoken(file.name, PATTERN)
-    except ValueError as error:  # ranks that leave out an id, say, or a token that no two others make
+    # No wheel for this machine, no room for the file, ranks that it cannot take: with an id left out, say, or
+    # a token that no two others make.
+    except (ImportError, OSError, ValueError) as error:
         log.info("the vocabulary is encoded by tiktoken", reason=str(error))
         return None
 
