@@ -230,15 +230,20 @@ def menu_line_share(page: Page) -> float:
     starts, ends = page.line_spans
     firsts = page.line_firsts
     goes_on = [*(starts[1:] == ends[:-1] + 1).tolist(), False]  # no blank line comes next
+    found = [
+        i
+        for i in narrow.tolist()
+        if firsts[i] not in _LIST_SIGNS and not (goes_on[i] and firsts[i + 1].islower())
+    ]
+    if widths[found].sum() < least:
+        return 0.0  # told first: most pages end here
     lines, announced = page.lines, _announced(page, goes_on, bound)
     often = Counter([lines[i] for i in narrow.tolist()])
     found = [
         i
-        for i in narrow.tolist()
-        if firsts[i] not in _LIST_SIGNS
-        and i not in announced
+        for i in found
+        if i not in announced
         and often[lines[i]] < _MANY_TIMES
-        and not (goes_on[i] and firsts[i + 1].islower())
         and not (firsts[i].isdigit() and _NUMBERED.match(lines[i]))
     ]
     return 0.0 if widths[found].sum() < least else _per(len(found), len(lines))
