@@ -62,6 +62,7 @@ def characters() -> NDArray[np.uint8]:
         pictures[pictures == SYMBOL] = EMOJI
     table[[ord(mark) for mark in _TERMINALS]] = TERMINAL
     table[[ord(mark) for mark in _COMMAS]] = COMMA
+    table[[point for point in range(128) if table[point] == SYMBOL]] = PUNCTUATION  # formulas, markup, prices
     table[ord("\n")], table[ord("\t")] = NEWLINE, SPACE
     for mark, signs in (
         (NAMING, "={}`;"),  # as the colon: a name's and its value's, or code's

@@ -50,7 +50,8 @@ class RulesConfig:
     max_run_length: float = 1000  # C4: no word of more than 1000 characters (base64, keys)
     # The textbook's rule against pages full of links; off: it drops the manuals of one language alone.
     max_url_share: float = math.inf
-    max_symbol_share: float = 0.3  # own: pictures out of characters; who writes with emoji draws none
+    # own: pictures out of characters; who writes with emoji or sets a formula draws none
+    max_symbol_share: float = 0.3
     max_hash_per_word: float = 0.1  # Gopher
     max_ellipsis_line_share: float = 0.3  # Gopher
     # Gopher .9; off: all that .98 dropped of 29,000 texts were twelve change logs and lists of reasons.
@@ -79,7 +80,7 @@ class RulesConfig:
     max_mean_word_length: float = 10  # Gopher
 
     # English.
-    min_stop_words: float = 2  # Gopher: of the, be, to, of, and, that, have, with
+    min_stop_words: float = 2  # Gopher, here of running text: of the, be, to, of, and, that, have, with
 
     # Chinese. FineWeb-2 cmn_Hani, in words; measured over round(1.8 n) characters (repetition.py).
     max_top_ngrams_zh: tuple[float, ...] = (0.256, 0.201, 0.171)

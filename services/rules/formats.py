@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from services.rules.characters import DIGIT, HAN
 from services.rules.page import Page
+from services.rules.quoted import without_fences
 
 FORMATS = ("prose", "code", "markdown", "latex", "table", "log")
 
@@ -221,6 +222,7 @@ def _is_code(page: Page, head: str) -> bool:
     """Most lines that are no comment look like code, among at least 3 % of symbols that prose seldom has."""
     if len(page.lines) < 3 or page.counts[HAN] * 4 > page.num_visible:
         return False
+    head = without_fences(head)  # listings in a manual make no code of it
     if _number_of(_RARE_IN_PROSE, head) * 100 < len(head):
         return False
     rest = _COMMENT.sub(lambda found: "\n" if found[0][0] == "\n" else "", "\n" + head)[1:]

@@ -9,6 +9,7 @@ ChineseWebText = Chen et al. 2023 (arXiv 2311.01149).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import SupportsFloat
@@ -42,6 +43,9 @@ _MENU_COLUMNS = (
     0.2  # own: 98 of 100 page frames that the rule would meet hold more, a fifth of good texts less
 )
 _LIST_SIGNS = "-*+•#=|>"
+_MANY_TIMES = 3  # a writer's name, above each of the posts
+# An item by its number, or so many of a thing.
+_NUMBERED = re.compile(r"\s*[0-9]{1,3} ?(?:[.)、）] ?[^\s0-9]|[x×] )")
 
 MIN_REPEATED = 10
 
@@ -72,7 +76,7 @@ def words(page: Page) -> float:
 
 
 def own_words(page: Page) -> float:
-    """The same, outside fenced blocks and what is quoted again: a listing says nothing of its prose."""
+    """The same, outside listings, addresses of links and what is quoted again."""
     return page.own_words.num_tokens
 
 
@@ -140,7 +144,7 @@ def punctuation_share(page: Page) -> float:
 
 
 def symbol_share(page: Page) -> float:
-    """Symbols (currency, arrows, box drawing; no emoji), of the visible characters."""
+    """Symbols (arrows, box drawing, currency; no emoji, nothing in ASCII), of the visible characters."""
     return _per(page.counts[SYMBOL], page.num_visible)
 
 
@@ -211,7 +215,8 @@ def menu_line_share(page: Page) -> float:
     """Lines that look like entries of menus, footers and link lists.
 
     Such a line is narrow, ends with no punctuation, is not taken up by a next line in lower case, and is no
-    list item, heading, `name: value` or code. Own measure, in the spirit of jusText's short link-less blocks.
+    list item, number, heading, `name: value` or code, nor part of a list that a sentence announces, nor one
+    that stands there again and again. Own measure, in the spirit of jusText's short link-less blocks.
     0 where such lines hold less than _MENU_COLUMNS of the text: a thread with its names and buttons, or a
     description with its table, is no menu.
     """
@@ -230,7 +235,32 @@ def menu_line_share(page: Page) -> float:
         for i in narrow.tolist()
         if firsts[i] not in _LIST_SIGNS and not (goes_on[i] and firsts[i + 1].islower())
     ]
-    return 0.0 if widths[found].sum() < least else _per(len(found), len(page.lines))
+    if widths[found].sum() < least:
+        return 0.0  # told first: most pages end here
+    lines, announced = page.lines, _announced(page, goes_on, bound)
+    often = Counter([lines[i] for i in narrow.tolist()])
+    found = [
+        i
+        for i in found
+        if i not in announced
+        and often[lines[i]] < _MANY_TIMES
+        and not (firsts[i].isdigit() and _NUMBERED.match(lines[i]))
+    ]
+    return 0.0 if widths[found].sum() < least else _per(len(found), len(lines))
+
+
+def _announced(page: Page, goes_on: list[bool], bound: NDArray[np.int64]) -> set[int]:
+    """Numbers of the lines that follow on a wide one with a colon at its end, up to a blank or a wide one."""
+    if not page.line_colons.any():
+        return set()
+    is_wide = page.line_widths >= bound
+    found: set[int] = set()
+    for first in np.flatnonzero(page.line_colons & is_wide).tolist():
+        at = first
+        while goes_on[at] and not is_wide[at + 1]:
+            at += 1
+            found.add(at)
+    return found
 
 
 def newline_per_word(page: Page) -> float:

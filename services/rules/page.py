@@ -31,7 +31,7 @@ from services.rules.characters import (
     ascii_characters,
     characters,
 )
-from services.rules.quoted import without_fences, without_quotes
+from services.rules.quoted import without_fences, without_quotes, without_targets
 from services.rules.words import QUOTING, WORDS
 
 # Tokens: a run of letters and digits, or a single Han or kana character. By class, for bytes.translate.
@@ -211,14 +211,14 @@ class Page:
 
     @property
     def own_words(self) -> Page:
-        """The page without fenced blocks and lines that are quoted again: both repeat by nature."""
+        """The page without fenced blocks, addresses of links and quoted lines: all repeat by nature."""
         # Not kept where it is this page: one that holds itself, and its arrays, waits for the collector.
         return self if self._own_words is None else self._own_words
 
     @cached_property
     def _own_words(self) -> Page | None:
         """None where nothing is taken out."""
-        rest = without_fences(self.text)
+        rest = without_targets(without_fences(self.text))
         if self.repeated_lines[0]:
             may_be_marked = bool(self.bits & QUOTING) or not self.text.isascii()
             rest = without_quotes(rest, may_be_marked=may_be_marked)
@@ -303,6 +303,12 @@ class Page:
         signs = np.flatnonzero((marks == NAMING) | (marks == COLON))
         found: NDArray[np.bool_] = signs.searchsorted(ends - 1) > signs.searchsorted(starts)
         return found
+
+    @cached_property
+    def line_colons(self) -> NDArray[np.bool_]:
+        """Which lines end with a colon."""
+        lasts: NDArray[np.bool_] = self.characters[self.line_spans[1] - 1] & np.uint8(MARK) == COLON
+        return lasts
 
     @cached_property
     def line_hashes(self) -> NDArray[np.uint64]:

@@ -1,4 +1,4 @@
-"""What a text repeats by nature: listings in fenced blocks, and posts that are quoted in an answer."""
+"""What a text repeats by nature: listings in fenced blocks, addresses of links, quoted posts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _LEAST_POSTS = 5
 _SIGNS = (
     "said", "wrote", "writes", "posted", "quote", "写道", "說道", "说道", "发表于", "原帖由", "引用",
 )  # fmt: skip
+_TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)")
 _QUOTES = re.compile(
     r"(?:\b(?:said|wrote|writes|posted)|写道|說道|说道|发表于.{0,30}|原帖由.{0,40})[ \t]*[:：]?$"
     r"|^[ \t]*(?:quote\b|originally posted\b|引用)",
@@ -42,6 +43,11 @@ def without_fences(text: str) -> str:
         return text
     lines = text.split("\n")
     return "\n".join([lines[number] for number in outside_fences(lines)])
+
+
+def without_targets(text: str) -> str:
+    """The text without the addresses of Markdown's links, whose words stay."""
+    return _TARGET.sub("]", text) if "]" in text and "](" in text else text
 
 
 def without_quotes(text: str, *, may_be_marked: bool = True) -> str:

@@ -87,8 +87,10 @@ def _is_scaffolding(line: str) -> bool:
 
 
 def _is_all(is_one: Callable[[str], bool], line: str) -> bool:
-    """Whether each part of a line is one; "|" parts them."""
-    return is_one(line) if "|" not in line else all(map(is_one, line.strip("| ").split("|")))
+    """Whether each part of a line is one; "|" parts them, or a dot between blanks."""
+    if "|" not in line and " · " not in line:
+        return is_one(line)
+    return all(map(is_one, line.strip("| ").replace(" · ", "|").split("|")))
 
 
 def _is_part(line: str) -> bool:

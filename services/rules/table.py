@@ -15,6 +15,7 @@ from services.rules.repetition import DUPLICATE_NGRAMS, TOP_NGRAMS
 from services.runtime import TextRule, extension
 
 Group = Literal["any", "zh", "en", "spaced"]  # spaced: words are separated by spaces; not Chinese
+_LIST = 0.5  # of the lines; more list items are a list: a change log has no function words
 TEXT = frozenset({"prose", "markdown"})
 CODE = frozenset({"code"})
 ALL = frozenset({"prose", "markdown", "code", "latex", "table", "log"})
@@ -26,7 +27,8 @@ class Rule:
 
     item: which number of a bound that has one for each n. sample: words, own ones (outside listings and
     quotes) or lines; the rule judges only texts with at least the config's sample_words or sample_lines.
-    by_chance: a share of lines that a few who say the same make: a post that is quoted, a refrain.
+    running: judges running text, which a list is not. by_chance: a share of lines that a few who say the same
+    make: a post that is quoted, a refrain.
     """
 
     measure: str
@@ -37,6 +39,7 @@ class Rule:
     item: int | None = None
     sample: Literal["", "words", "own_words", "lines"] = ""
     by_chance: bool = False
+    running: bool = False
 
 
 RULES = (
@@ -78,8 +81,15 @@ RULES = (
         for kind, sizes in (("top", TOP_NGRAMS), ("dup", DUPLICATE_NGRAMS))
         for item, n in enumerate(sizes)
     ),
-    Rule("stop_words", "stop_words", "min_stop_words", group="en", sample="own_words"),
-    Rule("stop_character_share", "stop_words", "min_stop_character_share", group="zh", sample="own_words"),
+    Rule("stop_words", "stop_words", "min_stop_words", group="en", sample="own_words", running=True),
+    Rule(
+        "stop_character_share",
+        "stop_words",
+        "min_stop_character_share",
+        group="zh",
+        sample="own_words",
+        running=True,
+    ),
 )
 
 # Those that installed packages add, by the name of their measure; they come after ours.
@@ -108,6 +118,8 @@ class Bound:
         if value >= self.threshold if self.is_minimum else value <= self.threshold:
             return False  # told first: most rules pass most texts
         if self.rule.sample and measures[self.rule.sample] < self.num_sample:
+            return False
+        if self.rule.running and measures["bullet_line_share"] > _LIST:
             return False
         return self.is_minimum or value > self.threshold_of(measures)
 

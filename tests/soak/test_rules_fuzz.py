@@ -47,6 +47,7 @@ HOSTILE = (
     "```\n", "~~~\n```\n", "引用\n", "A\n2 days ago\n", "|", "| |\n", "A1b2", "=", "+/", "\u200d", "\u0301",
     "\ufe0f", "\x1b[", "â€", "ï»¿", "www.", "http://", "<", "&", " \n", "\n", " ", "\u3000", "的", "a'",
     "的 a ", "#", "- a\n", "...", "$x$ ", "\\a{", "/* */", "{", "generated ",
+    "](", "](a(", "[a](b) ", "a:\n", "1. a\n", "a · ", "1 赞 · ",
 )  # fmt: skip
 SMALL, TIMES = 15_000, 4  # characters, and the factor to the large one
 MOST = 3.0 * TIMES  # linear time is 4 times as much; quadratic time 16

@@ -122,6 +122,16 @@ def test_the_name_decides_where_it_is_known(media_type: str, source: str, wanted
     assert decide_format(Page(PROSE), media_type, source) == wanted
 
 
+def test_a_listing_makes_no_code_of_the_prose_around_it() -> None:
+    """The rules for code drop it: its lines are long."""
+    told = (
+        "The method is called once for each file that is opened; it gives a handle that has to be closed. "
+        * 9
+    )
+    assert decide_format(Page(f"```\n{C * 4}```\n{told}\n{told}"), "", "") == "markdown"
+    assert decide_format(Page(PYTHON.replace('"""Count', '"""```\nx = 1\n```\nCount')), "", "") == "code"
+
+
 def test_every_answer_is_a_known_format() -> None:
     samples = [
         PYTHON,

@@ -95,6 +95,21 @@ def test_menu_lines_are_told_from_verse_lists_and_wrapped_text() -> None:
     assert share(Page("the water rose in the\nnight and by morning the\nroad was gone.")) == 0
 
 
+def test_lists_of_a_text_and_writers_of_a_thread_are_no_menu() -> None:
+    share = MEASURES["menu_line_share"]
+    parts = "Tabs and panes\nA search in the text\nKeys of your own\nPictures behind the text"
+    said = "Marnterm is a small terminal for people who like quiet programs. Its main features are:\n"
+    assert share(Page(parts)) == 1
+    assert share(Page(said + parts)) == 0
+    assert share(Page(f"{said}\n{parts}")) == 0.8  # behind a blank line nothing is announced
+    assert share(Page("1. Ann Hill\n2 . Bo Reed\n2 x amplifiers\n3）赵小梅")) == 0
+    assert share(Page("9.6\n13\n11 Sep\n2024")) == 1
+    thread = "".join(
+        f"鹿小\n{said}\n" for said in ("放假了都好好休息", "这放假方式有点奇特", "我们放一天再上一天")
+    )
+    assert share(Page(thread)) == 0.5
+
+
 def test_gopher_measures_by_hand() -> None:
     page = Page("#tag the end of\n1 2 3 x2...")
     assert MEASURES["words"](page) == 8
@@ -126,6 +141,18 @@ def test_listings_and_quotes_are_no_repetition() -> None:
     assert dup_line_char_share(Page(f"{answer}\n原帖由 王小明 发表：\n{answer}\n{answer}\n好")) == 0
 
 
+def test_addresses_of_links_are_no_repetition() -> None:
+    fixed = ("pumps", "lamps", "doors", "gates", "boats", "roads", "mills", "wells", "nets", "sails")
+    address = "https://host.example/marn/river/pull"
+    told = "\n".join(f"* Fix {word}. [#{i}]({address}/{i})" for i, word in enumerate(fixed))
+    own = Page(told).own_words
+    assert "host" not in own.text
+    assert own.text.startswith("* Fix pumps. [#0]\n")
+    assert Page("see [a (b)](https://host.example/a_(b)) and [c](d e)").own_words.text == (
+        "see [a (b)] and [c](d e)"
+    )
+
+
 def test_a_post_that_stands_again_before_its_answer_is_a_quote() -> None:
     """Its mark is lost where a page set it apart by a frame; a page that came twice is none."""
     posts = [f"Post {i} says of lamp {i} what nobody said of it before, in {i + 3} words." for i in range(9)]
@@ -142,6 +169,7 @@ def test_a_post_that_stands_again_before_its_answer_is_a_quote() -> None:
 def test_emoji_are_no_picture_out_of_characters() -> None:
     assert MEASURES["symbol_share"](Page("Best song ❤❤❤❤😍😍😍😍")) == 0
     assert MEASURES["symbol_share"](Page("Best song ▬▬▬▬╔══╗")) == 0.5
+    assert MEASURES["symbol_share"](Page("If $|x + 4| + |2 - y| = 0$, then")) == 0
 
 
 def test_an_open_fence_hides_nothing() -> None:

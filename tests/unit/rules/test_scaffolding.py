@@ -55,6 +55,10 @@ ZH = """水泵夜里总是停机怎么办
     [
         (EN, ["JosephF", "eb1888", "Jan", "Reply", "Like", "Click to expand", "ago"]),
         (ZH, ["王小明", "老李", "09:10", "回复", "举报", "点赞", "天前"]),
+        (
+            "花钱就能解决村里的用水问题吗？\n0 点赞 · 1 评论\n我看要看情况。\n3 点赞 · 2 评论\n能。\n1 点赞",
+            ["点赞"],
+        ),
     ],
 )
 def test_the_thread_stays_and_its_scaffolding_goes(text: str, gone: list[str]) -> None:

@@ -28,6 +28,14 @@ def test_too_few_lines_are_judged_by_none() -> None:
     assert not bound_of("dup_line_share").passed_by({"lines": few, "dup_line_share": 1.0})
 
 
+def test_function_words_are_asked_of_running_text_only() -> None:
+    """A change log has none: "Add Korean translation for ...", a hundred times."""
+    stop_words = bound_of("stop_words")
+    measures = {"stop_words": 0.0, "own_words": 900.0, "bullet_line_share": 0.1}
+    assert stop_words.passed_by(measures)
+    assert not stop_words.passed_by(measures | {"bullet_line_share": 0.9})
+
+
 @pytest.mark.parametrize(
     ("measure", "language"), [("mean_line_length", "zh"), ("symbol_share", "en"), ("menu_line_share", "en")]
 )
