@@ -17,6 +17,7 @@ import numpy as np
 from services.parse.charset import decode, strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.html import main_text
+from services.parse.html.about import body_of
 from services.parse.html.blocks import Block, Outline
 from services.parse.html.features import features_of
 from services.parse.html.leftovers import leftovers
@@ -33,6 +34,9 @@ _NOT_NESTING = frozenset({
 })  # fmt: skip
 _BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
 _KEPT = 0.5
+_DRAWN_BY_SCRIPTS = 200  # characters: a page with less may show its text only once scripts have run, and then
+_LEAST_TOLD = 100
+_TIMES_AS_LONG = 3  # what it says of itself for search engines is longer
 _GAP = 2  # listings in a row that are kept between kept blocks, whatever was thought of them
 _BELOW_TITLE = 12  # blocks at most between the title of a page and its text: names, dates, pictures
 
@@ -70,7 +74,13 @@ def _main_text(page: str, other: str, config: ParseConfig) -> str:
     if root is None:
         return ""
     found = outline(root, config.max_html_depth)
-    return render(found, _chosen(found, root, other)) if found.blocks else ""
+    text = render(found, _chosen(found, root, other)) if found.blocks else ""
+    if len(text) >= _DRAWN_BY_SCRIPTS:
+        return text
+    told = body_of(root)
+    if len(told) < max(_LEAST_TOLD, _TIMES_AS_LONG * len(text)):
+        return text
+    return f"{text}\n\n{told}".strip()
 
 
 def _chosen(page: Outline, root: Any, other: str) -> list[Block]:

@@ -51,6 +51,7 @@ _PATH = [
 ]
 _IN_BODY, _IN_PATH = Finder(_BODY), Finder(_PATH)
 _DESCRIPTIONS = frozenset({"description", "og:description", "twitter:description"})
+_BODIES = frozenset({"articleBody", "description"})
 _TITLES = frozenset({"og:title", "twitter:title"})
 _TYPE = re.compile(r"\"@type\"\s*:\s*\[?\s*\"([A-Za-z, \"]{3,80})\"")
 _VALUE = re.compile(r'"(description|articleBody|text|reviewBody|name|headline)"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -110,6 +111,17 @@ def about(root: Any, item_types: list[str]) -> About:
         *_of_address(named["canonical"] or named["og:url"]),
     ]
     return found
+
+
+def body_of(root: Any) -> str:
+    """The longest text that JSON-LD gives of what the page is about, on one line; "" where there is none."""
+    scripts = (
+        (script.text or "")[:_LONGEST_SCRIPT]
+        for script in root.iter("script")
+        if "ld+json" in (script.get("type") or "")
+    )
+    told = (value for text in scripts for name, value in _values(text) if name in _BODIES)
+    return " ".join(max(told, key=len, default="").split())
 
 
 def _values(text: str) -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """Blocks that stand for something else, or that lie over the page: never main text, whatever is near them.
 
 Dialogs (cookies, surveys, subscriptions) are told by their elements. The label of a place for an
-advertisement and the note that something is still loading often stand bare among paragraphs: these are told
-by being nothing but that.
+advertisement, the note that something is still loading and what a template was to be filled with often stand
+bare among paragraphs: these are told by being nothing but that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _LABEL = re.compile(
     r"|广告|广告位|推广|赞助内容|(?:正在|内容|页面|数据|评论|调查问题|图片|视频)*(?:加载中|加载)(?:请稍[候后等])?)"
 )
 _MARKED = re.compile(r"\*{1,2}(?:广告|推广|Ad|Advertisement|Sponsored)\*{1,2}\s*\S")
+_UNFILLED = re.compile(r"\{\{[^{}]*\}\}")
 _COOKIES = re.compile(
     r"\b(?:use|uses|using|accept|store)\b.{0,40}\bcookies\b|\bcookies\b.{0,60}\b(?:consent|accept|preferences)\b"
     r"|使用.{0,10}cookies?",
@@ -38,7 +39,10 @@ def leftovers(page: Outline) -> list[bool]:
     dialogs = _dialogs(page)
     return [
         block.frame in dialogs
-        or (block.kind not in _WHOLE and (_is_label(block.text) or _is_note(page, block)))
+        or (
+            block.kind not in _WHOLE
+            and (_is_label(block.text) or _is_unfilled(block.text) or _is_note(page, block))
+        )
         for block in page.blocks
     ]
 
@@ -47,6 +51,13 @@ def _is_label(text: str) -> bool:
     if len(text) <= _LONGEST_LABEL and _LABEL.fullmatch(letters_of(text)):
         return True
     return text.startswith("*") and bool(_MARKED.match(text))
+
+
+def _is_unfilled(text: str) -> bool:
+    """Most of it is to be filled in by a script: "{{price.total}}"; neither code nor a formula."""
+    if "{{" not in text or not {"`", "$", "\\"}.isdisjoint(text):
+        return False
+    return 2 * len(letters_of(_UNFILLED.sub("", text))) < len(letters_of(text))
 
 
 def _is_note(page: Outline, block: Block) -> bool:

@@ -12,7 +12,7 @@ from services.parse.pdf.furniture import without_furniture
 from services.parse.pdf.line import Line, reads_right_to_left
 from services.parse.pdf.paragraphs import assemble
 from services.parse.pdf.recognise import Recogniser
-from services.parse.pdf.rows import as_drawn, rows
+from services.parse.pdf.rows import mirrored, rows
 from services.parse.pdf.tables import Table, with_tables
 from services.parse.pdf.text_layer import TextLayer, text_layer
 
@@ -118,8 +118,7 @@ def _has_no_text(layer: TextLayer, config: ParseConfig) -> bool:
 def _arranged(layers: Sequence[TextLayer]) -> Iterator[list[Line | Table]]:
     """Lines and tables of each page in reading order; what is turned follows the rest of its page."""
     for runs, layer in zip(without_furniture([layer.runs for layer in layers]), layers, strict=True):
-        if reads_right_to_left(runs):  # a page's own order is better than ours there
-            yield [line for group in (runs, *layer.turned) for line in as_drawn(group)]
-            continue
-        regions = [region for group in (runs, *layer.turned) for region in in_order(group)]
-        yield [item for region in regions for item in with_tables(rows(region))]
+        regions = [rows(region) for group in (runs, *layer.turned) for region in in_order(group)]
+        if reads_right_to_left(runs):
+            regions = [list(map(mirrored, region)) for region in regions]
+        yield [item for region in regions for item in with_tables(region)]

@@ -28,6 +28,7 @@ class Line(NamedTuple):
 
 
 def reads_right_to_left(lines: Sequence[Line]) -> bool:
-    """Most of its characters are Arabic, Hebrew or of another such script."""
+    """Most of its letters are Arabic, Hebrew or of another such script."""
     text = "".join([line.text for line in lines])
-    return not text.isascii() and 2 * len(_RIGHT_TO_LEFT.findall(text)) > len(text)
+    found = 0 if text.isascii() else len(_RIGHT_TO_LEFT.findall(text))
+    return found > 0 and 2 * found > sum(map(str.isalpha, text))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
 from services.parse.pdf.line import HAN, Line, reads_right_to_left
 
 _SAME_ROW = 0.45  # of the larger font's height
-_SAME_BASE = 0.2
 _SPACE = 0.15
 _HAN_SPACE = 0.5
 _CELL_GAP = 0.8
@@ -29,7 +29,7 @@ _LEFT, _RIGHT, _BASE = (attrgetter(name) for name in ("left", "right", "base"))
 
 
 class Row(NamedTuple):
-    """Cells, from left to right, that stand on one base: more than one where there are wide gaps.
+    """Cells that stand on one base, as they are read: more than one where there are wide gaps.
 
     base, height: of the largest, in points.
     """
@@ -41,8 +41,9 @@ class Row(NamedTuple):
 
 def rows(lines: Sequence[Line]) -> list[Row]:
     """Rows of a region from top to bottom."""
+    backwards = reads_right_to_left(lines)
     return [
-        Row((lead,) if len(group) == 1 else tuple(_cells(group)), lead.base, lead.height)
+        Row((lead,) if len(group) == 1 else tuple(_cells(group, backwards)), lead.base, lead.height)
         for group, lead in _groups(lines)
     ]
 
@@ -65,8 +66,10 @@ def _groups(lines: Sequence[Line]) -> Iterator[tuple[list[Line], Line]]:
     yield group, lead
 
 
-def _cells(group: list[Line]) -> Iterator[Line]:
-    backwards = reads_right_to_left(group)
+def _cells(group: list[Line], backwards: bool) -> Iterator[Line]:
+    """backwards: the page is read so, and with it what has no letters."""
+    if not backwards or any(map(str.isalpha, chain.from_iterable(line.text for line in group))):
+        backwards = reads_right_to_left(group)
     group.sort(key=_RIGHT if backwards else _LEFT, reverse=backwards)
     last, right = group[0], group[0].right
     cell = [last]
@@ -89,19 +92,10 @@ def _is_drawn_next(line: Line, last: Line) -> bool:
     return line.at - last.at <= last.text.count(" ") + 1
 
 
-def as_drawn(lines: Sequence[Line]) -> Iterator[Line]:
-    """Lines in their own order; those that follow each other closely on one base, to either side, as one."""
-    part: list[Line] = []
-    for line in lines:
-        if part:
-            last, size = part[-1], max(part[-1].height, line.height)
-            gap = max(line.left - last.right, last.left - line.right)
-            if abs(line.base - last.base) >= _SAME_BASE * size or gap >= _CELL_GAP * size:
-                yield joined(part)
-                part = []
-        part.append(line)
-    if part:
-        yield joined(part)
+def mirrored(row: Row) -> Row:
+    """The row of a page that is read from right to left, as on one that is read from left to right."""
+    cells = [cell._replace(left=-cell.right, right=-cell.left) for cell in row.cells]
+    return row._replace(cells=tuple(cells))
 
 
 def joined(parts: Sequence[Line]) -> Line:

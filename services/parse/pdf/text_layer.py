@@ -35,6 +35,7 @@ _HAN = re.compile(f"[{HAN}]")
 _IS_HAN = np.zeros(sys.maxunicode + 1, np.bool_)  # by the code point
 for _first, _last in zip(HAN[::3], HAN[2::3], strict=True):
     _IS_HAN[ord(_first) : ord(_last) + 1] = True
+_ALEF_LAM = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
 _UNMAPPED = "\x00"
 _LIKELY = frozenset("etaoinshrl")  # two thirds of the letters of English, and most of other Latin text
 _ENOUGH = 20  # letters, to tell whether they read like a language
@@ -114,10 +115,23 @@ class _Reader:
         place = buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_ushort))
         length = api.FPDFText_GetText(self._raw, 0, count, place) if count else 0
         text = buffer[: max(0, length - 1)].tobytes().decode("utf-16-le", "replace")
-        if len(text) == count and "\x00" not in text:
+        if len(text) != count or "\x00" in text:
+            codes = self._characters.codes(range(count))
+            text = "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
+        return text if text.isascii() else self._with_ligatures(text)
+
+    def _with_ligatures(self, text: str) -> str:
+        """Lam and alef in their order. Fonts have one glyph for both, whose two letters PDFium turns round
+        with the rest of a word; there is none for alef and lam, so two letters at one place are that.
+        """
+        found = [pair.start() for pair in _ALEF_LAM.finditer(text)]
+        if not found:
             return text
-        codes = self._characters.codes(range(count))
-        return "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
+        boxes = self._boxes([at for start in found for at in (start, start + 1)]).reshape(-1, 2, 4)
+        characters = list(text)
+        for start in compress(found, (boxes[:, 0] == boxes[:, 1]).all(1)):
+            characters[start : start + 2] = characters[start + 1], characters[start]
+        return "".join(characters)
 
     def _without_unmapped(self) -> str:
         """The text with NUL for characters of fonts without a map to Unicode, of which PDFium gives codes.

@@ -65,10 +65,23 @@ def unreadable_pdf() -> bytes:
         "1 begincodespacerange <00> <ff> endcodespacerange 1 beginbfrange <41> <7a> <e041> endbfrange "
         "endcmap end end"
     )
+    return _mapped_pdf("nothing that is written here can be copied from the page " * 4, cmap)
+
+
+def ligature_pdf() -> bytes:
+    """A PDF whose font has one glyph for lam and alef: A; B is kaf, C yeh and D alef."""
+    cmap = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def "
+        "1 begincodespacerange <00> <ff> endcodespacerange 4 beginbfchar <41> <06440627> <42> <0643> "
+        "<43> <064a> <44> <0627> endbfchar endcmap end end"
+    )
+    return _mapped_pdf("CADB CABB ADDC " * 20, cmap)
+
+
+def _mapped_pdf(words: str, cmap: str) -> bytes:
     stream = f"<</Length {len(cmap)}>>stream\n{cmap}\nendstream"
-    page = paragraph("nothing that is written here can be copied from the page " * 4)
     font = "/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode 4 0 R"
-    return make_pdf([page], extra=[stream], font=font)
+    return make_pdf([paragraph(words)], extra=[stream], font=font)
 
 
 def unmapped_pdf() -> bytes:

@@ -7,7 +7,7 @@ import pytest
 
 from services.parse.config import ParseConfig, Unparseable
 from services.parse.pdf import Line, Recognised, parse_pdf
-from tests.unit.parse.pdf_maker import encrypted_pdf, make_pdf, paragraph, unmapped_pdf
+from tests.unit.parse.pdf_maker import encrypted_pdf, ligature_pdf, make_pdf, paragraph, unmapped_pdf
 
 STORY = (
     "The ferry leaves at seven and comes back at nine with the post and the papers. Nobody waits for it but "
@@ -106,6 +106,16 @@ def test_lowered_figures_are_marked():
     ]
     text = parse_pdf(make_pdf([[*water, (205, 700, "in it, not MP3 or B2B")]]), ParseConfig()).text
     assert text == "water is H<sub>2</sub>O and air has CO<sub>2</sub> in it, not MP3 or B2B"
+
+
+def test_lam_and_alef_that_are_one_glyph_stay_in_order():
+    """Prevents one of the commonest pairs of letters of Arabic and Persian from being turned round."""
+    text = parse_pdf(ligature_pdf(), ParseConfig()).text
+    assert set(text.split()) == {
+        "\u0643\u0627\u0644\u0627\u064a",
+        "\u0643\u0643\u0644\u0627\u064a",
+        "\u064a\u0627\u0627\u0644\u0627",
+    }
 
 
 def test_a_table_is_markdown_and_its_cells_stay_whole():

@@ -1,7 +1,7 @@
 from services.parse.pdf.columns import in_order
 from services.parse.pdf.line import HYPHEN, Line
 from services.parse.pdf.paragraphs import assemble
-from services.parse.pdf.rows import Row, as_drawn, joined
+from services.parse.pdf.rows import Row, joined, mirrored
 from services.parse.pdf.rows import rows as grouped
 from services.parse.pdf.tables import Table, with_tables
 
@@ -143,4 +143,20 @@ def test_words_written_from_right_to_left_are_lines():
         Line(word, 300 - 35 * n, 330 - 35 * n, 700, 12, n) for n, word in enumerate(["שלום", "לכל", "העולם"])
     ]
     far = Line("הערה", 40, 70, 700, 12, 3)
-    assert [line.text for line in as_drawn([*words, far])] == ["שלום לכל העולם", "הערה"]
+    [row] = grouped([*words, far])
+    assert [cell.text for cell in row.cells] == ["שלום לכל העולם", "הערה"]
+
+
+def test_tables_are_read_from_right_to_left_where_their_page_is():
+    """Prevents values from standing before their names, and columns of figures from changing places."""
+    drawn = [(58, "5"), (200, "שנה"), (52, "12"), (195, "מחיר"), (40, "1999"), (190, "7 ק״ג")]
+    runs = [
+        Line(text, left, left + 6 * len(text), 700 - 15 * (n // 2), 12, n)
+        for n, (left, text) in enumerate(drawn)
+    ]
+    [found] = with_tables([mirrored(row) for row in grouped(runs)])
+    assert isinstance(found, Table)
+    assert found.text.splitlines()[0::2] == ["| שנה | 5 |", "| מחיר | 12 |"]
+    years = [Line("1990", 10, 34, 600, 12), Line("1999", 200, 224, 600, 12)]
+    assert [cell.text for cell in grouped([*runs, *years])[-1].cells] == ["1999", "1990"]
+    assert [cell.text for cell in grouped(years)[-1].cells] == ["1990", "1999"]

@@ -22,6 +22,8 @@ def left_of(body: str) -> list[str]:
     "body",
     [
         "<div>Advertisement</div>",
+        "<div>{{ price.total }}</div>",
+        "<p>Was: {{priceAnchor.originalPrice}}</p>",
         "<p>ADVERTISEMENT - CONTINUE READING BELOW</p>",
         "<p>Scroll to continue with content</p>",
         "<p>Loading …</p>",
@@ -66,6 +68,9 @@ def test_leftovers_are_not_in_the_text_of_a_page(body, word):
         "Loading the lamp takes an hour.",
         "We use cookies to feed the keeper.",  # outside of any banner
         "广告法自五月起施行。",
+        "Surround your code with {{ and }} to keep its white space.",
+        "The name of each lamp is written as {{lamp}} in the template of the page.",
+        "$\\frac{{a}}{{b}}$",
     ],
 )
 def test_what_speaks_of_such_things_is_none(text):

@@ -160,6 +160,24 @@ def test_odd_pages_end_in_a_text_or_a_reason():
     assert {"text", "no_text"} <= found <= {"text", "no_text", "broken", "too_deep"}
 
 
+def test_a_page_that_scripts_draw_has_the_text_of_its_json():
+    """Prevents shops whose description is drawn by a script from being lost, or kept as a slogan alone."""
+    told = (
+        "A lamp of brass that burns all night, with a wick of cotton and a foot of oak, made by the keeper."
+    )
+    value = f"<b>{told}</b> \\u00e9"
+    script = (
+        f"""<script type="application/ld+json">{{"@type": "Product", "description": "{value}"}}</script>"""
+    )
+    drawn = f"<html><head>{script}</head><body><div id=app>Lamp</div></body></html>"
+    text = text_of(drawn)
+    assert text == f"Lamp\n\n{told} é"
+    told_short = drawn.replace(told, "Buy now")
+    assert text_of(told_short) == "Lamp"
+    long = drawn.replace("Lamp</div>", f"</div><article><h1>Lamp</h1><p>{told}</p><p>{told}</p></article>")
+    assert text_of(long).count(told) == 2
+
+
 def test_a_page_without_text_says_so():
     """Prevents empty documents from flowing on."""
     with pytest.raises(Unparseable) as caught:
