@@ -30,6 +30,7 @@ from services.runtime.errors import (
     DependencyDown,
     Fenced,
 )
+from services.runtime.logs import log
 from services.runtime.process.recorded import Recorded
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
@@ -86,6 +87,7 @@ __all__ = [
     "extension",
     "fetch",
     "load_settings",
+    "log",
     "meant_path",
     "place",
     "state",

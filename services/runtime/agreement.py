@@ -23,7 +23,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
 
 from contracts import Agreement, Control, RecipeChange
 from services.runtime.clients.admin import Admin
@@ -239,15 +238,12 @@ def _ever(stands: Mapping[str, str]) -> list[str]:
     return [name for name in stands.get(_BUCKETS, "").split(",") if name]
 
 
-def check(
-    names: Sequence[str], settings: Settings, topology: Topology, log: Log | None = None
-) -> tuple[int, ...]:
+def check(names: Sequence[str], settings: Settings, topology: Topology, log: Log) -> tuple[int, ...]:
     """Compare what these services have with what stands; the numbers of lanes that the river ever had.
 
-    log: of who has one; another costs the broker ten requests. Raises ConfigurationError, DependencyDown.
+    log: of who has one, since each costs the broker ten requests. Raises ConfigurationError, DependencyDown.
     """
-    with nullcontext(log) if log is not None else Log(settings) as said:
-        stands = read(said)
+    stands = read(log)
     refuse_unfinished(stands)
     compare(stands, values([topology.service(name) for name in names], settings, topology))
     return lanes_ever(stands) or (settings.lanes,)

@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 import numpy.typing as npt
 
-from services.runtime.logs import log
+from services.runtime import log
 from services.tokenizer.pattern import PATTERN
 
 Encode = Callable[[str], npt.NDArray[np.uint32]]

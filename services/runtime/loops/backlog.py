@@ -8,7 +8,7 @@ from typing import Protocol
 
 from kafka import TopicPartition
 
-from services.runtime.clients.broker import Broker
+from services.runtime.clients.broker import Broker, Consumer
 from services.runtime.topology import Chain
 
 _LOOK_S = 30.0  # between two looks: a process of the former grouping may run on for a while
@@ -42,16 +42,23 @@ class Backlog:
         self._loops: dict[str, Round] = {}
         self._looked = float("-inf")
 
-    def round(self, idle: bool) -> None:
-        """Between two rounds of the chain's own loop. Raises what that may raise, KafkaError."""
+    def round(self, idle: bool, consumer: Consumer | None) -> None:
+        """Between two rounds of the chain's own loop, which has this consumer.
+
+        Raises what that may raise, KafkaError.
+        """
         for name, loop in list(self._loops.items()):
             loop.round()
             if loop.idle and not self._waiting([name]):
                 loop.close()
                 del self._loops[name]
-        if self._parts and idle and time.monotonic() - self._looked > _LOOK_S:
+        if self._parts and idle and consumer is not None and time.monotonic() - self._looked > _LOOK_S:
             self._looked = time.monotonic()
-            for name in self._waiting([name for name in self._parts if name not in self._loops]):
+            others = [name for name in self._parts if name not in self._loops]
+            # Where units never ran apart there is nothing, which is told without a client for each.
+            for name in self._waiting(
+                [name for name in others if _any_there(consumer, self._parts[name].input)]
+            ):
                 self._loops[name] = self._make(self._parts[name])
 
     def close(self) -> None:
@@ -63,10 +70,9 @@ class Backlog:
     def _waiting(self, names: Sequence[str]) -> list[str]:
         found = []
         for name in names:
-            topic = self._parts[name].input
             member = self._broker.consumer(name)
             try:
-                places = [TopicPartition(topic, p) for p in member.partitions_for_topic(topic) or ()]
+                places = _places(member, self._parts[name].input)
                 committed = member.committed_offsets(places)
                 starts, ends = member.beginning_offsets(places), member.end_offsets(places)
             finally:
@@ -74,3 +80,14 @@ class Backlog:
             if any(committed.get(tp, starts[tp]) < ends[tp] for tp in places):
                 found.append(name)
         return found
+
+
+def _places(consumer: Consumer, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+
+
+def _any_there(consumer: Consumer, topic: str) -> bool:
+    """Whether a topic holds anything at all."""
+    places = _places(consumer, topic)
+    starts, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
+    return any(starts[tp] < ends[tp] for tp in places)

@@ -36,7 +36,7 @@ class Keeper:
         service: Service,
         instance: str,
         *,
-        agreed: Callable[[], object] = tuple,
+        agreed: Callable[[Log], object] = lambda _: (),
     ) -> None:
         assert isinstance(service.definition, Door)
         self._agreed = agreed
@@ -64,7 +64,8 @@ class Keeper:
         """Wait for Kafka, and compare what all must have alike. False: stop. Raises ConfigurationError."""
         while not self.stopping:
             try:
-                self._agreed()
+                with Log(self.settings) as said:
+                    self._agreed(said)
                 self._process.worked()
                 return True
             except DependencyDown as error:

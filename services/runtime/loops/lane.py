@@ -20,6 +20,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, static_member
 from services.runtime.clients.kafka import PATIENCE_S
+from services.runtime.clients.log import Log
 from services.runtime.contracts.lane import LaneService, LaneTask, Message, Step, place
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import ConfigurationError, DependencyDown
@@ -73,7 +74,7 @@ class LaneLoop(ConsumerRebalanceListener):
         service: Service,
         instance: str,
         *,
-        agreed: Callable[[], object] = tuple,
+        agreed: Callable[[Log], object] = lambda _: (),
         watch: Watch | None = None,
         broker: Broker | None = None,
         definition: LaneService | None = None,
@@ -103,6 +104,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._member = static_member(instance, [*self._inputs, f"{settings.lanes} lanes"])
         self._history = History(self._service, self._broker, self._messages.read, self._process.health.moved)
         self._consumer: Consumer | None = None
+        self._log: Log | None = None  # from the start on, until the first lanes are taken up
         self._lanes: dict[int, _Lane] = {}
         self._drained: dict[int, set[str]] = {}
         self._rereads = False  # a task has just read again, and will have more to do
@@ -146,6 +148,7 @@ class LaneLoop(ConsumerRebalanceListener):
     def _end(self) -> None:
         self._transactions.reset()
         self._history.close()
+        self._forget_log()
         if self._consumer is not None:
             self._consumer.close(autocommit=False, timeout_ms=3000)
         self._resources.close()
@@ -186,7 +189,8 @@ class LaneLoop(ConsumerRebalanceListener):
         )
         if self._watch is not None:
             self._watch.begin(consumer)
-        self._agreed()
+        self._log = self._log or self._broker.log()
+        self._agreed(self._log)
         self._resources.topic_ids = consumer.topic_ids()
         self._transactions.open()
         consumer.subscribe(self._inputs, listener=self)
@@ -296,7 +300,8 @@ class LaneLoop(ConsumerRebalanceListener):
         if not whole:
             return set()
         wanted = [tp for of in whole.values() for tp in of.values()]
-        with self._broker.log() as logs:
+        logs, self._log = self._log or self._broker.log(), None
+        with logs:
             placed = self._offsets.take_up(consumer, wanted, self._transactions, logs)
             for lane, of in whole.items():
                 committed = {name: placed[tp] for name, tp in of.items()}
@@ -365,7 +370,13 @@ class LaneLoop(ConsumerRebalanceListener):
                 elif tp.topic not in wants and tp not in paused:
                     consumer.pause(tp)
 
+    def _forget_log(self) -> None:
+        if self._log is not None:
+            self._log.__exit__()
+            self._log = None
+
     def _start_over(self) -> None:
+        self._forget_log()
         self._transactions.reset()
         self._history.close()
         self._lanes.clear()

@@ -19,6 +19,7 @@ from kafka.errors import KafkaError
 
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker
+from services.runtime.clients.log import Log
 from services.runtime.contracts.unit import Unit
 from services.runtime.errors import DependencyDown, Outdated
 from services.runtime.logs import log
@@ -71,7 +72,7 @@ class UnitLoop:
         chain: Chain,
         instance: str,
         *,
-        agreed: Callable[[], Sequence[int]] = tuple,
+        agreed: Callable[[Log], Sequence[int]] = lambda _: (),
         watch: Watch | None = None,
         broker: Broker | None = None,
         sandbox: Callable[..., Sandbox] = Sandbox,
@@ -107,6 +108,7 @@ class UnitLoop:
             standing=self._standing if self._positioned else None,
         )
         self._intake: Intake | None = None
+        self._log: Log | None = None  # from the start on, until the first partitions are taken up
         self._in_hand: _InHand | None = None
         # A commit mostly waits for the broker: the next batch is read meanwhile.
         self._committer = ThreadPoolExecutor(1, "commit")
@@ -141,7 +143,7 @@ class UnitLoop:
         """
         try:
             self._once()
-            self._backlog.round(self.idle)
+            self._backlog.round(self.idle, self._intake.consumer if self._intake is not None else None)
         except (Aborted, DependencyDown, KafkaError) as error:
             self._process.failed(error)
             self._start_over()
@@ -162,6 +164,7 @@ class UnitLoop:
         # What is in hand comes after a batch that failed: closing must not commit it.
         self._abandon()
         self._backlog.close()
+        self._forget_log()
         self._sandbox.stop()
         self._committer.shutdown()
         self._transactions.reset()
@@ -217,7 +220,8 @@ class UnitLoop:
         try:
             if self._watch is not None:
                 self._watch.begin(intake.consumer)
-            if ever := self._agreed():
+            self._log = self._log or self._broker.log()
+            if ever := self._agreed(self._log):
                 self._spread = {name: list(ever) for name in self._spread}
             self._topic_ids = self._sandbox.topic_ids = intake.consumer.topic_ids()
             self._transactions.open()
@@ -233,7 +237,8 @@ class UnitLoop:
     ) -> dict[TopicPartition, int]:
         self._settle()  # the producer is then free
         self._sandbox.assigned()
-        with self._broker.log() as logs:
+        logs, self._log = self._log or self._broker.log(), None
+        with logs:
             return self._offsets.take_up(consumer, partitions, self._transactions, logs)
 
     def _standing(self) -> dict[Place, int]:
@@ -342,8 +347,14 @@ class UnitLoop:
             self._in_hand = None
             self._sandbox.stop()
 
+    def _forget_log(self) -> None:
+        if self._log is not None:
+            self._log.__exit__()
+            self._log = None
+
     def _start_over(self) -> None:
         self._abandon()
+        self._forget_log()
         if self._one_by_one:  # perhaps the batch took so long that the group went on without this member
             self._max_documents = min(self._settings.batch.max_documents, _SLOW_BATCH)
         try:

@@ -126,6 +126,24 @@ def test_stop_lets_a_child_finish_its_batch(supervisor, tmp_path):
     assert not child.exits
 
 
+def test_a_child_that_holds_nothing_is_ended_at_once(supervisor, tmp_path):
+    """Prevents a run that waits for the way out of a server that has nothing to put down."""
+    code = """
+        import signal, time
+        signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+        print("up", flush=True)
+        while True: time.sleep(60)
+    """
+    child = supervisor.start(python(tmp_path, code, stop=signal.SIGKILL, grace_s=60))
+    until(lambda: process.tail(tmp_path / "child.log"))
+    supervisor.tell(child)
+    assert child.stopping
+    supervisor.stop(child)
+    assert child.over
+    assert child.restarts == 0
+    assert process.tail(tmp_path / "child.log") == "up"
+
+
 def test_stop_kills_what_outlasts_its_grace_and_its_workers(supervisor, tmp_path):
     """Prevents a child deaf to SIGTERM, or its workers, from keeping the parent alive or surviving it."""
     code = """

@@ -47,7 +47,7 @@ class Client:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Admin:
-    monkeypatch.setattr(admin, "KafkaAdminClient", Client)
+    monkeypatch.setattr(admin, "admin", lambda *_, **__: Client())
     monkeypatch.setattr(admin, "admitted", lambda _: None)
     monkeypatch.setattr(Client, "asked", 0)
     return Admin(Settings())

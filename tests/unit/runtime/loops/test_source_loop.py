@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from kafka.errors import KafkaTimeoutError
@@ -10,6 +12,7 @@ from kafka.errors import KafkaTimeoutError
 from contracts import Document, IngestProgress
 from services.runtime import Settings, Source
 from services.runtime.contracts.source import IMPORT
+from services.runtime.loops import source
 from services.runtime.loops.source import SourceLoop
 from services.runtime.loops.transaction import Aborted
 from services.runtime.process.reader_frames import Step
@@ -97,3 +100,27 @@ def test_an_import_that_was_interrupted_is_no_later_one(broker: MemoryBroker, se
     third._publish_all(iter(()))
     assert IngestProgress.FromString(progress(broker)[IMPORT]).complete, "it brought nothing"
     assert began(progress(broker)) == 1000
+
+
+def test_a_short_list_is_one_transaction_however_long_its_reader_took_to_begin(
+    broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a first document that goes through the whole river alone, and the others after it."""
+    broker.create_topic("docs.raw", 2)
+    broker.create_topic("docs.raw.dlq", 2)
+    it = SourceLoop(settings, Topology(TABLE, ()).service("lines"), "0", broker=broker)
+    clock = iter(range(0, 9 * 60, 60))
+    monkeypatch.setattr(source, "time", SimpleNamespace(monotonic=lambda: now[0], time_ns=time.time_ns))
+    now, published = [next(clock)], list[int]()
+    monkeypatch.setattr(it, "_publish", lambda steps, **_: published.append(len(steps)))
+
+    def slow() -> Iterator[Step | None]:
+        for _ in range(3):
+            now[0] = next(clock)
+            yield None
+        yield from steps({})
+        now[0] = next(clock)
+        yield None
+
+    it._publish_all(slow())
+    assert [number for number in published if number] == [5]
