@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.run import job_of, show
+from services.cli.run import end, job_of, show
 from services.runtime import ConfigurationError, Settings, load_settings
 from services.runtime.topics import POOL
 from services.runtime.topology import BUCKET
@@ -55,7 +55,9 @@ def mix(
             _tell(done)
             return done.documents.total()
 
-        show(mix_again(job, source, console, bring), job, console)
+        found = mix_again(job, source, console, bring)
+        show(found, job, console)
+        end(found)
 
 
 def _check(source: Path, out: Path) -> None:

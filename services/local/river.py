@@ -14,10 +14,20 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from contracts import Control, Flush
+from services.ledger.account import Account, Marks, read_account
 from services.local.balance import Stage
-from services.local.process import Child, Program, Supervisor, tail
+from services.local.child import Child, Program, tail
+from services.local.process import Supervisor
 from services.local.usage import Used, by_stage
-from services.runtime import ConfigurationError, DependencyDown, LaneService, Settings, Unit, agreement
+from services.runtime import (
+    ConfigurationError,
+    DependencyDown,
+    LaneService,
+    Resources,
+    Settings,
+    Unit,
+    agreement,
+)
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
@@ -73,16 +83,27 @@ class River:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._flushes.reset()
         self._log.__exit__()
         self._admin.__exit__()
+
+    def end(self) -> None:
+        """Stop every process, and tell the servers of the folder to: nothing is asked of them any more."""
+        self.stop()
+        self._let_go()
+        self._supervisor.tell(*self._supervisor.children.values())
 
     def create_topics(self, begin_by: str | None = None) -> None:
         """Before anything runs; takes over what the settings change. begin_by: see agreement.make.
 
         Raises ConfigurationError.
         """
-        self._settings, self.topology = agreement.make(self._settings, self.topology, begin_by)
+        self._settings, self.topology = agreement.make_by(
+            self._admin, self._log, self._flushes, self._settings, self.topology, begin_by=begin_by
+        )
 
     def start(self) -> None:
         """Start every process of the topology."""
@@ -114,10 +135,10 @@ class River:
         surplus = {place: further[place - 1] for place in range(number, len(further) + 1)}
         if surplus:
             del further[number - 1 :]
-            self._leaving[name] = threading.Thread(target=self._let_go, args=(name, surplus), daemon=True)
+            self._leaving[name] = threading.Thread(target=self._dismiss, args=(name, surplus), daemon=True)
             self._leaving[name].start()
 
-    def _let_go(self, name: str, surplus: Mapping[int, Child]) -> None:
+    def _dismiss(self, name: str, surplus: Mapping[int, Child]) -> None:
         """Stop processes of a stage, and have their partitions given to the others at once."""
         self._supervisor.stop(*surplus.values())
         self._children = [child for child in self._children if child not in surplus.values()]
@@ -128,6 +149,11 @@ class River:
     def stop(self) -> None:
         """Stop every process; the servers stay."""
         self._supervisor.stop(*(child for child in self._children if not child.over))
+
+    def account(self, since: Marks) -> Account:
+        """Of what came in since then; no process runs any more. Raises DependencyDown."""
+        store = Resources(self._settings).store
+        return read_account(self._admin, self._log, store, self.topology, since, at_rest=True)
 
     def used(self) -> dict[str, Used]:
         """By stage, named after its first unit, the servers included."""

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import redis
 from rich.console import Console
 
-from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
-from services.ledger.account import Account
+from contracts import Document
+from services.ledger import Account, lost_sources, mostly_dead, report, shares, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
@@ -29,6 +29,7 @@ from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, STAND_IN, TRITON, TRITON_SETTING, Stack
 from services.local.store import JOURNAL, STATE, check, keep_url, url_of
 from services.local.usage import Used
+from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.clients.redis import NO_REDIS
@@ -127,7 +128,21 @@ def journaled(out: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tuple[River, Settings]]:
+def shown(job: Job, console: Console) -> Iterator[tuple[Progress, Zygote]]:
+    """What shows how a job goes on, and who forks its services: begun here, while there is no thread."""
+    zygote = Zygote(imports(job.topology))
+    try:
+        zygote.begin()
+        with Progress(console) as progress:
+            yield progress, zygote
+    finally:
+        zygote.close()
+
+
+@contextmanager
+def river_on(
+    job: Job, progress: Progress, zygote: Zygote | None = None, **settings_too: str
+) -> Iterator[tuple[River, Settings]]:
     """Servers and every service, running; stopped at the end. settings_too: for the processes.
 
     progress: told of what it waits for where it is to end before its time.
@@ -152,8 +167,7 @@ def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tupl
             for service in job.topology.services.values():
                 _ = service.definition if service.run else None
 
-    preload = imports(job.topology)
-    stack = Stack(job.out / STATE, given, models=models, preload=preload, meanwhile=define)
+    stack = Stack(job.out / STATE, given, models=models, zygote=zygote, meanwhile=define)
     progress.ending = stack.supervisor.ending
     with stack, progress.cut_short():
         if stack.stand_in:
@@ -222,36 +236,46 @@ def _require_redis(settings: Settings) -> None:
 
 
 Bring = Callable[[Settings], None]
+Show = Callable[[dict[str, Any]], None]
 
 
-def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any]:
+def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> dict[str, Any]:
     """Process the paths until everything has settled; the report, also left as report.json.
 
-    What an earlier run left under way is finished too. bring: puts documents into the topics before anything
-    runs. Raises ConfigurationError, ProcessFailed.
+    What an earlier run left under way is finished too. show: is given the report while the servers end.
+    bring: puts documents into the topics before anything runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
-    with Progress(console) as progress, river_on(job, progress, **HOLD) as (river, settings):
+    with (
+        shown(job, console) as (progress, zygote),
+        river_on(job, progress, zygote, **HOLD) as (river, settings),
+    ):
         if bring is not None:
             progress.show("bringing over")
             bring(settings)
             progress.show("starting")
         marks = river.marks()
-        carried_over = under_way(settings, job.topology)
+        any_came = any(end for (topic, _), end in marks.items() if job.topology.holds(topic) is Document)
+        carried_over = under_way(settings, job.topology) if any_came else 0
+        reading = [river.ingest(job.paths)] if job.paths else []  # first: the others wait for it
         river.start()
-        reading = [river.ingest(job.paths)] if job.paths else []
         _watch(river, settle(river, reading, str(time.time_ns())), progress, balanced(river, job, settings))
         progress.show("counting")
         river.stop()
-        account = take_account(settings, job.topology, since=marks, at_rest=True)
+        account = river.account(marks)
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
             retain(settings, job.topology)
         letters.keep(job.out, settings, job.topology)
         used, most_bytes = river.used(), river.most_bytes
         progress.show("stopping")
-    found = told(job, settings, account, carried_over, seconds=time.monotonic() - begun, used=used)
-    found["memory_bytes_together"] = most_bytes
-    return reports.keep(job.out, found, job.paths)
+        river.end()
+        seconds = time.monotonic() - begun
+        found = told(job, settings, account, carried_over, seconds=seconds, used=used)
+        found["memory_bytes_together"] = most_bytes
+        found = reports.keep(job.out, found, job.paths)
+        progress.clear()
+        show(found)
+    return found
 
 
 def told(
@@ -297,7 +321,11 @@ def up(
     beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
     settings that are theirs alone.
     """
-    with Progress(console) as progress, river_on(job, progress) as (river, settings), ExitStack() as stack:
+    with (
+        shown(job, console) as (progress, zygote),
+        river_on(job, progress, zygote) as (river, settings),
+        ExitStack() as stack,
+    ):
         river.start()
         for door, environment in (doors or {}).items():
             river.open(door, environment)
@@ -363,7 +391,7 @@ def _watch(
         progress.show(_and_troubles(doing, river), stages)
         balance(stages)
         # What is done in a moment is seen in a moment: of three documents each step takes less than a tick.
-        time.sleep(min(_TICK_S, _FIRST_TICK_S + (time.monotonic() - since) / 10))
+        time.sleep(min(_TICK_S, _FIRST_TICK_S + (time.monotonic() - since) / 20))
 
 
 def _and_troubles(doing: str, river: River) -> str:

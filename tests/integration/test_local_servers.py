@@ -19,9 +19,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from pydantic import SecretStr
 
+from services.local.child import Program
 from services.local.folder import running
 from services.local.packages.rehearsal import rehearse
-from services.local.process import ProcessFailed, Program
+from services.local.process import ProcessFailed
 from services.local.run import applied
 from services.local.servers import kafka
 from services.local.servers.kafka import KafkaServer

@@ -17,6 +17,7 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
 
 from services.runtime import journal
+from services.runtime.clients.loop import OrderlyClient
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, Settings, secret
 
@@ -31,7 +32,7 @@ _METADATA_MS = 30_000  # new partitions and topics are known so soon
 # A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it:
 # while something flows; for a partition that may be resumed; else; once polls have found nothing for a while.
 _FLOWING_MS, _BRIEF_MS, _PATIENT_MS, _QUIET_MS = 20, 100, 500, 1000
-_QUIET_POLLS = 2
+_QUIET_POLLS = 1
 _ASKS, _AGAIN_S = 20, 0.1  # for what an answer lacks
 
 PATIENCE_S = 60.0  # a broker that was killed recovers its log before it answers
@@ -225,6 +226,7 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.bootstrap_servers.split(","),
         "security_protocol": settings.security_protocol,
         "reconnect_backoff_max_ms": 1000,
+        "kafka_client": OrderlyClient,
     }
     if settings.security_protocol.startswith("SASL") != (settings.sasl_mechanism is not None):
         raise ConfigurationError(
