@@ -115,11 +115,11 @@ def _letters(out: Path, document: str) -> list[Sighting]:
 
 
 def _store_at_rest(out: Path) -> ObjectStore | None:
-    """The store of a folder with parts, on which no server runs."""
+    """The store of a folder with parts that nothing runs on, and of which a server alone could tell more."""
     from services.local.folder import running
-    from services.local.store import STATE, store_in
+    from services.local.store import JOURNAL, STATE, store_in
 
-    if running(out / STATE) is not None:
+    if running(out / STATE) is not None or (out / STATE / JOURNAL).exists():
         return None
     try:
         return store_in(str(out))

@@ -24,7 +24,7 @@ from services.local.progress import Progress
 from services.local.river import archive_flushes, lane_flushes
 from services.local.run import HOLD, Job, applied, environment_of, journaled, reached, told
 from services.local.stack import KAFKA_SETTING
-from services.local.store import JOURNAL, STATE, begun_with, check, keep_url, url_of
+from services.local.store import STATE, check, keep_url, url_of
 from services.local.usage import Used
 from services.runtime import ConfigurationError, Settings, agreement, load_settings
 from services.runtime.clients.admin import Admin
@@ -37,7 +37,7 @@ from services.runtime.process.collector import settle_collector
 from services.runtime.settings import PREFIX
 from services.runtime.topology import BUCKET, Service, Topology
 
-_NAME = "mix"
+_NAME, _KAFKA = "mix", "kafka"  # its folder, where a river has one
 Bring = Callable[[Settings], int]
 
 
@@ -52,7 +52,7 @@ def mix(job: Job, source: Path, console: Console, bring: Bring) -> dict[str, Any
     with Progress(console) as progress, _journal_on(job, source) as given, progress.cut_short():
         settings, topology = agreement.make(given, job.topology)
         spent.by("start")
-        settle_collector()  # every service is imported by now
+        settle_collector(lasting=False)  # every service is imported by now
         carried_over = under_way(settings, topology)
         progress.show("bringing over")
         carried_over += bring(settings)
@@ -88,7 +88,7 @@ def readable(out: Path) -> Iterator[Mapping[str, str]]:
     at its last end, since it alone mends them. Raises ConfigurationError.
     """
     refuse_half(out)
-    data = out / STATE / "kafka" / "data"
+    data = out / STATE / _KAFKA / "data"
     with ExitStack() as stack:
         if running(out / STATE) is None and was_stopped(data):
             stack.callback(FolderLock(out / STATE).release)
@@ -151,7 +151,7 @@ def _journal_on(job: Job, source: Path) -> Iterator[Settings]:
     """The folder, held, and the settings of its river."""
     finish(job.out)  # a `--fresh` that was interrupted
     check_origin(job.out, source)
-    if begun_with(job.out) is not None and not (job.out / STATE / JOURNAL).exists():
+    if (job.out / STATE / _KAFKA).exists():
         raise ConfigurationError(f"--out {job.out} was mixed by a former version: choose a new folder")
     given = load_settings()
     url = url_of(job.out, given)

@@ -60,6 +60,7 @@ def test_another_mix_has_the_same_documents_and_a_whole_folder(first: Path, tmp_
     assert ask("reconcile", "--out", new).code == 0
     assert ask("reconcile", "--thorough", "--out", new).code == 0
     assert ask("ledger", "doc", next(iter(now)), "--out", new).code == 0
+    assert '"pool.code"' in ask("trace", next(iter(before.keys() - now.keys())), "--out", new).out
 
     again = corpusworks("mix", "--from", first, "--out", new, "--recipe", recipe)
     assert (again.code, "0 documents brought over" in again.out) == (0, True), again.err

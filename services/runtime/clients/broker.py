@@ -1,8 +1,8 @@
 # ruff: noqa: D102 - the methods are kafka-python's
 """The seam between the loops and Kafka: what they need of its clients, and the real ones.
 
-The names are kafka-python's, so that the real clients need no wrapping; `tests/memory_broker.py` is the
-other side, held to the same contract by `tests/contract/test_broker.py`.
+The names are kafka-python's, so that the real clients need no wrapping; `services.runtime.journal` and
+`tests/memory_broker.py` are the other sides, held to the same contract by `tests/contract/test_broker.py`.
 """
 
 from __future__ import annotations

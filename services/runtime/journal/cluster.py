@@ -105,7 +105,7 @@ class JournalCluster:
         for name, (topic_id, number) in told.get("topics", {}).items():
             places = [TopicPartition(name, p) for p in range(number)]
             for tp in places:
-                self._logs.setdefault(tp, ExtentLog(partial(self._fetch, tp)))
+                self._logs.setdefault(tp, ExtentLog(self._name(tp), partial(self._fetch, tp)))
             self.topics[name] = Topic([self._logs[tp] for tp in places], topic_id)
         for topic, partition, base, stop, num_bytes in told.get("batches", ()):
             log = self._logs[TopicPartition(topic, partition)]
@@ -116,6 +116,9 @@ class JournalCluster:
             self.group(name).committed[TopicPartition(topic, partition)] = offset
         for topic, partition, offset in told.get("starts", ()):
             self._logs[TopicPartition(topic, partition)].start = offset
+
+    def _name(self, place: TopicPartition) -> str:
+        return f"{self._file.path}, {place.topic} {place.partition}"
 
     def _fetch(self, place: TopicPartition, extent: Extent) -> list[Record]:
         return of_journal(self._file.read(extent.position, extent.num_bytes), extent.base, *place)

@@ -6,6 +6,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from kafka.errors import CorruptRecordError
+
+from services.runtime.errors import ConfigurationError
 from services.runtime.journal.batches import Record
 
 _ENOUGH = 4 << 20  # bytes of one answer, about as much as of Kafka's
@@ -44,9 +47,11 @@ class Extent(NamedTuple):
 
 
 class ExtentLog:
-    """Of one partition. start, end: as whoever fills it says. fetch: the records of an extent."""
+    """Of one partition. start, end: as whoever fills it says."""
 
-    def __init__(self, fetch: Callable[[Extent], list[Record]]) -> None:
+    def __init__(self, name: str, fetch: Callable[[Extent], list[Record]]) -> None:
+        """name: for what is said of it. fetch: the records of an extent; raises CorruptRecordError."""
+        self._name = name
         self.start = 0
         self.end = self.stable_end = 0
         self._fetch = fetch
@@ -65,7 +70,7 @@ class ExtentLog:
         self._bases.append(extent.base)
 
     def read(self, position: int, room: int) -> tuple[list[Record], int]:
-        """See PartitionLog. Raises CorruptRecordError."""
+        """See PartitionLog. Raises ConfigurationError: a batch is damaged."""
         found: list[Record] = []
         at, size = max(0, bisect_right(self._bases, position) - 1), 0
         while at < len(self._extents) and position < self.stable_end:
@@ -83,5 +88,8 @@ class ExtentLog:
 
     def _records(self, extent: Extent) -> list[Record]:
         if self._read[0] != extent.base:
-            self._read = extent.base, self._fetch(extent)
+            try:
+                self._read = extent.base, self._fetch(extent)
+            except CorruptRecordError as error:
+                raise ConfigurationError(f"{self._name}: {error}") from error
         return self._read[1]

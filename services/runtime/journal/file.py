@@ -77,22 +77,32 @@ class JournalFile:
             os.pwrite(fd, MAGIC, 0)
 
     def append(self, told: dict[str, Any], batches: Sequence[bytes] = ()) -> int:
-        """Where its batches begin. On the disk when this returns. Raises ConfigurationError, OSError."""
+        """Where its batches begin. On the disk when this returns. Raises ConfigurationError: it is full."""
         assert self._writing is not None
         assert self._end >= len(MAGIC)
         text = json.dumps(told, separators=(",", ":")).encode()
         crc = zlib.crc32(text)
         for batch in batches:
             crc = zlib.crc32(batch, crc)
-        frame = b"".join((_HEAD.pack(crc, len(text), sum(map(len, batches))), text, *batches))
-        os.ftruncate(self._writing, self._end)
-        written = 0
-        while written < len(frame):
-            written += os.pwrite(self._writing, memoryview(frame)[written:], self._end + written)
-        os.fdatasync(self._writing)
-        begin = self._end + _HEAD.size + len(text)
-        self._end += len(frame)
+        head = _HEAD.pack(crc, len(text), sum(map(len, batches))) + text
+        try:
+            end = self._write(self._writing, (head, *batches))
+        except OSError as error:
+            raise ConfigurationError(f"{self.path} cannot be written: {error.strerror}") from error
+        begin, self._end = self._end + len(head), end
         return begin
+
+    def _write(self, fd: int, frame: Sequence[bytes]) -> int:
+        """Where it ends."""
+        os.ftruncate(fd, self._end)
+        at = self._end
+        for piece in frame:
+            rest = memoryview(piece)
+            while rest:
+                written = os.pwrite(fd, rest, at)
+                at, rest = at + written, rest[written:]
+        os.fdatasync(fd)
+        return at
 
     def read(self, position: int, num_bytes: int) -> bytes:
         """Of the batches."""

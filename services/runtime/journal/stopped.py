@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kafka import TopicPartition
+from kafka.errors import CorruptRecordError
 
 from services.runtime.errors import ConfigurationError
 from services.runtime.journal.batches import HEADER, Header, Record, commits, decoded, header
@@ -82,6 +83,7 @@ class _Partition:
 
     def __init__(self, topic: str, partition: int, folder: Path, start: int) -> None:
         self._place = topic, partition
+        self._folder = folder
         self._segments = sorted(path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name))
         self._first = start
 
@@ -106,9 +108,16 @@ class _Partition:
 
     @cached_property
     def _log(self) -> ExtentLog:
-        made = ExtentLog(lambda extent: decoded(self._fetch(extent), *self._place))
+        made = ExtentLog(str(self._folder), lambda extent: decoded(self._fetch(extent), *self._place))
         made.start = max(self._first, int(self._segments[0].stem) if self._segments else 0)
         made.end = max((int(path.stem) for path in self._segments), default=0)
+        try:
+            self._fill(made)
+        except CorruptRecordError as error:
+            raise ConfigurationError(f"{self._folder}: {error}") from error
+        return made
+
+    def _fill(self, made: ExtentLog) -> None:
         counting: list[Extent] = []
         undecided: dict[int, list[Extent]] = defaultdict(list)  # by producer
         for extent, batch in self._batches():
@@ -123,7 +132,6 @@ class _Partition:
         made.stable_end = min((some[0].base for some in undecided.values()), default=made.end)
         for extent in sorted(counting):
             made.add(extent)
-        return made
 
     def _batches(self) -> Iterator[tuple[Extent, Header]]:
         for number, path in enumerate(self._segments):

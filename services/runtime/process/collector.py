@@ -11,9 +11,13 @@ import gc
 _YOUNG_OBJECTS = 100_000  # allocations between two looks; a client's few cycles wait a moment longer
 
 
-def settle_collector() -> None:
-    """Call once everything is loaded: what lives now is never looked at again."""
-    gc.collect()
+def settle_collector(*, lasting: bool = True) -> None:
+    """Call once everything is loaded: what lives now is never looked at again.
+
+    lasting: the process lives long, so that what is no more needed is worth a look before.
+    """
+    if lasting:
+        gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
 

@@ -47,7 +47,7 @@ def mix(river: River, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     monkeypatch.setenv("CORPUSWORKS_UNITS__SINK__SEAL_TOKENS", "100")
     monkeypatch.setattr("services.cli.carry._BATCH", 25)
     monkeypatch.setattr(mixing, "configure_logs", lambda *_: None)
-    monkeypatch.setattr(mixing, "settle_collector", lambda: None)
+    monkeypatch.setattr(mixing, "settle_collector", lambda **_: None)
     topology = Topology.load(None, list(BY_LENGTH.buckets)).behind(POOL + BUCKET)
     shares = {phase.name: phase.shares for phase in BY_LENGTH.phases}
 
@@ -81,7 +81,7 @@ def test_one_that_is_killed_anywhere_goes_on_and_packs_each_once(
     def dies(self: JournalCluster, *arguments: Any) -> None:
         nonlocal through
         through += 1
-        if through % 11 == 0:
+        if through % 7 == 0:
             raise Killed
         commit(self, *arguments)
 
@@ -123,6 +123,6 @@ def test_what_is_known_elsewhere_is_not_asked_here(mix: Callable[[], dict[str, A
 def test_a_folder_of_a_former_version_is_refused(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
     """Prevents: a second log beside the one that knows what is packed."""
     mix()
-    (tmp_path / "new" / "state" / "journal").unlink()
+    (tmp_path / "new" / "state" / "kafka").mkdir()
     with pytest.raises(ConfigurationError, match="choose a new folder"):
         mix()

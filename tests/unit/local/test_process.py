@@ -135,13 +135,13 @@ def test_a_child_that_holds_nothing_is_ended_at_once(supervisor, tmp_path):
         while True: time.sleep(60)
     """
     child = supervisor.start(python(tmp_path, code, stop=signal.SIGKILL, grace_s=60))
-    until(lambda: process.tail(tmp_path / "child.log"))
+    until(lambda: tail(tmp_path / "child.log"))
     supervisor.tell(child)
     assert child.stopping
     supervisor.stop(child)
     assert child.over
     assert child.restarts == 0
-    assert process.tail(tmp_path / "child.log") == "up"
+    assert tail(tmp_path / "child.log") == "up"
 
 
 def test_stop_kills_what_outlasts_its_grace_and_its_workers(supervisor, tmp_path):

@@ -10,7 +10,7 @@ from kafka.errors import NoError, NotCoordinatorError, UnknownMemberIdError
 from kafka.structs import OffsetAndMetadata
 
 from services.runtime import Settings
-from services.runtime.clients import admin
+from services.runtime.clients import admin, kafka
 from services.runtime.clients.admin import Admin
 
 PLACE = TopicPartition("docs.raw", 0)
@@ -47,7 +47,7 @@ class Client:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Admin:
-    monkeypatch.setattr(admin, "admin", lambda *_, **__: Client())
+    monkeypatch.setattr(kafka, "KafkaAdminClient", Client)
     monkeypatch.setattr(admin, "admitted", lambda _: None)
     monkeypatch.setattr(Client, "asked", 0)
     return Admin(Settings())

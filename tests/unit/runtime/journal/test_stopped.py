@@ -99,3 +99,13 @@ def test_one_that_runs_or_was_killed_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".kafka_cleanshutdown").unlink()
     with pytest.raises(ConfigurationError, match="not that of a Kafka that was stopped"):
         StoppedKafka(tmp_path)
+
+
+@pytest.mark.parametrize("at", [16, -1])
+def test_a_damaged_batch_is_named(tmp_path: Path, at: int) -> None:
+    """Prevents: a mix without some documents, or a wait for a Kafka that is not asked."""
+    data = bytearray(_batch(0, b"a"))
+    data[at] ^= 0xFF
+    kafka = StoppedKafka(_log(tmp_path, s0=bytes(data)))
+    with pytest.raises(ConfigurationError, match=r"pool\.en-0: "):
+        _read(kafka)
