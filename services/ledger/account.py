@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,11 +100,16 @@ def read_account(
     """As take_account, by these clients."""
     account = Account(whole=since is None)
     topology = of_every_recipe(topology, log)
-    book = _Book(account, log, since)
+    carriers = [service.name for service in topology.carriers]
+    # What does not move is asked for once, and not before each topic.
+    ends = log.settled_ends(list(topology.topics())) if at_rest else None
+    stand = admin.all_committed(carriers) if at_rest else {}
+    book = _Book(account, log, since, ends)
     book.raw()
     book.skipped()
     for service in topology.carriers:
-        book.waiting_before(service, topology, admin.committed(service.name))
+        committed = stand[service.name] if at_rest else admin.committed(service.name)
+        book.waiting_before(service, topology, committed)
     for topic in topology.topics():
         if topic.endswith(DEAD_LETTER_SUFFIX):
             book.dead(topic)
@@ -131,8 +136,7 @@ def count_under_way(admin: Admin, log: Log, topology: Topology) -> int:
     ends = log.settled_ends([name for service in topology.carriers for name in _inputs(service, topology)])
     found = 0
     for service in topology.carriers:
-        taken, inputs = committed[service.name], set(_inputs(service, topology))
-        waiting = {tp: (taken.get(tp, 0), end) for tp, end in ends.items() if tp[0] in inputs}
+        waiting = _waiting(service, topology, ends, committed[service.name])
         found += sum(1 for record in log.read(waiting) for _ in without_end(record))
     return found
 
@@ -140,7 +144,15 @@ def count_under_way(admin: Admin, log: Log, topology: Topology) -> int:
 def waiting_records(service: Service, topology: Topology, log: Log, committed: Marks) -> Iterator[Any]:
     """Messages of documents that the service has not done yet."""
     ends = log.settled_ends(_inputs(service, topology))
-    return log.read({tp: (committed.get(tp, 0), end) for tp, end in ends.items()})
+    return log.read(_waiting(service, topology, ends, committed))
+
+
+def _waiting(
+    service: Service, topology: Topology, ends: Marks, committed: Marks
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """What lies before it, of documents."""
+    inputs = set(_inputs(service, topology))
+    return {tp: (committed.get(tp, 0), end) for tp, end in ends.items() if tp[0] in inputs}
 
 
 def _inputs(service: Service, topology: Topology) -> list[str]:
@@ -184,12 +196,13 @@ def forget_moved(account: Account) -> None:
 
 
 class _Book:
-    """Writes into an account what it reads from one topic after another."""
+    """Writes into an account what it reads from topic after topic. ends: of all, where nothing moves."""
 
-    def __init__(self, account: Account, log: Log, since: Marks | None) -> None:
+    def __init__(self, account: Account, log: Log, since: Marks | None, ends: Marks | None) -> None:
         self._account = account
         self._log = log
         self._since = since or {}
+        self._ends = ends
         self._waits_at: dict[int, tuple[str, int, int]] = {}  # uid -> topic, partition, offset
         self._letters: dict[str, Document] = {}  # dead letters by id; without a uid: a piece of input
         self._redriven = set(redriven_at(log))  # as the account begins
@@ -210,7 +223,8 @@ class _Book:
     def waiting_before(self, service: Service, topology: Topology, committed: Marks) -> None:
         """Documents that the service has not done yet."""
         lane = isinstance(service.definition, LaneService)
-        for record in waiting_records(service, topology, self._log, committed):
+        ends = self._settled_ends(_inputs(service, topology))
+        for record in self._log.read(_waiting(service, topology, ends, committed)):
             for document in without_end(record):
                 self._note(document)
                 if lane:
@@ -291,8 +305,13 @@ class _Book:
                 self._account.mixed[row["phase"], row["bucket"]] += row["num_tokens"]
 
     def _new(self, topic: str) -> Iterator[Any]:
-        ends = self._log.settled_ends([topic])
+        ends = self._settled_ends([topic])
         return self._log.read({tp: (self._since.get(tp, 0), end) for tp, end in ends.items()})
+
+    def _settled_ends(self, topics: Sequence[str]) -> Marks:
+        if self._ends is None:
+            return self._log.settled_ends(topics)
+        return {tp: end for tp, end in self._ends.items() if tp[0] in topics}
 
     def _documents(self, records: Iterator[Any]) -> Iterator[Document]:
         for document in documents_of(records):

@@ -145,8 +145,9 @@ def _records(log: Log, topology: Topology, wanted: Selection) -> Iterator[Any]:
             raise ConfigurationError(
                 f"{wanted.topic} is no topic with dead letters; leave --topic out for all"
             )
+    starts, ends = log.starts(known), log.settled_ends(known)
     for topic in known:
-        yield from log.read_all(topic)
+        yield from log.read({tp: (start, ends[tp]) for tp, start in starts.items() if tp[0] == topic})
 
 
 def _plain(topic: str) -> str:

@@ -1,4 +1,4 @@
-"""How many partitions the river of a folder has: as many as the machine had cores when it was begun.
+"""How many partitions the river of a folder has: as many as the machine had cores when it was begun, or two.
 
 So each of its stages can be shared by as many processes (see balance.py). They stay: documents lie in them.
 What is mixed from another river passes through none of these stages: it has one.
@@ -15,7 +15,8 @@ from services.runtime.settings import PREFIX
 
 _FILE = "partitions"  # in the state folder, where there are more than the default
 _SETTING = PREFIX + "PARTITIONS"
-_MOST = 32  # a dozen topics have as many, and Kafka takes some milliseconds to make each
+# A dozen topics have as many, and Kafka takes some milliseconds of CPU to make each, and to serve it.
+_FEWEST, _MOST = 2, 32
 
 
 def environment(out: Path, settings: Settings, *, mixed: bool = False) -> dict[str, str]:
@@ -26,7 +27,7 @@ def environment(out: Path, settings: Settings, *, mixed: bool = False) -> dict[s
     if "partitions" in settings.model_fields_set:
         return {}
     if begun_with(out) is None:
-        most = 1 if mixed else max(settings.partitions, min(available_cores(), _MOST))
+        most = 1 if mixed else max(_FEWEST, min(available_cores(), _MOST))
         return {_SETTING: str(most)}
     try:
         return {_SETTING: (out / STATE / _FILE).read_text().strip()}

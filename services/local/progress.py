@@ -58,6 +58,12 @@ class Progress:
             )
             self._live.start()
 
+    def clear(self) -> None:
+        """Take the table away: what stays on the screen comes now."""
+        if self._live:
+            self._live.stop()
+            self._live, self._stages = None, ()
+
     def say(self, line: str) -> None:
         """A line that stays, at once."""
         self._console.print(line, soft_wrap=True)

@@ -14,10 +14,20 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from contracts import Control, Flush
+from services.ledger.account import Account, Marks, read_account
 from services.local.balance import Stage
-from services.local.process import Child, Program, Supervisor, tail
+from services.local.child import Child, Program, tail
+from services.local.process import Supervisor
 from services.local.usage import Used, by_stage
-from services.runtime import ConfigurationError, DependencyDown, LaneService, Settings, Unit, agreement
+from services.runtime import (
+    ConfigurationError,
+    DependencyDown,
+    LaneService,
+    Resources,
+    Settings,
+    Unit,
+    agreement,
+)
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
@@ -73,16 +83,27 @@ class River:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._flushes.reset()
         self._log.__exit__()
         self._admin.__exit__()
+
+    def end(self) -> None:
+        """Stop every process, and tell the servers of the folder to: nothing is asked of them any more."""
+        self.stop()
+        self._let_go()
+        self._supervisor.tell(*self._supervisor.children.values())
 
     def create_topics(self, begin_by: str | None = None) -> None:
         """Before anything runs; takes over what the settings change. begin_by: see agreement.make.
 
         Raises ConfigurationError.
         """
-        self._settings, self.topology = agreement.make(self._settings, self.topology, begin_by)
+        self._settings, self.topology = agreement.make_by(
+            self._admin, self._log, self._flushes, self._settings, self.topology, begin_by=begin_by
+        )
 
     def start(self) -> None:
         """Start every process of the topology."""
@@ -114,10 +135,10 @@ class River:
         surplus = {place: further[place - 1] for place in range(number, len(further) + 1)}
         if surplus:
             del further[number - 1 :]
-            self._leaving[name] = threading.Thread(target=self._let_go, args=(name, surplus), daemon=True)
+            self._leaving[name] = threading.Thread(target=self._dismiss, args=(name, surplus), daemon=True)
             self._leaving[name].start()
 
-    def _let_go(self, name: str, surplus: Mapping[int, Child]) -> None:
+    def _dismiss(self, name: str, surplus: Mapping[int, Child]) -> None:
         """Stop processes of a stage, and have their partitions given to the others at once."""
         self._supervisor.stop(*surplus.values())
         self._children = [child for child in self._children if child not in surplus.values()]
@@ -128,6 +149,11 @@ class River:
     def stop(self) -> None:
         """Stop every process; the servers stay."""
         self._supervisor.stop(*(child for child in self._children if not child.over))
+
+    def account(self, since: Marks) -> Account:
+        """Of what came in since then; no process runs any more. Raises DependencyDown."""
+        store = Resources(self._settings).store
+        return read_account(self._admin, self._log, store, self.topology, since, at_rest=True)
 
     def used(self) -> dict[str, Used]:
         """By stage, named after its first unit, the servers included."""
@@ -208,14 +234,12 @@ class River:
 
     def flush(self, run: str) -> None:
         """Ask every lane to mix what waits and to seal."""
-        flush = Control(flush=Flush(run=run))
-        self._tell({CONTROL: (flush, self._settings.lanes)})
+        say_by(self._flushes, lane_flushes(run, self._settings))
 
     def flush_archive(self, run: str) -> None:
         """Ask for all that the archive holds, up to now, to be written."""
-        known, flush = self.topology.topics(), Flush(run=run)
-        numbers = {ARCHIVE_FLUSH: self._settings.partitions, USES_FLUSH: self._settings.lanes}
-        self._tell({topic: (flush, number) for topic, number in numbers.items() if topic in known})
+        if told := archive_flushes(run, self._settings, self.topology):
+            say_by(self._flushes, told)
 
     def troubles(self) -> dict[str, str]:
         """By process, if it has just said so in its log: what it waits for (a disk with room, a server), or
@@ -271,16 +295,6 @@ class River:
         self._children.append(child)
         return child
 
-    def _tell(self, told: Mapping[str, tuple[Control | Flush, int]]) -> None:
-        """By topic: what, and to how many of its partitions."""
-        said = [
-            Produce(topic, what.SerializeToString(), partition=n)
-            for topic, (what, number) in told.items()
-            for n in range(number)
-        ]
-        if said:
-            say_by(self._flushes, said)
-
     def _first_of_each(self) -> list[Service]:
         """By process: the service that reads from Kafka."""
         return [self.topology.service(names[0]) for names in self.topology.processes]
@@ -306,6 +320,24 @@ class River:
             if next(self._log.read(ranges), None) is not None:
                 return False
         return True
+
+
+def lane_flushes(run: str, settings: Settings) -> list[Produce]:
+    """What asks every lane to mix what waits and to seal."""
+    told = Control(flush=Flush(run=run)).SerializeToString()
+    return [Produce(CONTROL, told, partition=lane) for lane in range(settings.lanes)]
+
+
+def archive_flushes(run: str, settings: Settings, topology: Topology) -> list[Produce]:
+    """What asks the archive to write all that it holds; nothing where the table has none."""
+    known, told = topology.topics(), Flush(run=run).SerializeToString()
+    numbers = {ARCHIVE_FLUSH: settings.partitions, USES_FLUSH: settings.lanes}
+    return [
+        Produce(topic, told, partition=n)
+        for topic, number in numbers.items()
+        if topic in known
+        for n in range(number)
+    ]
 
 
 def imports(topology: Topology) -> list[str]:

@@ -14,21 +14,26 @@ from typing import Any, Protocol
 import redis
 from rich.console import Console
 
-from services.ledger import lost_sources, mostly_dead, report, shares, take_account, under_way
+from contracts import Document
+from services.ledger import Account, lost_sources, mostly_dead, report, shares, under_way
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
-from services.local.origin import check_origin, keep_origin
+from services.local.origin import check_origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
-from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
-from services.local.store import STATE, check, keep_url, url_of
+from services.local.stack import KAFKA_SETTING, REDIS_SETTING, STAND_IN, TRITON, TRITON_SETTING, Stack
+from services.local.store import JOURNAL, STATE, check, keep_url, url_of
+from services.local.usage import Used
+from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
+from services.runtime.clients.redis import NO_REDIS
+from services.runtime.journal import closed, journal_url
 from services.runtime.settings import PREFIX
 from services.runtime.topics import RAW
 from services.runtime.topology import Topology
@@ -46,9 +51,8 @@ class Job:
     """What a run is asked for.
 
     out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
-    scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed;
-    workers: processes of each stage that can be shared, None: as the work asks for; begin_by: the text of the
-    recipe that a river begins by where no other is chosen.
+    scorer keeps, by language, format and category; workers: processes of each stage that can be shared, None:
+    as the work asks for; begin_by: the text of the recipe that a river begins by where no other is chosen.
     """
 
     paths: Sequence[str]
@@ -56,7 +60,6 @@ class Job:
     topology: Topology
     targets: Mapping[str, Mapping[str, float]]
     expected: Expected = lambda *_: 1.0
-    source: Path | None = None
     workers: int | None = None
     begin_by: str | None = None
 
@@ -108,24 +111,50 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
     if environment is not None:
         yield environment_of(out) | environment
         return
+    if (out / STATE / JOURNAL).exists():
+        with journaled(out) as access:
+            yield {**environment_of(out), **access}
+        return
     with Stack(out / STATE) as stack:
         yield environment_of(out) | stack.environment
 
 
 @contextmanager
-def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tuple[River, Settings]]:
+def journaled(out: Path) -> Iterator[Mapping[str, str]]:
+    """Variables of a river whose log is a journal in its folder, which is let go of at the end."""
+    address = journal_url(out / STATE / JOURNAL)
+    with closed(address):
+        yield {KAFKA_SETTING: address, REDIS_SETTING: NO_REDIS}
+
+
+@contextmanager
+def shown(job: Job, console: Console) -> Iterator[tuple[Progress, Zygote]]:
+    """What shows how a job goes on, and who forks its services: begun here, while there is no thread."""
+    zygote = Zygote(imports(job.topology))
+    try:
+        zygote.begin()
+        with Progress(console) as progress:
+            yield progress, zygote
+    finally:
+        zygote.close()
+
+
+@contextmanager
+def river_on(
+    job: Job, progress: Progress, zygote: Zygote | None = None, **settings_too: str
+) -> Iterator[tuple[River, Settings]]:
     """Servers and every service, running; stopped at the end. settings_too: for the processes.
 
     progress: told of what it waits for where it is to end before its time.
     """
     finish(job.out)  # a `--fresh` that was interrupted
-    check_origin(job.out, job.source)
+    check_origin(job.out, None)
     given = load_settings()
     if "bootstrap_servers" not in given.kafka.model_fields_set:  # else another machine may run the rest
         _require_whole(job.topology, given.topology)
     url = url_of(job.out, given)
     check(url, given)
-    apart = partitions.environment(job.out, given, mixed=job.source is not None)
+    apart = partitions.environment(job.out, given)
     _refuse_more(job, partitions.number(apart, given))
     models = repositories(given, job.topology)
     if "bootstrap_servers" in given.kafka.model_fields_set:
@@ -138,14 +167,11 @@ def river_on(job: Job, progress: Progress, **settings_too: str) -> Iterator[tupl
             for service in job.topology.services.values():
                 _ = service.definition if service.run else None
 
-    preload = imports(job.topology)
-    stack = Stack(job.out / STATE, given, models=models, preload=preload, meanwhile=define)
+    stack = Stack(job.out / STATE, given, models=models, zygote=zygote, meanwhile=define)
     progress.ending = stack.supervisor.ending
     with stack, progress.cut_short():
         if stack.stand_in:
             progress.say(f"The judges run inside the services: {stack.stand_in}")
-        if job.source is not None:
-            keep_origin(job.out, job.source)
         keep_url(job.out, url)
         partitions.keep(job.out, apart)
         letters.forget(job.out)
@@ -210,44 +236,68 @@ def _require_redis(settings: Settings) -> None:
 
 
 Bring = Callable[[Settings], None]
+Show = Callable[[dict[str, Any]], None]
 
 
-def run(job: Job, console: Console, bring: Bring | None = None) -> dict[str, Any]:
+def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> dict[str, Any]:
     """Process the paths until everything has settled; the report, also left as report.json.
 
-    What an earlier run left under way is finished too. bring: puts documents into the topics before anything
-    runs. Raises ConfigurationError, ProcessFailed.
+    What an earlier run left under way is finished too. show: is given the report while the servers end.
+    bring: puts documents into the topics before anything runs. Raises ConfigurationError, ProcessFailed.
     """
     begun = time.monotonic()
-    with Progress(console) as progress, river_on(job, progress, **HOLD) as (river, settings):
+    with (
+        shown(job, console) as (progress, zygote),
+        river_on(job, progress, zygote, **HOLD) as (river, settings),
+    ):
         if bring is not None:
             progress.show("bringing over")
             bring(settings)
             progress.show("starting")
         marks = river.marks()
-        carried_over = under_way(settings, job.topology)
+        any_came = any(end for (topic, _), end in marks.items() if job.topology.holds(topic) is Document)
+        carried_over = under_way(settings, job.topology) if any_came else 0
+        reading = [river.ingest(job.paths)] if job.paths else []  # first: the others wait for it
         river.start()
-        reading = [river.ingest(job.paths)] if job.paths else []
         _watch(river, settle(river, reading, str(time.time_ns())), progress, balanced(river, job, settings))
         progress.show("counting")
         river.stop()
-        account = take_account(settings, job.topology, since=marks, at_rest=True)
+        account = river.account(marks)
         if any(end for (topic, _), end in marks.items() if topic == RAW):  # what came in just now is young
             retain(settings, job.topology)
         letters.keep(job.out, settings, job.topology)
         used, most_bytes = river.used(), river.most_bytes
         progress.show("stopping")
-    bound, seconds = settings.dead_letter_share, time.monotonic() - begun
+        river.end()
+        seconds = time.monotonic() - begun
+        found = told(job, settings, account, carried_over, seconds=seconds, used=used)
+        found["memory_bytes_together"] = most_bytes
+        found = reports.keep(job.out, found, job.paths)
+        progress.clear()
+        show(found)
+    return found
+
+
+def told(
+    job: Job,
+    settings: Settings,
+    account: Account,
+    carried_over: int,
+    *,
+    seconds: float,
+    used: Mapping[str, Used],
+) -> dict[str, Any]:
+    """What is reported of a run. used: by stage."""
+    bound = settings.dead_letter_share
     lost = lost_sources(account.files, job.paths)
     sick = mostly_dead(account.files, bound, lost)
     cpu = {name: each.cpu_seconds for name, each in used.items()}
     found = report(account, carried_over, job.targets, seconds, cpu, lost=lost, sick=sick)
     found["memory_bytes"] = {name: each.peak_bytes for name, each in used.items()}
-    found["memory_bytes_together"] = most_bytes
     found["too_many_dead"] = found["dead_letters"] > bound * found["documents_in"]
     found["dead_letters_by_reason"] = letters.reasons(job.out)
     found["shares"] = [share.row for share in shares(account, job.expected)]
-    return reports.keep(job.out, found, job.paths)
+    return found
 
 
 class Companion(Protocol):
@@ -271,7 +321,11 @@ def up(
     beside: what is begun when the river runs, and ended before it. doors: by name of those to be opened,
     settings that are theirs alone.
     """
-    with Progress(console) as progress, river_on(job, progress) as (river, settings), ExitStack() as stack:
+    with (
+        shown(job, console) as (progress, zygote),
+        river_on(job, progress, zygote) as (river, settings),
+        ExitStack() as stack,
+    ):
         river.start()
         for door, environment in (doors or {}).items():
             river.open(door, environment)
@@ -337,7 +391,7 @@ def _watch(
         progress.show(_and_troubles(doing, river), stages)
         balance(stages)
         # What is done in a moment is seen in a moment: of three documents each step takes less than a tick.
-        time.sleep(min(_TICK_S, _FIRST_TICK_S + (time.monotonic() - since) / 10))
+        time.sleep(min(_TICK_S, _FIRST_TICK_S + (time.monotonic() - since) / 20))
 
 
 def _and_troubles(doing: str, river: River) -> str:

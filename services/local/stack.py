@@ -8,9 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.local import interrupt
+from services.local.child import Child, Program
 from services.local.folder import FolderLock
 from services.local.packages import wheels
-from services.local.process import Child, Program, Supervisor
+from services.local.process import Supervisor
 from services.local.servers.kafka import KafkaServer
 from services.local.servers.redis import RedisServer
 from services.local.servers.server import START_TIMEOUT_S, Server
@@ -38,8 +40,8 @@ class Stack:
     Services started by `run` get `environment`, and are stopped before the servers that they use.
 
     models: the model repositories that Triton serves; without any it is not started. stand_in: why the
-    judges run inside the services instead, or nothing. preload: modules that the services to be started
-    import; while the servers start, a zygote imports them. meanwhile: called while they start, too.
+    judges run inside the services instead, or nothing. zygote: forks the services; while the servers start,
+    it imports what they need. meanwhile: called while they start, too.
     """
 
     def __init__(
@@ -50,17 +52,14 @@ class Stack:
         kafka_port: int | None = None,
         redis_port: int | None = None,
         models: Sequence[Path] = (),
-        preload: Sequence[str] = (),
+        zygote: Zygote | None = None,
         meanwhile: Callable[[], object] | None = None,
     ) -> None:
         """Takes the folder. Raises ConfigurationError: in use, unwritable, disk full, wrong settings."""
-        if models:
-            import tritonclient.grpc  # noqa: F401 - long, and no signal should meet it below: see interrupt
         self.folder = folder.absolute()
         self._given = settings or load_settings()
         self._meanwhile = meanwhile
         self._lock = FolderLock(self.folder)
-        zygote = Zygote(preload) if preload else None
         self.supervisor = Supervisor(keep_open=[self._lock.fd], zygote=zygote)
         self.kafka: KafkaServer | None = None
         self.redis: RedisServer | None = None
@@ -111,6 +110,9 @@ class Stack:
         """
         for server in self.servers:
             server.launch()
+        if self.triton is not None:
+            with interrupt.later():
+                import tritonclient.grpc  # noqa: F401 - long, and no signal should meet it below
         if self._meanwhile is not None:
             self._meanwhile()
         for server in self.servers:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 
 from contracts import Agreement, Control, RecipeChange
 from services.runtime.clients.admin import Admin
@@ -30,7 +31,7 @@ from services.runtime.clients.log import Log
 from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.unit import Unit, configure
 from services.runtime.errors import ConfigurationError, Outdated
-from services.runtime.loops.transaction import Produce, say
+from services.runtime.loops.transaction import Produce, Transactions, say_by
 from services.runtime.settings import PREFIX, Settings
 from services.runtime.topics import AGREED, CONTROL, POOL
 from services.runtime.topology import Service, Topology
@@ -39,6 +40,7 @@ MESSAGES = "3"  # version of the messages on the topics
 
 _LANES, _BUCKETS, _RECIPE, _ROUTING = "lanes", "buckets", "recipe", "routing"
 _STORE = "store"
+_NAME = "agree"  # of the transactions
 _BY_RECIPE = {_RECIPE, _BUCKETS}  # who follows one adopts it, and a lane is told of another in its time
 _VOCABULARY = "vocabulary"
 _UNDER_WAY = "retokenizing"  # the vocabulary that the pools are being given, or nothing
@@ -156,21 +158,38 @@ def make(settings: Settings, topology: Topology, begin_by: str | None = None) ->
 
     Raises ConfigurationError: a change that is not supported; DependencyDown.
     """
-    with Admin(settings) as admin, Log(settings) as log:
-        stands = read(log)
-        refuse_unfinished(stands)
-        if settings.recipe is None:
-            settings = settings.model_copy(update={"recipe": begin_by})
-            settings, topology = _as_it_stands(stands, settings, topology)
-        topology = topology.with_buckets(dict.fromkeys([*topology.buckets, *_ever(stands)]))
-        wanted = values([s for s in topology.services.values() if s.run], settings, topology)
-        if "store_url" not in settings.model_fields_set:
-            wanted[_STORE] = stands.get(_STORE, wanted[_STORE])
-        found = changes(stands, wanted, pooled=_any_pooled(log, stands.get(_BUCKETS, "")))
-        admin.create_topics(topology.topics().values())
-        told = _told(found, stands, settings.lanes)
-        _record(settings, found, told)  # before there are new lanes, so that who fills them finds it
-        admin.grow_topics(topology.topics().values())
+    transactions = Transactions(settings, _NAME, _NAME)
+    try:
+        with Admin(settings) as admin, Log(settings) as log:
+            return make_by(admin, log, transactions, settings, topology, begin_by=begin_by)
+    finally:
+        transactions.reset()
+
+
+def make_by(
+    admin: Admin,
+    log: Log,
+    transactions: Transactions,
+    settings: Settings,
+    topology: Topology,
+    *,
+    begin_by: str | None,
+) -> tuple[Settings, Topology]:
+    """As make, by these clients."""
+    stands = read(log)
+    refuse_unfinished(stands)
+    if settings.recipe is None:
+        settings = settings.model_copy(update={"recipe": begin_by})
+        settings, topology = _as_it_stands(stands, settings, topology)
+    topology = topology.with_buckets(dict.fromkeys([*topology.buckets, *_ever(stands)]))
+    wanted = values([s for s in topology.services.values() if s.run], settings, topology)
+    if "store_url" not in settings.model_fields_set:
+        wanted[_STORE] = stands.get(_STORE, wanted[_STORE])
+    found = changes(stands, wanted, pooled=_any_pooled(log, stands.get(_BUCKETS, "")))
+    admin.create_topics(topology.topics().values())
+    told = _told(found, stands, settings.lanes)
+    _record(transactions, found, told)  # before there are new lanes, so that who fills them finds it
+    admin.grow_topics(topology.topics().values())
     return settings, topology
 
 
@@ -220,13 +239,15 @@ def _ever(stands: Mapping[str, str]) -> list[str]:
     return [name for name in stands.get(_BUCKETS, "").split(",") if name]
 
 
-def check(names: Sequence[str], settings: Settings, topology: Topology) -> tuple[int, ...]:
+def check(
+    names: Sequence[str], settings: Settings, topology: Topology, log: Log | None = None
+) -> tuple[int, ...]:
     """Compare what these services have with what stands; the numbers of lanes that the river ever had.
 
-    Raises ConfigurationError, DependencyDown.
+    log: of who has one; another costs the broker ten requests. Raises ConfigurationError, DependencyDown.
     """
-    with Log(settings) as log:
-        stands = read(log)
+    with nullcontext(log) if log is not None else Log(settings) as said:
+        stands = read(said)
     refuse_unfinished(stands)
     compare(stands, values([topology.service(name) for name in names], settings, topology))
     return lanes_ever(stands) or (settings.lanes,)
@@ -248,12 +269,12 @@ def vocabularies(stands: Mapping[str, str]) -> tuple[str, str]:
 
 def begin_vocabulary(settings: Settings, digest: str) -> None:
     """From now on no service of the river starts, and one that runs ends. Raises DependencyDown."""
-    _record(settings, {_UNDER_WAY: digest}, [])
+    _record_alone(settings, {_UNDER_WAY: digest})
 
 
 def finish_vocabulary(settings: Settings, digest: str) -> None:
     """All that the pools hold is of this vocabulary. Raises DependencyDown."""
-    _record(settings, {_VOCABULARY: digest, _UNDER_WAY: ""}, [])
+    _record_alone(settings, {_VOCABULARY: digest, _UNDER_WAY: ""})
 
 
 def _any_pooled(log: Log, buckets: str) -> bool:
@@ -270,10 +291,18 @@ def _told(found: Mapping[str, str], stands: Mapping[str, str], lanes: int) -> li
     return [Produce(CONTROL, value, partition=lane) for lane in range(min(lanes, lanes_ever(stands)[-1]))]
 
 
-def _record(settings: Settings, found: Mapping[str, str], told: Sequence[Produce]) -> None:
+def _record_alone(settings: Settings, found: Mapping[str, str]) -> None:
+    transactions = Transactions(settings, _NAME, _NAME)
+    try:
+        _record(transactions, found, [])
+    finally:
+        transactions.reset()
+
+
+def _record(transactions: Transactions, found: Mapping[str, str], told: Sequence[Produce]) -> None:
     if not found:
         return
     now = int(time.time() * 1000)
     said = [Agreement(name=name, value=value, agreed_ms=now) for name, value in found.items()]
     recorded = [Produce(AGREED, a.SerializeToString(), a.name.encode()) for a in said]
-    say(settings, "agree", [*recorded, *told])
+    say_by(transactions, [*recorded, *told])

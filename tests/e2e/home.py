@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.local.process import Child
+from services.local.child import Child
 from services.local.river import CLI, River, imports, settle
 from services.local.run import applied, environment_of, repositories
 from services.local.stack import Stack
+from services.local.zygote import Zygote
 from services.mixer.recipe import bucket_names
 from services.runtime import Settings
 from services.runtime.topology import Topology
@@ -82,7 +83,7 @@ def home(
     with applied(given) as own:
         table = topology(own.topology)
         models = repositories(own, table)
-    with applied(given), Stack(out / "state", models=models, preload=imports(table)) as stack:
+    with applied(given), Stack(out / "state", models=models, zygote=Zygote(imports(table))) as stack:
         environment = given | stack.environment
         with (
             applied(environment) as found,

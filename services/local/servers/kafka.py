@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.local.child import Program
 from services.local.packages import jars, programs
 from services.local.private import password, write_private
-from services.local.process import ProcessFailed, Program, Supervisor
+from services.local.process import ProcessFailed, Supervisor
 from services.local.servers.ports import HOST, exchange, free_port
 from services.local.servers.server import START_TIMEOUT_S, Server
 from services.runtime import ConfigurationError
@@ -106,10 +107,20 @@ LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
     <Console name="console"><PatternLayout pattern="%p %m%n"/></Console>
   </Appenders>
   <Loggers>
+    {quiet}
     <Root level="INFO"><AppenderRef ref="file"/><AppenderRef ref="console" level="ERROR"/></Root>
   </Loggers>
 </Configuration>
 """
+
+# They write some 2,000 lines when a river is begun: each setting, and each partition half a dozen times.
+QUIET = (
+    "state.change.logger",
+    "kafka.cluster.Partition",
+    "org.apache.kafka.common.config.AbstractConfig",
+    "org.apache.kafka.controller.ConfigurationControlManager",
+    "org.apache.kafka.controller.ReplicationControlManager",
+)
 
 # Kafka's numbers of requests: the version used is beside each.
 _METADATA, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (3, 1), (17, 1), (36, 0)
@@ -166,7 +177,8 @@ class KafkaServer(Server):
         log = self.folder / "kafka.log"
         lines = (f"{key}={value}\n" for key, value in self._properties().items())
         write_private(properties, "".join(lines))
-        logging.write_text(LOG4J.format(log=log))
+        quiet = "\n    ".join(f'<Logger name="{name}" level="WARN"/>' for name in QUIET)
+        logging.write_text(LOG4J.format(log=log, quiet=quiet))
         options = (*JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", ":".join(map(str, of_kafka)))
         if not (self.folder / "data" / "meta.properties").exists():
             ours = of_kafka[0].parent == first_records().parent

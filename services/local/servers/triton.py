@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.local.child import Program
 from services.local.packages import wheels
 from services.local.private import private_folder
-from services.local.process import ProcessFailed, Program, Supervisor
+from services.local.process import ProcessFailed, Supervisor
 from services.local.servers.repository import CONFIG, derive_all, derived, model_folders
 from services.local.servers.server import START_TIMEOUT_S, Server
 from services.runtime import ConfigurationError, DependencyDown, Tls
@@ -28,7 +30,6 @@ DEFAULT_MODELS = Path(__file__).parents[2] / "inference" / "models"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the backend and its stub talk to each other
 REFRESH_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 1.0
-GRACE_S = 20.0
 SOCKET = "grpc"
 NUMBER = 1  # stands for a port: Triton puts one behind every address
 MAX_SOCKET_BYTES = 107  # of its path, sun_path in unix(7)
@@ -46,7 +47,6 @@ OPTIONS = {
     "model-control-mode": "explicit",
     "load-model": "*",
     "pinned-memory-pool-byte-size": "0",  # 256 MB for GPUs
-    "exit-timeout-secs": "10",  # for what is under way when it is stopped
     # A version that is refused would make the whole server unready, though the former one answers.
     "strict-readiness": "false",
 }
@@ -113,7 +113,7 @@ class Triton(Server):
             self._log,
             environment=server.environment,
             leaves=(SHARED_MEMORY / self._regions, self.socket),  # with each kill a little more
-            grace_s=GRACE_S,
+            stop=signal.SIGKILL,  # it holds nothing, and takes two seconds to end by itself
         )
 
     def _plain_path(self) -> Path:

@@ -18,6 +18,7 @@ from kafka.net.sasl import get_sasl_mechanism
 from services.runtime.clients.kafka import connection
 from services.runtime.clients.redis import ClusterClient
 from services.runtime.errors import ConfigurationError, DependencyDown
+from services.runtime.journal import is_file
 from services.runtime.settings import KafkaSettings, RedisSettings
 
 TIMEOUT_S = 10.0
@@ -26,6 +27,7 @@ KAFKA, REDIS = "CORPUSWORKS_KAFKA__", "CORPUSWORKS_REDIS__"
 _API_VERSIONS, _METADATA, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (18, 0), (3, 1), (17, 1), (36, 0)
 _UNSUPPORTED_MECHANISM, _ILLEGAL_STATE = 33, 34
 _MOST_BYTES = 1 << 20  # of an answer; more is no Kafka
+_ADMITTED: set[KafkaSettings] = set()
 
 
 def check_kafka(settings: KafkaSettings) -> None:
@@ -39,10 +41,11 @@ def check_kafka(settings: KafkaSettings) -> None:
             with socket.create_connection((host, port), TIMEOUT_S) as plain:
                 if "ssl_context" not in options:
                     _log_in(plain, where, host, options)
-                    return
-                with options["ssl_context"].wrap_socket(plain, server_hostname=host) as secured:
-                    _log_in(secured, where, host, options)
-                    return
+                else:
+                    with options["ssl_context"].wrap_socket(plain, server_hostname=host) as secured:
+                        _log_in(secured, where, host, options)
+                _ADMITTED.add(settings)
+                return
         except (
             ssl.SSLEOFError,
             EOFError,
@@ -57,16 +60,12 @@ def check_kafka(settings: KafkaSettings) -> None:
     raise DependencyDown(f"Kafka at {settings.bootstrap_servers}", problem)
 
 
-_ADMITTED: set[KafkaSettings] = set()
-
-
 def admitted(settings: KafkaSettings) -> None:
     """As check_kafka, for whoever waits for a broker that is away; asked once in a process."""
-    if settings in _ADMITTED:
+    if settings in _ADMITTED or is_file(settings.bootstrap_servers):
         return
     with contextlib.suppress(DependencyDown):
         check_kafka(settings)
-        _ADMITTED.add(settings)
 
 
 def check_redis(client: redis.Redis | ClusterClient, settings: RedisSettings) -> None:

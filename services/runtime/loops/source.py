@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 
 from contracts import IngestProgress
 from services.runtime.clients.broker import Broker, KafkaBroker
+from services.runtime.clients.log import Log
 from services.runtime.contracts.source import Source
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import DependencyDown, Fenced
@@ -50,7 +51,7 @@ class SourceLoop:
         service: Service,
         instance: str,
         *,
-        agreed: Callable[[], object] = tuple,
+        agreed: Callable[[Log], object] = lambda _: (),
         broker: Broker | None = None,
         tell: Callable[[Came], object] | None = None,
     ) -> None:
@@ -84,9 +85,10 @@ class SourceLoop:
         try:
             while not self._process.stopping and not self.finished:
                 try:
-                    self._agreed()
-                    self._transactions.open()  # first: a predecessor of this name commits no more
-                    self._know()
+                    with self._broker.log() as said:
+                        self._agreed(said)
+                        self._transactions.open()  # first: a predecessor of this name commits no more
+                        self._know(said)
                     self._process.health.ready("partitions")
                     with closing(reader.read(self._sharing.recorded, self._sharing.take)) as steps:
                         self._publish_all(steps)
@@ -105,13 +107,12 @@ class SourceLoop:
                 self._sharing.close(finished=self.finished)
             self._resources.close()
 
-    def _know(self) -> None:
+    def _know(self, said: Log) -> None:
         """What was read, and when the import began: an interrupted one goes on, and is not a later one."""
-        with self._broker.log() as said:
-            self._resources.topic_ids = said.topic_ids()
-            leases = self._leases() if self._settings.share_sources else None
-            self._sharing = Sharing(self._broker, leases, self._fence)
-            self._sharing.read(said)
+        self._resources.topic_ids = said.topic_ids()
+        leases = self._leases() if self._settings.share_sources else None
+        self._sharing = Sharing(self._broker, leases, self._fence)
+        self._sharing.read(said)
         former = self._sharing.began
         self._said_that_it_began = bool(former.began_ms) and not former.complete
         self._import.began_ms = self._sharing.begin(self._import.began_ms)
@@ -140,6 +141,7 @@ class SourceLoop:
             self._process.health.moved()
             self._sharing.wait()
             if step is not None:
+                since = since if pending else time.monotonic()  # not from when the reader began to look
                 pending.append(step)
                 num_documents += len(step.documents)
                 num_bytes += sum(len(value) for _, value in step.documents)

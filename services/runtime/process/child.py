@@ -30,6 +30,8 @@ _forked = False
 class Child(Protocol):
     """What subprocess.Popen and Forked have in common."""
 
+    pid: int
+
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
 

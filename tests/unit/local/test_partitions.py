@@ -13,7 +13,7 @@ from services.runtime import Settings
 NAME = "CORPUSWORKS_PARTITIONS"
 
 
-@pytest.mark.parametrize(("cores", "told"), [(2, "4"), (12, "12"), (192, "32")])
+@pytest.mark.parametrize(("cores", "told"), [(1, "2"), (2, "2"), (12, "12"), (192, "32")])
 def test_a_folder_is_begun_by_the_cores_and_keeps_what_it_has(
     cores: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.local import process, zygote
-from services.local.process import Program, Supervisor
+from services.local import zygote
+from services.local.child import Program, tail
+from services.local.process import Supervisor
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError
 from tests.unit.local.test_process import alive, gone, running_again, until
@@ -86,7 +87,7 @@ def program(folder: Path, code: str, *arguments: str, **options: object) -> Prog
 
 
 def said(folder: Path) -> list[str]:
-    return process.tail(folder / "child.log").splitlines()
+    return tail(folder / "child.log").splitlines()
 
 
 def was_forked(folder: Path) -> bool:
@@ -138,7 +139,7 @@ def test_how_it_ends_is_on_record(supervisor: Supervisor, folder: Path) -> None:
         child = supervisor.start(program(folder, code, fatal=frozenset({exit_code})))
         until(lambda child=child: child.over)
         assert child.exits[-1].code == exit_code
-        assert words in process.tail(child.program.log)
+        assert words in tail(child.program.log)
 
 
 def test_a_killed_one_is_started_again_and_its_time_is_kept(supervisor: Supervisor, folder: Path) -> None:
@@ -275,7 +276,8 @@ def test_who_is_not_noted_does_not_run(forking: Supervisor, folder: Path) -> Non
 PARENT = """
     import sys, time
     from pathlib import Path
-    from services.local.process import Program, Supervisor
+    from services.local.child import Program
+    from services.local.process import Supervisor
     from services.local.zygote import Zygote
     folder = Path(sys.argv[1])
     supervisor = Supervisor(zygote=Zygote(["preloaded"]))
@@ -304,4 +306,64 @@ def test_nothing_is_left_when_the_parent_is_killed(folder: Path, first: str) -> 
     parent.wait()
     until(lambda: not alive(groups))
     until(lambda: gone(guard))
+    parent.stdout.close()
+
+
+COMMAND = """
+    import sys
+    import preloaded
+    from pathlib import Path
+    from services.local import interrupt
+    from services.local.child import Program
+    from services.local.process import Supervisor
+    from services.local.zygote import Zygote
+    interrupt.take()
+    zygote = Zygote(["preloaded"])
+    zygote.begin()
+    begun = zygote.pid
+    supervisor = Supervisor(zygote=zygote)
+    child = supervisor.start(Program("child", sys.argv[2:], Path(sys.argv[1])))
+    print(child.pid, begun, supervisor._guard.pid, flush=True)
+    sys.stdin.read()
+    supervisor.close()
+    print("at the end")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux")
+@pytest.mark.parametrize("end", ["killed", "in order"])
+def test_a_zygote_forked_off_a_command_has_nothing_of_it(folder: Path, end: str) -> None:
+    """Prevents services that answer signals as a command does, hold its pipes, or hide what they are."""
+    asked, states = [*program(folder, STATE).command, "a" * 900, "b"], []
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(COMMAND), folder / "child.log", *asked],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    *groups, guard = map(int, parent.stdout.readline().split())
+    until(lambda: "to the error stream" in said(folder))
+    states.append(json.loads((folder / "child.log").read_text().splitlines()[0]))
+    (folder / "child.log").unlink()
+    plain = Supervisor()
+    plain.start(Program("child", asked, folder / "child.log"))
+    until(lambda: "to the error stream" in said(folder))
+    states.append(json.loads((folder / "child.log").read_text().splitlines()[0]))
+    plain.close()
+    assert [state.pop("forked") for state in states] == [True, False]
+    assert [state.pop("parent") for state in states] == [parent.pid, os.getpid()]
+    assert all(state.pop("random") for state in states)
+    assert states[0].pop("environment").items() >= states[1].pop("environment").items()
+    assert states[0] == states[1]
+    lines = [" ".join(psutil.Process(pid).cmdline()) for pid in groups]
+    assert [line.partition(" -m ")[2] for line in lines] == ["child " + "a" * 900 + " b", zygote.__name__]
+    if end == "killed":
+        parent.kill()
+    parent.stdin.close()
+    until(lambda: not alive(groups))
+    until(lambda: gone(guard))
+    assert parent.stdout.read() == ("" if end == "killed" else "at the end\n")
+    parent.wait()
     parent.stdout.close()

@@ -45,7 +45,8 @@ def progress(broker: MemoryBroker) -> dict[str, bytes]:
 
 def known_to(loop: SourceLoop, broker: MemoryBroker) -> dict[str, bytes]:
     """As the reader's process is told it."""
-    loop._know()
+    with broker.log() as said:
+        loop._know(said)
     began = IngestProgress(began_ms=loop._sharing.recorded.began_ms or 0)
     asked = loop._sharing.take([IngestProgress(source="file")]).mine
     return {each.source: each.SerializeToString() for each in asked} | {IMPORT: began.SerializeToString()}
