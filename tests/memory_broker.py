@@ -1,40 +1,23 @@
 """Kafka in memory, as far as the loops lean on it; held to the real one by tests/contract/test_broker.py.
 
-Records are in the log as soon as they are sent, and count when their transaction is decided; its marker takes
-an offset. A rebalance is over when every member has polled. Nothing waits: a poll returns what there is.
+It differs from the journal in that records are in the log as soon as they are sent, and count when their
+transaction is decided; so a test may leave one open, fail its commit or cut the log.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from kafka import TopicPartition
-from kafka.errors import (
-    CommitFailedError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-    ProducerFencedError,
-)
-from kafka.structs import OffsetAndTimestamp
+from kafka.errors import ProducerFencedError
 
 from services.runtime.clients.log import Log
+from services.runtime.journal.batches import Record
+from services.runtime.journal.reader import Group, Member, Reader, Topic, log_of
 from services.runtime.settings import Settings
-
-
-class Record(NamedTuple):
-    """As kafka-python names its fields."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-    timestamp: int
 
 
 @dataclass(eq=False)
@@ -43,7 +26,7 @@ class _Transaction:
 
     decided: bool | None = None
     places: set[TopicPartition] = field(default_factory=set)
-    offsets: list[tuple[_Group, dict[TopicPartition, int]]] = field(default_factory=list)
+    offsets: list[tuple[Group, dict[TopicPartition, int]]] = field(default_factory=list)
 
 
 @dataclass
@@ -61,36 +44,18 @@ class _Log:
         undecided = (n for n, (_, t) in enumerate(self.entries) if t.decided is None)
         return next(undecided, self.end)
 
-
-@dataclass
-class _Topic:
-    partitions: list[_Log]
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-
-class Member(NamedTuple):
-    """What group_metadata returns."""
-
-    group_id: str
-    member_id: int
-    generation_id: int
-
-
-@dataclass
-class _Group:
-    name: str
-    generation: int = 0
-    members: dict[int, MemoryConsumer] = field(default_factory=dict)
-    joined: set[int] = field(default_factory=set)  # since the last change
-    committed: dict[TopicPartition, int] = field(default_factory=dict)
-
-    def change(self) -> None:
-        self.joined = set()
-
-    def check(self, member: Member) -> None:
-        """Raises CommitFailedError."""
-        if member.member_id not in self.members or member.generation_id != self.generation:
-            raise CommitFailedError(f"{member} is not of generation {self.generation}")
+    def read(self, position: int, room: int) -> tuple[list[Record], int]:
+        """See PartitionLog."""
+        end = self.stable_end
+        records: list[Record] = []
+        while position < end and len(records) < room:
+            record, transaction = self.entries[position]
+            if record is not None and transaction.decided:
+                records.append(record)
+            position += 1
+        while room and position < end and self.entries[position][0] is None:
+            position += 1  # what lies behind the last record of a fetch is passed with it
+        return records, position
 
 
 class MemoryBroker:
@@ -98,16 +63,15 @@ class MemoryBroker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.topics: dict[str, _Topic] = {}
-        self.groups: dict[str, _Group] = {}
+        self.topics: dict[str, Topic] = {}
+        self.groups: dict[str, Group] = {}
         self.producers: dict[str, MemoryProducer] = {}
         self.fail_next_commit: Exception | None = None
-        self.num_members = 0
         self.now_ms = 1_000_000
 
     def create_topic(self, name: str, partitions: int = 1) -> None:
         """A topic under a new id."""
-        self.topics[name] = _Topic([_Log() for _ in range(partitions)])
+        self.topics[name] = Topic([_Log() for _ in range(partitions)], str(uuid.uuid4()))
 
     def delete_topic(self, name: str) -> None:
         """With the offsets of all groups in it, as Kafka does."""
@@ -121,20 +85,19 @@ class MemoryBroker:
 
     def log_of(self, place: TopicPartition) -> _Log:
         """Raises KafkaError: there is no such partition."""
-        topic = self.topics.get(place.topic)
-        if topic is None or place.partition >= len(topic.partitions):
-            raise KafkaError(f"{place} does not exist")
-        return topic.partitions[place.partition]
+        found = log_of(self, place)
+        assert isinstance(found, _Log)
+        return found
 
-    def group(self, name: str) -> _Group:
-        return self.groups.setdefault(name, _Group(name))
+    def group(self, name: str) -> Group:
+        return self.groups.setdefault(name, Group(name))
 
-    def evict(self, consumer: MemoryConsumer) -> None:
+    def set_offsets(self, group: Group, offsets: Mapping[TopicPartition, int]) -> None:
+        group.committed |= offsets
+
+    def evict(self, consumer: Reader) -> None:
         """As when a member has not been heard of for the session timeout."""
-        group = self.group(consumer.group or "")
-        group.members.pop(consumer.number, None)
-        group.generation += 1
-        group.change()
+        self.group(consumer.group_metadata().group_id).leave(consumer.number)
 
     # The seam: see services.runtime.clients.broker.Broker.
 
@@ -146,14 +109,14 @@ class MemoryBroker:
         lanes: bool = False,
         gathers: bool = False,
         batch_seconds: float = 300.0,
-    ) -> MemoryConsumer:
-        return MemoryConsumer(self, group, gathers=gathers)
+    ) -> Reader:
+        return Reader(self, group, gathers=gathers)
 
     def producer(self, transactional_id: str) -> MemoryProducer:
         return MemoryProducer(self, transactional_id)
 
     def log(self) -> Log:
-        return Log(self._settings, make=lambda *_, **__: MemoryConsumer(self, None))
+        return Log(self._settings, make=lambda *_, **__: Reader(self, None))
 
     def topic_ids(self) -> dict[str, str]:
         return {name: topic.id for name, topic in self.topics.items()}
@@ -223,173 +186,3 @@ class MemoryProducer:
             self._broker.log_of(place).entries.append((None, transaction))
         for group, offsets in transaction.offsets if committed else ():
             group.committed |= offsets
-
-
-class MemoryConsumer:
-    """See Consumer."""
-
-    def __init__(
-        self,
-        broker: MemoryBroker,
-        group: str | None,
-        *,
-        gathers: bool = False,
-    ) -> None:
-        self._broker = broker
-        self.group = group
-        broker.num_members += 1
-        self.number = broker.num_members
-        self._gathers = gathers
-        self._topics: list[str] = []
-        self._listener: Any = None
-        self._generation = -1
-        self._positions: dict[TopicPartition, int | None] = {}
-        self._paused: set[TopicPartition] = set()
-
-    def subscribe(self, topics: Sequence[str], listener: Any = None) -> None:
-        assert self.group is not None
-        self._topics, self._listener = list(topics), listener
-
-    def assign(self, partitions: Collection[TopicPartition]) -> None:
-        self._positions = {tp: self._positions.get(tp) for tp in partitions}
-
-    def poll(self, timeout_ms: int = 0, max_records: int | None = None) -> dict[TopicPartition, list[Record]]:
-        if self.group is not None and not self._take_part(self._broker.group(self.group)):
-            return {}
-        if missing := {tp for tp, position in self._positions.items() if position is None}:
-            raise NoOffsetForPartitionError(missing)
-        found: dict[TopicPartition, list[Record]] = {}
-        room = max_records or 1000
-        for tp in self._positions.keys() - self._paused:
-            records = self._read(tp, room)
-            room -= len(records)
-            if records:
-                found[tp] = records
-        return found
-
-    def _read(self, tp: TopicPartition, room: int) -> list[Record]:
-        log = self._broker.log_of(tp)
-        position = self._positions[tp]
-        assert position is not None
-        if not log.start <= position <= log.end:
-            if self.group is not None:
-                raise OffsetOutOfRangeError({tp: position})
-            position = log.start
-        end = log.stable_end
-        records: list[Record] = []
-        while position < end and len(records) < room:
-            record, transaction = log.entries[position]
-            if record is not None and transaction.decided:
-                records.append(record)
-            position += 1
-        while room and position < end and log.entries[position][0] is None:
-            position += 1  # what lies behind the last record of a fetch is passed with it
-        self._positions[tp] = position
-        return records
-
-    def _take_part(self, group: _Group) -> bool:
-        """Join, or follow a rebalance; whether partitions are held."""
-        if self.number not in group.members:
-            if self._positions:
-                self._listener.on_partitions_lost(sorted(self._positions))
-                self._positions = {}
-            group.members[self.number] = self
-            group.change()
-        if self._generation == group.generation and len(group.joined) == len(group.members):
-            return True
-        if self.number not in group.joined:
-            if self._positions:
-                self._listener.on_partitions_revoked(sorted(self._positions))
-            group.joined.add(self.number)
-            self._generation = -1
-            if len(group.joined) == len(group.members):
-                group.generation += 1
-        if len(group.joined) < len(group.members):
-            return False
-        self._generation = group.generation
-        self._positions = {tp: group.committed.get(tp) for tp in self._share(group)}
-        self._paused = set()
-        self._listener.on_partitions_assigned(sorted(self._positions))
-        return True
-
-    def _share(self, group: _Group) -> list[TopicPartition]:
-        """By range, as lanes are; or all for the first."""
-        members = sorted(group.members)
-        at, number = members.index(self.number), 1 if self._gathers else len(members)
-        found = []
-        for topic in self._topics:
-            size = len(self._broker.topics[topic].partitions) if topic in self._broker.topics else 0
-            found += [TopicPartition(topic, p) for p in range(size) if p * number // max(size, 1) == at]
-        return found
-
-    def assignment(self) -> set[TopicPartition]:
-        return set(self._positions)
-
-    def topics(self) -> set[str]:
-        return set(self._broker.topics)
-
-    def partitions_for_topic(self, topic: str) -> set[int] | None:
-        found = self._broker.topics.get(topic)
-        return set(range(len(found.partitions))) if found else set()
-
-    def topic_id(self, topic: str) -> str:
-        found = self._broker.topics.get(topic)
-        return found.id if found else ""
-
-    def topic_ids(self) -> dict[str, str]:
-        return self._broker.topic_ids()
-
-    def committed_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        known = self._broker.group(self.group or "").committed
-        return {tp: known[tp] for tp in partitions if tp in known}
-
-    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        group = self._broker.group(self.group or "")
-        group.check(self.group_metadata())
-        group.committed |= offsets
-
-    def beginning_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        return {tp: self._broker.log_of(tp).start for tp in partitions}
-
-    def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        return {tp: self._broker.log_of(tp).stable_end for tp in partitions}
-
-    def written_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        return {tp: self._broker.log_of(tp).end for tp in partitions}
-
-    def offsets_for_times(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, Any]:
-        found: dict[TopicPartition, Any] = dict.fromkeys(times)
-        for tp, at_ms in times.items():
-            log = self._broker.log_of(tp)
-            records = [record for record, _ in log.entries[log.start :] if record is not None]
-            first = next((record for record in records if record.timestamp >= at_ms), None)
-            if first is not None:
-                found[tp] = OffsetAndTimestamp(first.offset, first.timestamp, -1)
-        return found
-
-    def seek(self, partition: TopicPartition, offset: int) -> None:
-        if partition not in self._positions:
-            raise ValueError("Unassigned partition")
-        self._positions[partition] = offset
-
-    def position(self, partition: TopicPartition) -> int | None:
-        return self._positions[partition]
-
-    def highwater(self, partition: TopicPartition) -> int | None:
-        return self._broker.log_of(partition).stable_end
-
-    def pause(self, *partitions: TopicPartition) -> None:
-        self._paused |= set(partitions)
-
-    def resume(self, *partitions: TopicPartition) -> None:
-        self._paused -= set(partitions)
-
-    def paused(self) -> set[TopicPartition]:
-        return set(self._paused)
-
-    def group_metadata(self) -> Member:
-        return Member(self.group or "", self.number, self._generation)
-
-    def close(self, autocommit: bool = True, timeout_ms: int | None = None) -> None:
-        if self.group is not None and self.number in self._broker.group(self.group).members:
-            self._broker.evict(self)

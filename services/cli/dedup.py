@@ -95,7 +95,8 @@ def cool(out: Out = None) -> None:
         filters, number = cooler.cold.filters(), cooler.cold.documents()
         cooler.close()
         resources.close()
-    console.print(f"{moved:,} documents moved. {_told(filters, number, config)}", soft_wrap=True)
+    told = f" {_told(filters, number, config)}" if filters else ""
+    console.print(f"{moved:,} documents moved.{told}", soft_wrap=True)
 
 
 @app.command()

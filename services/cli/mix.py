@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.run import job_of, run_through
+from services.cli.run import end, job_of, show
 from services.runtime import ConfigurationError, Settings, load_settings
 from services.runtime.topics import POOL
 from services.runtime.topology import BUCKET
@@ -30,25 +31,33 @@ def mix(
 
     The same call again brings over what the other river has got since, and goes on where one was interrupted.
     """
+    from rich.console import Console
+
     from services.cli.carry import carry, check
-    from services.local.run import Job, applied, reached
+    from services.local.mixing import mix as mix_again
+    from services.local.mixing import readable
+    from services.local.run import applied
     from services.mixer.recipe import Recipe
 
     _check(source, out)
     job = job_of([], out, recipe)
     wanted = Recipe.load(load_settings().recipe)
     check(wanted)
-    topology = job.topology.behind(POOL + BUCKET)
-    job = Job([], out, topology, job.targets, source=source)
+    job = replace(job, topology=job.topology.behind(POOL + BUCKET))
+    console = Console()
     with ExitStack() as other:
-        with applied(other.enter_context(reached(source))) as settings:
+        with applied(other.enter_context(readable(source))) as settings:
             pass
 
-        def bring(target: Settings) -> None:
-            with other:  # its servers are not needed any more then
-                _tell(carry(settings, target, wanted))
+        def bring(target: Settings) -> int:
+            with other:  # it may be written again then
+                done = carry(settings, target, wanted)
+            _tell(done)
+            return done.documents.total()
 
-        run_through(job, bring)
+        found = mix_again(job, source, console, bring)
+        show(found, job, console)
+        end(found)
 
 
 def _check(source: Path, out: Path) -> None:

@@ -18,6 +18,8 @@ from services.mixer.recipe import Recipe
 from services.runtime import configure, load_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from services.local.run import Bring, Job
 
 app = typer.Typer()
@@ -47,17 +49,24 @@ def run_through(job: Job, bring: Bring | None = None) -> None:
     """
     from rich.console import Console
 
-    from services.cli.report.command import write_page
     from services.local.run import run as run_job
-    from services.local.screen import show_report
 
     console = Console()
+    found = run_job(job, console, lambda found: show(found, job, console), bring)
+    end(found)
 
-    def show(found: dict[str, Any]) -> None:
-        show_report(found, job.out, console)
-        write_page(job.out, console)
 
-    found = run_job(job, console, show, bring)
+def show(found: dict[str, Any], job: Job, console: Console) -> None:
+    """The report of a run, and the page beside it."""
+    from services.cli.report.command import write_page
+    from services.local.screen import show_report
+
+    show_report(found, job.out, console)
+    write_page(job.out, console)
+
+
+def end(found: dict[str, Any]) -> None:
+    """Exit code 1 where a report tells of documents that are wrong."""
     if found["unaccounted"] or found["num_lost_sources"] or found["mostly_dead"] or found["too_many_dead"]:
         raise typer.Exit(EXIT_WRONG)
 

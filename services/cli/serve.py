@@ -55,10 +55,12 @@ def _river(out: Path | None, paths: Sequence[str]) -> Iterator[Settings]:
         return
     from services.ingest.walk import check
     from services.local.folder import running
+    from services.local.origin import check_origin
     from services.local.run import attached
     from services.local.store import STATE
 
     check(paths)  # before a server is started for it
+    check_origin(out, None)
     lives = running(out / STATE) is not None
     with attached(out) as settings:
         yield settings

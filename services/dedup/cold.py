@@ -1,7 +1,7 @@
 """The cold tier: of documents that came long ago only the band keys are known, in Bloom filters.
 
 A document takes 18 bytes there with 12 bands, and up to twice that where a filter has just begun, where the
-full index takes 455. What is lost: which document it was, how alike exactly, whether it was better. So a
+full index takes 390. What is lost: which document it was, how alike exactly, whether it was better. So a
 newcomer drops for the cold tier where enough of its keys are there, whatever its score, and names nobody.
 How many are enough follows from its threshold, see needed(): 4 of 12 at 0.8. That finds all pairs of J >=
 0.95, 96 in 100 at 0.9, 41 at 0.8, and takes 5 in 100 of J = 0.7 for copies: plan.py.

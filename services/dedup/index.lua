@@ -1,4 +1,4 @@
--- The index in Redis: one script, one operation a call, all arguments and answers packed binary.
+-- The index in Redis, but for its bands (bands.lua): one operation a call, all arguments and answers packed binary.
 --
 -- KEYS[1]  base name of a table; all keys of a call begin with it and share its hash tag
 -- KEYS[2]  where the generation of the index stands
@@ -13,9 +13,6 @@
 -- hashes, so the number of a hash tells the first byte of a key, and the field goes without it.
 
 local LOAD, FEWEST = 44, 256
--- A band's field holds the uids of its members, 8 bytes each, and these are the FOUNDERS that never leave
--- it. Later ones are kept beside it, with their order: the best BEST of them.
-local FOUNDERS, BEST = 7 * 8, 9 * 16
 local NEXT = 4294967295
 
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then
@@ -72,13 +69,6 @@ local function grew()
   if count % LOAD == 0 and count >= LOAD * FEWEST then split() end
 end
 
--- Whether a uid is in a list of items of this size, of which it is the last 8 bytes.
-local function member(list, uid, size)
-  local at = string.find(list, uid, 1, true)
-  while at and (at + 7) % size ~= 0 do at = string.find(list, uid, at + 1, true) end
-  return at
-end
-
 -- order 16 -> a is greater than b. As numbers: Lua compares strings by the locale.
 local function greater(a, b)
   local a1, a2, a3, a4 = read('>I4I4I4I4', a)
@@ -89,58 +79,74 @@ local function greater(a, b)
   return a4 > b4
 end
 
--- The best first. An order is put where it belongs; the last one may have to go for it.
-local function entered(best, order)
-  local first, last = 0, #best / 16 -- it belongs before one of these, or at the end
-  while first < last do
-    local middle = math.floor((first + last) / 2)
-    if greater(order, sub(best, middle * 16 + 1, middle * 16 + 16)) then last = middle else first = middle + 1 end
-  end
-  return sub(sub(best, 1, first * 16) .. order .. sub(best, first * 16 + 1), 1, BEST)
-end
-
 local operations = {}
 
--- An entry is a HEAD and two sketches. The head lies in the field, with the number of the entry; the sketches of
--- ROW entries each lie in one string, where they cost nothing besides: it is as long as a size of the allocator.
-local HEAD, SKETCH, ROW = 15, 165, 198
+-- Documents are numbered as they come. A field holds the number; uids and entries stand in strings, ROW of them in
+-- each, where they cost nothing besides: it is as long as a size of the allocator.
+local UID, ENTRY, ROW = 8, 180, 174
+local SEAT = UID + ENTRY
 
-local function sketches(number)
-  return base .. 's' .. math.floor(number / ROW), number % ROW * SKETCH
+local function seat(number)
+  return form('%ss%d', base, number / ROW), number % ROW * SEAT
 end
 
-local function entry(value)
-  local row, at = sketches(read('<I4', value, HEAD + 1))
-  return sub(value, 1, HEAD) .. call('GETRANGE', row, at, at + SKETCH - 1)
+local function entry(number)
+  local row, at = seat(number)
+  return call('GETRANGE', row, at + UID, at + SEAT - 1)
 end
 
--- uid 8, entry 180 -> (number u32, entry 180) for each that was known
+-- uid 8, entry 180 -> number u32 of each, then (which u32, entry 180) for each that was known
 function operations.put(records)
-  local answer = {}
-  for i = 0, #records / 188 - 1 do
-    local key, field = place(records, i * 188 + 1, i * 188 + 8)
-    local known = call('HGET', key, field)
-    if known then
-      answer[#answer + 1] = write('<I4', i) .. entry(known)
-    else
-      local number = call('INCR', base .. 's') - 1
-      local row, at = sketches(number)
-      if at == 0 then call('SETRANGE', row, ROW * SKETCH - 1, '\0') end
-      -- the sketches first: were the script cut short, a number would be passed over, and no entry be half
-      call('SETRANGE', row, at, sub(records, i * 188 + 9 + HEAD, i * 188 + 188))
-      call('HSET', key, field, sub(records, i * 188 + 9, i * 188 + 8 + HEAD) .. write('<I4', number))
+  local numbers, known, num = {}, {}, #records / SEAT
+  -- too far at first: were the script cut short, numbers would be passed over, and none given twice
+  local free = call('INCRBY', base .. 's', num) - num
+  for i = 0, num - 1 do
+    local first = i * SEAT + 1
+    local key, field = place(records, first, first + UID - 1)
+    local row, at = seat(free)
+    if at == 0 then call('SETRANGE', row, ROW * SEAT - 1, '\0') end
+    call('SETRANGE', row, at, sub(records, first, first + SEAT - 1))
+    local number = free
+    if call('HSETNX', key, field, form('%d', free)) == 1 then
+      free = free + 1
       grew()
+    else
+      number = tonumber(call('HGET', key, field))
+      known[#known + 1] = write('<I4', i) .. entry(number)
     end
+    numbers[i + 1] = write('<I4', number)
   end
-  return table.concat(answer)
+  call('SET', base .. 's', form('%d', free))
+  return table.concat(numbers) .. table.concat(known)
 end
 
 -- uid 8 -> (uid 8, entry 180) for each that is there
 function operations.entries(records)
   local answer = {}
   for i = 1, #records, 8 do
-    local value = call('HGET', place(records, i, i + 7))
-    if value then answer[#answer + 1] = sub(records, i, i + 7) .. entry(value) end
+    local number = call('HGET', place(records, i, i + 7))
+    if number then answer[#answer + 1] = sub(records, i, i + 7) .. entry(tonumber(number)) end
+  end
+  return table.concat(answer)
+end
+
+-- uid 8 -> (uid 8, number u32) for each that is there
+function operations.numbers(records)
+  local answer = {}
+  for i = 1, #records, 8 do
+    local number = call('HGET', place(records, i, i + 7))
+    if number then answer[#answer + 1] = sub(records, i, i + 7) .. write('<I4', tonumber(number)) end
+  end
+  return table.concat(answer)
+end
+
+-- number u32 -> uid 8, entry 180, of each; zeros where nobody has it
+function operations.seats(records)
+  local answer, none = {}, string.rep('\0', SEAT)
+  for i = 1, #records, 4 do
+    local row, at = seat(read('<I4', records, i))
+    local found = call('GETRANGE', row, at, at + SEAT - 1)
+    answer[#answer + 1] = #found == SEAT and found or none
   end
   return table.concat(answer)
 end
@@ -280,53 +286,6 @@ function operations.hold(records)
   return table.concat(answer)
 end
 
--- number u32, order 16, key 6 -> (number u32, how many came later u32, length u32, members) for each key that
--- had others: as they were before, the founders' uids, then the best orders of later ones
-function operations.link(records)
-  local answer = {}
-  for i = 1, #records, 26 do
-    local uid = sub(records, i + 12, i + 19)
-    local key, field = place(records, i + 20, i + 25)
-    if call('HSETNX', key, field, uid) == 1 then
-      grew()
-    else
-      local founders, later, best = call('HGET', key, field), 0, ''
-      if #founders < FOUNDERS then
-        if not member(founders, uid, 8) then call('HSET', key, field, founders .. uid) end
-      else
-        local name, order = base .. 'c' .. sub(records, i + 20, i + 25), sub(records, i + 4, i + 19)
-        local crowd = call('GET', name)
-        if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
-        if not member(founders, uid, 8) and not member(best, uid, 16) then
-          if #best < BEST or greater(order, sub(best, -16)) then
-            call('SET', name, write('<I4', later + 1) .. entered(best, order))
-          else
-            call('SETRANGE', name, 0, write('<I4', later + 1))
-          end
-        end
-      end
-      if founders ~= uid then
-        answer[#answer + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #founders + #best) .. founders .. best
-      end
-    end
-  end
-  return table.concat(answer)
-end
-
--- The same, and nothing is entered.
-function operations.meet(records)
-  local answer = {}
-  for i = 1, #records, 26 do
-    local founders, later, best = call('HGET', place(records, i + 20, i + 25)), 0, ''
-    if founders then
-      local crowd = call('GET', base .. 'c' .. sub(records, i + 20, i + 25))
-      if crowd then later, best = read('<I4', crowd), sub(crowd, 5) end
-      answer[#answer + 1] = sub(records, i, i + 3) .. write('<I4I4', later, #founders + #best) .. founders .. best
-    end
-  end
-  return table.concat(answer)
-end
-
 -- uid 8, page SIZE -> page that stands, for each that had one. KEYS[1] .. uid is its key.
 function operations.page(records)
   local size, answer = tonumber(sub(records, 1, 4)), {}
@@ -369,37 +328,6 @@ local function shrank()
   if (count + 1) % LOAD == 0 and count + 1 >= LOAD * FEWEST then merge() end
 end
 
--- (uid 8, big-endian as in an order, key 6): none of these keys keeps it. Of a crowd the best of those that came
--- later becomes a founder in its place.
-function operations.unlink(records)
-  for i = 1, #records, 14 do
-    local uid, name = sub(records, i, i + 7), base .. 'c' .. sub(records, i + 8, i + 13)
-    local key, field = place(records, i + 8, i + 13)
-    local founders, later, best = call('HGET', key, field) or '', 0, ''
-    local crowd = #founders == FOUNDERS and call('GET', name)
-    if crowd then later, best = read('<I4', crowd) - 1, sub(crowd, 5) end
-    local at, among = member(founders, uid, 8), member(best, uid, 16)
-    if at then
-      founders = sub(founders, 1, at - 1) .. sub(founders, at + 8) .. sub(best, 9, 16)
-      best = sub(best, 17)
-    elseif among then
-      best = sub(best, 1, among - 9) .. sub(best, among + 8)
-    end
-    if at and founders == '' then
-      call('HDEL', key, field)
-      shrank()
-    elseif at then
-      call('HSET', key, field, founders)
-    end
-    if crowd and best == '' then
-      call('DEL', name)
-    elseif crowd then
-      call('SET', name, write('<I4', math.max(later, #best / 16)) .. best)
-    end
-  end
-  return ''
-end
-
 -- (key of an exact text 8, uid 8 big-endian): it no longer holds the text.
 function operations.release(records)
   for i = 1, #records, 16 do
@@ -419,15 +347,15 @@ function operations.close(records)
   return ''
 end
 
--- uid 8: its entry is gone, its death, and its sketches with the last of their row.
+-- uid 8: it has no number and no death; its entry goes with the last of the row.
 function operations.forget(records)
   for i = 1, #records, 8 do
     local key, field = place(records, i, i + 7)
-    local value = call('HGET', key, field)
-    if value then
-      local row = math.floor(read('<I4', value, HEAD + 1) / ROW)
+    local number = call('HGET', key, field)
+    if number then
+      local name, row = seat(tonumber(number)), form('%d', number / ROW)
       if call('HINCRBY', base .. 'g', row, 1) == ROW then
-        call('DEL', base .. 's' .. row)
+        call('DEL', name)
         call('HDEL', base .. 'g', row)
       end
       call('HDEL', key, field)
@@ -466,7 +394,8 @@ function operations.warm(records)
   return ''
 end
 
-local reads = {entries = true, meet = true, fetch = true, deaths = true, count = true, pages = true, blocks = true}
+local reads = {entries = true, numbers = true, seats = true, fetch = true, deaths = true, count = true, pages = true,
+  blocks = true}
 local answer = operations[ARGV[1]](ARGV[2])
 -- Always, and not only when it changed: a repeated call must write something for WAITAOF to wait on.
 if not reads[ARGV[1]] then call('SET', base .. 'n', count) end

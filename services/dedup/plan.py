@@ -21,10 +21,10 @@ from services.dedup.config import DedupConfig
 from services.dedup.fine_sketch import foreign_error
 from services.dedup.sketch import KEY_BITS
 
-# Of Redis, signatures included: `python -m tests.benchmarks dedup`. A text of 81 to 160 characters has keys
-# of both kinds, 228 bytes more: where one in eight documents is so short, it is 482.
-BYTES_A_DOCUMENT = 455
-BYTES_A_BAND = 19  # of these
+# Of Redis, signatures included: `python -m tests.benchmarks dedup`. A text of 101 to 160 characters has keys
+# of both kinds, 150 bytes more: where half the texts are short it is 420.
+BYTES_A_DOCUMENT = 390
+BYTES_A_BAND = 12.5  # of these
 _BANDS = 12  # with which these bytes were measured
 CPU_MS = 0.4  # for query and insert, client and server together
 _ERROR = 0.065  # of the estimate, by the part that differs: 0.013 at J = 0.8, of a long text

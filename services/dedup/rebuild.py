@@ -31,7 +31,7 @@ _BATCH = 2000  # records
 # Layouts; of the former ones what is known stays right: in 2 no document has a cluster, in 3 none a number.
 # What an older one compared otherwise is known as it compared it; a text without such marks is the same; of
 # short texts exact copies are found, and others by what was kept of them.
-_READABLE = frozenset({2, 3, 4, 5, LAYOUT})
+_READABLE = frozenset({2, 3, 4, 5, 6, LAYOUT})
 
 Progress = Callable[[int], None]  # documents so far
 

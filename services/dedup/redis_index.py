@@ -1,17 +1,22 @@
-"""The index in Redis or Valkey, shared by all replicas: some 290 bytes a document, and 165 of its sketches.
+"""The index in Redis or Valkey, shared by all replicas: some 230 bytes a document, and 165 of its sketches.
 
-Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua. A step is
-one pipeline for each server with one script call for each shard and chunk; a chunk keeps the server busy for
-at most some 10 ms, so that other clients are not held up. Each call names the generation of the index, so
-that a server which was emptied is noticed and not filled again.
+Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua and
+bands.lua. A step is one pipeline for each server with one script call for each shard and chunk; a chunk keeps
+the server busy for at most some 10 ms, so that other clients are not held up. Each call names the generation
+of the index, so that a server which was emptied is noticed and not filled again.
+
+A document is numbered when it is put: in its shard by 32 bits, and over all of them by 39, which are what the
+bands hold. Whoever is met there is asked for by the number, and its entry comes with its uid.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +38,8 @@ from services.runtime import state
 if TYPE_CHECKING:
     import redis
 
+_SCRIPTS = ("index.lua", "bands.lua")
+_OF_BANDS = frozenset({"link", "meet", "unlink"})
 _CHUNK = 1000  # records in one call: some 5 ms of the server's time
 _CACHE = 50_000  # entries, deaths and parents, remembered by this process; they never change
 _PAGES = 16_000  # likewise: the best of a crowd and its founders are met again and again
@@ -40,11 +47,27 @@ _ORDER = struct.Struct(">fIQ")  # positive floats sort as their bits do
 _NUMBER = struct.Struct("<I")
 _UID = struct.Struct("<Q")
 _BIG = struct.Struct(">Q")  # a uid as in an order
+_SEAT = _UID.size + entries.SIZE  # of a document in the index: its uid and its entry
 _DEATH = struct.Struct("<Q?")
 _LINKED = struct.Struct("<QQ")  # uid, parent
 _COUNTED = struct.Struct("<QQI")  # uid, cluster, number
-_FOUND = struct.Struct("<III")  # number, how many came later, length
-_LINK = np.dtype([("number", "<u4"), ("order", f"V{_ORDER.size}"), ("key", "u1", pages.KEY_BYTES)])
+_WIDE = 5  # bytes of a number over all shards, which is that in a shard x shards + shard
+_FOUND = np.dtype([("which", "<u4"), ("later", "<u4"), ("kept", "<u4")])
+_LINK = np.dtype(
+    [("which", "<u4"), ("key", "u1", pages.KEY_BYTES), ("number", "u1", _WIDE), ("order", f"V{_ORDER.size}")]
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A server that has loaded it knows it by its digest."""
+
+    source: str
+
+    @cached_property
+    def sha(self) -> str:
+        """Of SHA-1, in hexadecimal digits."""
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
 class Call(NamedTuple):
@@ -75,9 +98,10 @@ class RedisIndex:
         self._server = server
         self._config = config
         self._generation = generation
-        self._sha = ""
-        self._source = Path(__file__).with_name("index.lua").read_text()
+        self._scripts = {name: Script(Path(__file__).with_name(name).read_text()) for name in _SCRIPTS}
         self._entries: Recent[bytes] = Recent(_CACHE)
+        self._numbers: Recent[int] = Recent(_CACHE)  # by uid, over all shards
+        self._uids: Recent[int] = Recent(_CACHE)  # by number
         self._pages: Recent[bytes] = Recent(_PAGES)
         self._deaths: Recent[Death] = Recent(_CACHE)
         self._parents: Recent[int] = Recent(_CACHE)
@@ -88,14 +112,51 @@ class RedisIndex:
         known: list[Entry | None] = [None] * len(entries_)
         packed = [entry.pack() for entry in entries_]
         records = [_UID.pack(entry.uid) + each for entry, each in zip(entries_, packed, strict=True)]
-        size = _NUMBER.size + entries.SIZE
-        for numbers, answer in self._call("put", "documents", [e.uid for e in entries_], records):
-            for at in range(0, len(answer), size):
-                number = numbers[_NUMBER.unpack_from(answer, at)[0]]
-                known[number] = Entry.unpack(entries_[number].uid, answer[at + _NUMBER.size : at + size])
-        for entry, old, each in zip(entries_, known, packed, strict=True):
-            self._entries.put(entry.uid, old.pack() if old else each)
+        for which, answer in self._call("put", "documents", [e.uid for e in entries_], records):
+            numbered = len(which) * _NUMBER.size
+            for at, (number,) in zip(which, _NUMBER.iter_unpack(answer[:numbered]), strict=True):
+                self._number(entries_[at].uid, number)
+            for start in range(numbered, len(answer), _NUMBER.size + entries.SIZE):
+                at = which[_NUMBER.unpack_from(answer, start)[0]]
+                packed[at] = answer[start + _NUMBER.size : start + _NUMBER.size + entries.SIZE]
+                known[at] = Entry.unpack(entries_[at].uid, packed[at])
+        for entry, each in zip(entries_, packed, strict=True):
+            self._entries.put(entry.uid, each)
         return known
+
+    def _number(self, uid: int, number: int) -> int:
+        """Remember that of its shard; that over all."""
+        wide = number * self._config.shards + self._shard(uid)
+        self._numbers.put(uid, wide)
+        self._uids.put(wide, uid)
+        return wide
+
+    def _numbered(self, uids: Collection[int]) -> dict[int, int]:
+        """The numbers of these documents, as far as they are there."""
+        found, missing = self._numbers.recall(uids)
+        for uid, value in self._look_up("numbers", "documents", missing, _NUMBER.size):
+            found[uid] = self._number(uid, *_NUMBER.unpack(value))
+        return found
+
+    def _named(self, numbers: Words) -> list[int]:
+        """The uids of documents by their numbers, (n,), 0 for none. Their entries are then known as well."""
+        found, missing = self._uids.recall(np.unique(numbers).tolist())
+        shards: list[list[int]] = [[] for _ in range(self._config.shards)]
+        for number in missing:
+            shards[number % self._config.shards].append(number)
+        calls = [
+            Call(shard, "seats", b"".join(_NUMBER.pack(each // self._config.shards) for each in chunk), chunk)
+            for shard, own in enumerate(shards)
+            for chunk in _chunks(own)
+        ]
+        for call, answer in zip(calls, self.run("documents", calls), strict=True):
+            for number, start in zip(call.numbers, range(0, len(answer), _SEAT), strict=True):
+                (uid,) = _UID.unpack_from(answer, start)
+                if uid:
+                    found[number] = uid
+                    self._uids.put(number, uid)
+                    self._entries.put(uid, answer[start + _UID.size : start + _SEAT])
+        return [found.get(number, 0) for number in numbers.tolist()]
 
     def hold(self, keys: Sequence[int], orders: Sequence[Order]) -> list[Order]:
         """As Index."""
@@ -110,15 +171,17 @@ class RedisIndex:
 
     def link(self, orders: Sequence[Order], keys: Words, table: Table = "bands") -> list[Met]:
         """As Index."""
-        return self._met("link", orders, keys, table)
+        numbered = self._numbered([uid for _, _, uid in orders])
+        return self._met("link", orders, [numbered[uid] for _, _, uid in orders], keys, table)
 
     def meet(self, orders: Sequence[Order], keys: Words) -> list[Met]:
         """As Index."""
-        return self._met("meet", orders, keys, "bands")
+        return self._met("meet", orders, [0] * len(orders), keys, "bands")
 
-    def _met(self, operation: str, orders: Sequence[Order], keys: Words, table: Table) -> list[Met]:
-        found: list[list[Others]] = [[] for _ in orders]
-        flat = _links(orders, keys)
+    def _met(
+        self, operation: str, orders: Sequence[Order], numbers: Sequence[int], keys: Words, table: Table
+    ) -> list[Met]:
+        flat = _links(orders, numbers, keys)
         shard = (_high_bits(flat["key"]) * np.uint64(self._config.shards)) >> np.uint64(32)
         calls = [
             Call(index, operation, part[at : at + _CHUNK].tobytes())
@@ -126,14 +189,16 @@ class RedisIndex:
             for part in [flat[shard == index]]
             for at in range(0, len(part), _CHUNK)
         ]
-        for answer in self.run(table, calls):
-            at = 0
-            while at < len(answer):
-                number, later, length = _FOUND.unpack_from(answer, at)
-                at += _FOUND.size + length
-                others = _others(orders[number][2], later, answer[at - length : at])
-                if others.kept:
-                    found[number].append(others)
+        heads, kept = _answered(self.run(table, calls))
+        uids = self._named(kept)
+        found: list[list[Others]] = [[] for _ in orders]
+        at = 0
+        for which, later, length in heads.tolist():
+            own = orders[which][2]
+            others = [uid for uid in uids[at : at + length] if uid and uid != own]
+            at += length
+            if others:
+                found[which].append(Others(others, max(later - (length - FOUNDERS), 0) if later else 0))
         return [Met(others) for others in found]
 
     def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
@@ -235,10 +300,12 @@ class RedisIndex:
 
     def remove(self, gone: Sequence[Gone]) -> None:
         """Take documents out, their places in clusters excepted. May be repeated; the entry goes last."""
+        numbered = self._numbered([each.uid for each in gone])
         for table in ("bands", "rare"):
             pairs = [
-                (key, _BIG.pack(each.uid) + key.to_bytes(8, "little")[: pages.KEY_BYTES])
+                (key, number.to_bytes(_WIDE, "little") + key.to_bytes(8, "little")[: pages.KEY_BYTES])
                 for each in gone
+                if (number := numbered.get(each.uid)) is not None
                 for key in (each.bands if table == "bands" else each.rare)
             ]
             # by the high bits of what is stored of a key, as in _met
@@ -277,14 +344,16 @@ class RedisIndex:
     ) -> list[Call]:
         shards: list[list[int]] = [[] for _ in range(self._config.shards)]
         for number, word in enumerate(keys):
-            # by the high bits, since the low ones choose the hash within a table
-            shards[(word >> 32) * self._config.shards >> 32].append(number)
+            shards[self._shard(word)].append(number)
         return [
             Call(index, operation, head + b"".join(records[number] for number in chunk), chunk)
             for index, numbers in enumerate(shards)
-            for at in range(0, len(numbers), _CHUNK)
-            for chunk in [numbers[at : at + _CHUNK]]
+            for chunk in _chunks(numbers)
         ]
+
+    def _shard(self, word: int) -> int:
+        """By the high bits, since the low ones choose the hash within a table."""
+        return (word >> 32) * self._config.shards >> 32
 
     def run(self, table: str, calls: Sequence[Call]) -> list[bytes]:
         """The answers to calls of the script. A server that lost its scripts gets them again."""
@@ -312,13 +381,16 @@ class RedisIndex:
             for number in numbers:
                 shard, operation, records, _ = calls[number]
                 names = [state.key(self._config, shard, name) for name in (table, "generation")]
-                pipeline.evalsha(self._sha, 2, *names, operation, records, self._generation())
+                script = self._scripts["bands.lua" if operation in _OF_BANDS else "index.lua"]
+                pipeline.evalsha(script.sha, 2, *names, operation, records, self._generation())
             answers |= zip(numbers, pipeline.execute(), strict=True)
         return [answers[number] for number in range(len(calls))]
 
     def _examine(self, shards: Sequence[redis.Redis]) -> None:
         """Each new connection: the server may have come back without what was written last."""
         self._entries.clear()
+        self._numbers.clear()
+        self._uids.clear()
         self._pages.clear()
         self._deaths.clear()
         self._parents.clear()
@@ -326,41 +398,47 @@ class RedisIndex:
 
     def _load(self, shards: Sequence[redis.Redis]) -> None:
         for connection in _servers(shards):
-            self._sha = str(connection.script_load(self._source))
+            for script in self._scripts.values():
+                connection.script_load(script.source)
 
 
 def _servers(shards: Sequence[redis.Redis]) -> list[redis.Redis]:
     return list({id(connection): connection for connection in shards}.values())
 
 
-def _links(orders: Sequence[Order], keys: Words) -> npt.NDArray[np.void]:
+def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[at : at + _CHUNK] for at in range(0, len(numbers), _CHUNK))
+
+
+def _links(orders: Sequence[Order], numbers: Sequence[int], keys: Words) -> npt.NDArray[np.void]:
     """A record for each key that is none of 0."""
     links = np.empty(keys.shape, _LINK)
-    links["number"] = np.arange(len(orders))[:, None]
-    links["order"] = np.frombuffer(b"".join(_ORDER.pack(*order) for order in orders), links.dtype["order"])[
-        :, None
-    ]
-    words = np.ascontiguousarray(keys, "<u8").view(np.uint8).reshape(*keys.shape, 8)
-    links["key"] = words[..., : pages.KEY_BYTES]
+    links["which"] = np.arange(len(orders))[:, None]
+    links["key"] = _bytes_of(keys, pages.KEY_BYTES)
+    links["number"] = _bytes_of(np.array(numbers, np.uint64)[:, None], _WIDE)
+    packed = b"".join(_ORDER.pack(*order) for order in orders)
+    links["order"] = np.frombuffer(packed, links.dtype["order"])[:, None]
     return links[keys > 0]
+
+
+def _bytes_of(words: Words, width: int) -> npt.NDArray[np.uint8]:
+    """The lower bytes of words, (..., width)."""
+    return np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(*words.shape, 8)[..., :width]
+
+
+def _answered(answers: Sequence[bytes]) -> tuple[npt.NDArray[np.void], Words]:
+    """Of keys that had others: _FOUND of each, and the numbers of those that they keep."""
+    heads, members = [np.empty(0, _FOUND)], [b""]
+    for answer in answers:
+        (number,) = _NUMBER.unpack_from(answer)
+        heads.append(np.frombuffer(answer, _FOUND, number, _NUMBER.size))
+        members.append(answer[_NUMBER.size + number * _FOUND.itemsize :])
+    narrow = np.frombuffer(b"".join(members), np.uint8).reshape(-1, _WIDE)
+    words = np.zeros((len(narrow), 8), np.uint8)
+    words[:, :_WIDE] = narrow
+    return np.concatenate(heads), words.view("<u8").reshape(-1)
 
 
 def _high_bits(keys: npt.NDArray[np.uint8]) -> Words:
     """The upper 32 bits of keys."""
     return np.ascontiguousarray(keys[:, -4:]).view("<u4").reshape(-1).astype(np.uint64)
-
-
-def _others(uid: int, later: int, members: bytes) -> Others:
-    """Of one key: how many came later, and the uids of the founders, then the best orders of later ones."""
-    kept = list(_members(len(members)).unpack(members))
-    away = max(later - (len(kept) - FOUNDERS), 0) if later else 0
-    if uid in kept:
-        kept.remove(uid)
-    return Others(kept, away)
-
-
-@cache
-def _members(length: int) -> struct.Struct:
-    founders = min(length // _UID.size, FOUNDERS)
-    best = (length - founders * _UID.size) // _ORDER.size
-    return struct.Struct(f">{founders}Q" + "8xQ" * best)

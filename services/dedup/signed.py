@@ -13,7 +13,7 @@ from services.dedup.sketch import Sketches, sketch
 def signed(documents: Sequence[Document], texts: Sequence[str], config: DedupConfig) -> Sketches:
     """Of n documents, and their texts as they are compared. Those with a fault must have been left out."""
     if config.foreign is None:
-        return sketch(texts, config.bands, config.rows)
+        return sketch(texts, config.bands, config.rows, config.least_threshold)
     return foreign.sketches(documents, config.foreign, config.bands, config.rows)
 
 

@@ -26,11 +26,17 @@ BITS = 384  # of them stored: 48 bytes, so that a stored entry stays under 64
 KEY_BITS = 48  # of 32 bits, a document among 10^9 would meet 46 strangers in its bands; so, .001
 _GROUP = 1 << 15  # characters worked on at a time: the arrays stay in the processor's cache
 _ROUNDS = 10  # of throwing all shingles into the bins, before what is still empty is filled one by one
+_ONCE = 0.9  # of the shingles of such a longer text at least are distinct
 _LONG = 1 << 14  # characters; a text of more that leaves bins empty repeats itself, so make it distinct
-# Characters as they are compared. A near copy of a text of no more than SHORTEST has no more than SHORT, so
-# those between the two can be found by either kind of keys.
-SHORTEST, SHORT = 80, 160
+# Characters, as they are compared: two texts of no more are compared, and found, by their grams. Those that
+# may be near a longer one, see shortest(), have keys of both kinds.
+SHORT = 160
 _EMPTY = np.uint64(2**64 - 1)
+
+
+def shortest(threshold: float) -> int:
+    """No near copy of a text of no more characters is longer than SHORT: it would have too many shingles."""
+    return int(SHORT * threshold * _ONCE)
 
 
 _ROUND = constants(2, _ROUNDS)
@@ -57,8 +63,8 @@ class Sketches:
     minima: Words
 
 
-def sketch(texts: Sequence[str], bands: int, rows: int) -> Sketches:
-    """Signatures of texts. bands x rows must be at most BINS."""
+def sketch(texts: Sequence[str], bands: int, rows: int, threshold: float = 0.7) -> Sketches:
+    """Signatures of texts. bands x rows must be at most BINS. threshold: the least of any two of them."""
     minima = np.empty((len(texts), BINS), np.uint64)
     fine = np.empty((len(texts), fine_sketch.SIZE), np.uint8)
     grams_of: dict[int, Words] = {}
@@ -79,7 +85,7 @@ def sketch(texts: Sequence[str], bands: int, rows: int) -> Sketches:
     bits = np.packbits((mixed[:, :BITS] >> np.uint64(63)).astype(bool), axis=1)
     keys = np.zeros((len(texts), 2 * bands), np.uint64)
     lengths = np.array([len(text) for text in texts])
-    keys[:, :bands] = np.where(lengths[:, None] > SHORTEST, band_keys(mixed, bands, rows), 0)
+    keys[:, :bands] = np.where(lengths[:, None] > shortest(threshold), band_keys(mixed, bands, rows), 0)
     if grams_of:
         owner = np.repeat(np.arange(len(grams_of)), [len(each) for each in grams_of.values()])
         least = _minima(np.concatenate(list(grams_of.values())), owner, len(grams_of))

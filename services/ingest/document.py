@@ -13,9 +13,9 @@ from typing import Any
 import xxhash
 
 from contracts import Document
+from contracts.media_types import HTML, TEXT
 from services.ingest import conversation, presets
 from services.ingest.config import IngestConfig
-from services.ingest.kinds import HTML, TEXT
 from services.ingest.presets import Preset
 
 # Bounds of what travels beside the text; a longer id or value is cut, further fields are left out.

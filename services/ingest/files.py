@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import xxhash
 
-from contracts import Document, IngestProgress
+from contracts import Document, IngestProgress, media_types
 from services.ingest import arc, kinds, parquet, records, table_rows, walk, warc
 from services.ingest.config import IngestConfig
 from services.ingest.document import Maker, NotADocument
@@ -189,7 +189,7 @@ class FileReader:
                 kind = kinds.recognise(found.path, head, self._config.text_fields, named=found.named)
                 if not head:
                     pieces = _empty(found, kind)
-                elif kind in (None, kinds.TEXT) and self._is_table(found, head):
+                elif kind in (None, media_types.TEXT) and self._is_table(found, head):
                     pieces = table_rows.csv_rows(found, stream, self._maker, skip)
                 elif kind is None:
                     pieces = _unknown(found, head)

@@ -9,22 +9,25 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from contracts.media_types import (
+    COMPOUND,
+    DOCX,
+    EPUB,
+    HTML,
+    NOTEBOOK,
+    PDF,
+    PICTURES,
+    PPTX,
+    RTF,
+    TEXT,
+    XLSX,
+)
 from services.ingest import conversation
 from services.runtime import Extractor, Format, extension
 
 JSON_LINES = "application/x-ndjson"
 JSON = "application/json"  # one array of records, or one record
 PARQUET = "application/vnd.apache.parquet"
-HTML = "text/html"
-PDF = "application/pdf"
-TEXT = "text/plain"
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-EPUB = "application/epub+zip"
-NOTEBOOK = "application/x-ipynb+json"
-RTF = "application/rtf"
-COMPOUND = "application/x-ole-storage"
 OPEN_DOCUMENT = "application/vnd.oasis.opendocument"
 WARC = "application/warc"
 ARC = "application/x-internet-archive"
@@ -118,21 +121,12 @@ _NAMES = {
 }
 MEDIA_TYPES = {name: media_type for media_type, names in _NAMES.items() for name in names.split()}
 
-# Pictures of pages, which are documents where a person names them; in a folder they are illustrations.
-_PICTURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
-)
 # What the river takes over HTTP, by Content-Type; what a body begins with comes first (page_type).
 PAGES = {
-    "text/html": HTML,
     "application/xhtml+xml": HTML,
-    "text/plain": TEXT,
     "text/markdown": "text/markdown",
     "text/rtf": RTF,
-} | {kind: kind for kind in (PDF, DOCX, PPTX, XLSX, EPUB, NOTEBOOK, RTF)}
+} | {kind: kind for kind in (HTML, TEXT, PDF, DOCX, PPTX, XLSX, EPUB, NOTEBOOK, RTF)}
 # An HTML file begins with its doctype or its root, after a byte order mark, an XML head or comments.
 _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html[\s>])",
@@ -224,7 +218,8 @@ def _declared(name: str) -> str | None:
 
 
 def _picture(head: bytes) -> str | None:
-    return next((kind for mark, kind in _PICTURES if head.startswith(mark)), None)
+    """Of a page, which is a document where a person names it; in a folder it is an illustration."""
+    return next((kind for mark, kind in PICTURES if head.startswith(mark)), None)
 
 
 def _zipped(head: bytes) -> str | None:

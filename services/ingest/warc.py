@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
-from contracts import Document
+from contracts import Document, media_types
 from services.ingest import kinds
 from services.ingest.document import Maker, NotADocument, too_large
 from services.ingest.found import Found
@@ -133,7 +133,7 @@ def _document(
     said = {name: values[place] for name, place in layout.said}
     if is_http:
         said["content-type"] = declared = answered
-    media_type = kinds.TEXT if kind == "conversion" else media_type_of(body, declared)
+    media_type = media_types.TEXT if kind == "conversion" else media_type_of(body, declared)
     if not media_type:
         return None
     return maker.of_page(source, body, media_type, values[layout.identifier].strip("<> "), said)

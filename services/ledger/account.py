@@ -77,10 +77,15 @@ class Account:
         return Counter(drop for drops in self.rejected.values() for drop in drops)
 
 
-def take_account(settings: Settings, topology: Topology, since: Marks | None = None) -> Account:
-    """Account of what came in since a moment, or ever. Raises DependencyDown."""
+def take_account(
+    settings: Settings, topology: Topology, since: Marks | None = None, *, at_rest: bool = False
+) -> Account:
+    """Account of what came in since a moment, or ever. Raises DependencyDown.
+
+    at_rest: no service runs, so that nothing moves while it is read and every message counts as it stands.
+    """
     with Admin(settings) as admin, Log(settings) as log:
-        return read_account(admin, log, Resources(settings).store, topology, since)
+        return read_account(admin, log, Resources(settings).store, topology, since, at_rest=at_rest)
 
 
 def read_account(
@@ -92,10 +97,7 @@ def read_account(
     *,
     at_rest: bool = False,
 ) -> Account:
-    """As take_account, by these clients.
-
-    at_rest: no service runs, so that nothing moves while it is read and every message counts as it stands.
-    """
+    """As take_account, by these clients."""
     account = Account(whole=since is None)
     topology = of_every_recipe(topology, log)
     carriers = [service.name for service in topology.carriers]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -77,6 +78,15 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 def came() -> bool:
     """Whether Interrupted was raised: what came out in its stead is of no interest."""
     return _came
+
+
+def again() -> None:
+    """Raises Interrupted in the main thread where it came and was swallowed. For what waits.
+
+    Foreign code that runs between may catch everything, and further signals are ignored by then.
+    """
+    if _came and threading.current_thread() is threading.main_thread():
+        raise Interrupted
 
 
 def _unwind(_number: int, _frame: FrameType | None) -> None:

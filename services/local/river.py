@@ -16,7 +16,8 @@ from typing import Self
 from contracts import Control, Flush
 from services.ledger.account import Account, Marks, read_account
 from services.local.balance import Stage
-from services.local.process import Child, Program, Supervisor, tail
+from services.local.child import Child, Program, tail
+from services.local.process import Supervisor
 from services.local.usage import Used, by_stage
 from services.runtime import (
     ConfigurationError,
@@ -233,14 +234,12 @@ class River:
 
     def flush(self, run: str) -> None:
         """Ask every lane to mix what waits and to seal."""
-        flush = Control(flush=Flush(run=run))
-        self._tell({CONTROL: (flush, self._settings.lanes)})
+        say_by(self._flushes, lane_flushes(run, self._settings))
 
     def flush_archive(self, run: str) -> None:
         """Ask for all that the archive holds, up to now, to be written."""
-        known, flush = self.topology.topics(), Flush(run=run)
-        numbers = {ARCHIVE_FLUSH: self._settings.partitions, USES_FLUSH: self._settings.lanes}
-        self._tell({topic: (flush, number) for topic, number in numbers.items() if topic in known})
+        if told := archive_flushes(run, self._settings, self.topology):
+            say_by(self._flushes, told)
 
     def troubles(self) -> dict[str, str]:
         """By process, if it has just said so in its log: what it waits for (a disk with room, a server), or
@@ -296,16 +295,6 @@ class River:
         self._children.append(child)
         return child
 
-    def _tell(self, told: Mapping[str, tuple[Control | Flush, int]]) -> None:
-        """By topic: what, and to how many of its partitions."""
-        said = [
-            Produce(topic, what.SerializeToString(), partition=n)
-            for topic, (what, number) in told.items()
-            for n in range(number)
-        ]
-        if said:
-            say_by(self._flushes, said)
-
     def _first_of_each(self) -> list[Service]:
         """By process: the service that reads from Kafka."""
         return [self.topology.service(names[0]) for names in self.topology.processes]
@@ -331,6 +320,24 @@ class River:
             if next(self._log.read(ranges), None) is not None:
                 return False
         return True
+
+
+def lane_flushes(run: str, settings: Settings) -> list[Produce]:
+    """What asks every lane to mix what waits and to seal."""
+    told = Control(flush=Flush(run=run)).SerializeToString()
+    return [Produce(CONTROL, told, partition=lane) for lane in range(settings.lanes)]
+
+
+def archive_flushes(run: str, settings: Settings, topology: Topology) -> list[Produce]:
+    """What asks the archive to write all that it holds; nothing where the table has none."""
+    known, told = topology.topics(), Flush(run=run).SerializeToString()
+    numbers = {ARCHIVE_FLUSH: settings.partitions, USES_FLUSH: settings.lanes}
+    return [
+        Produce(topic, told, partition=n)
+        for topic, number in numbers.items()
+        if topic in known
+        for n in range(number)
+    ]
 
 
 def imports(topology: Topology) -> list[str]:

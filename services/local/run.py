@@ -22,16 +22,18 @@ from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
-from services.local.origin import check_origin, keep_origin
+from services.local.origin import check_origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
-from services.local.stack import STAND_IN, TRITON, TRITON_SETTING, Stack
-from services.local.store import STATE, check, keep_url, url_of
+from services.local.stack import KAFKA_SETTING, REDIS_SETTING, STAND_IN, TRITON, TRITON_SETTING, Stack
+from services.local.store import JOURNAL, STATE, check, keep_url, url_of
 from services.local.usage import Used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
+from services.runtime.clients.redis import NO_REDIS
+from services.runtime.journal import closed, journal_url
 from services.runtime.settings import PREFIX
 from services.runtime.topics import RAW
 from services.runtime.topology import Topology
@@ -49,9 +51,8 @@ class Job:
     """What a run is asked for.
 
     out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
-    scorer keeps, by language, format and category; source: the folder of the river whose documents are mixed;
-    workers: processes of each stage that can be shared, None: as the work asks for; begin_by: the text of the
-    recipe that a river begins by where no other is chosen.
+    scorer keeps, by language, format and category; workers: processes of each stage that can be shared, None:
+    as the work asks for; begin_by: the text of the recipe that a river begins by where no other is chosen.
     """
 
     paths: Sequence[str]
@@ -59,7 +60,6 @@ class Job:
     topology: Topology
     targets: Mapping[str, Mapping[str, float]]
     expected: Expected = lambda *_: 1.0
-    source: Path | None = None
     workers: int | None = None
     begin_by: str | None = None
 
@@ -111,8 +111,20 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
     if environment is not None:
         yield environment_of(out) | environment
         return
+    if (out / STATE / JOURNAL).exists():
+        with journaled(out) as access:
+            yield {**environment_of(out), **access}
+        return
     with Stack(out / STATE) as stack:
         yield environment_of(out) | stack.environment
+
+
+@contextmanager
+def journaled(out: Path) -> Iterator[Mapping[str, str]]:
+    """Variables of a river whose log is a journal in its folder, which is let go of at the end."""
+    address = journal_url(out / STATE / JOURNAL)
+    with closed(address):
+        yield {KAFKA_SETTING: address, REDIS_SETTING: NO_REDIS}
 
 
 @contextmanager
@@ -136,13 +148,13 @@ def river_on(
     progress: told of what it waits for where it is to end before its time.
     """
     finish(job.out)  # a `--fresh` that was interrupted
-    check_origin(job.out, job.source)
+    check_origin(job.out, None)
     given = load_settings()
     if "bootstrap_servers" not in given.kafka.model_fields_set:  # else another machine may run the rest
         _require_whole(job.topology, given.topology)
     url = url_of(job.out, given)
     check(url, given)
-    apart = partitions.environment(job.out, given, mixed=job.source is not None)
+    apart = partitions.environment(job.out, given)
     _refuse_more(job, partitions.number(apart, given))
     models = repositories(given, job.topology)
     if "bootstrap_servers" in given.kafka.model_fields_set:
@@ -160,8 +172,6 @@ def river_on(
     with stack, progress.cut_short():
         if stack.stand_in:
             progress.say(f"The judges run inside the services: {stack.stand_in}")
-        if job.source is not None:
-            keep_origin(job.out, job.source)
         keep_url(job.out, url)
         partitions.keep(job.out, apart)
         letters.forget(job.out)
@@ -260,7 +270,7 @@ def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> d
         progress.show("stopping")
         river.end()
         seconds = time.monotonic() - begun
-        found = _report(job, settings, account, carried_over=carried_over, used=used, seconds=seconds)
+        found = told(job, settings, account, carried_over, seconds=seconds, used=used)
         found["memory_bytes_together"] = most_bytes
         found = reports.keep(job.out, found, job.paths)
         progress.clear()
@@ -268,15 +278,16 @@ def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> d
     return found
 
 
-def _report(
+def told(
     job: Job,
     settings: Settings,
     account: Account,
-    *,
     carried_over: int,
-    used: Mapping[str, Used],
+    *,
     seconds: float,
+    used: Mapping[str, Used],
 ) -> dict[str, Any]:
+    """What is reported of a run. used: by stage."""
     bound = settings.dead_letter_share
     lost = lost_sources(account.files, job.paths)
     sick = mostly_dead(account.files, bound, lost)

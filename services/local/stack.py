@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from services.local import interrupt
+from services.local.child import Child, Program
 from services.local.folder import FolderLock
 from services.local.packages import wheels
-from services.local.process import Child, Program, Supervisor
+from services.local.process import Supervisor
 from services.local.servers.kafka import KafkaServer
 from services.local.servers.redis import RedisServer
 from services.local.servers.server import START_TIMEOUT_S, Server

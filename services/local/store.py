@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from services.runtime import ConfigurationError, ObjectStore, Settings, load_settings, meant_path
 
 STATE = "state"
+JOURNAL = "journal"  # in the state folder: the log of what was mixed from another river, which needs no Kafka
 _FILE = "store"  # in the state folder: the store's URL where it is not the folder itself
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from contracts.media_types import JPEG, PDF, PNG, TIFF
+
 OCR = ("auto", "on", "off")
 _CONVERTER = re.compile(r"(?:(?:docling|mineru)\+https?://[^\s/]+.*)?")
 DROP_REASONS = frozenset(
@@ -69,7 +71,7 @@ class ParseConfig:
     max_image_pixels: int = 40_000_000
     converter: str = ""
     converter_key: str = field(default="", repr=False)
-    converter_types: tuple[str, ...] = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
+    converter_types: tuple[str, ...] = (PDF, PNG, JPEG, TIFF)
     converter_timeout_s: float = 25.0
     max_unpacked_bytes: int = 64 << 20
     max_members: int = 20_000

@@ -14,16 +14,16 @@ from typing import Any
 
 import httpx
 
-from services.parse import media
+from contracts import media_types
 from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.runtime import ConfigurationError, DependencyDown
 
 SUFFIXES = {
-    media.PDF: ".pdf",
-    media.DOCX: ".docx",
-    media.PPTX: ".pptx",
-    media.XLSX: ".xlsx",
-    media.HTML: ".html",
+    media_types.PDF: ".pdf",
+    media_types.DOCX: ".docx",
+    media_types.PPTX: ".pptx",
+    media_types.XLSX: ".xlsx",
+    media_types.HTML: ".html",
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/tiff": ".tiff",

@@ -7,16 +7,22 @@ import io
 import re
 import zipfile
 
-PDF = "application/pdf"
-HTML = "text/html"
-TEXT = "text/plain"
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-EPUB = "application/epub+zip"
-NOTEBOOK = "application/x-ipynb+json"
-RTF = "application/rtf"
-COMPOUND = "application/x-ole-storage"
+from contracts.media_types import (
+    COMPOUND,
+    DOCX,
+    EPUB,
+    HTML,
+    JPEG,
+    NOTEBOOK,
+    PDF,
+    PICTURES,
+    PNG,
+    PPTX,
+    RTF,
+    TEXT,
+    TIFF,
+    XLSX,
+)
 
 _ZIP = b"PK\x03\x04"
 _ZIPPED = frozenset({DOCX, PPTX, XLSX, EPUB})
@@ -31,16 +37,10 @@ _MEMBERS = (
     ("META-INF/manifest.xml", "", "OpenDocument file"),
 )
 IMAGES = {  # what may be a page: the media type, and its name for a person
-    "image/png": "PNG image",
-    "image/jpeg": "JPEG image",
-    "image/tiff": "TIFF image",
+    PNG: "PNG image",
+    JPEG: "JPEG image",
+    TIFF: "TIFF image",
 }
-_IMAGE_MARKS = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
-)
 _DIRECTORY = b"PK\x01\x02"
 _MOST_LISTED = 20_000  # members of a zip that are looked at
 _BINARY = (
@@ -115,7 +115,7 @@ def sniff(body: bytes, declared: str) -> tuple[str, str]:
         return COMPOUND, ""
     if _RTF_START.match(body):
         return RTF, ""
-    for magic, media_type in _IMAGE_MARKS:
+    for magic, media_type in PICTURES:
         if body.startswith(magic):
             return media_type, IMAGES[media_type]
     for magic, name in _BINARY:

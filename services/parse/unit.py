@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from contracts import Document
+from contracts import Document, media_types
 from services.parse import epub, html, image, media, notebook, ocr, office, pdf, plain, rtf
 from services.parse.config import DROP_REASONS, ParseConfig, Parsed, Unparseable
 from services.parse.convert import Converter
@@ -23,16 +23,16 @@ from services.runtime import (
 )
 
 BACKENDS: dict[str, Callable[[bytes, ParseConfig], Parsed]] = {
-    media.HTML: html.parse_html,
-    media.PDF: pdf.parse_pdf,
-    media.DOCX: office.parse_docx,
-    media.PPTX: office.parse_pptx,
-    media.XLSX: office.parse_xlsx,
-    media.COMPOUND: office.parse_compound,
-    media.EPUB: epub.parse_epub,
-    media.NOTEBOOK: notebook.parse_notebook,
-    media.RTF: rtf.parse_rtf,
-    media.TEXT: plain.parse_plain,
+    media_types.HTML: html.parse_html,
+    media_types.PDF: pdf.parse_pdf,
+    media_types.DOCX: office.parse_docx,
+    media_types.PPTX: office.parse_pptx,
+    media_types.XLSX: office.parse_xlsx,
+    media_types.COMPOUND: office.parse_compound,
+    media_types.EPUB: epub.parse_epub,
+    media_types.NOTEBOOK: notebook.parse_notebook,
+    media_types.RTF: rtf.parse_rtf,
+    media_types.TEXT: plain.parse_plain,
 }
 
 
@@ -96,7 +96,7 @@ def _parse(document: Document, config: ParseConfig, readers: Readers) -> Verdict
         document.features["parse_ocr_pages"] = parsed.recognised
     if parsed.partial:
         document.features["parse_partial"] = 1
-    if media_type != media.TEXT and not document.media_type.startswith(media_type):
+    if media_type != media_types.TEXT and not document.media_type.startswith(media_type):
         document.metadata["parsed_as"] = media_type
     return Emit(document)
 
@@ -110,7 +110,7 @@ def _text(document: Document, config: ParseConfig, readers: Readers) -> tuple[Pa
     if (extractor := readers.extractors.get(document.media_type)) is not None:
         parsed, media_type = Parsed(extractor.extract(body)), document.media_type
     elif _is_record(document) and (record := plain.parse_record(body, config)) is not None:
-        parsed, media_type = record, media.TEXT
+        parsed, media_type = record, media_types.TEXT
     else:
         media_type, binary = media.sniff(body, document.media_type)
         parsed = _read(body, media_type, binary, config, readers)
@@ -129,16 +129,16 @@ def _text(document: Document, config: ParseConfig, readers: Readers) -> tuple[Pa
 def _is_record(document: Document) -> bool:
     """Whether it is a text out of a file of records, whose source ends in its number there."""
     path, mark, number = document.source.rpartition("#")
-    return bool(path and mark) and number.isdigit() and document.media_type == media.TEXT
+    return bool(path and mark) and number.isdigit() and document.media_type == media_types.TEXT
 
 
 def _read(body: bytes, media_type: str, binary: str, config: ParseConfig, readers: Readers) -> Parsed:
     """By a server, from pictures, or by a backend; as media.sniff says what it is."""
     if readers.convert is not None and media_type in readers.convert.media_types:
         return readers.convert(body, media_type)
-    if readers.look is not None and (media_type == media.PDF or media_type in media.IMAGES):
+    if readers.look is not None and (media_type == media_types.PDF or media_type in media.IMAGES):
         recognise = ocr.Reader(config, readers.look)
-        parse = pdf.parse_pdf if media_type == media.PDF else image.parse_image
+        parse = pdf.parse_pdf if media_type == media_types.PDF else image.parse_image
         parsed = parse(body, config, recognise)
         return replace(parsed, partial=parsed.partial or recognise.left_out > 0)
     if binary:

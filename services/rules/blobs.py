@@ -22,7 +22,7 @@ def without_blobs(page: Page) -> str:
 
     The gate is the longest token, which the measures need anyway. Linear in the length of the text.
     """
-    if not len(page.token_lengths) or page.token_lengths.max() < _LONGEST_WORD:
+    if page.longest_token < _LONGEST_WORD:
         return page.text
     text = _BLOB.sub(lambda found: "" if _is_blob(found[0]) else found[0], page.text)
     if len(text) * _LEFT < page.size:

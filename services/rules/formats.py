@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from services.rules.page import DIGIT, HAN, Page
+from services.rules.characters import DIGIT, HAN
+from services.rules.page import Page
 
 FORMATS = ("prose", "code", "markdown", "latex", "table", "log")
 
@@ -95,8 +96,8 @@ _SUBHEADING = re.compile(r"\n#{2,6} \S")
 _LINK = re.compile(r"\]\([^)\s]+\)")
 _MARKUP = re.compile(r" {0,3}[-*+] \S|\d{1,2}\. \S|> |\|.*\|$|[=-]{3,}$")
 _MARKUP_FIRSTS = frozenset(" -*+>|=0123456789")
-_CODE_SYMBOLS = b"{}()[];=<>_"
-_RARE_IN_PROSE = b"{};=<>_"
+_CODE_SYMBOLS = "{}()[];=<>_"
+_RARE_IN_PROSE = "{};=<>_"
 # Comments are prose inside code; they are left out before its lines are counted. Each alternative begins
 # with a character of its own, which lets the search skip all others: hence the line break and not `^`.
 _COMMENT = re.compile(
@@ -140,7 +141,14 @@ def _measured_format(page: Page) -> str:
         return "table"
     if _is_code(page, head):
         return "code"
-    if headings >= 2 or links >= 2 or fences >= 2 or _is_marked_up(page.lines[:_MAX_LINES]):
+    if (
+        headings >= 2
+        or links >= 2
+        or fences >= 2
+        or _is_marked_up(
+            page.lines[:_MAX_LINES], is_spanned="`" in page.text or ("*" in page.text and "**" in page.text)
+        )
+    ):
         return "markdown"
     return "prose"
 
@@ -148,22 +156,23 @@ def _measured_format(page: Page) -> str:
 def _markdown_signs(head: str) -> tuple[int, int, int]:
     """Numbers of headings below the first level (a single # may be a comment), links and fences."""
     return (
-        len(_SUBHEADING.findall("\n" + head)) if "##" in head else 0,
-        len(_LINK.findall(head)) if "](" in head else 0,
+        len(_SUBHEADING.findall("\n" + head)) if "#" in head and "##" in head else 0,
+        len(_LINK.findall(head)) if "]" in head and "](" in head else 0,
         head.count("```") if "`" in head else 0,
     )
 
 
-def _is_marked_up(lines: list[str]) -> bool:
-    """More than a quarter of the lines are list items, quotes, rules, or hold bold or code spans."""
+def _is_marked_up(lines: list[str], *, is_spanned: bool) -> bool:
+    """More than a quarter of the lines are list items, quotes, rules, or hold bold or code spans.
+
+    is_spanned: whether there may be such spans.
+    """
     if len(lines) < 4:
         return False
-    marked = [
-        line
-        for line in lines
-        if line[0] in _MARKUP_FIRSTS or "`" in line or "**" in line
-        if _MARKUP.match(line) is not None or line.count("`") >= 2 or "**" in line
-    ]
+    if is_spanned:
+        marked = [line for line in lines if _MARKUP.match(line) or line.count("`") >= 2 or "**" in line]
+    else:
+        marked = [line for line in lines if line[0] in _MARKUP_FIRSTS and _MARKUP.match(line)]
     return len(marked) * 4 > len(lines)
 
 
@@ -228,7 +237,6 @@ def _looks_like_code(line: str) -> bool:
     return len(line) < _MAX_CODE_LINE and (line.endswith(_CODE_ENDS) or _CODE.match(line) is not None)
 
 
-def _number_of(marks: bytes, text: str) -> int:
-    """How many of the ASCII marks are in the text."""
-    found = text.encode(errors="surrogatepass")
-    return len(found) - len(found.translate(None, marks))
+def _number_of(marks: str, text: str) -> int:
+    """How many of the marks are in the text."""
+    return sum(map(text.count, marks))

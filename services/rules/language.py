@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from services.rules.page import HAN, HANGUL, KANA, LETTER, LOWER, UPPER, Page
+from services.rules.characters import HAN, HANGUL, KANA, LETTER, LOWER, UPPER
+from services.rules.page import Page
 from services.rules.words import ENGLISH
 
 UNKNOWN = "und"  # ISO 639-2: undetermined

@@ -16,7 +16,7 @@ from typing import SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-from services.rules.page import (
+from services.rules.characters import (
     COMMA,
     DIGIT,
     HAN,
@@ -30,12 +30,9 @@ from services.rules.page import (
     SYMBOL,
     TERMINAL,
     UPPER,
-    Page,
-    repeated,
 )
+from services.rules.page import Page, repeated
 from services.rules.words import COOKIE, FILLER, GENERATED, JAVASCRIPT, POLICY, STOP_WORDS
-
-SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 
 NARROW_LINE = 60  # columns; a wrapped line of text is wider
 # Columns of a line of Han: entries of Chinese menus have two to eight characters. Verse, subtitles and chat
@@ -45,7 +42,6 @@ _MENU_COLUMNS = (
     0.2  # own: 98 of 100 page frames that the rule would meet hold more, a fifth of good texts less
 )
 _LIST_SIGNS = "-*+•#=|>"
-_NAME_OR_CODE = re.compile("[:：={}`;].")
 
 MIN_REPEATED = 10
 
@@ -89,7 +85,7 @@ def mean_word_length(page: Page) -> float:
     """Characters in a spaced word (Gopher); 0 where there is none."""
     if not page.num_words:
         return 0.0
-    return _per(page.token_lengths.sum() - page.counts[HAN] - page.counts[KANA], page.num_words)
+    return _per(page.token_characters - page.counts[HAN] - page.counts[KANA], page.num_words)
 
 
 def mean_line_length(page: Page) -> float:
@@ -99,12 +95,12 @@ def mean_line_length(page: Page) -> float:
 
 def max_line_length(page: Page) -> float:
     """Characters in the longest line (The Stack)."""
-    return float(page.line_lengths.max(initial=0))
+    return float(page.longest_line)
 
 
 def max_run_length(page: Page) -> float:
     """Characters in the longest run of letters and digits (C4: no word over 1000)."""
-    return float(page.token_lengths.max(initial=0))
+    return float(page.longest_token)
 
 
 def han_share(page: Page) -> float:
@@ -155,7 +151,7 @@ def hash_per_word(page: Page) -> float:
 
 def ellipsis_per_word(page: Page) -> float:
     """Ellipses for each word (Gopher)."""
-    return _per(page.text.count("...") + page.text.count("…"), page.num_tokens)
+    return _per(page.num_ellipses, page.num_tokens)
 
 
 def alpha_word_share(page: Page) -> float:
@@ -166,10 +162,11 @@ def alpha_word_share(page: Page) -> float:
 def stop_words(page: Page) -> float:
     """Different words of Gopher's eight that occur."""
     words = [f" {word} " for bit, word in enumerate(STOP_WORDS) if page.bits >> bit & 1]
-    if not words:
-        return 0.0
+    seldom = [word for word in words if word not in page.text]
+    if not seldom:
+        return len(words)
     spaced = f" {page.lower} ".replace("\n", " ").replace("\t", " ").replace("\u3000", " ")
-    return sum(word in spaced for word in words)
+    return len(words) - len(seldom) + sum(word in spaced for word in seldom)
 
 
 def stop_character_share(page: Page) -> float:
@@ -193,6 +190,8 @@ def bullet_line_share(page: Page) -> float:
 
 def ellipsis_line_share(page: Page) -> float:
     """Lines that end with an ellipsis (Gopher)."""
+    if not page.num_ellipses:
+        return 0.0
     text = page.text
     within = text.count("...\n") + text.count("…\n")
     return _per(within + text.endswith(("...", "…")), len(page.lines))
@@ -200,12 +199,12 @@ def ellipsis_line_share(page: Page) -> float:
 
 def closed_line_share(page: Page) -> float:
     """Lines that end with terminal punctuation (C4, FineWeb)."""
-    return _per(np.count_nonzero(page.line_end_classes == TERMINAL), len(page.lines))
+    return _per(page.num_closed_lines, len(page.lines))
 
 
 def short_line_share(page: Page) -> float:
     """Lines of at most 30 columns (FineWeb)."""
-    return _per(np.count_nonzero(page.line_widths <= SHORT_LINE), len(page.lines))
+    return _per(page.num_short_lines, len(page.lines))
 
 
 def menu_line_share(page: Page) -> float:
@@ -219,21 +218,19 @@ def menu_line_share(page: Page) -> float:
     last = page.line_end_classes
     widths, lengths = page.line_widths, page.line_lengths
     bound = np.where(2 * (widths - lengths) > lengths, NARROW_LINE_OF_HAN, NARROW_LINE)
-    narrow = np.flatnonzero((widths < bound) & (last != TERMINAL) & (last != COMMA))
+    narrow = np.flatnonzero((widths < bound) & (last != TERMINAL) & (last != COMMA) & ~page.line_names)
     least = _MENU_COLUMNS * float(widths.sum())
     if widths[narrow].sum() < least:
         return 0.0
     starts, ends = page.line_spans
-    lines, firsts = page.lines, page.line_firsts
+    firsts = page.line_firsts
     goes_on = [*(starts[1:] == ends[:-1] + 1).tolist(), False]  # no blank line comes next
     found = [
         i
         for i in narrow.tolist()
-        if firsts[i] not in _LIST_SIGNS
-        and not (goes_on[i] and firsts[i + 1].islower())
-        and not _NAME_OR_CODE.search(lines[i])
+        if firsts[i] not in _LIST_SIGNS and not (goes_on[i] and firsts[i + 1].islower())
     ]
-    return 0.0 if widths[found].sum() < least else _per(len(found), len(lines))
+    return 0.0 if widths[found].sum() < least else _per(len(found), len(page.lines))
 
 
 def newline_per_word(page: Page) -> float:

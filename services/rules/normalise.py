@@ -42,6 +42,7 @@ _STRAY_JOINERS = re.compile(
 ODD = re.compile(
     f"[{_INVISIBLE}{_HIDDEN}\r\x0b\x0c\x85\u2028\u2029\xa0\u1680\u2000-\u200a\u202f\u205f\u200c\u200d]"
 )
+BLANK, BREAK = re.compile("[ \t\u3000]"), re.compile("\n")  # of what holds nothing odd
 _ANY_STRAY = re.compile(f"[\u200c\u200d{_HIDDEN}]")
 _DAMAGED = re.compile("[\ue000-\uf8ff\ufffd]|锟斤拷|烫烫|ï»¿")
 DAMAGED = re.compile("[\ue000-\uf8ff\ufffd锟烫ï]")
@@ -57,20 +58,21 @@ _URL = re.compile(
 _BARE_URL = re.compile(rf"(?<![(\[<{{\"'`=（【《「“‘]) ?{_URL.pattern}", re.IGNORECASE | re.ASCII)
 
 
-def normalise(text: str, *, is_odd: bool = True) -> str:
+def normalise(text: str, *, is_odd: bool = True, is_trailed: bool = True) -> str:
     r"""NFC; `\n` ends lines; no trailing blanks, control or zero-width characters; ≤ 2 blank lines in a row.
 
-    is_odd: whether a character of ODD may be there. Linear in the length of the text;
-    normalise(normalise(t)) == normalise(t).
+    is_odd: whether a character of ODD may be there. is_trailed: whether a BLANK may end a line of a text
+    without such. Linear in the length of the text; normalise(normalise(t)) == normalise(t).
     """
     if is_odd:
         text = _REMOVED.sub("", _NEWLINES.sub("\n", _ESCAPES.sub("", text)))
         text = _without_strays(_SPACES.sub(" ", text))
     text = unicodedata.normalize("NFC", text)
     if "&nbsp;" in text and "<" not in text:  # left by a bad extraction, not HTML shown as text (ftfy's test)
-        text = text.replace("&nbsp;", " ")
-    # Not a regular expression: `[ \t]+\n` takes quadratic time in a long run of spaces.
-    text = "\n".join([line.rstrip() for line in text.split("\n")])
+        text, is_trailed = text.replace("&nbsp;", " "), True
+    if is_odd or is_trailed:
+        # Not a regular expression: `[ \t]+\n` takes quadratic time in a long run of spaces.
+        text = "\n".join([line.rstrip() for line in text.split("\n")])
     return _without_blank_runs(text)
 
 

@@ -6,26 +6,33 @@ only line by line: all measures of a 5 kB text take about half a millisecond.
 
 from __future__ import annotations
 
-import sys
-import unicodedata
 from collections.abc import Sequence
 from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.rules.characters import (
+    CLASS,
+    COLON,
+    DIGIT,
+    HAN,
+    HANGUL,
+    KANA,
+    LETTER,
+    LOWER,
+    MARK,
+    NAMING,
+    NEWLINE,
+    NUM_CLASSES,
+    SPACE,
+    TERMINAL,
+    UPPER,
+    ascii_characters,
+    characters,
+)
 from services.rules.quoted import without_fences, without_quotes
 from services.rules.words import QUOTING, WORDS
-
-# Character classes.
-OTHER, SPACE, NEWLINE, DIGIT, LOWER, UPPER, HAN, KANA, HANGUL, LETTER = range(10)
-TERMINAL, COMMA, PUNCTUATION, SYMBOL, EMOJI = range(10, 15)
-_NUM_CLASSES = 15
-
-# What ends a sentence. Closing quotes count as in C4 (Raffel et al. 2020, section 2.2).
-_TERMINALS = '.!?;:。！？；：…‥｡⁇⁈⁉"”’」』'
-
-_COMMAS = ",，、"
 
 # Tokens: a run of letters and digits, or a single Han or kana character. By class, for bytes.translate.
 _NOTHING, _IN_WORD, _ALONE = range(3)
@@ -34,49 +41,11 @@ _TOKEN_KINDS = bytes(
     for kind in range(256)
 )
 
-NUM_POINTS = sys.maxunicode + 1
-
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
+SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 _NUM_HASHES = 1 << 17  # that known words are told by
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
-
-
-@cache
-def _class_of() -> NDArray[np.uint8]:
-    """Class of each code point; planes 2 and 3 are Han, what lies above is private or formatting."""
-    by_category = {
-        "Lu": UPPER, "Lt": UPPER, "Ll": LOWER, "Lo": LETTER, "Lm": LETTER, "Mn": LETTER, "Mc": LETTER,
-        "Nd": DIGIT, "Nl": LETTER, "Zs": SPACE,
-    }  # fmt: skip
-    by_initial = {"P": PUNCTUATION, "S": SYMBOL, "N": SYMBOL}
-    table = np.zeros(NUM_POINTS, np.uint8)
-    for point in range(0x20000):
-        category = unicodedata.category(chr(point))
-        table[point] = by_category.get(category, by_initial.get(category[0], OTHER))
-    latin = np.zeros(NUM_POINTS, bool)
-    for first, last in ((0, 0x24F), (0x1E00, 0x1EFF)):
-        latin[first : last + 1] = True
-    table[((table == UPPER) | (table == LOWER)) & ~latin] = LETTER
-    for first, last, kind in (
-        (0x2E80, 0x2FDF, HAN), (0x3005, 0x3007, HAN), (0x3400, 0x4DBF, HAN), (0x4E00, 0x9FFF, HAN),
-        (0xF900, 0xFAFF, HAN), (0x3041, 0x30FA, KANA), (0x30FC, 0x30FF, KANA), (0x31F0, 0x31FF, KANA),
-        (0xFF66, 0xFF9F, KANA), (0x1100, 0x11FF, HANGUL), (0x3130, 0x318F, HANGUL), (0xAC00, 0xD7AF, HANGUL),
-        (0x20000, 0x3FFFF, HAN),
-    ):  # fmt: skip
-        table[first : last + 1] = kind
-    for first, last in ((0x2763, 0x2767), (0x1F000, 0x1FAFF)):  # hearts, faces, things
-        pictures = table[first : last + 1]
-        pictures[pictures == SYMBOL] = EMOJI
-    table[[ord(mark) for mark in _TERMINALS]] = TERMINAL
-    table[[ord(mark) for mark in _COMMAS]] = COMMA
-    table[ord("\n")], table[ord("\t")] = NEWLINE, SPACE
-    return table
-
-
-@cache
-def _class_of_ascii() -> bytes:
-    return _class_of()[:256].tobytes()
 
 
 def powers(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
@@ -113,6 +82,15 @@ def prepare(pages: Sequence[Page]) -> None:
     starts_and_ends = starts.tolist()
     tokens, lines = token_starts.searchsorted(starts).tolist(), line_starts.searchsorted(starts).tolist()
     digits, words = numbers.searchsorted(tokens).tolist(), known.searchsorted(tokens).tolist()
+    firsts, with_repeats = whole.line_firsts, _with_repeats(whole.line_hashes, lines)
+    totals = {
+        "longest_token": _longest_of_each(whole.token_lengths, tokens),
+        "token_characters": _sum_of_each(whole.token_lengths, tokens),
+        "num_letter_words": _number_in_each(whole.are_letter_words, tokens),
+        "longest_line": _longest_of_each(whole.line_lengths, lines),
+        "num_closed_lines": _number_in_each(whole.line_end_classes == TERMINAL, lines),
+        "num_short_lines": _number_in_each(whole.line_widths <= SHORT_LINE, lines),
+    }
     for number, page in enumerate(pages):
         start, end = starts_and_ends[number], starts_and_ends[number + 1] - 1
         its_tokens = slice(tokens[number], tokens[number + 1])
@@ -120,6 +98,7 @@ def prepare(pages: Sequence[Page]) -> None:
         its_words = slice(words[number], words[number + 1])
         vars(page).update(
             points=whole.points[start:end],
+            characters=whole.characters[start:end],
             classes=whole.classes[start:end],
             tokens=(token_starts[its_tokens] - start, token_ends[its_tokens] - start),
             token_hashes=whole.token_hashes[its_tokens],
@@ -130,7 +109,41 @@ def prepare(pages: Sequence[Page]) -> None:
             line_lengths=whole.line_lengths[its_lines],
             line_widths=whole.line_widths[its_lines],
             line_end_classes=whole.line_end_classes[its_lines],
+            line_firsts=firsts[its_lines],
+            line_names=whole.line_names[its_lines],
+            may_repeat_lines=number in with_repeats,
+            **{name: of_each[number] for name, of_each in totals.items()},
         )
+
+
+def _with_repeats(hashes: NDArray[np.uint64], bounds: list[int]) -> set[int]:
+    """Numbers of the pages among whose hashes one comes twice. bounds: as below."""
+    page_of = np.arange(len(bounds) - 1, dtype=np.uint64).repeat(np.diff(bounds))
+    bits = np.uint64(len(bounds).bit_length())
+    keys = (hashes << bits) | page_of
+    keys.sort()
+    again = keys[1:][keys[1:] == keys[:-1]]
+    return set((again & ((np.uint64(1) << bits) - np.uint64(1))).tolist())
+
+
+def _longest_of_each(lengths: NDArray[np.int64], bounds: list[int]) -> list[int]:
+    """Of the lengths of each page the largest, or 0. bounds: where each page's begin, the end included."""
+    if not len(lengths):
+        return [0] * (len(bounds) - 1)
+    found = np.maximum.reduceat(lengths, np.minimum(bounds[:-1], len(lengths) - 1)).tolist()
+    return [one if first < end else 0 for one, first, end in zip(found, bounds, bounds[1:], strict=False)]
+
+
+def _sum_of_each(lengths: NDArray[np.int64], bounds: list[int]) -> list[int]:
+    """Of the lengths of each page the sum."""
+    found: list[int] = np.diff(np.append(0, np.cumsum(lengths))[bounds]).tolist()
+    return found
+
+
+def _number_in_each(are: NDArray[np.bool_], bounds: list[int]) -> list[int]:
+    """How many there are in each page."""
+    found: list[int] = np.diff(np.flatnonzero(are).searchsorted(bounds)).tolist()
+    return found
 
 
 def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -164,16 +177,21 @@ class Page:
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
     @cached_property
+    def characters(self) -> NDArray[np.uint8]:
+        """Class and mark of each character (characters.py), uint8 [size]."""
+        if self.text.isascii():
+            return np.frombuffer(self.text.encode().translate(ascii_characters()), np.uint8)
+        return characters()[self.points]
+
+    @cached_property
     def classes(self) -> NDArray[np.uint8]:
         """Character class of each character, uint8 [size]."""
-        if self.text.isascii():
-            return np.frombuffer(self.text.encode().translate(_class_of_ascii()), np.uint8)
-        return _class_of()[self.points]
+        return self.characters & np.uint8(CLASS)
 
     @cached_property
     def counts(self) -> list[int]:
         """Number of characters of each class."""
-        counts: list[int] = np.bincount(self.classes, minlength=_NUM_CLASSES).tolist()
+        counts: list[int] = np.bincount(self.classes, minlength=NUM_CLASSES).tolist()
         return counts
 
     @cached_property
@@ -201,7 +219,7 @@ class Page:
     def _own_words(self) -> Page | None:
         """None where nothing is taken out."""
         rest = without_fences(self.text)
-        if self.repeated_lines[0] or self.repeated_paragraphs[0]:
+        if self.repeated_lines[0]:
             may_be_marked = bool(self.bits & QUOTING) or not self.text.isascii()
             rest = without_quotes(rest, may_be_marked=may_be_marked)
         return None if rest == self.text else Page(rest)
@@ -209,17 +227,36 @@ class Page:
     @cached_property
     def repeated_lines(self) -> tuple[float, float]:
         """Shares of the lines that are not empty, and of their characters, that occurred before."""
-        return repeated(self.lines)
+        return repeated(self.lines) if self.may_repeat_lines else (0.0, 0.0)
+
+    @cached_property
+    def may_repeat_lines(self) -> bool:
+        """False where no line occurs twice."""
+        return True
 
     @cached_property
     def repeated_paragraphs(self) -> tuple[float, float]:
         """Shares of the paragraphs, and of their characters, that occurred before."""
-        return repeated(self.paragraphs)
+        # A paragraph that comes again brings its lines again.
+        return repeated(self.paragraphs) if self.repeated_lines[0] else (0.0, 0.0)
 
     @cached_property
     def line_firsts(self) -> str:
         """The first visible character of each line that is not empty; a space where there is none."""
-        return "".join([line.lstrip()[:1] or " " for line in self.lines])
+        starts, ends = self.line_spans
+        indented = np.flatnonzero(self.classes[starts] == SPACE)
+        if len(indented):
+            is_space = np.append(self.classes == SPACE, False)
+            lasts = np.flatnonzero(is_space[:-1] & ~is_space[1:])
+            starts = starts.copy()
+            starts[indented] = lasts[lasts.searchsorted(starts[indented])] + 1
+        firsts = np.where(starts < ends, self.points.take(starts, mode="clip"), ord(" "))
+        return firsts.astype(np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
+
+    @cached_property
+    def num_ellipses(self) -> int:
+        """Three full stops, or the sign for them."""
+        return self.text.count("...") + self.text.count("…")
 
     @cached_property
     def lower(self) -> str:
@@ -241,6 +278,11 @@ class Page:
         return ends - starts
 
     @cached_property
+    def longest_line(self) -> int:
+        """Characters in the longest line."""
+        return int(self.line_lengths.max(initial=0))
+
+    @cached_property
     def line_widths(self) -> NDArray[np.int64]:
         """Columns of each line that is not empty: a Han or kana character, or full-width mark, takes two."""
         if self.text.isascii():
@@ -252,6 +294,30 @@ class Page:
     def line_end_classes(self) -> NDArray[np.uint8]:
         """Class of the last character of each line that is not empty."""
         return self.classes[self.line_spans[1] - 1]
+
+    @cached_property
+    def line_names(self) -> NDArray[np.bool_]:
+        """Which lines name something or are code: hold a colon, "=", "`", ";" or a bracket, but as last."""
+        starts, ends = self.line_spans
+        marks = self.characters & np.uint8(MARK)
+        signs = np.flatnonzero((marks == NAMING) | (marks == COLON))
+        found: NDArray[np.bool_] = signs.searchsorted(ends - 1) > signs.searchsorted(starts)
+        return found
+
+    @cached_property
+    def line_hashes(self) -> NDArray[np.uint64]:
+        """A hash of each line that is not empty."""
+        return self._hashes(*self.line_spans)
+
+    @cached_property
+    def num_closed_lines(self) -> int:
+        """Lines that end with terminal punctuation."""
+        return int(np.count_nonzero(self.line_end_classes == TERMINAL))
+
+    @cached_property
+    def num_short_lines(self) -> int:
+        """Lines of at most SHORT_LINE columns."""
+        return int(np.count_nonzero(self.line_widths <= SHORT_LINE))
 
     @cached_property
     def tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -283,10 +349,25 @@ class Page:
         return self.num_tokens - self.counts[HAN] - self.counts[KANA]
 
     @cached_property
+    def longest_token(self) -> int:
+        """Characters in the longest token."""
+        return int(self.token_lengths.max(initial=0))
+
+    @cached_property
+    def token_characters(self) -> int:
+        """Characters in all tokens."""
+        return int(self.token_lengths.sum())
+
+    @cached_property
+    def are_letter_words(self) -> NDArray[np.bool_]:
+        """Which tokens say something of the language: two letters and more; no Han, numbers or variables."""
+        are: NDArray[np.bool_] = self.classes[self.tokens[0]] != DIGIT
+        return are & (self.token_lengths > 1)
+
+    @cached_property
     def num_letter_words(self) -> int:
-        """Words that say something of the language: two letters and more; no Han, numbers or variables."""
-        firsts = self.classes[self.tokens[0]]
-        return int(np.count_nonzero((self.token_lengths > 1) & (firsts != DIGIT)))
+        """How many they are."""
+        return int(np.count_nonzero(self.are_letter_words))
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
@@ -302,21 +383,29 @@ class Page:
     @cached_property
     def token_hashes(self) -> NDArray[np.uint64]:
         """A 64-bit polynomial hash of each token, case kept, uint64 [num_tokens]."""
-        starts, ends = self.tokens
-        powers_, inverses = powers(self.size)
-        terms = self.points * _ODD
-        terms ^= terms >> _SHIFT
-        terms *= powers_[: self.size]
-        sums = prefix_sums(terms)
+        return self._hashes(*self.tokens)
+
+    def _hashes(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint64]:
+        _, inverses = powers(self.size)
+        sums = self._sums
         hashes: NDArray[np.uint64] = (sums[ends] - sums[starts]) * inverses[starts]
         return hashes
 
     @cached_property
+    def _sums(self) -> NDArray[np.uint64]:
+        powers_, _ = powers(self.size)
+        terms = self.points * _ODD
+        terms ^= terms >> _SHIFT
+        terms *= powers_[: self.size]
+        return prefix_sums(terms)
+
+    @cached_property
     def known(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Which tokens are words that a page is known by (words.py), and the bits of each: [number] each."""
-        bits = _bits_of_hash().take((self.token_hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64))
-        known = bits.nonzero()[0]
-        return known, bits[known]
+        sets, bits = _known_hashes()
+        which = sets.take((self.token_hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64))
+        known = which.nonzero()[0]
+        return known, bits[which[known]]
 
     @cached_property
     def bits(self) -> int:
@@ -334,10 +423,12 @@ class Page:
 
 
 @cache
-def _bits_of_hash() -> NDArray[np.uint32]:
+def _known_hashes() -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Of each hash the number of a set of bits, and these: one table of both would not fit into a cache."""
     table = np.zeros(_NUM_HASHES, np.uint32)
     for bit, words in WORDS.items():
         shapes = {shape for word in words for shape in (word, word.capitalize(), word.upper())}
         hashes = Page(" ".join(shapes)).token_hashes
         table[(hashes & np.uint64(_NUM_HASHES - 1)).view(np.int64)] |= np.uint32(bit)
-    return table
+    bits, sets = np.unique(table, return_inverse=True)
+    return sets.astype(np.uint8), bits

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.rules.page import HAN, Page, powers, prefix_sums
+from services.rules.characters import HAN
+from services.rules.page import Page, powers, prefix_sums
 
 TOP_NGRAMS = (2, 3, 4)
 DUPLICATE_NGRAMS = (5, 6, 7, 8, 9, 10)

@@ -63,7 +63,7 @@ def without_scaffolding(page: Page) -> str:
     Times alone are a chronicle's: there is a button beside them, or a writer who comes twice.
     """
     text = page.text
-    scaffolding = {line for line in page.lines if _is_scaffolding(line)}
+    scaffolding = {line for line in page.lines if len(line) <= _LONGEST and _is_scaffolding(line)}
     if not scaffolding:
         return text
     lines = text.split("\n")
@@ -83,8 +83,6 @@ def without_scaffolding(page: Page) -> str:
 
 def _is_scaffolding(line: str) -> bool:
     """A button or a time, or a row of some."""
-    if len(line) > _LONGEST:
-        return False
     return _is_all(_is_button, line) or (_HAS_DIGIT.search(line) is not None and _is_all(_is_part, line))
 
 

@@ -11,11 +11,12 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from services.rules.characters import NUM_POINTS
 from services.rules.mojibake import SIGNS
-from services.rules.normalise import DAMAGED, ODD
-from services.rules.page import NUM_POINTS
+from services.rules.normalise import BLANK, BREAK, DAMAGED, ODD
 
-IS_ODD, IS_DAMAGED, IS_MOJIBAKE = 1, 2, 4
+IS_ODD, IS_DAMAGED, IS_MOJIBAKE, IS_TRAILED = 1, 2, 4, 8  # trailed: a blank stands at a line's end
+_BLANK, _BREAK = 16, 32
 
 
 def signs_of(texts: Sequence[str]) -> list[int]:
@@ -25,15 +26,19 @@ def signs_of(texts: Sequence[str]) -> list[int]:
         signs = _signs()[:128].take(np.frombuffer(whole.encode(), np.uint8))
     else:
         signs = _signs().take(np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32))
+    trailing = (signs[:-1] & _BLANK) & ((signs[1:] & _BREAK) >> 1)
+    signs[:-1] |= trailing >> 1
     starts = np.cumsum([0, *[len(text) + 1 for text in texts[:-1]]])
     found: list[int] = np.bitwise_or.reduceat(signs, starts).tolist()
-    return found
+    return [sign & ~(_BLANK | _BREAK) for sign in found]
 
 
 @cache
 def _signs() -> NDArray[np.uint8]:
     every = "".join(map(chr, range(NUM_POINTS)))
     table = np.zeros(NUM_POINTS, np.uint8)
-    for sign, pattern in ((IS_ODD, ODD), (IS_DAMAGED, DAMAGED), (IS_MOJIBAKE, SIGNS)):
+    for sign, pattern in (
+        (IS_ODD, ODD), (IS_DAMAGED, DAMAGED), (IS_MOJIBAKE, SIGNS), (_BLANK, BLANK), (_BREAK, BREAK),
+    ):  # fmt: skip
         table[[found.start() for found in pattern.finditer(every)]] |= sign
     return table

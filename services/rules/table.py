@@ -104,11 +104,12 @@ class Bound:
 
     def passed_by(self, measures: dict[str, float]) -> bool:
         """Whether the measures pass the bound, which is to say that the rule drops."""
-        rule = self.rule
-        if rule.sample and measures[rule.sample] < self.num_sample:
+        value = measures[self.rule.measure]
+        if value >= self.threshold if self.is_minimum else value <= self.threshold:
+            return False  # told first: most rules pass most texts
+        if self.rule.sample and measures[self.rule.sample] < self.num_sample:
             return False
-        value, threshold = measures[rule.measure], self.threshold_of(measures)
-        return value < threshold if self.is_minimum else value > threshold
+        return self.is_minimum or value > self.threshold_of(measures)
 
     def threshold_of(self, measures: dict[str, float]) -> float:
         """The threshold for these measures. Of a few lines a share that is told by chance must be past the

@@ -20,7 +20,7 @@ from services.rules.repetition import ngram_shares
 from services.rules.table import ADDED, RULES, TEXT, Bound, bind
 from services.rules.waivers import NAME as WAIVER
 from services.rules.waivers import is_waived
-from services.rules.work import Work, begin, by_size, clean
+from services.rules.work import Work, begin, by_size, clean, mask
 from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Unit, Verdict
 
 
@@ -90,7 +90,9 @@ def _judge_some(
     full = list(compress(works, is_full))
     prepare([work.page for work in full])
     for work in full:
-        clean(work, config, means.masker)
+        clean(work, config)
+    prepare([work.page for work in full])
+    mask(full, means.masker)
     prepare([work.page for work in full])
     prepare([work.page.own_words for work in full])
     found = [_told(work, config, means, keywords) for work in full]

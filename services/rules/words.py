@@ -10,7 +10,6 @@ STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Gopher,
 
 ENGLISH, QUOTING, POLICY, COOKIE, JAVASCRIPT, FILLER, GENERATED = (1 << bit for bit in range(8, 15))
 SPELLED, AT, NAME, ACCOUNT = (1 << bit for bit in range(15, 19))
-PERSONAL = SPELLED | AT | NAME | ACCOUNT  # what may announce personal data
 
 WORDS: dict[int, tuple[str, ...]] = {
     **{1 << bit: (word,) for bit, word in enumerate(STOP_WORDS)},

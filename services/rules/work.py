@@ -20,7 +20,7 @@ from services.rules.normalise import (
 from services.rules.page import Page
 from services.rules.pii import Masker
 from services.rules.scaffolding import without_scaffolding
-from services.rules.signs import IS_DAMAGED, IS_MOJIBAKE, IS_ODD, signs_of
+from services.rules.signs import IS_DAMAGED, IS_MOJIBAKE, IS_ODD, IS_TRAILED, signs_of
 from services.rules.table import TEXT
 
 # Measures are taken on this much of a text; a book's first million characters say enough, and the time
@@ -83,16 +83,18 @@ def _begun(document: Document, received: str, signs: int) -> Work:
     mended = received
     if signs & IS_MOJIBAKE and (mended := mend(received)) != received:
         (signs,) = signs_of([mended])
-    text = normalise(mended, is_odd=bool(signs & IS_ODD))
+    text = normalise(mended, is_odd=bool(signs & IS_ODD), is_trailed=bool(signs & IS_TRAILED))
     if text.isspace():
         text = ""
-    damaged = (damaged_characters(mended) if signs & IS_DAMAGED else 0) + unmended(text)
+    damaged = damaged_characters(mended) if signs & IS_DAMAGED else 0
+    if signs & IS_MOJIBAKE:
+        damaged += unmended(text)
     share = damaged / max(len(received), _LEAST_DAMAGED)
     return Work(document, received, text, Page(text[:_MAX_MEASURED]), {"damaged_share": share})
 
 
-def clean(work: Work, config: RulesConfig, masker: Masker) -> None:
-    """Tell the format; take out URLs, blobs, scaffolding, personal data; how much goes into the measures."""
+def clean(work: Work, config: RulesConfig) -> None:
+    """Tell the format; take out URLs, blobs, scaffolding; how much goes into the measures."""
     document, measures = work.document, work.measures
     document.format = format_ = decide_format(work.page, document.media_type, document.source)
     measures["url_share"] = url_characters(work.page.text) / work.page.size
@@ -104,6 +106,11 @@ def clean(work: Work, config: RulesConfig, masker: Masker) -> None:
         work.keeps(without_blobs(work.page), "blob_share")
         if config.strip_scaffolding:
             work.keeps(without_scaffolding(work.page), "scaffolding_share")
-    masked = masker.mask(work.whole_page(), format_)
-    measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
-    work.becomes(masked.text)
+
+
+def mask(works: Sequence[Work], masker: Masker) -> None:
+    """Take personal data out of cleaned texts; how many of each kind goes into the measures."""
+    found = masker.mask([work.whole_page() for work in works], [work.document.format for work in works])
+    for work, masked in zip(works, found, strict=True):
+        work.measures |= {f"pii_{kind}": float(number) for kind, number in masked.counts.items()}
+        work.becomes(masked.text)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure_logs(service: str) -> None:
-    """Once per process. kafka-python's own lines below WARNING are left out: they repeat each retry."""
-    terminal = sys.stderr.isatty()
+def configure_logs(service: str, stream: TextIO | None = None) -> None:
+    """Once per process. kafka-python's own lines below WARNING are left out: they repeat each retry.
+
+    stream: in the place of standard error.
+    """
+    stream = stream or sys.stderr
+    terminal = stream.isatty()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -21,11 +26,11 @@ def configure_logs(service: str) -> None:
             if terminal
             else structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.ERROR)
 
 

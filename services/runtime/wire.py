@@ -21,6 +21,7 @@ from services.runtime.clients.store import ObjectStore
 # Largest first: one of them is what makes a document large.
 _MOVABLE = ("body", "text", "token_ids")
 BODIES = "bodies"
+_PLACE = f"{BODIES}/".encode()  # in each message that keeps something there
 _LONGEST_TOPIC = 249  # characters: Kafka's limit
 _KEY_LENGTH = len(f"{BODIES}//2026-11-26/") + _LONGEST_TOPIC + 32  # at most
 
@@ -70,7 +71,12 @@ def least(document: Document) -> int:
 
 
 def stored_bytes(data: bytes) -> int:
-    """Bytes of what a message keeps in the store; 0 for one that is no Document. Some 2 µs for 5 kB."""
+    """Bytes of what a message keeps in the store; 0 for one that is no Document.
+
+    Nearly every message keeps nothing there, which is seen without taking it apart.
+    """
+    if _PLACE not in data:
+        return 0
     try:
         return sum(reference.size for reference in Document.FromString(data).references)
     except DecodeError:

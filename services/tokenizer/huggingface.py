@@ -28,7 +28,7 @@ class HuggingFaceEngine:
     Control marks (see control_marks) never come out of a text: where their names stand in one, they are
     letters. Added tokens of other kinds (words, runs of spaces) are found in texts as the file says.
 
-    About a fifth of the speed of the tiktoken engine or less. Exact where the tokenizer is (byte-level
+    About a seventh of the speed of the engine of ranks. Exact where the tokenizer is (byte-level
     BPE is; WordPiece and normalising ones are not). Raises ValueError when it cannot be used.
     """
 

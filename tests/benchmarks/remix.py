@@ -1,8 +1,7 @@
 """What another mix of 20,000 documents costs (`corpusworks mix`), against the run that made them.
 
-CPU seconds of all processes of each command, servers included, as the system counts them. Either command
-starts a Kafka, the mix a second one for the folder it reads; what the same mix costs when nothing is new,
-which is starting alone, is told apart.
+CPU seconds of all processes of each command, servers included, as the system counts them. The mix starts no
+server; what the same mix costs when nothing is new, which is starting and looking, is told apart.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import psutil
 import yaml
 
 from contracts import Document
-from services.local.process import tail
+from services.local.child import tail
 from services.local.run import applied
 from services.local.stack import Stack
 from services.runtime import Settings

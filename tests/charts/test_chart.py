@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,11 +201,27 @@ REFUSED = [
             "triton.deployed.image",
         ),
     ),
+    (
+        """
+        retention: {schedule: hourly}
+        cold: {schedule: "* * * *", documents: 0}
+        settings: {units: {dedup: {cold_after_days: 0, index: memory}}}
+        topology: {services: {dedup: {enabled: false}}}
+        """,
+        (
+            'retention.schedule is "hourly": five fields are needed',
+            'cold.schedule is "* * * *": five fields',
+            "documents would be old after 0 days: set cold.afterDays to 1 to 36500",
+            "cold.documents is 0",
+            "settings.units.dedup.index is memory",
+            "topology.services.dedup.enabled is false",
+        ),
+    ),
     ("kafka: {mode: strimzi}", ("kafka.mode: strimzi needs kafka.strimzi.io/v1/Kafka",)),
 ]
 
 
-@pytest.mark.parametrize(("values", "why"), REFUSED, ids=("all", "secured", "operators"))
+@pytest.mark.parametrize(("values", "why"), REFUSED, ids=("all", "secured", "cold", "operators"))
 def test_what_cannot_work_is_refused_with_what_to_do(
     helm: Path, tmp_path: Path, values: str, why: tuple[str, ...]
 ) -> None:
@@ -306,6 +322,37 @@ def test_an_import_of_several_pods_shares_its_list(helm: Path, tmp_path: Path) -
     (container,) = one_pod["spec"]["template"]["spec"]["containers"]
     assert "--share" not in container["args"]
     assert "parallelism" not in one_pod["spec"]
+
+
+def test_what_is_old_goes_to_the_cold_tier_where_that_is_wanted(objects: Objects) -> None:
+    """Prevents a Job that nobody asked for, two at a time, one that reaches neither Kafka nor Redis, and an
+    age that `dedup rebuild` in a pod of the river does not know.
+    """
+
+    def units(objects: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        river = one(objects, "ConfigMap", "river-corpusworks")["data"]["settings.yaml"]
+        return dict(yaml.safe_load(river).get("units", {}))
+
+    assert not [each for each in objects["external"] if each["metadata"]["name"] == "river-corpusworks-cold"]
+    assert "dedup" not in units(objects["external"])
+    made = objects["production"]
+    spec = one(made, "CronJob", "river-corpusworks-cold")["spec"]
+    assert (spec["schedule"], spec["concurrencyPolicy"]) == ("41 3 * * *", "Forbid")
+    template = spec["jobTemplate"]["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert container["command"] + container["args"] == ["corpusworks", "dedup", "cool"]
+    service = one(made, "StatefulSet", "river-corpusworks-tokenizer")["spec"]["template"]["spec"]
+    secrets, known = (
+        next(volume for volume in pod["volumes"] if volume["name"] == "secrets")
+        for pod in (template["spec"], service)
+    )
+    assert secrets == known
+    assert units(made)["dedup"] == {"cold_after_days": 180, "cold_documents": 100_000_000}
+    clients = one(made, "NetworkPolicy", "river-corpusworks-clients")["spec"]["podSelector"]
+    labels = template["metadata"]["labels"]
+    assert clients["matchLabels"].items() <= labels.items()
+    (servers,) = clients["matchExpressions"]
+    assert (servers["operator"], labels[servers["key"]] in servers["values"]) == ("NotIn", False)
 
 
 def test_a_door_that_is_open_is_reached_and_nothing_else(objects: Objects) -> None:

@@ -1,10 +1,11 @@
-"""One contract for Kafka and for the broker in memory that the loops' unit tests run on."""
+"""One contract for Kafka, for the journal, and for the broker in memory that the loops' unit tests run on."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from kafka.structs import OffsetAndMetadata
 from services.local.stack import Stack
 from services.runtime import load_settings
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, Producer
-from services.runtime.clients.kafka import connection, patiently
+from services.runtime.clients.kafka import admin, connection, patiently
+from services.runtime.journal import closed, journal_url
 from tests.memory_broker import MemoryBroker
 
 pytestmark = pytest.mark.stack
@@ -40,15 +42,41 @@ class Kafka(KafkaBroker):
         self._admin.delete_records({place: before})
 
 
+class InAFile(KafkaBroker):
+    """The journal, likewise."""
+
+    def __init__(self, file: Path) -> None:
+        settings = load_settings()
+        access = {"bootstrap_servers": journal_url(file)}
+        self.settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update=access)})
+        super().__init__(self.settings)
+        self._admin = admin(self.settings, bootstrap_ms=0)
+
+    def create_topic(self, name: str, partitions: int = 1) -> None:
+        self._admin.create_topics({name: {"num_partitions": partitions}})
+
+    def delete_topic(self, name: str) -> None:
+        pytest.skip("nothing deletes topics of a journal")
+
+    def delete_records(self, place: TopicPartition, before: int) -> None:
+        self._admin.delete_records({place: before})
+
+
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     with Stack(tmp_path_factory.mktemp("contract")) as stack:
         yield Kafka(stack)
 
 
-@pytest.fixture(params=["memory", "kafka"])
-def broker(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue("kafka") if request.param == "kafka" else MemoryBroker(load_settings())
+@pytest.fixture(params=["memory", "journal", "kafka"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param == "kafka":
+        yield request.getfixturevalue("kafka")
+    elif request.param == "memory":
+        yield MemoryBroker(load_settings())
+    else:
+        with closed(journal_url(tmp_path / "journal")):
+            yield InAFile(tmp_path / "journal")
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def test_who_came_before_the_crowd_is_found_again(resources: Resources) -> None:
     index = RedisIndex(server, DedupConfig(), lambda: made)
     for record in early:
         keys = unpack_keys(record.bands).reshape(-1, 1)
-        found = index.link([(0.0, 0, 1)] * len(keys), keys)
+        found = index.meet([(0.0, 0, 1)] * len(keys), keys)
         assert all(record.uid in met.uids for met in found)
 
 

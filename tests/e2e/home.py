@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.local.process import Child
+from services.local.child import Child
 from services.local.river import CLI, River, imports, settle
 from services.local.run import applied, environment_of, repositories
 from services.local.stack import Stack

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from kafka import KafkaAdminClient
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
+from services.local.child import Program
 from services.local.packages import programs
-from services.local.process import Program
 from services.local.servers.kafka import KafkaServer
 from services.local.servers.ports import HOST, free_port
 from services.local.servers.redis import RedisServer

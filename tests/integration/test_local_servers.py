@@ -19,9 +19,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from pydantic import SecretStr
 
+from services.local.child import Program
 from services.local.folder import running
 from services.local.packages.rehearsal import rehearse
-from services.local.process import ProcessFailed, Program
+from services.local.process import ProcessFailed
 from services.local.run import applied
 from services.local.servers import kafka
 from services.local.servers.kafka import KafkaServer
@@ -29,7 +30,9 @@ from services.local.servers.redis import RedisServer
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, Stack
 from services.runtime import ConfigurationError, DependencyDown, Resources, load_settings
 from services.runtime.clients.kafka import connection
+from services.runtime.clients.log import Log
 from services.runtime.clients.reach import check_kafka
+from services.runtime.journal import stopped_url
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 
 ROOT = Path(__file__).parents[2]
@@ -306,6 +309,12 @@ def test_the_state_is_there_after_an_orderly_stop_on_the_same_ports(tmp_path: Pa
             pids = [server.pid for server in stack.servers]
         assert not any(alive(pid) for pid in pids if pid)
         assert running(tmp_path) is None
+        settings = stack.settings.kafka.model_copy(
+            update={"bootstrap_servers": stopped_url(tmp_path / "kafka" / "data")}
+        )
+        with Log(stack.settings.model_copy(update={"kafka": settings})) as log:  # of what it has left
+            assert [record.value for record in log.read_all("t")] == [b"kept"]
+            assert log.settled_ends(["t"]) == {("t", 0): 2}
     assert len(ports) == 1
 
 

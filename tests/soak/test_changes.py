@@ -15,7 +15,7 @@ import yaml
 
 from contracts import Document, PartRecord
 from services.ledger.proof import prove
-from services.local.process import Child
+from services.local.child import Child
 from services.mixer.recipe import Recipe
 from services.runtime import ObjectStore
 from services.runtime.clients.log import Log

@@ -18,6 +18,7 @@ import pytest
 
 from contracts import Document
 from services.dedup import DedupConfig, Deduplicator
+from services.dedup.entry import Entry
 from services.dedup.redis_index import RedisIndex
 from services.runtime.state import RedisMarks, Server
 from tests.near_duplicates import document, redis_judge
@@ -132,6 +133,7 @@ def test_strangers_are_met_as_the_arithmetic_says(
         keys = rng.integers(1, 2**48, (2000, bands), np.uint64)
         keys &= np.uint64(2**bits - 1 if bits == 48 else 0xFFFFFFFF)
         orders = [(0.5, 7, start + row + 1) for row in range(2000)]
+        index.put([Entry(uid, 0.5, 7, 160, bytes(6), bytes(48)) for _, _, uid in orders])
         met += sum(len(found.uids) for found in index.link(orders, keys))
     print(f"\nseed {seed}: keys of {bits} bits: {met} strangers met by 1,000,000 documents of {bands} bands")
     assert least <= met <= most

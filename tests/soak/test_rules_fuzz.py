@@ -99,7 +99,7 @@ def test_what_was_masked_is_masked(seed: int) -> None:
     masker = Masker(KINDS, KINDS)
     for _ in range(TEXTS // 10):
         text = text_of(rng)
-        masked = masker.mask(Page(text), "prose")
+        masked = masker.mask([Page(text)], ["prose"])[0]
         assert sum(masked.counts.values()) <= masked.text.count("<")
         assert (masked.text != text) == bool(masked.counts)
 

@@ -124,7 +124,8 @@ def test_the_runtime_exports_what_it_says() -> None:
     """Prevents a public name that is not there, or one that nobody can find in order."""
     names = services.runtime.__all__
     assert names == sorted(names, key=lambda name: (not name.isupper(), name))
-    assert all(hasattr(services.runtime, name) for name in names)
+    for name in names:
+        exec(f"from services.runtime import {name}")  # as who uses it does, modules included
 
 
 def test_no_module_is_a_drawer() -> None:

@@ -55,6 +55,29 @@ store: {{ printf "%s%s" (include "corpusworks.storeUrl" .) (ternary (ternary "" 
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- range $name := list "retention" "cold" -}}
+  {{- with (get $.Values $name).schedule -}}
+    {{- if not (regexMatch "^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[^ @]+( +[^ ]+){4})$" .) -}}
+      {{- $why = append $why (printf "%s.schedule is %q: five fields are needed, as \"17 3 * * *\" or @daily; nothing for never" $name .) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if .Values.cold.schedule -}}
+  {{- $dedup := dig "units" "dedup" dict (include "corpusworks.settings" . | fromYaml) -}}
+  {{- $days := int64 $dedup.cold_after_days -}}{{- $documents := int64 $dedup.cold_documents -}}
+  {{- if or (lt $days 1) (gt $days 36500) -}}
+    {{- $why = append $why (printf "cold.schedule is set, and documents would be old after %d days: set cold.afterDays to 1 to 36500 (settings.units.dedup.cold_after_days wins over it), or no schedule" $days) -}}
+  {{- end -}}
+  {{- if or (lt $documents 1) (gt $documents 100000000000) -}}
+    {{- $why = append $why (printf "cold.documents is %d: set it to 1 to 100000000000" $documents) -}}
+  {{- end -}}
+  {{- if eq (toString $dedup.index) "memory" -}}
+    {{- $why = append $why "cold.schedule is set and settings.units.dedup.index is memory, which ends with its process: no other could take anything out of it. Leave one of them out" -}}
+  {{- end -}}
+  {{- if eq (toString (dig "services" "dedup" "enabled" true $table)) "false" -}}
+    {{- $why = append $why "cold.schedule is set and topology.services.dedup.enabled is false: there is no index. Leave one of them out" -}}
+  {{- end -}}
+{{- end -}}
 {{- if and (eq .Values.kafka.mode "external") (not (regexMatch "^[^:,]+:[0-9]+(,[^:,]+:[0-9]+)*$" .Values.kafka.external.bootstrapServers)) -}}
   {{- $why = append $why "kafka.mode is external: set kafka.external.bootstrapServers to host:port,host:port" -}}
 {{- end -}}

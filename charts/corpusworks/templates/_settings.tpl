@@ -67,6 +67,9 @@
 {{- end -}}
 {{- if kindIs "map" .Values.recipe -}}{{- $_ := set $all "recipe" "/etc/corpusworks/river/recipe.yaml" -}}
 {{- else if .Values.recipe -}}{{- $_ := set $all "recipe" .Values.recipe -}}{{- end -}}
+{{- if .Values.cold.schedule -}}
+  {{- $_ := set $all "units" (dict "dedup" (dict "cold_after_days" (int64 .Values.cold.afterDays) "cold_documents" (int64 .Values.cold.documents))) -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite $all (deepCopy .Values.settings)) -}}
 {{- end -}}
 

@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 
 import xxhash
 
-from contracts import Document
+from contracts import Document, media_types
 from services.ingest import kinds
 from services.ingest.crawl import links, listings, reservations
 from services.ingest.crawl.config import CrawlConfig
@@ -142,7 +142,7 @@ class Visitor:
         if not media_type:
             return Visit(replace(self._seldom(lease, "other"), known=settled.known))
         said = links.Links()
-        if media_type == kinds.HTML:
+        if media_type == media_types.HTML:
             said = links.read(body, _charset(headers))
         usage = lease.robots.usage(known.url) if lease.robots else ""
         tdm = lease.tdm.reserves(known.url)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from services.ingest import kinds
+from contracts import media_types
 from services.ingest.upload.answers import Authorization, responses
 from services.ingest.upload.bodies import chunks_of
 from services.ingest.upload.gate import Gate
@@ -26,20 +26,20 @@ _SUFFIXES = {
     "application/x-ndjson": ".jsonl",
     "application/jsonl": ".jsonl",
     "application/json": ".json",
-    "application/pdf": ".pdf",
+    media_types.PDF: ".pdf",
     "application/warc": ".warc",
     "application/vnd.apache.parquet": ".parquet",
     "application/zip": ".zip",
-    kinds.DOCX: ".docx",
-    kinds.PPTX: ".pptx",
-    kinds.XLSX: ".xlsx",
-    kinds.EPUB: ".epub",
-    kinds.NOTEBOOK: ".ipynb",
-    kinds.RTF: ".rtf",
+    media_types.DOCX: ".docx",
+    media_types.PPTX: ".pptx",
+    media_types.XLSX: ".xlsx",
+    media_types.EPUB: ".epub",
+    media_types.NOTEBOOK: ".ipynb",
+    media_types.RTF: ".rtf",
     "text/rtf": ".rtf",
-    "text/html": ".html",
+    media_types.HTML: ".html",
     "text/markdown": ".md",
-    "text/plain": ".txt",
+    media_types.TEXT: ".txt",
 }
 _MOST_FILES = 1000  # of a form
 _CONTENT = {

@@ -14,7 +14,8 @@ from services.launcher.cluster import Conflict
 from services.launcher.config import Plan
 from services.launcher.events import Course
 from services.launcher.policy import Decision, Job, State
-from services.local.process import Child, Program, Supervisor, tail
+from services.local.child import Child, Program, tail
+from services.local.process import Supervisor
 
 _NAME = "trainer"
 _FAILS = frozenset(

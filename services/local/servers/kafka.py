@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.local.child import Program
 from services.local.packages import jars, programs
 from services.local.private import password, write_private
-from services.local.process import ProcessFailed, Program, Supervisor
+from services.local.process import ProcessFailed, Supervisor
 from services.local.servers.ports import HOST, exchange, free_port
 from services.local.servers.server import START_TIMEOUT_S, Server
 from services.runtime import ConfigurationError

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.local.child import Program
 from services.local.packages import programs
 from services.local.private import password, write_private
-from services.local.process import Program, Supervisor
+from services.local.process import Supervisor
 from services.local.servers.ports import HOST, exchange
 from services.local.servers.server import Server
 

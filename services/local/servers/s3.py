@@ -10,9 +10,10 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.local.child import Program
 from services.local.packages import jars, programs
 from services.local.private import write_private
-from services.local.process import Program, Supervisor
+from services.local.process import Supervisor
 from services.local.servers.ports import HOST
 from services.local.servers.server import Server
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.local.child import Child, Program
 from services.local.folder import prepare
 from services.local.private import make_private
-from services.local.process import Child, Program, Supervisor
+from services.local.process import Supervisor
 from services.local.servers.ports import kept_port, require_free
 from services.runtime import ConfigurationError, CorpusworksError
 

@@ -16,9 +16,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.local.child import Program
 from services.local.packages import wheels
 from services.local.private import private_folder
-from services.local.process import ProcessFailed, Program, Supervisor
+from services.local.process import ProcessFailed, Supervisor
 from services.local.servers.repository import CONFIG, derive_all, derived, model_folders
 from services.local.servers.server import START_TIMEOUT_S, Server
 from services.runtime import ConfigurationError, DependencyDown, Tls

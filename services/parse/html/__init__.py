@@ -24,12 +24,13 @@ from services.parse.html.markdown import render
 from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
 
-# Tags that stack up when left open, so not those that are void or that the next of their kind closes.
-_NESTING = re.compile(
-    r"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
-    r"|p|li|dt|dd|option|thead|tbody|tfoot|tr|td|th|html|head|body|script|style|path)\b)[a-z]",
-    re.IGNORECASE,
-)
+_TAG_NAME = re.compile(r"<(/?[a-zA-Z]\w*)")
+# Void, or closed by the next of their kind: they don't stack up when left open.
+_NOT_NESTING = frozenset({
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr", "p", "li", "dt", "dd", "option", "thead", "tbody", "tfoot", "tr", "td", "th", "html", "head",
+    "body", "script", "style", "path",
+})  # fmt: skip
 _BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
 _KEPT = 0.5
 _GAP = 2  # listings in a row that are kept between kept blocks, whatever was thought of them
@@ -54,8 +55,8 @@ def parse_html(body: bytes, config: ParseConfig) -> Parsed:
         )
     page = tidied(decoded.text)
     other = second_opinion(page, config)
-    text = other if page.count("<") > config.max_html_tags else _main_text(page, other, config)
-    text, _ = strip_controls(text)
+    text = "" if page.count("<") > config.max_html_tags else _main_text(page, other, config)
+    text, _ = strip_controls(text or _BLANK_LINES.sub("\n\n", other))
     text = text.strip("\n").rstrip()
     if not text:
         if (depth := _depth(page)) > config.max_html_depth:
@@ -67,9 +68,9 @@ def parse_html(body: bytes, config: ParseConfig) -> Parsed:
 def _main_text(page: str, other: str, config: ParseConfig) -> str:
     root = read(page)
     if root is None:
-        return other
+        return ""
     found = outline(root, config.max_html_depth)
-    return render(found, _chosen(found, root, other)) if found.blocks else other
+    return render(found, _chosen(found, root, other)) if found.blocks else ""
 
 
 def _chosen(page: Outline, root: Any, other: str) -> list[Block]:
@@ -102,10 +103,17 @@ def second_opinion(page: str, config: ParseConfig) -> str:
     found = extract_plain_text(
         page, main_content=True, preserve_formatting=True, alt_texts=False, post_meta=False, noscript=False
     )
-    return _BLANK_LINES.sub("\n\n", str(found))
+    return str(found)
 
 
 def _depth(page: str) -> int:
     """An upper estimate of how deep the elements nest."""
-    steps = (-1 if slash else 1 for slash in _NESTING.findall(page))
-    return max(accumulate(steps), default=0)
+    names = _TAG_NAME.findall(page)
+    steps = {name: _step(name) for name in set(names)}
+    return max(accumulate(map(steps.__getitem__, names)), default=0)
+
+
+def _step(name: str) -> int:
+    if name.removeprefix("/").lower() in _NOT_NESTING:
+        return 0
+    return -1 if name[0] == "/" else 1

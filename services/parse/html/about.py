@@ -72,10 +72,10 @@ class About:
     kinds: list[float] = field(default_factory=list)
 
 
-def about(root: Any) -> About:
-    """What the page with this root says."""
+def about(root: Any, item_types: list[str]) -> About:
+    """What the page with this root says. item_types: what its elements say that they describe."""
     found = About()
-    types = [value.rpartition("/")[2] for value in root.xpath("(//@itemtype)[position() < 20]")]
+    types = [value.rpartition("/")[2] for value in item_types]
     named = {"og:type": "", "og:url": "", "canonical": ""}
     descriptions: list[str] = []
     titles: list[str] = []

@@ -126,18 +126,20 @@ def _amounts(tree: _Tree, totals: Floats, whole: float) -> Floats:
     """Of the elements around: words, share of links, blocks, words of a block, share of the page, of running
     text, of what was kept elsewhere, of sentences; prices.
     """
-    found = []
-    at = tree.of
     parents = np.append(tree.parents, -1)
-    for _ in range(_LEVELS):
-        words, links, blocks, text, kept, ends, price = totals[at].T
-        found += [
+    at = [tree.of]
+    for _ in range(_LEVELS - 1):
+        at.append(parents[at[-1]])
+    words, links, blocks, text, kept, ends, price = np.moveaxis(totals[np.stack(at, 1)], 2, 0)
+    found = np.stack(
+        [
             logs(words), links / (words + 1), logs(blocks), logs(words / (blocks + 1e-3)), words / whole,
             text / (words + 1), kept / (words + 1), ends / (blocks + 1), logs(price),
-        ]  # fmt: skip
-        at = parents[at]
-    depth_of = np.append(tree.depths, 0)[tree.of]
-    return np.stack([*found, depth_of.astype(np.float32) / 20], 1)
+        ],
+        2,
+    )  # fmt: skip
+    depth_of = np.append(tree.depths, 0)[tree.of].astype(np.float32) / 20
+    return np.concatenate([found.reshape(len(tree.of), -1), depth_of[:, None]], 1)
 
 
 def _repetition(page: Outline, tree: _Tree, totals: Floats, whole: float) -> Floats:

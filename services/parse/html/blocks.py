@@ -56,7 +56,10 @@ class Block:
 
 @dataclass(slots=True)
 class Outline:
-    """Blocks and frames of a page; a frame's parent stands before it. depth: of the deepest element."""
+    """Blocks and frames of a page; a frame's parent stands before it. item_types: schema.org's names of what
+    the first elements that say so describe.
+    """
 
     blocks: list[Block] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
+    item_types: list[str] = field(default_factory=list)

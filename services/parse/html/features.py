@@ -54,7 +54,11 @@ _PHRASES = [
         "reference|see also|external links|further reading|footnotes|参考|引用",
     )
 ]
-_FINDER = Finder(_PHRASES)
+# What _PRICE and _DATE cannot do without: theirs are the bits after those of the phrases.
+_OF_PRICES = ("$", "€", "£", "¥", "元", "kr", "usd", "eur", "rs")
+_OF_DATES = ("19", "20", ":", " ago", "前", "昨天", "今天")
+_FINDER = Finder([*_PHRASES, _OF_PRICES, _OF_DATES])
+_PRICED, _DATED = 1 << len(_PHRASES), 2 << len(_PHRASES)
 _DIGITS = frozenset("0123456789")
 _FIGURES, _CAPITALS = b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -66,25 +70,18 @@ _MOST_DESCRIPTIONS = 8
 
 def features_of(page: Outline, root: Any, other: str) -> Floats:
     """One row for each block, float32. other: what another extractor took for the main text."""
-    said = about(root)
+    said = about(root, page.item_types)
     words = np.array([block.words for block in page.blocks], np.float32)
     links = np.array([block.link_words for block in page.blocks], np.float32)
     letters = [letters_of(block.text) for block in page.blocks]
     whole = letters_of(other)
-    kept = np.array([bool(each) and each in whole for each in letters], np.float32)
+    known = {each: bool(each) and each in whole for each in set(letters)}
+    kept = np.array(list(map(known.__getitem__, letters)), np.float32)
     ends = np.array([_is_sentence(block.text) for block in page.blocks], np.float32)
     heads = [block.text[:_HEAD_CHARACTERS] for block in page.blocks]
-    with_digit = [not _DIGITS.isdisjoint(head) for head in heads]
-    price = np.array(
-        [digit and bool(_PRICE.search(head)) for digit, head in zip(with_digit, heads, strict=True)],
-        np.float32,
-    )
-    dated = np.array(
-        [digit and bool(_DATE.search(head)) for digit, head in zip(with_digit, heads, strict=True)],
-        np.float32,
-    )
-    lowered = (f" {head} ".lower().replace("\n", " ") for head in heads)
-    told = np.array([_FINDER.mask(head) for head in lowered], np.int64)
+    masks = [_FINDER.mask(f" {head} ".lower().replace("\n", " ")) for head in heads]
+    told = np.array(masks, np.int64)
+    price, dated = _figures(heads, masks, _PRICED, _PRICE), _figures(heads, masks, _DATED, _DATE)
     near = np.convolve(price, np.ones(7, np.float32))[3 : len(price) + 3] / 7
     parts = [
         _own(page, heads, words, links),
@@ -97,6 +94,17 @@ def features_of(page: Outline, root: Any, other: str) -> Floats:
         np.repeat(_page(page, said, words, links, price)[None], len(words), 0),
     ]
     return np.concatenate(parts, 1).astype(np.float32)
+
+
+def _figures(heads: list[str], masks: list[int], bit: int, pattern: re.Pattern[str]) -> Floats:
+    """Whether the pattern, in which is a figure, is found; looked for where a mask has its bit."""
+    return np.array(
+        [
+            mask & bit > 0 and not _DIGITS.isdisjoint(head) and pattern.search(head) is not None
+            for head, mask in zip(heads, masks, strict=True)
+        ],
+        np.float32,
+    )
 
 
 def _is_sentence(text: str) -> bool:

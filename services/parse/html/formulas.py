@@ -8,7 +8,7 @@ goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -41,6 +41,7 @@ _TEX_ATTRIBUTES = (
     "data-value",
 )
 _OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
+_PART_OF_ONE = frozenset({"mjx-assistive-mml", "annotation", "annotation-xml"})
 _WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
 _ABOUT = Finder([["math", "katex", "mjx", "mwe", "tex", "formula", "equation"]])
 _DISPLAY = re.compile(r"display|block", re.IGNORECASE)
@@ -49,8 +50,7 @@ _STYLE = re.compile(r"\{\s*\\(?:displaystyle|textstyle)\s*(.*)\}\s*", re.DOTALL)
 _DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
 _IN_TEXT = re.compile(r"\\\((?=\S| )(.{1,1000}?)\\\)|\\\[(.{1,4000}?)\\\]", re.DOTALL)
 _ASCIIMATH = re.compile(
-    r"ascii-?math(?:ml)?\w*(?:\.min)?\.js|asciimath2jax|input/asciimath|config=\w*(?:AM|MML-AM)_",
-    re.IGNORECASE,
+    r"ascii-?math(?:ml)?\w*(?:\.min)?\.js|asciimath2jax|input/asciimath|config=\w*(?:mml-)?am_"
 )
 _BETWEEN_BACKTICKS = re.compile(r"(?<![\\`])`([^`\n]{1,300})(?<!\\)`(?!`)")
 _LONGEST_ASCIIMATH = 2000  # characters
@@ -60,17 +60,9 @@ _TEX_CHARACTERS = re.compile(r"[A-Za-z0-9]")
 def formula_of(element: Any, attributes: Mapping[str, str]) -> str | None:
     """The formula of an element, between dollars; "" for an element to be left out; None for any other."""
     tag = element.tag
-    if tag == "math":
-        return _wrapped(*_of_math(element))
-    if tag == "script":
-        return _of_script(element)
-    if tag == "img":
-        return _of_picture(element)
-    if tag == "mjx-container":
-        return _of_holder(element)
-    if tag in ("mjx-assistive-mml", "annotation", "annotation-xml"):
-        return None
-    if not attributes:
+    if (read := _BY_TAG.get(tag)) is not None:
+        return read(element)
+    if not attributes or tag in _PART_OF_ONE:
         return None
     named = attributes.get("class")
     if named and tag in _WRAPPERS and _is_about(named):
@@ -80,6 +72,8 @@ def formula_of(element: Any, attributes: Mapping[str, str]) -> str | None:
             return _of_holder(element) or ""
         if _HOLDER.search(named):
             return _of_holder(element)
+    if _OWN_TEX.isdisjoint(attributes):
+        return None
     for name in _OWN_TEX.intersection(attributes):
         if _looks_like_tex(tex := attributes[name]):
             shown = "".join(element.itertext()).strip()
@@ -95,9 +89,14 @@ def _is_about(named: str) -> bool:
 def writes_asciimath(root: Any) -> bool:
     """Whether a script on the page renders AsciiMath between backticks."""
     return any(
-        _ASCIIMATH.search(script.get("src") or "") or _ASCIIMATH.search((script.text or "")[:5000])
+        _names_asciimath(script.get("src") or "") or _names_asciimath((script.text or "")[:5000])
         for script in root.iter("script")
     )
+
+
+def _names_asciimath(text: str) -> bool:
+    text = text.lower()
+    return ("math" in text or "am_" in text) and _ASCIIMATH.search(text) is not None
 
 
 def with_asciimath(text: str) -> str:
@@ -287,6 +286,17 @@ def _wrapped(tex: str, display: bool) -> str:
     if not tex:
         return ""
     return f"$$ {tex} $$" if display else f"${tex}$"
+
+
+_BY_TAG: dict[str, Callable[[Any], str | None]] = {
+    "math": lambda element: _wrapped(*_of_math(element)),
+    "script": _of_script,
+    "img": _of_picture,
+    "mjx-container": _of_holder,
+}
+
+
+FORMULA_TAGS = frozenset(_BY_TAG)
 
 
 def _balanced(tex: str) -> bool:

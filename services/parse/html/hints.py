@@ -45,7 +45,7 @@ _PARTS = Finder([parts.split() for parts in _KINDS.values()])
 _ATTRIBUTES = frozenset({"class", "id", "role", "itemprop", "aria-label", "data-component", "data-testid"})
 _LONGEST = 300
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_HYPHENS = {sign: "-" for sign in range(128) if not chr(sign).isalnum()}
+_HYPHENED = bytes(sign if chr(sign).isalnum() else ord("-") for sign in range(128)) + bytes(range(128, 256))
 _BETWEEN = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
 
@@ -60,7 +60,7 @@ def _bits(names: str) -> int:
     if not names.islower():
         names = _HUMP.sub("-", names).lower()
     if names.isascii():
-        names = names.translate(_HYPHENS)
+        names = names.encode().translate(_HYPHENED).decode()
         while "--" in names:
             names = names.replace("--", "-")
     else:

@@ -46,7 +46,7 @@ _DIGITS = re.compile(r"[\d\s.:]*")
 _NUMBERED = re.compile(r"[ \t]*(\d{1,5})(?:[.:|)](?=\s|$)|(?=\s|$))[ \t]?")
 _SYMBOLS = re.compile(r"[{}()\[\];=<>_\\#$&|/*:\"']")
 
-_VERBATIM = ("pre", "xmp", "listing", "plaintext")
+_VERBATIM = frozenset({"pre", "xmp", "listing", "plaintext"})
 _TYPEWRITER = ("code", "tt", "samp", "kbd", "font")
 _LINES = frozenset({"div", "p", "li", "tr", "pre", "dd", "dt"})
 _LEFT_OUT = frozenset({"script", "style", "button", "svg", "noscript", "template", "textarea", "select"})
@@ -85,23 +85,8 @@ def find_listings(root: Any) -> dict[Any, Listing]:
 
 def _candidates(root: Any) -> Iterator[Any]:
     """Elements worth a look, which costs as much as they hold: so none that is far inside of others."""
-    open_: list[Any] = []  # candidates around
-    for event, element in etree.iterwalk(root, events=("start", "end"), tag=(*_VERBATIM, *_LAYOUTS)):
-        if event == "end":
-            if open_ and open_[-1] is element:
-                open_.pop()
-            continue
-        verbatim = element.tag in _VERBATIM
-        if not verbatim and not _is_marked(element):
-            continue
-        open_.append(element)
-        if len(open_) > _MAX_INSIDE:
-            continue
-        yield element
-        if verbatim or element.tag == "td":
-            table = next(element.iterancestors("table"), None)
-            if table is not None:
-                yield table
+    if any(map(_is_set_apart, root.iter(*_VERBATIM, *_LAYOUTS))):  # on most pages none is
+        yield from _set_apart(root)
     for element in root.iter(*_TYPEWRITER):
         if element.tag == "code" and (element.find("br") is not None or "\n" in (element.text or "")):
             yield element
@@ -110,6 +95,27 @@ def _candidates(root: Any) -> Iterator[Any]:
             yield holder
             if (around := holder.getparent()) is not None and around.tag in _HOLDERS:
                 yield around
+
+
+def _set_apart(root: Any) -> Iterator[Any]:
+    open_: list[Any] = []  # such elements around
+    for event, element in etree.iterwalk(root, events=("start", "end"), tag=(*_VERBATIM, *_LAYOUTS)):
+        if event == "end":
+            if open_ and open_[-1] is element:
+                open_.pop()
+        elif _is_set_apart(element):
+            open_.append(element)
+            if len(open_) > _MAX_INSIDE:
+                continue
+            yield element
+            if element.tag in _VERBATIM or element.tag == "td":
+                table = next(element.iterancestors("table"), None)
+                if table is not None:
+                    yield table
+
+
+def _is_set_apart(element: Any) -> bool:
+    return element.tag in _VERBATIM or _is_marked(element)
 
 
 def _listing(element: Any) -> Listing | None:
@@ -138,12 +144,9 @@ def _listing(element: Any) -> Listing | None:
     return Listing(text, fenced=True)
 
 
-def is_numbering(element: Any) -> bool:
-    """Numbers of lines beside a listing, outside of it."""
-    named = element.get("class")
-    return (
-        bool(named) and _is_class_of_numbers(named) and bool(_DIGITS.fullmatch("".join(element.itertext())))
-    )
+def is_numbering(element: Any, named: str) -> bool:
+    """Numbers of lines beside a listing, outside of it. named: the element's class."""
+    return _is_class_of_numbers(named) and bool(_DIGITS.fullmatch("".join(element.itertext())))
 
 
 @lru_cache(8192)

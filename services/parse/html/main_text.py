@@ -27,12 +27,11 @@ def likelihoods(features: Floats, words: Floats) -> Floats:
     """For each block, 0 to 1, how likely it is main text. features: (blocks, features); words: of each
     block.
     """
-    weights = _weights()
-    if features.shape[1] != weights["scale"].shape[0]:
+    nets = _nets()
+    if features.shape[1] != nets["scale"].shape[0]:
         raise ValueError(f"{WEIGHTS.name} was fitted to other features; fit it anew (see model.md)")
-    scaled = np.clip(features * weights["scale"], -1, 1)  # no further than the pages that it was fitted to
-    logits = [_logits(scaled, words, net) for net in _nets()]
-    return np.asarray(1 / (1 + np.exp(-np.mean(logits, axis=0))), np.float32)
+    scaled = np.clip(features * nets["scale"], -1, 1)  # no further than the pages that it was fitted to
+    return np.asarray(1 / (1 + np.exp(-_logits(scaled, words, nets).mean(0))), np.float32)
 
 
 def load() -> None:
@@ -41,41 +40,48 @@ def load() -> None:
 
 
 def _logits(features: Floats, words: Floats, of: dict[str, Floats]) -> Floats:
-    hidden = np.maximum(_times(features, of["in.w"]) + of["in.b"], 0)
+    """(nets, blocks)."""
+    hidden = np.maximum(_times(features[None], of["in.w"]) + of["in.b"], 0)
     weight = (words + 0.1)[:, None]
+    num, width = hidden.shape[1:]
     for i, distance in enumerate(_LAYERS):
-        num, width = hidden.shape
-        seen = np.zeros((num, 3 * width), np.float32)  # beyond the page's ends there is nothing
-        seen[distance:, :width] = hidden[:-distance]
-        seen[:, width : 2 * width] = hidden
-        seen[:-distance, 2 * width :] = hidden[distance:]
+        seen = np.zeros((len(hidden), num, 3 * width), np.float32)  # beyond the page's ends there is nothing
+        seen[:, distance:, :width] = hidden[:, :-distance]
+        seen[:, :, width : 2 * width] = hidden
+        seen[:, :-distance, 2 * width :] = hidden[:, distance:]
         hidden = hidden + np.maximum(_times(seen, of[f"conv{i}.w"]) + of[f"conv{i}.b"], 0)
         if i == _POOLED:
-            hidden = hidden + (hidden * weight).sum(0) / weight.sum() @ of["page.w"] + of["page.b"]
-    return np.asarray((hidden @ of["out.w"] + of["out.b"])[:, 0], np.float32)
+            mean = (hidden * weight).sum(1, keepdims=True) / weight.sum()
+            hidden = hidden + mean @ of["page.w"] + of["page.b"]
+    return np.asarray((hidden @ of["out.w"] + of["out.b"])[:, :, 0], np.float32)
 
 
 def _times(rows: Floats, weights: Floats) -> Floats:
-    """Their product, a few rows at a time: so small a one BLAS computes on this thread, and wakes no other.
+    """Of (nets or 1, rows, inputs) and (nets, inputs, outputs) the product, a few rows at a time: so small a
+    one BLAS computes on this thread, and wakes no other.
 
     That cost more than it saved, and another process's core.
     """
-    num = len(rows)
+    nets, _, outputs = weights.shape
+    num, inputs = rows.shape[1:]
     whole = num - num % _ROWS
-    product = np.empty((num, weights.shape[1]), np.float32)
-    many = rows[:whole].reshape(-1, _ROWS, rows.shape[1])
-    np.matmul(many, weights, out=product[:whole].reshape(-1, _ROWS, weights.shape[1]))
-    np.matmul(rows[whole:], weights, out=product[whole:])
+    product = np.empty((nets, num, outputs), np.float32)
+    many = rows[:, :whole].reshape(len(rows), -1, _ROWS, inputs)
+    np.matmul(many, weights[:, None], out=product[:, :whole].reshape(nets, -1, _ROWS, outputs))
+    np.matmul(rows[:, whole:], weights, out=product[:, whole:])
     return product
 
 
 @cache
-def _weights() -> dict[str, Floats]:
+def _nets() -> dict[str, Floats]:
     with np.load(WEIGHTS, allow_pickle=False) as stored:
-        return {name: stored[name].astype(np.float32) for name in stored.files}
+        return _together({name: stored[name].astype(np.float32) for name in stored.files})
 
 
-@cache
-def _nets() -> tuple[dict[str, Floats], ...]:
-    names = sorted({name[0] for name in _weights() if name[0].isdigit()})
-    return tuple({name[1:]: of for name, of in _weights().items() if name[0] == net} for net in names)
+def _together(weights: dict[str, Floats]) -> dict[str, Floats]:
+    """Of each kind of weight those of all networks, whose number begins their names; and the scale."""
+    nets = sorted({name[0] for name in weights if name[0].isdigit()})
+    kinds = {name[1:] for name in weights if name[0].isdigit()}
+    found = {kind: np.stack([weights[net + kind] for net in nets]) for kind in kinds}
+    biases = {kind: each[:, None] for kind, each in found.items() if kind.endswith(".b")}
+    return found | biases | {"scale": weights["scale"]}

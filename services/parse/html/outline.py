@@ -10,7 +10,13 @@ from typing import Any
 from lxml import etree
 
 from services.parse.html.blocks import Block, Frame, Outline
-from services.parse.html.formulas import formula_of, hidden_formula, with_asciimath, writes_asciimath
+from services.parse.html.formulas import (
+    FORMULA_TAGS,
+    formula_of,
+    hidden_formula,
+    with_asciimath,
+    writes_asciimath,
+)
 from services.parse.html.hints import hints_of
 from services.parse.html.listings import Listing, find_listings, is_numbering
 from services.parse.html.tables import is_data, rows_of
@@ -35,19 +41,19 @@ _BLOCKS = frozenset({
 _LEFT_OUT = frozenset({
     "script", "style", "template", "svg", "canvas", "iframe", "object", "embed", "video", "audio", "head",
     "select", "datalist", "input", "textarea", "rt", "rp", "map", "meter", "progress", "noframes", "applet",
-    "link", "meta", "title", "annotation", "annotation-xml",
+    "link", "meta", "title", "annotation", "annotation-xml", "br", "img",
 })  # fmt: skip
 _NUMBERING = frozenset({"ul", "ol", "div", "td"})
-_BOLD, _ITALIC, _TYPEWRITER = (
-    frozenset({"b", "strong"}),
-    frozenset({"i", "em"}),
-    frozenset({"code", "tt", "samp", "kbd"}),
-)
+_MARKS = {
+    "b": "**", "strong": "**", "i": "*", "em": "*", "code": "`", "tt": "`", "samp": "`", "kbd": "`",
+    "sup": "sup", "sub": "sub",
+}  # fmt: skip
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _ANEW = frozenset({"article", "main", "body"})  # what stands in these is in no list or quotation around them
 _APART = frozenset({"a", "button", "label", "option", "time"})  # side by side they are words of their own
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _CELL_DEPTH = 60
+_MOST_TYPES = 20
 _MIN_NOSCRIPT = 300  # characters; a plea to switch scripts on is shorter
 _KIND_IN = {
     "dt": "dt", "dd": "dd", "summary": "summary", "caption": "caption", "figcaption": "caption", "td": "cell",
@@ -78,7 +84,8 @@ class _Open:
 
 
 _BLOCK, _BLOCK_TOO_DEEP = _Open(block=True, frame=True), _Open(block=True)
-_CUSTOM, _CUSTOM_TOO_DEEP = _Open(frame=True), _Open()
+_CUSTOM, _NOTHING = _Open(frame=True), _Open()
+_PRESSED = {"a": _Open(pressed="a"), "button": _Open(pressed="button"), "label": _Open(pressed="button")}
 
 
 class _Walker:
@@ -109,8 +116,12 @@ class _Walker:
                     self._say(element.tail)
                 continue
             if event == "start":
-                attributes = dict(element.items())
-                if self._is_whole(element, attributes):
+                # Pictures and scripts have many long attributes, and their tag is enough.
+                whole = self._is_whole_by_tag(element)
+                attributes = {} if whole else dict(element.items())
+                if "itemtype" in attributes and len(self.found.item_types) < _MOST_TYPES:
+                    self.found.item_types.append(attributes["itemtype"])
+                if whole or self._is_whole(element, attributes):
                     inert = element
                     steps.skip_subtree()
                 else:
@@ -123,22 +134,27 @@ class _Walker:
                     self._say(text)
         self._flush()
 
-    def _is_whole(self, element: Any, attributes: Mapping[str, str]) -> bool:
+    def _is_whole_by_tag(self, element: Any) -> bool:
         """Whether the element is dealt with here, with all that it holds."""
         tag = element.tag
         if not isinstance(tag, str):
             return True
-        if (formula := formula_of(element, attributes)) is not None:
-            self._say(f" {formula} " if formula.startswith("$$") else formula)
-            return True
-        if tag in _LEFT_OUT or (tag == "noscript" and not _is_page_of_its_own(element)):
+        if tag in FORMULA_TAGS and (formula := formula_of(element, {})) is not None:
+            self._say_formula(formula)
             return True
         if tag == "br":
             self._text.append(BREAK)
+        return tag in _LEFT_OUT
+
+    def _is_whole(self, element: Any, attributes: Mapping[str, str]) -> bool:
+        """The same, where the tag alone does not tell."""
+        tag = element.tag
+        if attributes and (formula := formula_of(element, attributes)) is not None:
+            self._say_formula(formula)
             return True
-        if tag == "img":
+        if tag == "noscript" and not _is_page_of_its_own(element):
             return True
-        if tag in _NUMBERING and is_numbering(element):
+        if tag in _NUMBERING and (named := attributes.get("class")) and is_numbering(element, named):
             return True
         if tag not in _BLOCKS and _is_hidden(attributes):
             self._say(hidden_formula(element))
@@ -171,27 +187,23 @@ class _Walker:
         if len(self._open) < self._max_depth:
             self._push(tag, attributes)
         else:
-            opened = _BLOCK_TOO_DEEP if opened is _BLOCK else _CUSTOM_TOO_DEEP
+            opened = _BLOCK_TOO_DEEP if opened is _BLOCK else _NOTHING
         self._open.append(opened)
 
     def _enter_inline(self, tag: str, attributes: Mapping[str, str]) -> _Open:
-        opened = _Open()
         if tag in _APART and self._last_inline == tag and self._text and not self._text[-1][-1:].isspace():
             self._text.append(" ")
         if attributes:
             self._hints |= hints_of(attributes)
-        if tag in ("a", "button", "label") and not self._pressing:
-            opened.pressed = "a" if tag == "a" else "button"
-            self._pressing.append(opened.pressed)
-        mark = (
-            "**" if tag in _BOLD else "*" if tag in _ITALIC else "`" if tag in _TYPEWRITER
-            else tag if tag in ("sup", "sub") else ""
-        )  # fmt: skip
-        if mark and mark not in self._marks and len(self._marks) < _MAX_WRAPPED and "`" not in self._marks:
-            opened.mark, opened.start, opened.flushed = mark, len(self._text), self._flushed
-            self._marks.append(mark)
         self._last_inline = ""
-        return opened
+        if (pressed := _PRESSED.get(tag)) is not None and not self._pressing:
+            self._pressing.append(pressed.pressed)
+            return pressed
+        mark = _MARKS.get(tag)
+        if mark and mark not in self._marks and len(self._marks) < _MAX_WRAPPED and "`" not in self._marks:
+            self._marks.append(mark)
+            return _Open(mark=mark, start=len(self._text), flushed=self._flushed)
+        return _NOTHING
 
     def _leave(self) -> None:
         opened = self._open.pop()
@@ -246,6 +258,9 @@ class _Walker:
         if self._pressing:
             self._pressed[self._pressing[-1]].append(text)
 
+    def _say_formula(self, formula: str) -> None:
+        self._say(f" {formula} " if formula.startswith("$$") else formula)
+
     def _read(self, text: str) -> str:
         return with_asciimath(text) if self._asciimath and "`" in text and "`" not in self._marks else text
 
@@ -259,15 +274,23 @@ class _Walker:
         hints, self._hints = self._hints, 0
         if text.isspace():
             return
-        links, buttons = (words_in(" ".join(said)) if said else 0 for said in self._pressed.values())
-        for said in self._pressed.values():
-            said.clear()
+        links, buttons = self._num_pressed("a"), self._num_pressed("button")
         pieces = pieces_of(text)
         sizes = list(map(words_in, pieces))
         whole = max(1, sum(sizes))
         for piece, num in zip(pieces, sizes, strict=True):
-            linked, pressed = (min(num, round(all_ * (num / whole))) for all_ in (links, buttons))
+            linked = links and min(num, round(links * (num / whole)))
+            pressed = buttons and min(num, round(buttons * (num / whole)))
             self._add(Block(piece, "p", self._frame, num, linked, pressed, hints))
+
+    def _num_pressed(self, how: str) -> int:
+        """Words since the last call that a link or a button holds."""
+        said = self._pressed[how]
+        if not said:
+            return 0
+        num = words_in(" ".join(said))
+        said.clear()
+        return num
 
     def _add(self, block: Block) -> None:
         """Append it, told by the frames around it what it is."""

@@ -19,21 +19,24 @@ _EDGES = f" \t\r\n\f{BREAK}\xa0\u3000" + "".join(
 )  # spaces, and an invisible one
 _BREAKS = re.compile(f"[ ]*{BREAK}[ ]*")
 _NO_LETTER = re.compile(r"[\W_]+")
-_LETTERS_ALONE: dict[int, None] = {sign: None for sign in range(128) if not chr(sign).isalnum()}
-_NO_WORD = {sign: " " for sign in range(128) if not chr(sign).isalnum()}
+_SIGNS = bytes(sign for sign in range(128) if not chr(sign).isalnum())
+_SPACED = bytes(ord(" ") if sign in _SIGNS else sign for sign in range(256))
+_LOWER = bytes(range(256)).lower()
 
 
 def words_in(text: str) -> int:
     """Words, and characters of scripts without spaces."""
     if text.isascii():
-        return len(text.translate(_NO_WORD).split())
+        return len(text.encode().translate(_SPACED).split())
     return len(_WORD.findall(text))
 
 
 def letters_of(text: str) -> str:
     """Letters and figures alone, in lower case: by these a text is known again however it is laid out."""
-    text = text.lower()
-    return text.translate(_LETTERS_ALONE) if text.isascii() else _NO_LETTER.sub("", text)
+    if text.isascii():
+        return text.encode().translate(_LOWER, _SIGNS).decode()
+    encoded = text.lower().encode("utf-8", "surrogatepass").translate(None, _SIGNS)
+    return _NO_LETTER.sub("", encoded.decode("utf-8", "surrogatepass"))
 
 
 def one_line(text: str) -> str:

@@ -6,14 +6,13 @@ import ipaddress
 import re
 import string
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from services.rules.pii.digits import fold
-from services.rules.pii.places import places_of
 from services.rules.pii.span import Span
 
 _LONGEST = 64  # characters before the @ (RFC 5321)
 _SIGNS_OF_LOCAL = string.ascii_letters + string.digits + "_%+&.-"
-_LOCAL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_%+&-]|\.(?!\.)){0,63}")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}([A-Za-z]{2,24})(?![A-Za-z0-9-])")
 _HIDDEN = re.compile(
     r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9][A-Za-z0-9._%+-]{0,63}) ?[\[(] ?at ?[\])] ?"
@@ -34,18 +33,21 @@ _NOBODYS = re.compile(r"(?:^git@|[@.]example\.(?:com|org|net)$|\.(?:example|test
 _COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")
 _HEX = frozenset("0123456789abcdefABCDEF:")
 _LONGEST_V6 = 39
+_BETWEEN = 5  # from one colon to the next
 
 
-def emails(text: str) -> Iterator[Span]:
+def emails(text: str) -> list[Span]:
     """Addresses with @ or its full-width form."""
-    reached = 0
+    spans: list[Span] = []
     for sign in "@＠":
-        for place in places_of(sign, text):
+        reached, place = 0, text.find(sign)
+        while place >= 0:
             found = _around(text, place, reached)
             if found is not None:
-                yield found
+                spans.append(found)
                 reached = found.end
-        reached = 0
+            place = text.find(sign, place + 1)
+    return spans
 
 
 def hidden_emails(text: str, places: Sequence[int]) -> Iterator[Span]:
@@ -65,23 +67,25 @@ def is_nobodys(address: str) -> bool:
 
 def _around(text: str, at: int, low: int) -> Span | None:
     before, behind = text[max(low, at - _LONGEST) : at], text[at + 1 : at + 256]
-    if _WIDE.match(before[-1:]) or _WIDE.match(behind):
+    if before[-1:] > "\uff00" or _WIDE.match(behind):
         before, behind = fold(before), fold(behind)
-    local = _LOCAL.fullmatch(before[len(before.rstrip(_SIGNS_OF_LOCAL)) :].lstrip("_%+&.-"))
     domain = _DOMAIN.match(behind)
-    if local is None or domain is None or domain[1].lower() in _FILES:
+    if domain is None or domain[1].lower() in _FILES:
         return None
-    value = f"{local[0]}@{domain[0]}".lower()
-    return Span(at - len(local[0]), at + 1 + domain.end(), "email", value)
+    local = before[len(before.rstrip(_SIGNS_OF_LOCAL)) :].lstrip("_%+&.-")
+    if not local or ".." in local:
+        return None
+    return Span(at - len(local), at + 1 + domain.end(), "email", f"{local}@{domain[0]}".lower())
 
 
-def addresses_of_version_6(text: str) -> Iterator[Span]:
-    """Public ones; times of day and names in code have colons as well."""
+def addresses_of_version_6(text: str, colons: Sequence[int]) -> list[Span]:
+    """Public ones; times of day and names in code have colons as well, and two of them near each other."""
+    spans: list[Span] = []
     reached = 0
-    for colons in _COLONS.finditer(text):
-        if colons.start() < reached:
+    for one, other in pairwise(colons):
+        if other - one > _BETWEEN or one < reached or not _COLONS.match(text, one):
             continue
-        start, end = colons.start(), colons.end()
+        start, end = one, other + 1
         while start > reached and text[start - 1] in _HEX and end - start <= _LONGEST_V6:
             start -= 1
         while end < len(text) and text[end] in _HEX and end - start <= _LONGEST_V6:
@@ -91,7 +95,8 @@ def addresses_of_version_6(text: str) -> Iterator[Span]:
         if shown.endswith(":") and not shown.endswith("::"):
             shown = shown[:-1]
         if _is_public(shown) and not _is_word(text[start - 1 : start]) and not _is_word(text[end : end + 1]):
-            yield Span(start, start + len(shown), "ip", shown.lower())
+            spans.append(Span(start, start + len(shown), "ip", shown.lower()))
+    return spans
 
 
 def _is_public(shown: str) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-HAN_DIGITS = "〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
+from services.rules.characters import HAN_DIGITS
+from services.rules.pii.span import Span
+
 _WIDE = {
     **{0xFF01 + i: 0x21 + i for i in range(94)},  # full-width forms of ASCII
     **dict.fromkeys(map(ord, "‐‑‒–—－"), ord("-")),
@@ -31,28 +33,33 @@ _TIMES = {"double": 2, "triple": 3}
 
 
 # str.translate takes a microsecond for each character that is in no table; most are in none.
+_FOLDED = {chr(sign): chr(point) for sign, point in _HAN.items()}
 _WIDE_SIGN = re.compile(f"[{''.join(map(re.escape, map(chr, _WIDE)))}]")
-_HAN_SIGN = re.compile(f"[{''.join(map(re.escape, map(chr, _HAN)))}]")
+_HAN_SIGN = re.compile(f"[{''.join(map(re.escape, _FOLDED))}]")
 
 
 def fold(piece: str) -> str:
     """ASCII digits, letters and marks for the full-width ones, one for one."""
-    return piece if piece.isascii() else _WIDE_SIGN.sub(lambda sign: chr(_WIDE[ord(sign[0])]), piece)
+    return piece if piece.isascii() else _WIDE_SIGN.sub(_folded, piece)
 
 
 def fold_han(piece: str) -> str:
     """The same, and ASCII digits for Chinese characters."""
-    return _HAN_SIGN.sub(lambda sign: chr(_HAN[ord(sign[0])]), piece)
+    return _HAN_SIGN.sub(_folded, piece)
 
 
-def spelled(text: str, places: Sequence[int]) -> Iterator[tuple[int, int, str]]:
-    """Start, end and digits of the runs of at least seven English words for digits that begin there."""
+def _folded(sign: re.Match[str]) -> str:
+    return _FOLDED[sign[0]]
+
+
+def spelled(text: str, places: Sequence[int]) -> Iterator[Span]:
+    """Phone numbers: runs of at least seven English words for digits that begin there."""
     reached = 0
     for place in places:
         found = _SPELLED.match(text, place) if place >= reached else None
         if found is not None:
             reached = found.end()
-            yield place, reached, _value(found[0])
+            yield Span(place, reached, "phone", _value(found[0]))
 
 
 def _value(words: str) -> str:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from itertools import pairwise
 
-from services.rules.page import HAN, Page
+from services.rules.characters import PROVINCES
+from services.rules.page import Page
 from services.rules.pii import cues
 from services.rules.pii.addresses import addresses_of_version_6, emails, hidden_emails, is_nobodys
 from services.rules.pii.digits import spelled
-from services.rules.pii.numbers import numbers, spelled_in_han
-from services.rules.pii.places import (
-    ACCOUNT_WORDS,
-    CUES,
-    announced,
-    marked,
-    plates,
-    runs_of_digits,
-)  # fmt: skip
+from services.rules.pii.numbers import numbers
+from services.rules.pii.places import Marked, announced
 from services.rules.pii.span import Span
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
@@ -28,40 +22,43 @@ KINDS = (
 _RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
-def find(page: Page, kinds: Collection[str], *, is_code: bool = False) -> list[Span]:
+def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = False) -> list[Span]:
     """Spans of these kinds in order, none over another. Linear in the length of the text.
 
     is_code: addresses that stand for one (user@example.com, git@host) are part of it, and no one's.
     """
-    text, words, marks = page.text, announced(page), marked(page)
-    found = [*emails(text), *hidden_emails(text, words.get(AT, []))]
-    found = [span for span in found if not (is_code and is_nobodys(span.value))]
-    for start, end in runs_of_digits(marks):
+    text, words = page.text, announced(page, kinds)
+    found = emails(text)
+    if AT in words:
+        found += hidden_emails(text, words[AT])
+    if is_code:
+        found = [span for span in found if not is_nobodys(span.value)]
+    for start, end in marks.runs:
         found += numbers(text, start, end)
-        found += spelled_in_han(text, start, end)
-    places, colons = words.get(ACCOUNT, []), list[int]()
-    if page.counts[HAN]:
-        found += cues.plates(text, plates(page, marks))
-        for at in marks.of(CUES).tolist():
-            if text[at] in ":：":
-                colons.append(at)
-            elif text[at : at + 2] in ACCOUNT_WORDS:
-                places.append(at)
-    found += (Span(start, end, "phone", value) for start, end, value in spelled(text, words.get(SPELLED, [])))
-    found += addresses_of_version_6(text)
-    if places:
-        found += cues.accounts(text, places)
-    found = sorted(span for span in found if span.kind in kinds)
+    accounts = words.get(ACCOUNT, [])
+    for at in marks.cues:
+        if text[at] in PROVINCES:
+            found += cues.plate(text, at)
+        else:
+            accounts.append(at)
+    if accounts:
+        found += cues.accounts(text, accounts)
+    if SPELLED in words:
+        found += spelled(text, words[SPELLED])
+    found += addresses_of_version_6(text, marks.colons)
+    found = sorted([span for span in found if span.kind in kinds])
     if "name" in kinds:
-        found += cues.names(text, found, words.get(NAME, []), colons)
-    return apart(found) if found else []
+        found += cues.names(text, found, words.get(NAME, []), marks.colons)
+    return apart(found)
 
 
-def apart(found: Iterable[Span]) -> list[Span]:
+def apart(found: list[Span]) -> list[Span]:
     """In order of place; of those that overlap the first in KINDS, then the longer one."""
-    ordered = sorted(found, key=lambda span: (span.start, _RANK[span.kind], -span.end))
+    found.sort()
+    if all(one.end <= other.start for one, other in pairwise(found)):
+        return found
     kept: list[Span] = []
-    for span in ordered:
+    for span in sorted(found, key=lambda span: (span.start, _RANK[span.kind], -span.end)):
         if kept and span.start < kept[-1].end:
             if _stands_before(kept[-1], span):
                 continue

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from services.rules.characters import HAN_DIGITS
 from services.rules.pii.called import EMPLOYEE, LICENCE, PASSPORT, PHONE, QQ, REACH, WECHAT
 from services.rules.pii.checksums import is_card, is_iban, is_id_card
-from services.rules.pii.digits import HAN_DIGITS, fold, fold_han
-from services.rules.pii.shapes import GROUP, MOBILE, OPEN, SHAPES, IsRight
+from services.rules.pii.digits import fold, fold_han
+from services.rules.pii.places import LEAST
+from services.rules.pii.shapes import GROUP, MOBILE, SHAPES, Shape
 from services.rules.pii.span import Span
 
 _AFTER = 12
@@ -26,13 +28,17 @@ _LETTERS = re.compile(r"[a-z0-9]{1,10}$")
 _TOKEN = re.compile(r"[0-9A-Za-z]*")
 
 
-def numbers(text: str, start: int, end: int) -> Iterator[Span]:
+def numbers(text: str, start: int, end: int) -> list[Span]:
     """What is found in the runs of digits there, in order; spans of one run do not overlap."""
-    for run in _RUN.finditer(text, start, end):
-        yield from _in_run(text, run.start(), run.end())
+    found: list[Span] = []
+    at = start
+    while end - at >= LEAST and (run := _RUN.search(text, at, end)) is not None:
+        at = run.end()
+        found += _in_run(text, run.start(), at)
+    return found if text[start:end].isascii() else [*found, *_spelled_in_han(text, start, end)]
 
 
-def spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:
+def _spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:
     """Phone and card numbers in Chinese characters, mixed with digits or not; a run is one or none."""
     if not _HAN_DIGIT.search(text, start, end):
         return
@@ -49,58 +55,53 @@ def spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:
                     break
 
 
-def _in_run(text: str, start: int, end: int) -> Iterator[Span]:
+def _in_run(text: str, start: int, end: int) -> list[Span]:
     """Every number of a run. The window is the run with a little of what stands around it, folded."""
     low = max(0, start - REACH)
     near = max(low, start - 2)
     window = text[low:near] + fold(text[near : end + _AFTER])
-    reached, last = start - low, end - low
-    groups = [(group.start(), group.end()) for group in GROUP.finditer(window, start - low, last)]
-    rest = sum(stop - begin for begin, stop in groups)
-    for begin, stop in groups:
-        size, left = stop - begin, rest
-        rest -= size
-        if begin < reached:
-            continue
-        found = _at(window, begin, size, left)
+    at, last = start - low, end - low
+    spans: list[Span] = []
+    while at < last and (group := GROUP.search(window, at, last)) is not None:
+        begin, at = group.span()
+        found = _at(window, begin, at - begin, last - begin)
         if found is not None:
-            start, reached, kind, value = found
-            yield Span(low + start, low + reached, kind, value)
+            first, at, kind, value = found
+            spans.append(Span(low + first, low + at, kind, value))
+    return spans
 
 
 def _at(window: str, at: int, size: int, left: int) -> tuple[int, int, str, str] | None:
-    """The number whose first group of digits, of this size, begins here. left: digits up to the run's end."""
+    """The number whose first group of digits, of this size, begins here. left: signs up to the run's end."""
     before = window[max(0, at - REACH) : at].lower()
     opened = at - 1 if at and window[at - 1] in "+(" else at
     if opened and window[opened - 1] == "+":
         opened -= 1
-    glued = (
-        at == opened
-        and at > 0
-        and window[at - 1].isascii()
-        and (window[at - 1].isalpha() or window[at - 1] == "_")
-    )
-    if glued:
+    last = window[at - 1 : at]
+    if last.isascii() and (last.isalpha() or last == "_"):
         return _behind_letters(window, at, before)
-    for kind, pattern, is_right in _shapes_of(min(size, _MANY), min(left, _MANY)):
-        begin = opened if pattern in OPEN else at
-        found = pattern.match(window, begin)
+    for shape in _shapes_of(min(size, _MANY), min(left, _MANY)):
+        if shape.name is not None and not shape.name.calls(before):
+            continue
+        begin = opened if shape.is_open else at
+        found = shape.pattern.match(window, begin)
         if found is None:
             continue
-        value = "".join(GROUP.findall(found[0])) + ("X" if found[0][-1] in "xX" else "")
-        if is_right(found[0], value, before, window[found.end() :]):
-            return begin, found.end(), kind, value[-11:] if pattern is MOBILE else value
+        shown = found[0]
+        value = shown if shape.kind == "ip" or shown.isdigit() else _digits(shown)
+        if shape.is_right(shown, value, before, window[found.end() :]):
+            return begin, found.end(), shape.kind, value[-11:] if shape.pattern is MOBILE else value
     return None
 
 
+def _digits(shown: str) -> str:
+    return "".join(GROUP.findall(shown)) + ("X" if shown[-1] in "xX" else "")
+
+
 @cache
-def _shapes_of(size: int, left: int) -> list[tuple[str, re.Pattern[str], IsRight]]:
-    """What a number may be whose first group has this size, with so many digits up to its run's end."""
-    return [
-        (shape.kind, shape.pattern, shape.is_right)
-        for shape in SHAPES
-        if shape.first[0] <= size <= shape.first[1] and left >= shape.least
-    ]
+def _shapes_of(size: int, left: int) -> list[Shape]:
+    """What a number may be whose first group has this size, with so many signs up to its run's end."""
+    return [shape for shape in SHAPES if shape.first[0] <= size <= shape.first[1] and left >= shape.least]
 
 
 def _behind_letters(window: str, at: int, before: str) -> tuple[int, int, str, str] | None:

@@ -1,114 +1,125 @@
 """Where in a page personal data may stand, told by its arrays: a look at each is dear, so there must be few.
 
-The arrays are the measures' own (page.py), so that a page without digits, @ or words for them costs some ten
-steps of numpy.
+The arrays are the measures' own (page.py), and those of several pages are looked at together: numpy's calls
+cost more than what they do on a few kB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cache, reduce
+from itertools import accumulate, pairwise
+from operator import or_
+from string import ascii_uppercase
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.rules.page import DIGIT, HAN, LOWER, NUM_POINTS, UPPER, Page
-from services.rules.pii.digits import HAN_DIGITS
-from services.rules.words import ACCOUNT, AT, NAME, PERSONAL, SPELLED
+from services.rules.characters import (
+    ACCOUNT_WORDS,
+    CLASS,
+    COLON,
+    CUE,
+    DIGITS,
+    HAN,
+    LOWER,
+    PROVINCES,
+    SECOND,
+    UPPER,
+)
+from services.rules.page import Page
+from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
 _GAP = 3  # from one digit to the next, of a run: two separators between them
-PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
-
-# Chinese words before an account, a number of an employee, a passport.
-ACCOUNT_WORDS = frozenset(
-    ("微信", "加v", "加V", "加w", "加W", "工号", "员工", "职工", "工牌", "护照", "護照")
-)
-
-DIGITS, PROVINCE, CUES = 1, 2, 4  # bits of a mark; cues: a colon, or how one of these words begins
+_APART = np.zeros(_GAP, np.uint8)  # between two pages, so that no run goes on
+_PLATES = frozenset(province + letter for province in PROVINCES for letter in ascii_uppercase)
+_ANNOUNCED = {
+    "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT, "wechat": ACCOUNT,
+}  # fmt: skip
+_BEGINNINGS = _PLATES.union(ACCOUNT_WORDS)
 
 
 class Marked(NamedTuple):
-    """What of a page's characters may begin or belong to something: places [n] and their bits, uint8 [n]."""
+    """Where in a page something may begin.
 
-    places: NDArray[np.int64]
-    kinds: NDArray[np.uint8]
-
-    def of(self, kind: int) -> NDArray[np.int64]:
-        """Where those of a kind, or of one of several, stand."""
-        return self.places[(self.kinds & kind).nonzero()[0]]
-
-
-def marked(page: Page) -> Marked:
-    """One look-up of each character for all that a Chinese text may hold; of others the digits."""
-    if not page.counts[HAN]:
-        places = (page.classes == DIGIT).nonzero()[0]
-        return Marked(places, np.full(len(places), DIGITS, np.uint8))
-    kinds = _marks().take(page.points, mode="clip")
-    places = (kinds != 0).nonzero()[0]
-    return Marked(places, kinds[places])
-
-
-def runs_of_digits(marks: Marked) -> Iterator[tuple[int, int]]:
-    """Start and end of what holds at least seven digits, each at most two signs behind the one before.
-
-    Chinese characters for digits are some, too.
+    runs: start and end of what holds at least seven digits, each at most two signs behind the one before;
+    Chinese characters for digits are some, too. cues: a number plate's first two signs, or a word before an
+    account. colons: of either width.
     """
-    return _clusters(marks.of(DIGITS), LEAST)
+
+    runs: list[tuple[int, int]]
+    cues: list[int]
+    colons: list[int]
 
 
-def plates(page: Page, marks: Marked) -> list[int]:
-    """Where a character for a province stands before a capital."""
-    if not page.counts[UPPER]:
+def marked(pages: Sequence[Page]) -> list[Marked]:
+    """What the marks of the pages' characters say."""
+    if not pages:
         return []
-    text = page.text
-    return [place for place in marks.of(PROVINCE).tolist() if "A" <= text[place + 1 : place + 2] <= "Z"]
+    signs = np.concatenate([part for page in pages for part in (page.characters, _APART)])
+    places = (signs >= CUE).nonzero()[0]
+    marks = signs[places]
+    starts = list(accumulate([page.size + len(_APART) for page in pages], initial=0))
+    found = [
+        Marked([], [], colons) for colons in _by_page(places[(marks >= COLON) & (marks < DIGITS)], starts)
+    ]
+    for start, end in _runs(places[marks >= DIGITS]):
+        number = bisect_right(starts, start) - 1
+        found[number].runs.append((start - starts[number], end - starts[number]))
+    cues = places[marks < COLON]
+    behind = signs[cues + 1]
+    cues = cues[((behind & CLASS) == UPPER) | ((behind >= SECOND) & (behind < COLON))]
+    for page, its, beginnings in zip(pages, found, _by_page(cues, starts), strict=True):
+        its.cues.extend([at for at in beginnings if page.text[at : at + 2] in _BEGINNINGS])
+    return found
 
 
-def announced(page: Page) -> dict[int, list[int]]:
-    """By what it announces, where each such word of a page in spaced words begins. It may be another word."""
-    if not page.bits & PERSONAL or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
-        return {}
-    found = {kind: page.starts_of(kind) for kind in (SPELLED, AT, NAME, ACCOUNT) if page.bits & kind}
-    if SPELLED in found:
-        known, bits = page.known
-        spelled = known[(bits & SPELLED).nonzero()[0]]
-        found[SPELLED] = page.tokens[0][spelled[:-6][spelled[6:] - spelled[:-6] <= 8]]  # seven of nine words
-    return {kind: starts.tolist() for kind, starts in found.items()}
+def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
+    """What of the places is in each page, counted from its start."""
+    bounds = places.searchsorted(starts)
+    of_all = (places - np.repeat(starts[:-1], np.diff(bounds))).tolist()
+    return [of_all[first:behind] for first, behind in pairwise(bounds.tolist())]
 
 
-def places_of(word: str, text: str) -> Iterator[int]:
-    """Where a word begins."""
-    place = text.find(word)
-    while place >= 0:
-        yield place
-        place = text.find(word, place + 1)
-
-
-def _clusters(places: NDArray[np.int64], least: int) -> Iterator[tuple[int, int]]:
-    reach = least - 1
-    if len(places) < least or not (places[reach:] - places[:-reach] <= _GAP * reach).any():
-        return
-    ordered = places.tolist()
-    start = last = ordered[0]
-    number = 0
-    for place in [*ordered, ordered[-1] + _GAP + 1]:
-        if place - last > _GAP:
-            if number >= least:
-                yield start, last + 1
-            start, number = place, 0
-        number += 1
-        last = place
+def _runs(digits: NDArray[np.int64]) -> list[tuple[int, int]]:
+    if len(digits) < LEAST:
+        return []
+    lasts = np.append((np.diff(digits) > _GAP).nonzero()[0], len(digits) - 1)
+    firsts = np.append(0, lasts[:-1] + 1)
+    are_long = lasts - firsts >= LEAST - 1
+    return list(zip(digits[firsts[are_long]].tolist(), (digits[lasts[are_long]] + 1).tolist(), strict=True))
 
 
 @cache
-def _marks() -> NDArray[np.uint8]:
-    table = np.zeros(NUM_POINTS, np.uint8)
-    for mark, signs in (
-        (DIGITS, HAN_DIGITS + "0123456789０１２３４５６７８９"),
-        (PROVINCE, PROVINCES),
-        (CUES, ":：" + "".join(word[0] for word in ACCOUNT_WORDS)),
+def _wanted(kinds: frozenset[str]) -> int:
+    return reduce(or_, (_ANNOUNCED.get(kind, 0) for kind in kinds), 0)
+
+
+def announced(page: Page, kinds: frozenset[str]) -> dict[int, list[int]]:
+    """By what it announces, where each such word of a page in spaced words begins. It may be another word.
+
+    kinds: what is looked for.
+    """
+    wanted = _wanted(kinds)
+    if not page.bits & wanted or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
+        return {}
+    known, bits = page.known
+    which = (bits & wanted).nonzero()[0]
+    words = known[which]
+    found: dict[int, list[int]] = {}
+    spelled: list[tuple[int, int]] = []
+    for word, bit, start in zip(
+        words.tolist(), bits[which].tolist(), page.tokens[0][words].tolist(), strict=True
     ):
-        table[[ord(sign) for sign in signs]] |= mark
-    return table
+        if bit & SPELLED:
+            spelled.append((word, start))
+        for kind in (AT, NAME, ACCOUNT):
+            if bit & kind:
+                found.setdefault(kind, []).append(start)
+    found[SPELLED] = [
+        start for (word, start), (last, _) in zip(spelled, spelled[6:], strict=False) if last - word <= 8
+    ]  # seven of nine words
+    return found

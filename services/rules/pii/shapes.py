@@ -42,7 +42,8 @@ _ID = re.compile(
     rf"|{_L}[1-9][0-9]{{3}}([ -])[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}\1[0-9][0-9xX](?![0-9A-Za-z_])"
 )
 _OLD_ID = re.compile(rf"{_L}[1-9][0-9]{{7}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{{3}}{_R}")
-_IP = re.compile(r"(?<![0-9A-Za-z_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IP = re.compile(rf"(?<![0-9A-Za-z_.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9A-Za-z_]|\.[0-9])")
 _SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}([ -]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
 _CARD = re.compile(rf"{_L}(?:[0-9]{{12,19}}|[0-9]{{4}}([ -])(?:[0-9]{{3,6}}\1){{1,3}}[0-9]{{1,6}}){_R}")
 _EXTENSION = r"(?: ?(?:x|ext\.? ?|转)[0-9]{1,6}|-[0-9]{2,5}(?![0-9-]))?"
@@ -88,14 +89,11 @@ _SPECIAL_FIRSTS = frozenset(part for first, last in _SPECIAL for part in range(f
 
 def _is_public(shown: str, _value: str, before: str, _after: str) -> bool:
     """An address of the Internet. Numbers of sections and versions are small, or called so."""
-    parts = shown.split(".")
-    if any(len(part) > 1 and part[0] == "0" for part in parts):
-        return False
-    numbers = [int(part) for part in parts]
-    if max(numbers) > 255 or max(numbers) < 32:
+    numbers = bytes(map(int, shown.split(".")))
+    if max(numbers) < 32:
         return False
     if numbers[0] in _SPECIAL_FIRSTS:
-        address = int.from_bytes(numbers, "big")
+        address = int.from_bytes(numbers)
         if any(first <= address <= last for first, last in _SPECIAL):
             return False
     return not VERSION.calls(before)
@@ -121,13 +119,6 @@ def _is_bank_card(_shown: str, value: str, before: str, _after: str) -> bool:
     if not CARD.calls(before):
         return False
     return is_luhn(value) or (len(value) >= 16 and any(sign > "\u2e80" for sign in before[-8:]))
-
-
-def _is_called(name: Name, low: int, high: int) -> IsRight:
-    def is_called(_shown: str, value: str, before: str, _after: str) -> bool:
-        return low <= len(value) <= high and name.calls(before)
-
-    return is_called
 
 
 def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
@@ -171,7 +162,8 @@ def _is_service(shown: str, value: str, before: str, after: str) -> bool:
 class Shape(NamedTuple):
     """first: digits, least and most, before its first separator. least: digits of the whole, on one run.
 
-    Both are milder than the pattern: they spare trying what cannot match.
+    Both are milder than the pattern: they spare trying what cannot match. is_open: may begin with + or (.
+    name: what must stand before it.
     """
 
     kind: str
@@ -179,23 +171,29 @@ class Shape(NamedTuple):
     is_right: IsRight
     first: tuple[int, int]
     least: int
+    is_open: bool = False
+    name: Name | None = None
+
+
+def _called(kind: str, name: Name, low: int, high: int, first: str = "[0-9]") -> Shape:
+    pattern = re.compile(rf"{_L}{first}[0-9]{{{low - 1},{high - 1}}}{_R}")
+    return Shape(kind, pattern, _always, (low, high), low, name=name)
 
 
 SHAPES = (
     Shape("id_card", _ID, _is_id, (4, 18), 17),
     Shape("ip", _IP, _is_public, (1, 3), 4),
-    Shape("passport", re.compile(rf"{_L}[0-9]{{8,9}}{_R}"), _is_called(PASSPORT, 8, 9), (8, 9), 8),
+    _called("passport", PASSPORT, 8, 9),
     Shape("ssn", _SSN, _is_ssn, (3, 9), 9),
-    Shape("qq", re.compile(rf"{_L}[1-9][0-9]{{4,10}}{_R}"), _is_called(QQ, 5, 11), (5, 11), 5),
-    Shape("employee", re.compile(rf"{_L}[0-9]{{3,12}}{_R}"), _is_called(EMPLOYEE, 3, 12), (3, 12), 3),
+    _called("qq", QQ, 5, 11, first="[1-9]"),
+    _called("employee", EMPLOYEE, 3, 12),
     Shape("bank_card", _CARD, _is_bank_card, (4, 19), 12),
     Shape("id_card", _OLD_ID, _is_old_id, (15, 15), 15),
-    Shape("phone", MOBILE, _is_mobile, (2, 15), 11),
+    Shape("phone", MOBILE, _is_mobile, (2, 15), 11, is_open=True),
     Shape("phone", _SPACED_OUT, _is_phone, (1, 1), 11),
-    Shape("phone", _LANDLINE, _always, (2, 20), 1),
+    Shape("phone", _LANDLINE, _always, (2, 20), 1, is_open=True),
     Shape("phone", _SERVICE, _is_service, (3, 11), 9),
-    Shape("phone", _ABROAD, _is_abroad, (1, 50), 1),
-    Shape("phone", _AMERICAN, _is_american, (1, 3), 1),
-    Shape("phone", _CALLED, _is_phone, (1, 15), 1),
+    Shape("phone", _ABROAD, _is_abroad, (1, 50), 1, is_open=True),
+    Shape("phone", _AMERICAN, _is_american, (1, 3), 1, is_open=True),
+    Shape("phone", _CALLED, _is_phone, (1, 15), 1, is_open=True),
 )
-OPEN = frozenset({MOBILE, _LANDLINE, _ABROAD, _AMERICAN, _CALLED})  # may begin with + or (

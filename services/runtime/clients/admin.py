@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import MemberToRemove
 from kafka.errors import (
     KafkaError,
@@ -19,7 +19,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
-from services.runtime.clients.kafka import GROUP_PREFIX, connection, patiently
+from services.runtime.clients.kafka import GROUP_PREFIX, admin, patiently
 from services.runtime.clients.reach import admitted
 from services.runtime.errors import DependencyDown
 from services.runtime.settings import Settings
@@ -38,12 +38,11 @@ class Admin:
         admitted(settings.kafka)
         self._client = self._connected()
 
-    def _connected(self) -> KafkaAdminClient:
-        kafka = self._settings.kafka
+    def _connected(self) -> Any:
         try:
-            return KafkaAdminClient(**connection(kafka), bootstrap_timeout_ms=_BOOTSTRAP_MS)
+            return admin(self._settings, bootstrap_ms=_BOOTSTRAP_MS)
         except KafkaError as error:
-            raise DependencyDown(f"Kafka at {kafka.bootstrap_servers}", error) from error
+            raise DependencyDown(f"Kafka at {self._settings.kafka.bootstrap_servers}", error) from error
 
     def __enter__(self) -> Admin:
         return self

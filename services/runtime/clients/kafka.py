@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.abstract import ConsumerProtocolAssignment
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
@@ -16,6 +16,8 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
 
+from services.runtime import journal
+from services.runtime.clients.loop import OrderlyClient
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, Settings, secret
 
@@ -224,6 +226,7 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.bootstrap_servers.split(","),
         "security_protocol": settings.security_protocol,
         "reconnect_backoff_max_ms": 1000,
+        "kafka_client": OrderlyClient,
     }
     if settings.security_protocol.startswith("SASL") != (settings.sasl_mechanism is not None):
         raise ConfigurationError(
@@ -249,6 +252,13 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
+def admin(settings: Settings, *, bootstrap_ms: int) -> Any:
+    """A KafkaAdminClient, or what answers the same questions of a journal. Raises KafkaError."""
+    if (log := journal.cluster_at(settings.kafka.bootstrap_servers)) is not None:
+        return log.admin()
+    return KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=bootstrap_ms)
+
+
 def consumer(
     settings: Settings,
     group: str | None,
@@ -258,8 +268,8 @@ def consumer(
     gathers: bool = False,
     batch_seconds: float = 300.0,
     max_records: int = 1000,
-) -> KafkaConsumer:
-    """A consumer that never commits by itself and reads what is committed.
+) -> Any:
+    """A consumer that never commits by itself and reads what is committed: see clients.broker.Consumer.
 
     instance: a stable name makes the member static, so that a restart within the session timeout
     takes its partitions up again without a rebalance. lanes: partition i of every topic stays with
@@ -267,6 +277,8 @@ def consumer(
     between two polls.
     """
     kafka = settings.kafka
+    if (log := journal.cluster_at(kafka.bootstrap_servers)) is not None:
+        return log.consumer(None if group is None else GROUP_PREFIX + group, gathers=gathers)
     options: dict[str, Any] = {}
     if group is not None:
         assignor = RangePartitionAssignor if lanes else CooperativeStickyAssignor
@@ -296,9 +308,14 @@ def consumer(
     )
 
 
-def producer(settings: Settings, transactional_id: str | None) -> BoundedProducer:
-    """An idempotent producer; transactional when it has an id. Batches are large: a commit flushes them."""
+def producer(settings: Settings, transactional_id: str | None) -> Any:
+    """An idempotent producer; transactional when it has an id: see clients.broker.Producer.
+
+    Batches are large: a commit flushes them.
+    """
     kafka = settings.kafka
+    if (log := journal.cluster_at(kafka.bootstrap_servers)) is not None:
+        return log.producer(transactional_id or "", kafka.compression)
     options: dict[str, Any] = {}
     if transactional_id:
         options = {

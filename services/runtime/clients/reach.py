@@ -18,6 +18,7 @@ from kafka.net.sasl import get_sasl_mechanism
 from services.runtime.clients.kafka import connection
 from services.runtime.clients.redis import ClusterClient
 from services.runtime.errors import ConfigurationError, DependencyDown
+from services.runtime.journal import is_file
 from services.runtime.settings import KafkaSettings, RedisSettings
 
 TIMEOUT_S = 10.0
@@ -61,7 +62,7 @@ def check_kafka(settings: KafkaSettings) -> None:
 
 def admitted(settings: KafkaSettings) -> None:
     """As check_kafka, for whoever waits for a broker that is away; asked once in a process."""
-    if settings in _ADMITTED:
+    if settings in _ADMITTED or is_file(settings.bootstrap_servers):
         return
     with contextlib.suppress(DependencyDown):
         check_kafka(settings)

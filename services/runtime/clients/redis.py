@@ -13,6 +13,8 @@ from redis.retry import Retry
 from services.runtime.errors import ConfigurationError
 from services.runtime.settings import RedisSettings, secret
 
+NO_REDIS = "none:"  # the URL where a river has none
+
 
 def _tls(settings: RedisSettings) -> dict[str, str]:
     """The files of TLS under the client's names, checked; nothing where no TLS is spoken."""
@@ -29,6 +31,10 @@ def _tls(settings: RedisSettings) -> dict[str, str]:
 
 def connect(settings: RedisSettings) -> redis.Redis | ClusterClient:
     """A client, TLS and ACL from the settings; bytes in, bytes out. No I/O yet. Raises ConfigurationError."""
+    if settings.url == NO_REDIS:
+        raise ConfigurationError(
+            "the documents of this folder were mixed from another river: duplicates are known there, ask that"
+        )
     options = {
         "username": settings.username,
         "password": secret(settings.password, settings.password_file),

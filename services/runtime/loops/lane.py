@@ -17,37 +17,31 @@ from google.protobuf.message import DecodeError
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from contracts import Document, Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, static_member
 from services.runtime.clients.kafka import PATIENCE_S
 from services.runtime.clients.log import Log
-from services.runtime.contracts.lane import LaneService, LaneTask, Message, Output, Step, place
+from services.runtime.contracts.lane import LaneService, LaneTask, Message, Step, place
 from services.runtime.contracts.unit import configure
-from services.runtime.contracts.verdict import Drop
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.counts import count
-from services.runtime.loops.deadletter import dead_letter
 from services.runtime.loops.history import History
+from services.runtime.loops.lane_messages import LaneMessages
 from services.runtime.loops.offsets import Offsets
-from services.runtime.loops.tally import Told, dead, dropped, put, tally
+from services.runtime.loops.tally import Told, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.watch import Watch
-from services.runtime.process.frames import Item, Outcome, item_of
+from services.runtime.process.frames import Item, item_of
 from services.runtime.process.lifecycle import Process
-from services.runtime.process.worker import rejection
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
-from services.runtime.topics import DEAD_LETTER_SUFFIX, REJECTED
+from services.runtime.topics import DEAD_LETTER_SUFFIX
 from services.runtime.topology import Service, Topology
-from services.runtime.topology import message as message_class
-from services.runtime.wire import decode, encode
 
 _LOOK_S = 0.25  # between two looks for inputs that have run dry while others flow
 # Longest wait for messages, after some came and when none did: a step that depends on time may be late by it.
 _BUSY_MS, _IDLE_MS = 250, 500
-TYPE_HEADER = "type"  # set when a message is not what its topic holds
 
 
 @dataclass
@@ -89,16 +83,17 @@ class LaneLoop(ConsumerRebalanceListener):
         found = definition or service.definition
         assert isinstance(found, LaneService)
         self._settings = settings
-        self._topology = topology
         self._service = found
         self._output = service.output
         self._inputs = [name for topic in service.inputs for name in topology.expand(topic)]
-        self._watches = service.watches
         self._config = configure(
             self._service.name, self._service.config, settings.units.get(self._service.name, {})
         )
         self._resources = Resources(settings)
         self._resources.inputs = tuple(self._inputs)
+        self._messages = LaneMessages(
+            settings, topology, self._service, self._resources, watches=service.watches
+        )
         self._process = Process(settings, self._service.name)
         name = self._service.name
         self._agreed = agreed
@@ -107,7 +102,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._transactions = Transactions(settings, name, f"{name}-{instance}", self._broker)
         self._offsets = Offsets(name)
         self._member = static_member(instance, [*self._inputs, f"{settings.lanes} lanes"])
-        self._history = History(self._service, self._broker, self._message, self._process.health.moved)
+        self._history = History(self._service, self._broker, self._messages.read, self._process.health.moved)
         self._consumer: Consumer | None = None
         self._log: Log | None = None  # from the start on, until the first lanes are taken up
         self._lanes: dict[int, _Lane] = {}
@@ -216,23 +211,11 @@ class LaneLoop(ConsumerRebalanceListener):
         messages = []
         for record in records:
             try:
-                messages.append(self._message(record))
+                messages.append(self._messages.read(record))
                 lane.fed[self._name(tp)] = record.offset + 1
             except (DecodeError, FileNotFoundError, UnicodeDecodeError) as error:
                 lane.unreadable.append((item_of(record), repr(error)))
         lane.task.feed(messages)
-
-    def _message(self, record: Any) -> Message:
-        kind = dict(record.headers or ()).get(TYPE_HEADER)
-        holds = message_class(kind.decode()) if kind else self._topology.holds(record.topic)
-        value = None
-        if record.value is not None:
-            value = (
-                decode(record.value, self._resources.store)
-                if holds is Document
-                else holds.FromString(record.value)
-            )
-        return Message(record.topic, record.partition, record.offset, record.key, value, record.timestamp)
 
     def _step(self, consumer: Consumer, drained: Mapping[int, set[str]]) -> bool:
         start = time.monotonic()
@@ -243,8 +226,13 @@ class LaneLoop(ConsumerRebalanceListener):
                 steps[number] = step
         if not steps:
             return False
+        outputs: list[Produce] = []
         told: list[Told] = []
-        outputs = [o for lane, step in steps.items() for o in self._outputs(lane, step, told)]
+        for number, step in steps.items():
+            gone = self._passed(self._lanes[number], step.consumed)
+            for sent, of in (self._messages.of_step(number, step), self._messages.of_unreadable(gone)):
+                outputs += sent
+                told += of
         parts = [step.part for step in steps.values() if step.part]
         offsets = {
             self._lanes[number].inputs[name]: offset
@@ -259,49 +247,27 @@ class LaneLoop(ConsumerRebalanceListener):
         self._account(steps.values(), outputs, time.monotonic() - start)
         return True
 
-    def _outputs(self, lane: int, step: Step, told: list[Told]) -> list[Produce]:
-        """told: gets what the step is tallied as."""
-        told += [put(record) for record in step.records]
-        told += [Told(Tally.ASIDE, uid) for uid in step.aside]
-        told += [Told(Tally.RESUMED, uid) for uid in step.resumed]
-        outputs = [self._produce(lane, output) for output in step.outputs]
-        for document, reason, detail in step.dropped:
-            if reason not in self._service.drop_reasons:
-                raise ValueError(f"{self._service.name} dropped for {reason!r}, not in its drop_reasons")
-            told.append(dropped(document, self._service.name, reason))
-            value = rejection(document, self._service.name, Drop(reason, detail=detail), self._resources)
-            outputs.append(Produce(REJECTED, value, spread=document.uid))
-        return outputs + self._letters(self._lanes[lane], step.consumed, told)
-
-    def _letters(self, lane: _Lane, passed: Mapping[str, int], told: list[Told]) -> list[Produce]:
-        """Dead letters of what was unreadable before these offsets; none of who only watches."""
-        name, ids = self._service.name, self._resources.topic_ids
-        places = [self._name(TopicPartition(item.topic, item.partition)) for item, _ in lane.unreadable]
+    def _passed(self, lane: _Lane, consumed: Mapping[str, int]) -> list[tuple[Item, str]]:
+        """What was unreadable before these offsets, which the lane then holds no more."""
         gone = [
-            w for w, place in zip(lane.unreadable, places, strict=True) if w[0].offset < passed.get(place, 0)
+            (item, error)
+            for item, error in lane.unreadable
+            if item.offset < consumed.get(self._name(TopicPartition(item.topic, item.partition)), 0)
         ]
-        lane.unreadable = [w for w in lane.unreadable if w not in gone]
-        if self._watches:
-            for item, error in gone:
-                log.warning("unreadable, passed over", topic=item.topic, offset=item.offset, error=error)
-            return []
-        told += [dead(item.value, name) for item, _ in gone if self._topology.holds(item.topic) is Document]
-        return [
-            dead_letter(item, Outcome("dead", name, error=error), ids.get(item.topic, ""))
-            for item, error in gone
-        ]
+        lane.unreadable = [each for each in lane.unreadable if each not in gone]
+        return gone
 
     def _pass(self, consumer: Consumer) -> None:
         """Commit the position of inputs of which the tasks hold nothing: markers take offsets, too."""
         passed: dict[TopicPartition, int] = {}
-        letters: list[Produce] = []
-        told: list[Told] = []
+        gone: list[tuple[Item, str]] = []
         for lane in self._lanes.values():
             for name in filter(lane.is_done, lane.inputs):
                 tp = lane.inputs[name]
                 if (position := consumer.position(tp)) is not None and position > lane.committed[name]:
                     passed[tp] = position
-                    letters += self._letters(lane, {name: position}, told)
+                    gone += self._passed(lane, {name: position})
+        letters, told = self._messages.of_unreadable(gone)
         if letters:
             self._transactions.commit(letters + tally(told), passed, consumer.group_metadata())
             metrics.DOCUMENTS.labels(self._service.name, self._service.name, "dead", "").inc(len(letters))
@@ -313,17 +279,6 @@ class LaneLoop(ConsumerRebalanceListener):
                 return
         for tp, position in passed.items():
             self._lanes[self._number(tp)].committed[self._name(tp)] = position
-
-    def _produce(self, lane: int, output: Output) -> Produce:
-        message, value = output.value, None
-        if isinstance(message, Document):
-            value = encode(message, self._resources.store, self._settings.max_message_bytes, output.topic)
-        elif message is not None:
-            value = message.SerializeToString()
-        headers = []
-        if message is not None and type(message) is not self._topology.holds(output.topic):
-            headers = [(TYPE_HEADER, type(message).__name__.encode())]
-        return Produce(output.topic, value, output.key, partition=lane, headers=headers)
 
     def _take_up(self, consumer: Consumer) -> set[int]:
         """Build the tasks of lanes of which every input is here; which lanes these were.

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from contracts import Tally
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker
 from services.runtime.clients.log import Log
@@ -26,11 +25,12 @@ from services.runtime.errors import DependencyDown, Outdated
 from services.runtime.logs import log
 from services.runtime.loops.backlog import Backlog
 from services.runtime.loops.counts import count
-from services.runtime.loops.deadletter import FloodGuard, dead_letter
+from services.runtime.loops.deadletter import FloodGuard
 from services.runtime.loops.intake import Intake
 from services.runtime.loops.offsets import Offsets, by_topic_id
-from services.runtime.loops.tally import Told, dead, tally
+from services.runtime.loops.tally import tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
+from services.runtime.loops.unit_messages import offsets_after, produced, told
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, Place
 from services.runtime.process.gauges import watch_gauges
@@ -261,7 +261,7 @@ class UnitLoop:
         done, self._in_hand = self._in_hand, None
         outcomes = self._sandbox.collect()
         if self._positioned:  # before Kafka knows it: units never know less than is committed
-            self._sandbox.reach(by_topic_id(_offsets(done.items), self._topic_ids))
+            self._sandbox.reach(by_topic_id(offsets_after(done.items), self._topic_ids))
         return outcomes
 
     def _pace(self, num_documents: int, seconds: float) -> None:
@@ -272,7 +272,7 @@ class UnitLoop:
     def _begin_commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
         assert self._intake is not None
         self._flood.check(outcomes)
-        offsets = _offsets(done.items)
+        offsets = offsets_after(done.items)
         topic_id = self._topic_ids.get(self._chain.input, "")
         for topic in {b.topic for o in outcomes for b in o.also} & self._spread.keys():
             if (now := self._transactions.partitions(topic)) not in self._spread[topic]:
@@ -402,44 +402,3 @@ class UnitLoop:
         metrics.LAG.labels(name).set(lag)
         summary = Counter(o.outcome for o in outcomes)
         log.info("batch", documents=len(items), seconds=round(seconds, 3), lag=lag, **summary)
-
-
-def _offsets(items: Sequence[Item]) -> dict[TopicPartition, int]:
-    """What is to be committed when these are done."""
-    return {TopicPartition(item.topic, item.partition): item.offset + 1 for item in items}
-
-
-def told(items: Sequence[Item], outcomes: Sequence[Outcome]) -> Iterator[Told]:
-    """The documents of a batch that came to an end in it."""
-    for item, outcome in zip(items, outcomes, strict=True):
-        if outcome.outcome == "dead":
-            yield dead(item.value, outcome.unit)
-        elif outcome.outcome == "drop":
-            yield Told(Tally.DROPPED, outcome.uid, outcome.unit, outcome.reason, outcome.kin)
-
-
-def produced(
-    items: Sequence[Item],
-    outcomes: Sequence[Outcome],
-    topic_id: str,
-    spread: Mapping[str, Sequence[int]],
-) -> list[Produce]:
-    """The messages of a batch, in the order of its documents. topic_id: of the topic they came from.
-
-    spread: by topic, the numbers of partitions that it ever had, for those where what is sent beside a
-    document must reach the partition of another that came in long ago.
-    """
-    outputs: list[Produce] = []
-    for item, outcome in zip(items, outcomes, strict=True):
-        if outcome.outcome == "dead":
-            outputs.append(dead_letter(item, outcome, topic_id))
-        else:
-            key = outcome.uid.to_bytes(8, "big") if outcome.outcome == "emit" else None  # of pools, compacted
-            outputs.append(Produce(outcome.topic, outcome.value, key, spread=outcome.uid))
-        for b in outcome.also:
-            if (numbers := spread.get(b.topic)) is None:
-                outputs.append(Produce(b.topic, b.value, key=b.key, spread=b.spread))
-            else:
-                where = sorted({b.spread % number for number in numbers})
-                outputs += [Produce(b.topic, b.value, key=b.key, partition=p) for p in where]
-    return outputs

@@ -147,12 +147,17 @@ class Units:
         """
         sendable = []
         for index, document in alive:
-            fault = self._bucket_fault(document) or self._size_fault(least(document) + _ADDED_BYTES)
+            fault = self._bucket_fault(document) or self._size_fault(self._to_send(document) + _ADDED_BYTES)
             if fault:
                 outcomes[index] = Outcome("dead", self._judges[-1][0].name, uid=document.uid, error=fault)
             else:
                 sendable.append((index, document))
         return sendable
+
+    def _to_send(self, document: Document) -> int:
+        """Bytes of its message; of one that is too long as it is, when the store has what can be there."""
+        whole = document.ByteSize()
+        return whole if whole + _ADDED_BYTES <= self._settings.max_message_bytes else least(document)
 
     def _emitted(self, document: Document) -> Outcome:
         if fault := self._bucket_fault(document):

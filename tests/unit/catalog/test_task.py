@@ -269,7 +269,7 @@ def test_it_costs_the_same_at_20000_parts(river: River, monkeypatch: pytest.Monk
         """What a start asks for, what one more part does, and the topics of all messages read."""
         requests = river.store.requests  # type: ignore[attr-defined]
         with monkeypatch.context() as patch:
-            patch.setattr("tests.memory_broker.MemoryConsumer.poll", counting)
+            patch.setattr("services.runtime.journal.reader.Reader.poll", counting)
             requests.clear()
             read.clear()
             loop = river.run(rounds=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.cli import serve
-from services.local.process import QUICK_S
+from services.local.child import QUICK_S
 from services.local.servers.ports import free_port
 from services.runtime.clients.reach import TIMEOUT_S
 from tests.e2e.commands import SAMPLES, ask

@@ -33,15 +33,15 @@ def test_the_curve_is_that_of_the_bands() -> None:
 
 def test_an_index_grows_with_documents_and_bands() -> None:
     made = index_of(2.5e10, CONFIG)
-    assert made.bytes == 455 * 2.5e10
+    assert made.bytes == 390 * 2.5e10
     assert made.strangers == pytest.approx(0.00107, rel=0.01)
-    assert index_of(2.5e10, DedupConfig(bands=20)).bytes == (455 + 8 * 19) * 2.5e10
+    assert index_of(2.5e10, DedupConfig(bands=20)).bytes == (390 + 8 * 12.5) * 2.5e10
 
 
 def test_what_goes_to_the_cold_tier_is_counted_there() -> None:
     said = ["dedup", "plan", "--documents", "1e9", "--hot", "1e7"]
     told = json.loads(CliRunner().invoke(app, [*said, "--json"]).stdout)
-    assert told["index"]["bytes"] == 455e7
+    assert told["index"]["bytes"] == 390e7
     assert told["cold"]["bytes"] == pytest.approx(18 * 0.99e9, rel=0.01)
     assert "990,000,000 in the cold tier: 17.8" in CliRunner().invoke(app, said).stdout
     assert "cold" not in json.loads(CliRunner().invoke(app, [*said[:4], "--json"]).stdout)

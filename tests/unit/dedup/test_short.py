@@ -9,11 +9,12 @@ import pytest
 
 from services.dedup import DedupConfig
 from services.dedup.shingles import grams
-from services.dedup.sketch import SHORT, SHORTEST, sketch
+from services.dedup.sketch import SHORT, shortest, sketch
 from tests.near_duplicates import document, memory_judge, prose, standing, survivors
 from tests.planted import found
 
 CONFIG = DedupConfig()
+SHORTEST = shortest(CONFIG.least_threshold)
 
 
 def sentence(seed: int, size: int) -> str:
@@ -72,6 +73,18 @@ def test_keys_are_of_the_kinds_that_a_length_asks_for() -> None:
         (True, True),
         (True, False),
     ]
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8])
+def test_a_short_text_is_found_in_a_longer_one(threshold: float) -> None:
+    """By shingles, which each text has that is near one beyond the border, and no other."""
+    text = sentence(3, SHORT + 1)
+    begins = sketch([text[:size] for size in range(30, SHORT)], CONFIG.bands, CONFIG.rows, threshold)
+    sets = [{text[at : at + 5] for at in range(size - 4)} for size in (*range(30, SHORT), len(text))]
+    alike = np.array([len(each) / len(sets[-1]) for each in sets[:-1]])
+    has = begins.bands[:, : CONFIG.bands].any(axis=1)
+    assert has[alike >= threshold].all()
+    assert not has[alike < threshold - 0.2].any()
 
 
 def test_grams_count_as_often_as_they_come() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from contracts import media_types
 from services.ingest import kinds
 from tests.documents import pdf
 from tests.unit.ingest.reading import (
@@ -35,16 +36,16 @@ SAMPLES = Path(__file__).parents[2] / "data"
         ("A.PY", b"x = 1", "text/x-python"),
         ("Makefile", b"all:", "text/x-makefile"),
         ("README", b"read me", "text/plain"),
-        ("a.docx", make_docx(""), kinds.DOCX),
-        ("a.pptx", make_pptx([""], ""), kinds.PPTX),
-        ("a.ipynb", b'{"cells": []}', kinds.NOTEBOOK),
-        ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", kinds.COMPOUND),
+        ("a.docx", make_docx(""), media_types.DOCX),
+        ("a.pptx", make_pptx([""], ""), media_types.PPTX),
+        ("a.ipynb", b'{"cells": []}', media_types.NOTEBOOK),
+        ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", media_types.COMPOUND),
         ("a.odt", b"PK\x03\x04", kinds.OPEN_DOCUMENT),
         # wrong names
         ("table.xls", b"<html><table><tr><td>1", "text/html"),
-        ("thesis", make_docx(""), kinds.DOCX),
-        ("book", make_epub({}, []), kinds.EPUB),
-        ("letter.txt", b"{\\rtf1\\ansi x}", kinds.RTF),
+        ("thesis", make_docx(""), media_types.DOCX),
+        ("book", make_epub({}, []), media_types.EPUB),
+        ("letter.txt", b"{\\rtf1\\ansi x}", media_types.RTF),
         ("moved.docx", b"<html>moved", "text/html"),
         ("page.html", pdf("hello"), "application/pdf"),
         ("paper.pdf", b"\xef\xbb\xbf <!DOCTYPE HTML><html>moved", "text/html"),

@@ -23,10 +23,11 @@ from services.ledger.trace import (
 )
 from services.runtime import ObjectStore, Settings
 from services.runtime.clients.log import Log
+from services.runtime.journal.reader import Reader
 from services.runtime.loops.lane import LaneLoop
 from services.runtime.topology import DEFAULT, Topology
 from services.sink.parts import list_parts
-from tests.memory_broker import MemoryBroker, MemoryConsumer
+from tests.memory_broker import MemoryBroker
 from tests.unit.archive.rows import document, rejection
 from tests.unit.sink.packed import pack
 
@@ -78,7 +79,7 @@ class River:
         self.broker.group(service).committed[topic, 0] = offset  # type: ignore[index]
 
     def log(self) -> CountingLog:
-        return CountingLog(self.settings, make=lambda *_, **__: MemoryConsumer(self.broker, None))
+        return CountingLog(self.settings, make=lambda *_, **__: Reader(self.broker, None))
 
     def archived(self, wanted: str) -> list[Sighting]:
         found = []

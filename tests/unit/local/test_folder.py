@@ -23,7 +23,8 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from services.local.folder import FolderLock
-from services.local.process import Program, Supervisor
+from services.local.child import Program
+from services.local.process import Supervisor
 lock = FolderLock(Path(sys.argv[1]))
 lock.publish({"NAME": "value"})
 supervisor = Supervisor(keep_open=[lock.fd])

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.local import process
-from services.local.process import Child, ProcessFailed, Program, Supervisor
+from services.local.child import MAX_QUICK_FAILURES, Child, Program, tail
+from services.local.process import ProcessFailed, Supervisor
 from services.runtime import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -71,24 +71,24 @@ def test_a_child_that_never_gets_to_work_is_given_up_with_the_end_of_its_log(
     supervisor, tmp_path, monkeypatch
 ):
     """Prevents an endless crash loop, and a failure whose cause is in no message."""
-    monkeypatch.setattr(process, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr("services.local.child.FIRST_DELAY_S", 0.01)
     child = supervisor.start(python(tmp_path, "raise SystemExit('the broker is not to its taste')"))
     until(lambda: child.over)
     with pytest.raises(ProcessFailed, match=r"exited with 1 .*\n.*not to its taste"):
         supervisor.check()
-    assert len(child.exits) == process.MAX_QUICK_FAILURES
+    assert len(child.exits) == MAX_QUICK_FAILURES
 
 
 def test_kills_from_outside_get_more_patience_than_failures(supervisor, tmp_path, monkeypatch):
     """Prevents a run of random kills from being taken for a crash loop."""
-    monkeypatch.setattr(process, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr("services.local.child.FIRST_DELAY_S", 0.01)
     child = supervisor.start(python(tmp_path, "import time; time.sleep(60)"))
-    for _ in range(process.MAX_QUICK_FAILURES + 1):
+    for _ in range(MAX_QUICK_FAILURES + 1):
         former = child.pid
         child.kill()
         until(lambda former=former: running_again(child, former))
     supervisor.check()
-    assert child.restarts == process.MAX_QUICK_FAILURES + 1
+    assert child.restarts == MAX_QUICK_FAILURES + 1
 
 
 def test_an_exit_that_was_planned_is_no_failure(supervisor, tmp_path):
@@ -119,9 +119,9 @@ def test_stop_lets_a_child_finish_its_batch(supervisor, tmp_path):
         time.sleep(60)
     """
     child = supervisor.start(python(tmp_path, code))
-    until(lambda: "up" in process.tail(child.program.log))
+    until(lambda: "up" in tail(child.program.log))
     supervisor.stop(child)
-    assert "finished" in process.tail(child.program.log)
+    assert "finished" in tail(child.program.log)
     assert child.over
     assert not child.exits
 
@@ -135,13 +135,13 @@ def test_a_child_that_holds_nothing_is_ended_at_once(supervisor, tmp_path):
         while True: time.sleep(60)
     """
     child = supervisor.start(python(tmp_path, code, stop=signal.SIGKILL, grace_s=60))
-    until(lambda: process.tail(tmp_path / "child.log"))
+    until(lambda: tail(tmp_path / "child.log"))
     supervisor.tell(child)
     assert child.stopping
     supervisor.stop(child)
     assert child.over
     assert child.restarts == 0
-    assert process.tail(tmp_path / "child.log") == "up"
+    assert tail(tmp_path / "child.log") == "up"
 
 
 def test_stop_kills_what_outlasts_its_grace_and_its_workers(supervisor, tmp_path):
@@ -154,8 +154,8 @@ def test_stop_kills_what_outlasts_its_grace_and_its_workers(supervisor, tmp_path
         time.sleep(60)
     """
     child = supervisor.start(python(tmp_path, code, grace_s=0.3))
-    until(lambda: process.tail(child.program.log))
-    worker = int(process.tail(child.program.log))
+    until(lambda: tail(child.program.log))
+    worker = int(tail(child.program.log))
     supervisor.stop(child)
     assert child.over
     until(lambda: gone(worker))
@@ -171,8 +171,8 @@ def test_the_workers_of_a_killed_child_end_with_it_and_their_time_counts(supervi
         time.sleep(60)
     """
     child = supervisor.start(python(tmp_path, code))
-    until(lambda: process.tail(child.program.log))
-    worker = int(process.tail(child.program.log))
+    until(lambda: tail(child.program.log))
+    worker = int(tail(child.program.log))
     until(lambda: spent(supervisor) >= 0.5)
     former = child.pid
     child.kill()
@@ -204,7 +204,7 @@ def test_the_most_memory_is_kept_when_it_was_given_back_and_after_the_end(superv
         time.sleep(60)
     """
     child = supervisor.start(python(tmp_path, code))
-    until(lambda: "up" in process.tail(child.program.log))
+    until(lambda: "up" in tail(child.program.log))
     until(lambda: supervisor.used()["child"].peak_bytes >= 200 << 20)
     supervisor.stop(child)
     assert 200 << 20 <= supervisor.used()["child"].peak_bytes < 300 << 20
@@ -225,7 +225,7 @@ def test_children_are_out_of_reach_of_the_terminals_ctrl_c(supervisor, tmp_path)
 
 def test_a_long_log_is_set_aside(supervisor, tmp_path, monkeypatch):
     """Prevents `up` from filling the disk with logs."""
-    monkeypatch.setattr(process, "MAX_LOG_BYTES", 10)
+    monkeypatch.setattr("services.local.child.MAX_LOG_BYTES", 10)
     (tmp_path / "child.log").write_text("of last week, long\n")
     child = supervisor.start(python(tmp_path, "print('new')", done=frozenset({0})))
     until(lambda: child.over)
@@ -236,7 +236,8 @@ def test_a_long_log_is_set_aside(supervisor, tmp_path, monkeypatch):
 PARENT = """
     import sys, time
     from pathlib import Path
-    from services.local.process import Program, Supervisor
+    from services.local.child import Program
+    from services.local.process import Supervisor
     folder = Path(sys.argv[1])
     supervisor = Supervisor()
     sleeper = [sys.executable, "-I", "-S", "-c", "import os, time; os.fork(); time.sleep(60)"]
@@ -331,7 +332,7 @@ def test_what_a_killed_child_leaves_is_removed(supervisor, tmp_path):
         time.sleep(60)
     """
     child = supervisor.start(python(tmp_path, code, leaves=(left,)))
-    until(lambda: "up" in process.tail(child.program.log))
+    until(lambda: "up" in tail(child.program.log))
     former = child.pid
     child.kill()
     until(lambda: running_again(child, former))

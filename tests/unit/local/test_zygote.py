@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.local import process, zygote
-from services.local.process import Program, Supervisor
+from services.local import zygote
+from services.local.child import Program, tail
+from services.local.process import Supervisor
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError
 from tests.unit.local.test_process import alive, gone, running_again, until
@@ -86,7 +87,7 @@ def program(folder: Path, code: str, *arguments: str, **options: object) -> Prog
 
 
 def said(folder: Path) -> list[str]:
-    return process.tail(folder / "child.log").splitlines()
+    return tail(folder / "child.log").splitlines()
 
 
 def was_forked(folder: Path) -> bool:
@@ -138,7 +139,7 @@ def test_how_it_ends_is_on_record(supervisor: Supervisor, folder: Path) -> None:
         child = supervisor.start(program(folder, code, fatal=frozenset({exit_code})))
         until(lambda child=child: child.over)
         assert child.exits[-1].code == exit_code
-        assert words in process.tail(child.program.log)
+        assert words in tail(child.program.log)
 
 
 def test_a_killed_one_is_started_again_and_its_time_is_kept(supervisor: Supervisor, folder: Path) -> None:
@@ -275,7 +276,8 @@ def test_who_is_not_noted_does_not_run(forking: Supervisor, folder: Path) -> Non
 PARENT = """
     import sys, time
     from pathlib import Path
-    from services.local.process import Program, Supervisor
+    from services.local.child import Program
+    from services.local.process import Supervisor
     from services.local.zygote import Zygote
     folder = Path(sys.argv[1])
     supervisor = Supervisor(zygote=Zygote(["preloaded"]))
@@ -312,7 +314,8 @@ COMMAND = """
     import preloaded
     from pathlib import Path
     from services.local import interrupt
-    from services.local.process import Program, Supervisor
+    from services.local.child import Program
+    from services.local.process import Supervisor
     from services.local.zygote import Zygote
     interrupt.take()
     zygote = Zygote(["preloaded"])

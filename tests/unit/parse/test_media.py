@@ -3,7 +3,8 @@ import zipfile
 
 import pytest
 
-from services.parse.media import COMPOUND, DOCX, EPUB, HTML, NOTEBOOK, PDF, PPTX, RTF, TEXT, XLSX, sniff
+from contracts.media_types import COMPOUND, DOCX, EPUB, HTML, NOTEBOOK, PDF, PPTX, RTF, TEXT, XLSX
+from services.parse.media import sniff
 from tests.unit.parse.pdf_maker import make_pdf
 from tests.unit.parse.zip_maker import make_docx, make_epub, make_pptx, make_xlsx, make_zip
 

@@ -73,7 +73,9 @@ def test_what_lies_in_the_store_is_known_without_it(store: ObjectStore) -> None:
     document = large(body=b"b" * 20_000, text="文" * 9_000)
     assert stored_bytes(encode(document, store, LIMIT, TOPIC)) == 20_000 + 27_000
     assert stored_bytes(encode(document, store, 100_000, TOPIC)) == 0
-    assert stored_bytes(b"\xff\xff not protobuf") == 0
+    assert stored_bytes(b"\xff\xff not protobuf, with bodies/ in it") == 0
+    said = Document(text="what lies in bodies/docs.raw/2026-11-26/")
+    assert stored_bytes(encode(said, store, 100_000, TOPIC)) == 0
 
 
 def test_the_limit_counts_the_whole_message(store: ObjectStore) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from services.runtime import ConfigurationError
-from services.tokenizer import END_OF_DOCUMENT, Vocabulary
+from services.tokenizer import END_OF_DOCUMENT, Vocabulary, swift
 from services.tokenizer.huggingface import to_huggingface
 from services.tokenizer.ranks import format_ranks, parse_ranks
 from services.tokenizer.vocabulary import DEFAULT
@@ -31,7 +31,19 @@ SAMPLES = {
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary.load()
+    """That stays with its plain encoder, however much is encoded here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.tokenizer.ranks._MANY", sys.maxsize)
+        return Vocabulary.load()
+
+
+@pytest.fixture(scope="module")
+def swiftly(vocabulary: Vocabulary) -> swift.Encode:
+    ranks = parse_ranks(DEFAULT.read_bytes())
+    del ranks[END_OF_DOCUMENT.encode()]
+    made = swift.load(ranks, vocabulary.end_of_document, lambda text: vocabulary.encode_batch([text])[0])
+    assert made is not None
+    return made
 
 
 def decoded(vocabulary: Vocabulary, text: str) -> bytes:
@@ -206,3 +218,66 @@ def test_absent_file_says_what_to_do(tmp_path, name: str) -> None:
     """A bare FileNotFoundError out of a service."""
     with pytest.raises(ConfigurationError, match="leave both out for the default"):
         Vocabulary.load(tmp_path / name)
+
+
+def test_the_swift_encoder_gives_the_same_ids(vocabulary: Vocabulary, swiftly: swift.Encode) -> None:
+    """Parts whose ids depend on how much a process had encoded before."""
+    ranks = parse_ranks(DEFAULT.read_bytes())
+    chance = random.Random(3)
+    words = [token for token in ranks if token.isalpha() or token[0] >= 0xC3]
+    texts = [*SAMPLES.values(), *(sample * 300 for sample in SAMPLES.values()), f"a{END_OF_DOCUMENT}b"]
+    texts += [b"".join(chance.choices(words, k=30)).decode(errors="ignore") for _ in range(1000)]
+    texts += ["".join(map(chr, chance.choices(range(0x20, 0xD800), k=300))) for _ in range(300)]
+    for text, ids in zip(texts, vocabulary.encode_batch(texts), strict=True):
+        assert swiftly(text).tolist() == ids.tolist(), text[:100]
+        assert ids.dtype == swiftly(text).dtype
+
+
+@pytest.mark.parametrize("unit", ["a", "中", "=", " \n\t"])
+def test_long_run_is_not_quadratic_in_the_swift_encoder(swiftly: swift.Encode, unit: str) -> None:
+    """As above."""
+    spent = []
+    for num_bytes in (125_000, 1_000_000):
+        before = time.process_time()
+        swiftly(unit * (num_bytes // len(unit.encode())))
+        spent.append(time.process_time() - before)
+    assert spent[1] < max(30 * spent[0], 0.15)
+
+
+def test_after_much_text_the_swift_encoder_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A river that goes on with the slow one; half a character, which that one mended by itself."""
+    monkeypatch.setattr("services.tokenizer.ranks._MANY", 1000)
+    calls = []
+    load = swift.load
+    monkeypatch.setattr(swift, "load", lambda *given: calls.append(1) or load(*given))
+    busy = Vocabulary.load()
+    texts = ["a\ud800b", SAMPLES["zh"]]
+    before = busy.encode_batch(texts)
+    assert not calls
+    busy.encode_batch([SAMPLES["en"] * 20])
+    assert calls == [1]
+    for old, new in zip(before, busy.encode_batch(texts), strict=True):
+        assert old.tolist() == new.tolist()
+
+
+@pytest.mark.parametrize(
+    "ranks",
+    [
+        BYTES | {b"ab": 300},  # ids left out
+        BYTES | {b"abc": 257},  # a token that no two others make
+    ],
+)
+def test_ranks_that_the_swift_encoder_cannot_take(
+    ranks: dict[bytes, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that dies of a vocabulary once it has encoded some megabytes by it."""
+    monkeypatch.setattr("services.tokenizer.ranks._MANY", 1)
+    vocabulary = Vocabulary(format_ranks(ranks))
+    assert decoded(vocabulary, "abcab中") == "abcab中".encode()
+    assert swift.load(ranks, 0, lambda text: vocabulary.encode_batch([text])[0]) is None
+
+
+def test_an_encoder_that_gives_other_ids_is_not_taken(vocabulary: Vocabulary) -> None:
+    """Ids that change in the middle of a run: one that does not agree is left alone."""
+    ranks = parse_ranks(DEFAULT.read_bytes())
+    assert swift.load(ranks, vocabulary.end_of_document, lambda text: np.array([1], dtype=np.uint32)) is None

@@ -1,8 +1,18 @@
 # ruff: noqa: E501 - pages are written as they come
+import pytest
 from lxml import etree
 
 from services.parse.html.about import about
-from services.parse.html.features import _again, _described, features_of
+from services.parse.html.features import (
+    _DATE,
+    _DATED,
+    _FINDER,
+    _PRICE,
+    _PRICED,
+    _again,
+    _described,
+    features_of,
+)
 from services.parse.html.outline import outline
 from services.parse.html.wording import letters_of
 
@@ -22,13 +32,39 @@ def tree(head: str = "", body: str = ""):
 
 def test_a_page_says_what_it_is():
     """Prevents shops from being read as articles."""
-    said = about(tree(HEAD))
+    said = about(tree(HEAD), [])
     assert said.descriptions == [letters_of(DESCRIPTION), "burnsàlamodeallnight"]
     assert said.titles == ["lampkeepersshop", "lampofbrassnora"]
-    silent = about(tree())
+    silent = about(tree(), [])
     assert silent.descriptions == silent.titles == []
     assert len(silent.kinds) == len(said.kinds)
     assert sum(said.kinds) > sum(silent.kinds) > 0  # the body's name alone
+
+
+def test_elements_say_what_they_describe():
+    """Prevents shops without a head that says so from being read as articles."""
+    body = "<div itemscope itemtype='https://schema.org/Product'><p>Lamp</p><img itemtype=none></div>"
+    page = outline(tree(body=body), 9)
+    assert page.item_types == ["https://schema.org/Product"]
+    assert sum(about(tree(), page.item_types).kinds) == 1 + sum(about(tree(), []).kinds)
+
+
+@pytest.mark.parametrize("text", [
+    "only $5", "£ 5", "5元", "50 kr", "USD 5", "5 Eur", "rs. 5",
+])  # fmt: skip
+def test_prices_are_looked_for_wherever_they_may_be(text):
+    """Prevents the quick look for signs of a price from missing one."""
+    assert _PRICE.search(text)
+    assert _FINDER.mask(text.lower()) & _PRICED
+
+
+@pytest.mark.parametrize("text", [
+    "2024-05", "1999年3月", "12:30", "3 days ago", "5天前", "Jan. 2nd, 2020", "2 Feb 2020", "昨天 1", "今天 1",
+])  # fmt: skip
+def test_dates_are_looked_for_wherever_they_may_be(text):
+    """Prevents the quick look for signs of a date from missing one."""
+    assert _DATE.search(text)
+    assert _FINDER.mask(text.lower()) & _DATED
 
 
 def test_what_it_says_may_be_broken():
@@ -36,7 +72,7 @@ def test_what_it_says_may_be_broken():
     broken = (
         """<script type='application/ld+json'>{"name": "a\\x", "@type": [</script><meta name=description>"""
     )
-    said = about(tree(f"{broken}<link rel=canonical><meta property='og:url' content='http://[x'>"))
+    said = about(tree(f"{broken}<link rel=canonical><meta property='og:url' content='http://[x'>"), [])
     assert said.descriptions == said.titles == []
 
 
@@ -58,7 +94,7 @@ def test_the_description_is_found_in_the_text():
     letters = [
         letters_of(each) for each in ("Menu", "Lamp of brass", DESCRIPTION, "In stock", DESCRIPTION + " New.")
     ]
-    rows = _described(letters, about(tree(HEAD)))
+    rows = _described(letters, about(tree(HEAD), []))
     assert rows[:, 0].tolist() == [0, 0, 1, 0, 0]
     assert rows[:, 1].tolist() == [0, 0, 1, 0, 1]
     assert rows[:, 2].tolist() == [0, 1, 0, 0, 0]

@@ -22,7 +22,7 @@ def test_blocks_are_labelled_by_their_wanted_tokens():
     found = label(PAGE, "The light\n\nThe keeper wrote down the weather each evening.")
     assert found["tokens"].tolist() == [2, 2, 8, 1]
     assert found["matched"].tolist() == [0, 2, 8, 0]
-    assert found["features"].shape == (4, len(main_text._weights()["scale"]))
+    assert found["features"].shape == (4, len(main_text._nets()["scale"]))
     assert np.isfinite(found["features"]).all()
     assert label("", "x") is None
 
@@ -35,15 +35,18 @@ def test_networks_are_read_as_they_were_fitted():
     from trainer.pages import Blocks, FitConfig
 
     torch.manual_seed(3)
-    weights = main_text._weights()
-    size = len(weights["scale"])
-    net = Blocks(size, FitConfig()).eval()
-    arrays = {name: array.astype(np.float32) for name, array in net.arrays().items()}
-    features = np.random.default_rng(1).random((40, size), np.float32)
+    scale = main_text._nets()["scale"]
+    nets = [Blocks(len(scale), FitConfig()).eval() for _ in range(2)]
+    weights = {
+        f"{i}{name}": array.astype(np.float32) for i in (0, 1) for name, array in nets[i].arrays().items()
+    }
+    features = np.random.default_rng(1).random((40, len(scale)), np.float32)
     words = np.arange(40, dtype=np.float32)
     with torch.no_grad():
-        wanted = net(torch.from_numpy(features), torch.from_numpy(words)).numpy()
-    assert np.abs(main_text._logits(features, words, arrays) - wanted).max() < 0.02
+        wanted = [net(torch.from_numpy(features), torch.from_numpy(words)).numpy() for net in nets]
+    found = main_text._logits(features, words, main_text._together(weights | {"scale": scale}))
+    assert np.abs(found - np.stack(wanted)).max() < 0.02
+    assert np.abs(wanted[0] - wanted[1]).max() > 0.1
 
 
 def test_weights_of_other_features_are_refused():

@@ -3,12 +3,19 @@
 import pytest
 
 from services.rules.page import Page
-from services.rules.pii import KINDS, find
+from services.rules.pii import KINDS, Span
+from services.rules.pii.find import find
+from services.rules.pii.places import marked
+
+
+def spans_of(text: str) -> list[Span]:
+    page = Page(text)
+    return find(page, marked([page])[0], frozenset(KINDS))
 
 
 def found(text: str) -> list[tuple[str, str]]:
     """Kind and the text of each span."""
-    return [(span.kind, text[span.start : span.end]) for span in find(Page(text), KINDS)]
+    return [(span.kind, text[span.start : span.end]) for span in spans_of(text)]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +107,6 @@ def test_a_number_is_one_kind() -> None:
 
 def test_values_are_the_same_however_written() -> None:
     text = "13812345678，138 1234 5678，+86-138-1234-5678，１３８１２３４５６７８，一三八一二三四五六七八"
-    spans = find(Page(text), KINDS)
+    spans = spans_of(text)
     assert len(spans) == 5
     assert {span.value for span in spans} == {"13812345678"}

@@ -23,10 +23,10 @@ def judged(text: str, **settings: object) -> Document:
 
 
 def test_the_same_value_has_the_same_placeholder() -> None:
-    masked = Masker(KINDS, CODE_KINDS).mask(Page(TEXT), "prose")
+    (masked,) = Masker(KINDS, CODE_KINDS).mask([Page(TEXT)], ["prose"])
     assert masked.text == "王伟的电话是<PHONE_1>，邮箱<EMAIL_1>；再说一次：<PHONE_1>，另一个是<PHONE_2>。"
     assert masked.counts == {"phone": 3, "email": 1}
-    again = Masker(KINDS, CODE_KINDS).mask(Page(masked.text), "prose")
+    (again,) = Masker(KINDS, CODE_KINDS).mask([Page(masked.text)], ["prose"])
     assert (again.text, again.counts) == (masked.text, {})
 
 
@@ -51,7 +51,7 @@ def test_code_keeps_what_it_needs() -> None:
         "# by mary.hill@mail.cn\nHOST = '93.184.216.34'\nTIMEOUT = 13812345678\n"
         "remote = 'git@host.org'\ndemo = 'user@example.com'\n"
     )
-    masked = Masker(KINDS, CODE_KINDS).mask(Page(code), "code")
+    (masked,) = Masker(KINDS, CODE_KINDS).mask([Page(code)], ["code"])
     assert masked.text == code.replace("mary.hill@mail.cn", "<EMAIL_1>")
 
 
@@ -66,10 +66,11 @@ def test_a_model_of_names_is_asked_near_other_data_only(monkeypatch: pytest.Monk
     """A model takes a thousand times as long as a pattern."""
     monkeypatch.setattr("services.rules.pii.lac.lac", _tagger)
     masker = Masker(KINDS, CODE_KINDS, load_finder("services.rules.pii.lac:lac"))
-    near = masker.mask(Page("小李雷子住在这里，电话13812345678。" + "远" * 200 + "小李雷子"), "prose")
+    text = "小李雷子住在这里，电话13812345678。" + "远" * 200 + "小李雷子"
+    near, nameless = masker.mask([Page(text), Page("小李雷子住在这里。")], ["prose", "prose"])
     assert near.text.startswith("小<NAME_1>住在这里，电话<PHONE_1>")
     assert near.text.endswith("小李雷子")
-    assert masker.mask(Page("小李雷子住在这里。"), "prose").counts == {}
+    assert nameless.counts == {}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_any_text_is_masked_without_a_crash() -> None:
     masker = Masker(KINDS, CODE_KINDS)
     for _ in range(1000):
         text = "".join(rng.choices(PIECES, k=rng.randrange(1, 60)))
-        masked = masker.mask(Page(text), rng.choice(("prose", "code")))
+        (masked,) = masker.mask([Page(text)], [rng.choice(("prose", "code"))])
         assert masked.text == text or masked.counts
         assert sum(masked.counts.values()) == masked.text.count("_1>") + sum(
             masked.text.count(f"_{n}>") for n in range(2, 60)
@@ -165,7 +166,7 @@ def test_time_is_linear(piece: str) -> None:
         page = Page((piece * size)[:size])
         assert page.counts
         begun = time.process_time()
-        masker.mask(page, "prose")
+        masker.mask([page], ["prose"])
         return time.process_time() - begun
 
     seconds(1000)

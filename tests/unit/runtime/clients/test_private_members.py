@@ -10,6 +10,9 @@ from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionalRequestResult, TransactionManager
 
@@ -32,6 +35,12 @@ from kafka.producer.transaction_manager import TransactionalRequestResult, Trans
         (Fetcher.__init__, "self._next_partition_records"),
         (Fetcher, "self.config['max_poll_records']"),
         (ConsumerCoordinator.__init__, "self._offset_fetch_futures"),
+        (KafkaNetClient.close, "self._manager.close("),
+        (KafkaNetClient.close, "self._net.close()"),
+        (KafkaNetClient.__init__, "net is None"),
+        (KafkaNetClient.__init__, "manager is None"),
+        (KafkaConnectionManager.bootstrap, "self._net.run("),
+        (NetworkSelector.stop, "self._io_thread.join("),
     ],
 )
 def test_it_is_there(owner: object, member: str) -> None:
@@ -49,6 +58,9 @@ def test_they_can_be_called_as_we_call_them() -> None:
     assert callable(Sender.wakeup)
     assert callable(Sender.force_close)
     assert "fetch_max_wait_ms" in Fetcher.DEFAULT_CONFIG
+    assert callable(NetworkSelector.drain)
+    for client in (kafka.KafkaConsumer, kafka.KafkaProducer, kafka.KafkaAdminClient):
+        assert client.DEFAULT_CONFIG["kafka_client"] is KafkaNetClient
 
 
 def test_the_version_is_the_one_that_was_tried() -> None:

@@ -7,7 +7,7 @@ import pytest
 from contracts import Document
 from services.runtime import DeadLetterFlood
 from services.runtime.loops.deadletter import ERROR_HEADER, FloodGuard, dead_letter
-from services.runtime.loops.unit import produced
+from services.runtime.loops.unit_messages import produced
 from services.runtime.process.frames import Beside, Item, Outcome, first_place
 
 DEAD, EMIT = Outcome("dead", "rules", error="ValueError: x"), Outcome("emit", "rules")

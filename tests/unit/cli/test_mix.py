@@ -1,0 +1,128 @@
+"""Another mix in one process, without a server: killed anywhere it goes on, and nothing is there twice."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from services.cli.carry import Pools, _commit, bring
+from services.local import mixing
+from services.local.run import Job, attached
+from services.mixer.recipe import Recipe
+from services.runtime import ConfigurationError, ObjectStore, Resources, Settings, VocabularyCard
+from services.runtime.clients.log import Log
+from services.runtime.journal.cluster import JournalCluster
+from services.runtime.loops.transaction import Transactions
+from services.runtime.topics import POOL
+from services.runtime.topology import BUCKET, Topology
+from services.sink.parts import documents, verify
+from tests.unit.cli.test_carry import BY_LENGTH, OURS, River, _document
+
+SOURCE = Path("/from/another")
+
+
+class Killed(BaseException):
+    """In the place of SIGKILL."""
+
+
+@pytest.fixture
+def river(tmp_path: Path) -> River:
+    made = River(ObjectStore((tmp_path / "first").as_uri()), ["en"])
+    made.put(*(_document(uid, tokens=3 + uid % 20) for uid in range(1, 60)))
+    return made
+
+
+@pytest.fixture
+def mix(river: River, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """Mixes what the other river has into `tmp_path/new`."""
+    monkeypatch.setenv("CORPUSWORKS_RECIPE", BY_LENGTH.text)
+    monkeypatch.setenv("CORPUSWORKS_UNITS__SINK__SEQUENCE_LENGTH", "32")
+    monkeypatch.setenv("CORPUSWORKS_UNITS__SINK__SEAL_TOKENS", "100")
+    monkeypatch.setattr("services.cli.carry._BATCH", 25)
+    monkeypatch.setattr(mixing, "configure_logs", lambda *_: None)
+    monkeypatch.setattr(mixing, "settle_collector", lambda: None)
+    topology = Topology.load(None, list(BY_LENGTH.buckets)).behind(POOL + BUCKET)
+    shares = {phase.name: phase.shares for phase in BY_LENGTH.phases}
+
+    def brought(target: Settings) -> int:
+        store, transactions = Resources(target).store, Transactions(target, "mix", "mix")
+        VocabularyCard(OURS, 1000, 0, "<end>").keep(store, b"")
+        commit = partial(_commit, transactions, store, target)
+        with river.broker.log() as here, Log(target) as there:
+            done = bring(
+                Pools(here, river.store, OURS), there, Recipe.load(target.recipe), commit, target.lanes
+            )
+        return done.documents.total()
+
+    def run() -> dict[str, Any]:
+        job = Job([], tmp_path / "new", topology, shares)
+        return mixing.mix(job, SOURCE, Console(file=io.StringIO()), brought)
+
+    return run
+
+
+def _uses(out: Path) -> Counter[int]:
+    return Counter(found.record.uid for found in documents(ObjectStore(out.as_uri())))
+
+
+def test_one_that_is_killed_anywhere_goes_on_and_packs_each_once(
+    mix: Callable[[], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: documents that are lost, or brought over or packed twice, and a half that looks finished."""
+    commit, through = JournalCluster.commit, 0
+
+    def dies(self: JournalCluster, *arguments: Any) -> None:
+        nonlocal through
+        through += 1
+        if through % 11 == 0:
+            raise Killed
+        commit(self, *arguments)
+
+    monkeypatch.setattr(JournalCluster, "commit", dies)
+    kills = 0
+    while True:
+        try:
+            report = mix()
+            break
+        except Killed:
+            kills += 1
+            assert not (tmp_path / "new" / "report.json").exists()
+    assert kills > 3
+    assert _uses(tmp_path / "new") == dict.fromkeys(range(1, 60), 1)
+    assert verify(ObjectStore((tmp_path / "new").as_uri())) == []
+    assert report["unaccounted"] == 0
+    assert report["waiting"] == {}
+
+
+def test_the_same_again_brings_what_is_new(
+    mix: Callable[[], dict[str, Any]], river: River, tmp_path: Path
+) -> None:
+    assert mix()["kept"] == 59
+    river.put(_document(60, tokens=30))
+    assert mix()["kept"] == 1
+    assert _uses(tmp_path / "new") == dict.fromkeys(range(1, 61), 1)
+
+
+def test_what_is_known_elsewhere_is_not_asked_here(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
+    """Prevents: a wait for a Redis that this river does not have, or the answer of somebody else's."""
+    mix()
+    with (
+        attached(tmp_path / "new") as settings,
+        pytest.raises(ConfigurationError, match="mixed from another river: duplicates are known there"),
+    ):
+        _ = Resources(settings).redis
+
+
+def test_a_folder_of_a_former_version_is_refused(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
+    """Prevents: a second log beside the one that knows what is packed."""
+    mix()
+    (tmp_path / "new" / "state" / "journal").unlink()
+    with pytest.raises(ConfigurationError, match="choose a new folder"):
+        mix()
