@@ -70,7 +70,7 @@ def ngram_shares(pages: Sequence[Page]) -> list[dict[str, float]]:
     tokens = _joined(pages)
     num_characters = np.zeros((len(pages), len(_NAMES)))
     # A key: page in the high bits, position in the low ones, hash between: one plain sort brings equal
-    # n-grams together, in order of occurrence. 50,000 tokens of 20 pages leave 43 bits of hash.
+    # n-grams together, in order of occurrence. 100,000 tokens of 40 pages leave 41 bits of hash.
     low = np.uint64((1 << len(tokens.page_of).bit_length()) - 1)
     high = np.uint64(64 - len(pages).bit_length())
     positions = _candidates(tokens)
