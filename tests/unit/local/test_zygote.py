@@ -161,7 +161,7 @@ def test_a_stop_is_asked_for_and_then_forced(supervisor: Supervisor, folder: Pat
     code = """
         import signal, time
         signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
-        print("up", flush=True)
+        print("up\\n", end="", flush=True)  # in one piece: the other line may come in the next moment
         while True: time.sleep(60)
     """
     child = supervisor.start(program(folder, code, grace_s=2))
