@@ -80,6 +80,17 @@ class KubernetesServer:
             if pid.exists() and not _runs(pid.read_text().strip()):
                 self.script("run", name)
 
+    def start_api(self) -> None:
+        """Start an API server again that was killed: its port may be taken until the dead one is gone."""
+        pid, deadline = self.folder / "kube-apiserver.pid", time.monotonic() + 120
+        while True:
+            self.script("run", "kube-apiserver")
+            while _runs(pid.read_text().strip()):
+                with suppress(RuntimeError):
+                    self.kubectl("get", "--raw", "/readyz")
+                    return
+                assert time.monotonic() < deadline, "the API server does not serve again"
+
     def install(self, *crds: str) -> None:
         """Custom resource definitions, until they are served."""
         files = [word for name in crds for word in ("-f", str(CRDS / name))]

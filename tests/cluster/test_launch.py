@@ -78,7 +78,7 @@ def test_a_run_with_every_trouble(node: KubernetesServer, kafka: Stack, tmp_path
 
         node.script("kill", "kube-apiserver")
         training.seal(1, "anneal")
-        node.script("run", "kube-apiserver")
+        node.start_api()
         training.until("another job", lambda: training.job().get("metadata", {}).get("uid", first) != first)
         assert "Worker" not in training.job()["spec"]["pytorchReplicaSpecs"]
         training.seal(1, "anneal")
