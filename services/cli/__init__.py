@@ -8,6 +8,7 @@ command quietly at any moment.
 from __future__ import annotations
 
 import gc
+import sys
 
 from services.local import interrupt
 
@@ -20,8 +21,9 @@ def main() -> None:
 
         with errors():
             gc.disable()  # a tenth of an import's time goes into looking for what does not stay
-            from services.cli.app import command
+            from services.cli.named import command_for
 
+            command = command_for(sys.argv[1:])
             gc.freeze()
             gc.enable()
             command()

@@ -16,9 +16,7 @@ from services.cli import (
     dlq,
     doctor,
     document,
-    examples,
     export,
-    given,
     judge,
     launch,
     ledger,
@@ -42,6 +40,7 @@ from services.cli import (
     tokenizer,
     train,
 )
+from services.cli.named import complete
 from services.cli.report import command as report
 
 app = typer.Typer(
@@ -73,8 +72,4 @@ app.add_typer(retention.app, name="retention")
 app.add_typer(rules.app, name="rules")
 app.add_typer(tokenizer.app, name="tokenizer")
 
-given.take(app)
-examples.show(app)
-
-# Built here, so that what a zygote forks has it ready (50 ms of CPU).
-command = typer.main.get_command(app)
+command = complete(app)

@@ -11,7 +11,7 @@ from typing import NoReturn
 from services.local import interrupt
 from services.local.interrupt import EXIT_INTERRUPTED
 from services.runtime import ConfigurationError, CorpusworksError, DeadLetterFlood
-from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
+from services.runtime.errors import EXIT_CONFIGURATION, EXIT_FLOOD
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_WRONG", "errors", "fail"]
 

@@ -31,10 +31,10 @@ from services.runtime import (
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
+from services.runtime.errors import EXIT_CONFIGURATION, EXIT_FLOOD
 from services.runtime.loops.transaction import Produce, Transactions, say_by
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.process.sandbox import SLOW
-from services.runtime.serve import EXIT_CONFIGURATION, EXIT_FLOOD
 from services.runtime.settings import PREFIX
 from services.runtime.topics import ARCHIVE_FLUSH, CONTROL, POOL, USES_FLUSH
 from services.runtime.topology import BUCKET, Service, Topology
@@ -343,7 +343,7 @@ def archive_flushes(run: str, settings: Settings, topology: Topology) -> list[Pr
 def imports(topology: Topology) -> list[str]:
     """Modules that the processes of a river begin with."""
     services = [service.run.partition(":")[0] for service in topology.services.values()]
-    return ["services.cli.app", *services]
+    return ["services.cli.serve", *services]
 
 
 def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import redis
 from rich.console import Console
 
 from contracts import Document
@@ -32,9 +31,8 @@ from services.local.usage import Used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
 from services.runtime.clients.reach import address_of, check_kafka
-from services.runtime.clients.redis import NO_REDIS
 from services.runtime.journal import closed, journal_url
-from services.runtime.settings import PREFIX
+from services.runtime.settings import NO_REDIS, PREFIX
 from services.runtime.topics import RAW
 from services.runtime.topology import Topology
 from services.runtime.wrong import meant_path
@@ -226,6 +224,8 @@ def _require_redis(settings: Settings) -> None:
     """A Redis of the user's own that is not there would be waited for. Raises DependencyDown."""
     if "url" not in settings.redis.model_fields_set:
         return
+    import redis  # long, and a run whose Redis is its own asks nothing of it
+
     resources = Resources(settings)
     try:
         resources.redis.ping()

@@ -19,6 +19,10 @@ becomes one dead letter.
 
 from __future__ import annotations
 
+# Exit codes that starting again cannot mend; every other failure can be tried again.
+EXIT_CONFIGURATION = 2
+EXIT_FLOOD = 70  # EX_SOFTWARE
+
 
 class CorpusworksError(Exception):
     """Base of all errors raised on purpose; the text is meant for the user."""

@@ -22,10 +22,6 @@ from services.runtime.loops.watch import Watch
 from services.runtime.settings import Settings
 from services.runtime.topology import Topology
 
-# Exit codes that starting again cannot mend; every other failure can be tried again.
-EXIT_CONFIGURATION = 2
-EXIT_FLOOD = 70  # EX_SOFTWARE
-
 
 def serve(
     names: Sequence[str],

@@ -27,6 +27,7 @@ from services.runtime.errors import ConfigurationError
 from services.runtime.wrong import sentence
 
 PREFIX = "CORPUSWORKS_"
+NO_REDIS = "none:"  # the URL where a river has none
 
 
 class KafkaSettings(BaseModel):

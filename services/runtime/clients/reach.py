@@ -9,17 +9,20 @@ import contextlib
 import socket
 import ssl
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import redis
 from kafka.net.sasl import get_sasl_mechanism
 
 from services.runtime.clients.kafka import connection
-from services.runtime.clients.redis import ClusterClient
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.journal import is_file
 from services.runtime.settings import KafkaSettings, RedisSettings
+
+if TYPE_CHECKING:
+    import redis
+
+    from services.runtime.clients.redis import ClusterClient
 
 TIMEOUT_S = 10.0
 KAFKA, REDIS = "CORPUSWORKS_KAFKA__", "CORPUSWORKS_REDIS__"
@@ -70,6 +73,8 @@ def admitted(settings: KafkaSettings) -> None:
 
 def check_redis(client: redis.Redis | ClusterClient, settings: RedisSettings) -> None:
     """Raises ConfigurationError if it refuses us; that it is away, who asks next will see, and wait."""
+    import redis
+
     try:
         client.ping()
     except redis.RedisError as error:

@@ -11,9 +11,7 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from services.runtime.errors import ConfigurationError
-from services.runtime.settings import RedisSettings, secret
-
-NO_REDIS = "none:"  # the URL where a river has none
+from services.runtime.settings import NO_REDIS, RedisSettings, secret
 
 
 def _tls(settings: RedisSettings) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 
 from services.cli.app import command
 from services.cli.examples import EXAMPLES
+from services.cli.named import FILES, command_for
 from tests.e2e.commands import ROOT, ask, environment
 
 
@@ -39,6 +40,20 @@ def test_its_examples_are_what_it_takes(name: str) -> None:
         words = shlex.split(example.partition(" <")[0])
         assert words[: 1 + len(name.split())] == ["corpusworks", *name.split()]
         COMMANDS[name].make_context(name, words[1 + len(name.split()) :])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_alone_it_is_what_it_is_among_all(name: str) -> None:
+    """Prevents: a command that takes other options where its file alone is imported."""
+    alone = command_for([name, "--help"])
+    assert alone is not command
+    assert command_for([]) is command_for([f"no-{name}"]) is command_for(["--help"]) is command
+    one, other = alone.commands[name], command.commands[name]
+    told, wanted = (
+        [(each.name, each.opts, each.default, each.required) for each in found.params]
+        for found in (one, other)
+    )
+    assert (told, one.help, one.epilog) == (wanted, other.help, other.epilog)
 
 
 def test_help_shows_them() -> None:
