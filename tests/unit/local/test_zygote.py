@@ -291,7 +291,7 @@ PARENT = """
 @pytest.mark.parametrize("first", ["parent", "zygote and parent"])
 def test_nothing_is_left_when_the_parent_is_killed(folder: Path, first: str) -> None:
     """Prevents services, workers and zygotes that nobody knows of after a kill -9."""
-    code = "import os, time\nos.fork()\nprint('up', flush=True)\ntime.sleep(60)"
+    code = "import os, time\nos.fork()\nprint('up\\n', end='', flush=True)\ntime.sleep(60)"
     program(folder, code)
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PARENT), str(folder)], stdout=subprocess.PIPE, text=True
