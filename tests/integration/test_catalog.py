@@ -17,8 +17,8 @@ from services.catalog.reader import Reader
 from services.local.stack import Stack
 from services.runtime import Resources
 from services.runtime.clients.admin import Admin
+from services.runtime.errors import EXIT_CONFIGURATION
 from services.runtime.loops.transaction import Produce
-from services.runtime.serve import EXIT_CONFIGURATION
 from services.runtime.topology import DEFAULT
 from tests.integration.rig import Rig, rig
 

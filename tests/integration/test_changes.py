@@ -14,8 +14,8 @@ from contracts import Control, Document, Flush
 from services.local.run import applied
 from services.local.stack import Stack
 from services.runtime import ConfigurationError, Resources, agreement
+from services.runtime.errors import EXIT_CONFIGURATION
 from services.runtime.loops.transaction import Produce
-from services.runtime.serve import EXIT_CONFIGURATION
 from services.runtime.topology import DEFAULT
 from services.sink.parts import list_parts, read_records, verify
 from tests.integration.rig import rig

@@ -21,7 +21,7 @@ from services.cli.app import app
 from services.local.stack import Stack
 from services.runtime import Settings, topics
 from services.runtime.clients.kafka import GROUP_PREFIX, connection
-from services.runtime.serve import EXIT_CONFIGURATION
+from services.runtime.errors import EXIT_CONFIGURATION
 from services.runtime.settings import RedisSettings
 from tests.integration.rig import Rig, rig, unit
 from tests.integration.served import Process

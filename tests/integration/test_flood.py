@@ -8,7 +8,7 @@ import pytest
 
 from contracts import Document
 from services.local.stack import Stack
-from services.runtime.serve import EXIT_FLOOD
+from services.runtime.errors import EXIT_FLOOD
 from tests.integration.rig import rig, unit
 
 pytestmark = pytest.mark.stack

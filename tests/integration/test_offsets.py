@@ -18,9 +18,9 @@ from services.local.stack import Stack
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.kafka import GROUP_PREFIX, connection
 from services.runtime.clients.log import Log
+from services.runtime.errors import EXIT_CONFIGURATION
 from services.runtime.loops.transaction import Produce
 from services.runtime.mend import mend, survey
-from services.runtime.serve import EXIT_CONFIGURATION
 from services.runtime.topology import DEFAULT
 from tests.integration.rig import CARD, Rig, rig, unit
 
