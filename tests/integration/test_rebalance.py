@@ -75,6 +75,7 @@ def test_units_come_and_go(shared_stack: Stack, tmp_path: Path) -> None:
         with _flow(publish) as published:
             first, second = river.serve(instance="1"), river.serve(instance="2")
             _moves(river, "moving")
+            _wait_until(lambda: all('"batch"' in river.log(instance=name) for name in "12"))
             river.serve(instance="3")
             _wait_until(lambda: '"batch"' in river.log(instance="3"))
             river.kill(first)
