@@ -286,6 +286,18 @@ class TestContract:
         assert standing(outcomes) == survivors(documents, DedupConfig())
 
 
+def test_who_leaves_a_crowd_is_met_no_more(empty_server: RedisServer) -> None:
+    """Prevents a copy of what is gone, and one that becomes a founder and stays among the best."""
+    index = redis_index(empty_server)
+    uids = some_uids(FOUNDERS + BEST + 1)
+    link(index, [order(uid, at / 100) for at, uid in enumerate(uids)], keys([42]).repeat(len(uids), 0))
+    gone = uids[-1], uids[0], uids[-3]  # the best of all, a founder, one of the rest
+    for uid in gone:
+        index.remove([Gone(uid, uid, [42], [])])
+    (met,) = index.meet([order(5)], keys([42]))
+    assert sorted(met.keys[0].kept) == sorted({*uids[:FOUNDERS], *uids[-BEST:]} - {*gone})
+
+
 def test_where_the_name_of_a_string_tells_two_bytes_of_a_key(
     empty_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

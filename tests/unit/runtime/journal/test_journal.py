@@ -80,6 +80,7 @@ def test_what_follows_the_last_whole_transaction_is_passed_over_and_written_over
     assert _read(again) == expected
     _put(again, b"d")
     again.close()
+    assert path.stat().st_size < len(written)  # nothing of the longer one is left behind it
     assert _read(_opened(path)) == [*expected, (3, b"d")]  # the marker has an offset, as in Kafka
 
 
