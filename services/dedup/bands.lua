@@ -164,8 +164,8 @@ end
 
 local operations = {}
 
--- Which document u32, key 6, its number 5, order 16 -> of keys that had others: how many these are u32, then (which
--- document u32, how many came later u32, how many are kept u32) of each, then the numbers of those that are kept:
+-- Which link u32, key 6, number of a document 5, its order 16 -> of keys that had others: how many these are u32, then
+-- (which link u32, how many came later u32, how many are kept u32) of each, then the numbers of those that are kept:
 -- as they were before, the founders, then the best of later ones
 local LINK = 4 + KEY + NUMBER + ORDER
 

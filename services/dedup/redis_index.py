@@ -52,9 +52,9 @@ _DEATH = struct.Struct("<Q?")
 _LINKED = struct.Struct("<QQ")  # uid, parent
 _COUNTED = struct.Struct("<QQI")  # uid, cluster, number
 _WIDE = 5  # bytes of a number over all shards, which is that in a shard x shards + shard
-_FOUND = np.dtype([("which", "<u4"), ("later", "<u4"), ("kept", "<u4")])
+_FOUND = np.dtype([("link", "<u4"), ("later", "<u4"), ("kept", "<u4")])
 _LINK = np.dtype(
-    [("which", "<u4"), ("key", "u1", pages.KEY_BYTES), ("number", "u1", _WIDE), ("order", f"V{_ORDER.size}")]
+    [("link", "<u4"), ("key", "u1", pages.KEY_BYTES), ("number", "u1", _WIDE), ("order", f"V{_ORDER.size}")]
 )
 
 
@@ -193,12 +193,15 @@ class RedisIndex:
         uids = self._named(kept)
         found: list[list[Others]] = [[] for _ in orders]
         at = 0
-        for which, later, length in heads.tolist():
-            own = orders[which][2]
-            others = [uid for uid in uids[at : at + length] if uid and uid != own]
+        for link, later, length in heads.tolist():
+            which, key = divmod(link, keys.shape[1])
+            own, there = orders[which][2], uids[at : at + length]
+            others = [uid for uid in there if uid and uid != own]
             at += length
             if others:
-                found[which].append(Others(others, max(later - (length - FOUNDERS), 0) if later else 0))
+                away = max(later - (length - FOUNDERS), 0) if later else 0
+                late = length >= FOUNDERS and own not in there[:FOUNDERS]
+                found[which].append(Others(others, away, int(keys[which, key]) if late else 0))
         return [Met(others) for others in found]
 
     def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
@@ -411,9 +414,9 @@ def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _links(orders: Sequence[Order], numbers: Sequence[int], keys: Words) -> npt.NDArray[np.void]:
-    """A record for each key that is none of 0."""
+    """A record for each key that is none of 0; link: which of all of them, row by row."""
     links = np.empty(keys.shape, _LINK)
-    links["which"] = np.arange(len(orders))[:, None]
+    links["link"] = np.arange(keys.size).reshape(keys.shape)
     links["key"] = _bytes_of(keys, pages.KEY_BYTES)
     links["number"] = _bytes_of(np.array(numbers, np.uint64)[:, None], _WIDE)
     packed = b"".join(_ORDER.pack(*order) for order in orders)

@@ -200,6 +200,9 @@ class TestContract:
             assert found.most == number
             assert found.missed == max(0, number - FOUNDERS - BEST)
             assert found.quiet == (found.uids if number < FOUNDERS else set())
+            assert found.late == (set() if number < FOUNDERS else {42})
+        again = link(index, orders[: FOUNDERS + 1], keys([41, 42]).repeat(FOUNDERS + 1, 0))
+        assert [found.late for found in again] == [set()] * FOUNDERS + [{41, 42}]
 
     def test_asking_whom_one_would_meet_enters_nothing(self, index: Index) -> None:
         """`dedup explain` looks up documents that are no part of the corpus, too."""
