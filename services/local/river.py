@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -75,6 +75,7 @@ class River:
         self._admin = Admin(settings)
         self._log = Log(settings)
         self._flushes = Transactions(settings, "flush", "flush")
+        self._ends: dict[tuple[str, int], int] | None = None  # of what the last `flush` archives beside
 
     def __enter__(self) -> Self:
         return self
@@ -233,13 +234,28 @@ class River:
         return [bucket for bucket in full if not full[bucket]] if any(full.values()) else []
 
     def flush(self, run: str) -> None:
-        """Ask every lane to mix what waits and to seal."""
-        say_by(self._flushes, lane_flushes(run, self._settings))
+        """Ask every lane to mix what waits and to seal, and the archive to write what came before pools."""
+        self._ends = self._ends_before_pools()
+        early = archive_flushes(run, self._settings, self.topology, [ARCHIVE_FLUSH])
+        say_by(self._flushes, [*lane_flushes(run, self._settings), *early])
 
     def flush_archive(self, run: str) -> None:
-        """Ask for all that the archive holds, up to now, to be written."""
-        if told := archive_flushes(run, self._settings, self.topology):
+        """Ask for all that the archive holds, up to now, to be written; not again for what `flush` asked."""
+        ends, self._ends = self._ends, None
+        done = ends is not None and ends == self._ends_before_pools()
+        topics = [USES_FLUSH] if done else [ARCHIVE_FLUSH, USES_FLUSH]
+        if told := archive_flushes(run, self._settings, self.topology, topics):
             say_by(self._flushes, told)
+
+    def _ends_before_pools(self) -> dict[tuple[str, int], int]:
+        """Of the topics whose archive ARCHIVE_FLUSH asks for; lanes may drop something, too."""
+        flushed = [service for service in self.topology.services.values() if ARCHIVE_FLUSH in service.inputs]
+        return self._log.settled_ends(sorted({t for s in flushed for t in s.inputs if t != ARCHIVE_FLUSH}))
+
+    def retire(self) -> None:
+        """Tell every process that only waits for the end of the others to stop: all but those that watch."""
+        watching = {service.name for service in self._first_of_each() if service.watches}
+        self._supervisor.tell(*(child for child in self._children if child.program.name not in watching))
 
     def troubles(self) -> dict[str, str]:
         """By process, if it has just said so in its log: what it waits for (a disk with room, a server), or
@@ -328,14 +344,16 @@ def lane_flushes(run: str, settings: Settings) -> list[Produce]:
     return [Produce(CONTROL, told, partition=lane) for lane in range(settings.lanes)]
 
 
-def archive_flushes(run: str, settings: Settings, topology: Topology) -> list[Produce]:
+def archive_flushes(
+    run: str, settings: Settings, topology: Topology, topics: Collection[str] = (ARCHIVE_FLUSH, USES_FLUSH)
+) -> list[Produce]:
     """What asks the archive to write all that it holds; nothing where the table has none."""
     known, told = topology.topics(), Flush(run=run).SerializeToString()
     numbers = {ARCHIVE_FLUSH: settings.partitions, USES_FLUSH: settings.lanes}
     return [
         Produce(topic, told, partition=n)
         for topic, number in numbers.items()
-        if topic in known
+        if topic in known and topic in topics
         for n in range(number)
     ]
 
@@ -346,10 +364,10 @@ def imports(topology: Topology) -> list[str]:
     return ["services.cli.serve", *services]
 
 
-def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:
+def settle(river: River, ingest: Sequence[Child], run: str, *, last: bool = False) -> Iterator[str]:
     """Wait until all that was read has found its end; yields what it waits for, several times a second.
 
-    Raises ProcessFailed.
+    last: the river ends with it. Raises ProcessFailed.
     """
     while not all(child.over for child in ingest):
         river.check()
@@ -362,6 +380,8 @@ def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:
         river.check()
         yield "packing"
     river.flush_archive(run)
+    if last:
+        river.retire()
     while not river.is_archived():
         river.check()
         yield "archiving"

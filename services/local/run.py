@@ -259,7 +259,8 @@ def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> d
         carried_over = under_way(settings, job.topology) if any_came else 0
         reading = [river.ingest(job.paths)] if job.paths else []  # first: the others wait for it
         river.start()
-        _watch(river, settle(river, reading, str(time.time_ns())), progress, balanced(river, job, settings))
+        settled = settle(river, reading, str(time.time_ns()), last=True)
+        _watch(river, settled, progress, balanced(river, job, settings))
         progress.show("counting")
         river.stop()
         account = river.account(marks)

@@ -41,7 +41,8 @@ from services.runtime.topology import Service, Topology
 
 _LOOK_S = 0.25  # between two looks for inputs that have run dry while others flow
 # Longest wait for messages, after some came and when none did: a step that depends on time may be late by it.
-_BUSY_MS, _IDLE_MS = 250, 500
+# What is told all lanes comes to one after the other: each would wait behind the former for the next look.
+_BUSY_MS, _IDLE_MS = 20, 500
 
 
 @dataclass
@@ -187,6 +188,7 @@ class LaneLoop(ConsumerRebalanceListener):
         consumer = self._consumer = self._broker.consumer(
             self._service.name, instance=self._member, lanes=True, gathers=self._service.gathers
         )
+        self._process.wake = consumer.wake
         if self._watch is not None:
             self._watch.begin(consumer)
         self._log = self._log or self._broker.log()

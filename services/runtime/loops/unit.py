@@ -217,6 +217,7 @@ class UnitLoop:
             before_revoke=self._finish,
             lost=self._abandon,
         )
+        self._process.wake = intake.consumer.wake
         try:
             if self._watch is not None:
                 self._watch.begin(intake.consumer)
