@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -33,6 +34,7 @@ from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
 from services.runtime.errors import EXIT_CONFIGURATION, EXIT_FLOOD
 from services.runtime.loops.transaction import Produce, Transactions, say_by
+from services.runtime.process.gate import Gate
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.process.sandbox import SLOW
 from services.runtime.settings import PREFIX
@@ -72,6 +74,9 @@ class River:
         self._children: list[Child] = []
         self._further: dict[str, list[Child]] = {}  # by stage, its processes besides the first
         self._leaving: dict[str, threading.Thread] = {}
+        self._gate: Gate | None = None
+        self._starting: Future[None] | None = None  # in a thread of its own
+        self.reading: list[Child] = []  # what reads the paths that it began with
         self._admin = Admin(settings)
         self._log = Log(settings)
         self._flushes = Transactions(settings, "flush", "flush")
@@ -106,10 +111,29 @@ class River:
             self._admin, self._log, self._flushes, self._settings, self.topology, begin_by=begin_by
         )
 
-    def start(self) -> None:
-        """Start every process of the topology."""
+    def prepare(self, paths: Sequence[str]) -> None:
+        """Begin to start every process, who reads the paths first; they wait for `start`. Does not wait."""
+        self._gate = Gate(self._folder.parent / "gate")
+        starter = ThreadPoolExecutor(1, "starts")
+        self._starting = starter.submit(self._start_all, paths)
+        starter.shutdown(wait=False)
+
+    def _start_all(self, paths: Sequence[str]) -> None:
+        self.reading = [self.ingest(paths)] if paths else []
         for names in self.topology.processes:
             self._start(names[0], ["serve", *names])
+
+    def start(self) -> None:
+        """Start every process of the topology, or let those go that were prepared."""
+        if self._starting is None:
+            self._start_all([])
+        else:
+            self._starting.result()
+        self._open_gate()
+
+    def _open_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.open()
 
     @property
     def divisible(self) -> list[str]:
@@ -149,6 +173,10 @@ class River:
 
     def stop(self) -> None:
         """Stop every process; the servers stay."""
+        if self._starting is not None:
+            wait([self._starting])
+        self._supervisor.tell(*self._children)
+        self._open_gate()  # behind: who comes through it is to stop
         self._supervisor.stop(*(child for child in self._children if not child.over))
 
     def account(self, since: Marks) -> Account:
@@ -297,12 +325,13 @@ class River:
         done: frozenset[int] = frozenset(),
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Child:
+        gate = self._gate.environment if self._gate is not None else {}
         child = self._supervisor.start(
             Program(
                 name,
                 [*self._command, *arguments],
                 self._folder / f"{name}.log",
-                environment={**self._environment, **_ONE_OF_MANY, **environment},
+                environment={**self._environment, **_ONE_OF_MANY, **gate, **environment},
                 grace_s=self._settings.stop_grace_s,
                 done=done,
                 fatal=frozenset({EXIT_CONFIGURATION, EXIT_FLOOD}),
