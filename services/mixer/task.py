@@ -61,7 +61,7 @@ class Mixer:
         self._gone_upto = 0  # offset in pool.control below which the snapshot tells who is gone
         self._told = self._heard = 0  # offsets in pool.control: after what is done with, and what is read
         self._caught_up = False
-        self._pending: deque[tuple[int, Flush | Recipe]] = deque()  # with their offsets
+        self._pending: deque[tuple[int, Flush | Recipe]] = deque()  # with what was heard before
         self._starved: str | None = None
         self._without: Set[str] = frozenset()  # buckets that are dry, as it was said last
         self._missing: Set[str] = set()  # buckets of the next recipe whose pools are not read
@@ -135,15 +135,15 @@ class Mixer:
         self._by_topic[topic].feed_again(messages, reached)
 
     def _hear(self, message: Message) -> None:
-        self._heard = message.offset + 1
+        before, self._heard = self._heard, message.offset + 1
         told = message.value
         if not isinstance(told, Control):
             return
         self._learn(told)
         if told.HasField("flush"):
-            self._pending.append((message.offset, told.flush))
+            self._pending.append((before, told.flush))
         elif told.HasField("recipe"):
-            self._pending.append((message.offset, Recipe.load(told.recipe.text)))
+            self._pending.append((before, Recipe.load(told.recipe.text)))
 
     def _learn(self, told: Control) -> None:
         if (joined := self._gone.add(told)) is not None:

@@ -178,6 +178,19 @@ def test_a_flush_waits_for_documents_that_are_still_to_be_read():
     assert uids(river).index("flush") == 90
 
 
+def test_a_marker_before_a_flush_is_no_step_of_its_own():
+    """Prevents: a transaction with the whole state of a lane that says nothing, at each flush."""
+    river = lane()
+    river.put("pool.control", Control(flush=Flush(run="one")), hole=True)
+    river.run()
+    river.put("pool.control", Control(flush=Flush(run="two")))
+    river.task.feed(river.topics["pool.control"][-1:])
+    assert river.task.step(river.now, {"pool.control"}) is None, "its pools are not read out"
+    river.start()
+    river.run()
+    assert river.values("docs.mixed") == [Flush(run="one"), Flush(run="two")]
+
+
 def test_held_back_it_mixes_at_a_flush_alone_when_all_retractions_are_there():
     """In a run with an end, a worse duplicate must not be packed because its better came a moment later."""
     river = lane(hold=True, max_chunk=3)
