@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.net.connection import KafkaConnection
 
 from contracts import Document
 from services.local.stack import Stack
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.kafka import consumer
+from services.runtime.clients.log import Log
+from services.runtime.loops.transaction import Produce
 from tests.integration.rig import rig, unit
 
 pytestmark = pytest.mark.stack
@@ -49,6 +54,34 @@ def test_polls_of_a_millisecond_join_the_group_for_good(
                 found += sum(map(len, member.poll(1).values()))
                 assert time.monotonic() < deadline, f"attempt {attempt}: {found} of 8"
             member.close(autocommit=False)
+
+
+def test_a_client_connects_once_and_a_transaction_tells_its_partitions_at_once(
+    shared_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a second login to the broker that has just told of itself, and a request for each topic and
+    partition that a transaction is the first to write, each a millisecond of CPU and more on both sides.
+    """
+    sent: list[str] = []
+    send = KafkaConnection._send_request
+
+    def noting(self: KafkaConnection, request: Any, *args: Any, **options: Any) -> Any:
+        sent.append(type(request).__name__)
+        return send(self, request, *args, **options)
+
+    with rig(shared_stack, tmp_path, "telling", unit("telling", "tests.units:ECHO")) as river:
+        monkeypatch.setattr(KafkaConnection, "_send_request", noting)
+        with Log(river.settings) as log:
+            assert log.ends([river.source])
+        assert sent.count("SaslAuthenticateRequest") == 1
+        sent.clear()
+        topics = [river.source, river.output]
+        places = [(topic, p) for topic in topics for p in range(river.settings.partitions)]
+        river.produce([Produce(topic, b"a", partition=partition) for topic, partition in places])
+        assert sent.count("AddPartitionsToTxnRequest") == 1
+        assert sent.count("MetadataRequest") == 2, "that of the brokers, and one for all topics"
+        assert sent.count("SaslAuthenticateRequest") == 2, "the broker, and the transaction's coordinator"
+        assert len(river.records(*topics)) == len(places)
 
 
 def test_a_member_that_left_for_good_is_dismissed(shared_stack: Stack, tmp_path: Path) -> None:
@@ -92,3 +125,27 @@ def test_what_was_laid_aside_for_a_pause_is_read_after_it(shared_stack: Stack, t
         read(number)
         assert len(set(offsets)) == number
         reader.close(autocommit=False)
+
+
+def test_a_signal_ends_a_poll_that_waits(shared_stack: Stack, tmp_path: Path) -> None:
+    """Prevents: each end of a river that waits half a second for services which wait for documents; and a
+    poll that is ended with less than what was there."""
+    with rig(shared_stack, tmp_path, "woken", unit("woken", "tests.units:ECHO")) as river:
+        river.publish([Document(uid=1)])
+        member = consumer(river.settings, "woken-group", instance="0")
+        member.subscribe([river.source], listener=FromTheStart(member))
+        found, deadline = 0, time.monotonic() + 10
+        while not found:
+            found = sum(map(len, member.poll(100).values()))
+            assert time.monotonic() < deadline
+        before = signal.signal(signal.SIGALRM, lambda *_: member.wake())
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            begun = time.monotonic()
+            assert member.poll(20_000) == {}
+            assert 0.1 < time.monotonic() - begun < 5
+            assert member.poll(20_000) == {}
+            assert time.monotonic() - begun < 5
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        member.close(autocommit=False)

@@ -33,6 +33,7 @@ from services.runtime.loops.tally import Told, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, item_of
+from services.runtime.process.gate import pass_gate
 from services.runtime.process.lifecycle import Process
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
@@ -41,7 +42,8 @@ from services.runtime.topology import Service, Topology
 
 _LOOK_S = 0.25  # between two looks for inputs that have run dry while others flow
 # Longest wait for messages, after some came and when none did: a step that depends on time may be late by it.
-_BUSY_MS, _IDLE_MS = 250, 500
+# What is told all lanes comes to one after the other: each would wait behind the former for the next look.
+_BUSY_MS, _IDLE_MS = 20, 500
 
 
 @dataclass
@@ -187,11 +189,13 @@ class LaneLoop(ConsumerRebalanceListener):
         consumer = self._consumer = self._broker.consumer(
             self._service.name, instance=self._member, lanes=True, gathers=self._service.gathers
         )
+        self._process.wake = consumer.wake
+        self._log = self._log or self._broker.log()
+        pass_gate()
+        self._resources.topic_ids = consumer.topic_ids()  # first: it hears of topics made since
         if self._watch is not None:
             self._watch.begin(consumer)
-        self._log = self._log or self._broker.log()
         self._agreed(self._log)
-        self._resources.topic_ids = consumer.topic_ids()
         self._transactions.open()
         consumer.subscribe(self._inputs, listener=self)
         return consumer
@@ -234,18 +238,31 @@ class LaneLoop(ConsumerRebalanceListener):
                 outputs += sent
                 told += of
         parts = [step.part for step in steps.values() if step.part]
+        consumed = {number: self._consumed(consumer, number, step) for number, step in steps.items()}
         offsets = {
             self._lanes[number].inputs[name]: offset
-            for number, step in steps.items()
-            for name, offset in step.consumed.items()
+            for number, of in consumed.items()
+            for name, offset in of.items()
         }
         self._transactions.commit(outputs + tally(told, parts), offsets, consumer.group_metadata())
         for number, step in steps.items():
-            self._lanes[number].committed |= step.consumed
+            self._lanes[number].committed |= consumed[number]
             if step.committed is not None:
                 step.committed()
         self._account(steps.values(), outputs, time.monotonic() - start)
         return True
+
+    def _consumed(self, consumer: Consumer, number: int, step: Step) -> dict[str, int]:
+        """Where the group stands after a step.
+
+        Behind the markers that have been read, where the lane holds no more of an input: else they would be
+        committed by themselves later.
+        """
+        lane, consumed = self._lanes[number], dict(step.consumed)
+        for name, offset in step.consumed.items():
+            if offset == lane.fed.get(name):
+                consumed[name] = max(offset, consumer.position(lane.inputs[name]) or 0)
+        return consumed
 
     def _passed(self, lane: _Lane, consumed: Mapping[str, int]) -> list[tuple[Item, str]]:
         """What was unreadable before these offsets, which the lane then holds no more."""
