@@ -4,6 +4,6 @@ Readers, without Kafka: `services.archive.query`, and `services.archive.lookup` 
 """
 
 from services.archive.config import ArchiveConfig
-from services.archive.task import DOCUMENTS, DROPS, USES
+from services.archive.task import DOCUMENTS, USES
 
-__all__ = ["DOCUMENTS", "DROPS", "USES", "ArchiveConfig"]
+__all__ = ["DOCUMENTS", "USES", "ArchiveConfig"]

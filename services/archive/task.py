@@ -1,10 +1,14 @@
-"""The fold of the archive: reads one partition of each of its topics, writes files and announces them."""
+"""The fold of the archive: reads one partition of each of its topics, writes files and announces them.
+
+What dedup let pass and what was dropped are of one service, and files that are due together are announced in
+one transaction: each costs broker and client as much as the writing of a small file.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from contracts import ArchiveFile, Flush
@@ -13,7 +17,7 @@ from services.archive.config import ArchiveConfig
 from services.archive.file import LAYOUT, write
 from services.archive.files import Files, day_of, file_key, ids_key, mark
 from services.archive.tables import Row, Table, num_bytes
-from services.runtime import LaneService, Message, ObjectStore, Output, Resources, Step
+from services.runtime import LaneService, Message, ObjectStore, Output, Resources, Step, topics
 
 
 @dataclass
@@ -33,14 +37,16 @@ class _Open:
 
 @dataclass
 class _Input:
-    """One topic. waiting: read, and beyond the end of the open file.
+    """One topic. table: what its messages become rows of. waiting: read, and beyond the end of the open file.
 
     next_offset: after the last message that was taken, where that is not committed yet.
     reached: the last offset of an announced file. day: of the last row.
     """
 
-    files: Files
+    topic: str
     topic_id: str
+    table: Table
+    files: Files
     reached: int = -1
     day: str = ""
     next_offset: int | None = None
@@ -54,7 +60,7 @@ class _Input:
 
 
 class Archive:
-    """The fold of one lane of one table.
+    """The fold of one lane of tables that are flushed together.
 
     A file holds a stretch of one partition and ends by size, at the end of a day, by age or at a Flush. Where
     it ends may differ in a replay, since age depends on the clock; its bytes follow from its name. It is
@@ -67,25 +73,24 @@ class Archive:
 
     def __init__(
         self,
-        table: Table,
+        tables: Mapping[str, Table],
         config: ArchiveConfig,
         store: ObjectStore,
         lane: int,
         *,
-        inputs: Collection[str],
         topic_ids: Mapping[str, str] | None = None,
     ) -> None:
-        """inputs: its topics, that of the Flush among them. topic_ids: Kafka's, by name."""
-        self._table = table
+        """tables: by the topic that they are made from. topic_ids: Kafka's, by name."""
+        (self._flush,) = {table.flush for table in tables.values()}
         self._config = config
         self._store = store
         self._lane = lane
         self._flushing = False
         self._told: int | None = None  # offset after the last message of the Flush's topic, if not committed
-        ids = {topic: (topic_ids or {}).get(topic, "") for topic in inputs if topic != table.flush}
+        ids = {topic: (topic_ids or {}).get(topic, "") for topic in tables}
         self._inputs = {
-            topic: _Input(Files.of(store, table.name, topic, topic_id, lane), topic_id)
-            for topic, topic_id in ids.items()
+            topic: _Input(topic, ids[topic], table, Files.of(store, table.name, topic, ids[topic], lane))
+            for topic, table in tables.items()
         }
 
     @property
@@ -104,12 +109,12 @@ class Archive:
 
     def wants(self) -> Collection[str]:
         """All but topics of which a file is ready to be written."""
-        return {self._table.flush, *(topic for topic, found in self._inputs.items() if not found.waiting)}
+        return {self._flush, *(topic for topic, found in self._inputs.items() if not found.waiting)}
 
     def feed(self, messages: Sequence[Message]) -> None:
         """Add rows to the open files, up to where they end. Raises DependencyDown."""
         for message in messages:
-            if message.topic == self._table.flush:
+            if message.topic == self._flush:
                 self._told = message.offset + 1
                 self._flushing = self._flushing or isinstance(message.value, Flush)
             elif message.topic in self._inputs:
@@ -118,14 +123,20 @@ class Archive:
             self._fill(found)
 
     def step(self, now: float, drained: Collection[str]) -> Step | None:
-        """Write one file if it is time. Raises DependencyDown when the store takes nothing."""
+        """Write the files for which it is time. Raises DependencyDown when the store takes nothing."""
         for found in self._inputs.values():
             if found.open is not None and found.open.since is None:
                 found.open.since = now
-        due = next(self._due(now, drained), None)
-        sealed = self._seal(due) if due is not None else Step((), {})
-        consumed = {**sealed.consumed, **self._passed(drained)}
-        return replace(sealed, consumed=consumed) if consumed else None
+        due = [self._inputs[topic] for topic in dict.fromkeys(self._due(now, drained))]
+        announced = [self._write(found) for found in due]
+        consumed = {found.topic: self._close(found) for found in due} | self._passed(drained)
+        if not consumed:
+            return None
+        return Step(
+            [Output(self._inputs[one.topic].table.written, one, key=one.topic.encode()) for one in announced],
+            consumed,
+            committed=partial(self._mark, announced) if announced else None,
+        )
 
     def _passed(self, drained: Collection[str]) -> dict[str, int]:
         """What is done with and in no open file: after the last file of a Flush that, too, in one step."""
@@ -137,7 +148,7 @@ class Archive:
         for topic in consumed:
             self._inputs[topic].next_offset = None
         if self._told is not None and (not self._flushing or self._is_at_rest(drained)):
-            consumed[self._table.flush] = self._told
+            consumed[self._flush] = self._told
             self._told, self._flushing = None, False
         return consumed
 
@@ -157,7 +168,7 @@ class Archive:
         if not found.begun:
             found.files.remove_orphans(day, message.offset)
             found.begun = True
-        for row in self._table.rows(message, self._store):
+        for row in found.table.rows(message, self._store):
             found.day = day
             found.open = found.open or _Open(day, message.timestamp_ms / 1000)
             found.open.add(row)
@@ -184,32 +195,35 @@ class Archive:
         held = any(found.open or found.waiting for found in self._inputs.values())
         return self._inputs.keys() <= set(drained) and not held
 
-    def _seal(self, topic: str) -> Step:
-        found = self._inputs[topic]
-        made, next_offset = found.open, found.next_offset
-        assert made is not None
-        assert next_offset is not None
-        announced = self._announcement(topic, found, made)
-        encoded = write(made.rows, self._table, {"corpusworks": announced.name})
+    def _write(self, found: _Input) -> ArchiveFile:
+        """Write the open file; what is to be said of it."""
+        assert found.open is not None
+        announced = self._announcement(found, found.open)
+        encoded = write(found.open.rows, found.table, {"corpusworks": announced.name})
         announced.bytes = len(encoded.data)
-        self._store.put(ids_key(announced.name), encoded.ids)  # first: who sees the file finds it
-        self._store.put(file_key(announced.name), encoded.data)
-        found.open, found.next_offset = None, None
-        self._fill(found)
-        return Step(
-            outputs=[Output(self._table.written, announced, key=topic.encode())],
-            consumed={topic: next_offset},
-            committed=partial(mark, self._store, announced),
-        )
+        # The index first: who sees the file finds it.
+        self._store.put_all({ids_key(announced.name): encoded.ids, file_key(announced.name): encoded.data})
+        return announced
 
-    def _announcement(self, topic: str, found: _Input, made: _Open) -> ArchiveFile:
+    def _close(self, found: _Input) -> int:
+        """Begin the next file with what waits; the offset after what the written one holds."""
+        assert found.next_offset is not None
+        end, found.open, found.next_offset = found.next_offset, None, None
+        self._fill(found)
+        return end
+
+    def _mark(self, announced: Sequence[ArchiveFile]) -> None:
+        for one in announced:
+            mark(self._store, one)
+
+    def _announcement(self, found: _Input, made: _Open) -> ArchiveFile:
         first, last = made.rows[0]["offset"], made.rows[-1]["offset"]
         uids = [row["uid"] for row in made.rows]
         return ArchiveFile(
-            table=self._table.name,
+            table=found.table.name,
             day=made.day,
             name=found.files.name(made.day, first, last),
-            topic=topic,
+            topic=found.topic,
             topic_id=found.topic_id,
             partition=self._lane,
             first_offset=first,
@@ -226,10 +240,11 @@ def _last(log: Sequence[Message]) -> dict[str, ArchiveFile]:
     return {m.value.topic: m.value for m in log if isinstance(m.value, ArchiveFile)}
 
 
-def _build(table: Table, config: ArchiveConfig, resources: Resources, lane: int) -> Archive:
-    return Archive(
-        table, config, resources.store, lane, inputs=resources.inputs, topic_ids=resources.topic_ids
-    )
+def _build(
+    table: Table, others: Mapping[str, Table], config: ArchiveConfig, resources: Resources, lane: int
+) -> Archive:
+    made = {topic: others.get(topic, table) for topic in resources.inputs if topic != table.flush}
+    return Archive(made, config, resources.store, lane, topic_ids=resources.topic_ids)
 
 
 def _reached(log: Sequence[Message], topic_ids: Mapping[str, str]) -> Mapping[str, int]:
@@ -241,16 +256,16 @@ def _reached(log: Sequence[Message], topic_ids: Mapping[str, str]) -> Mapping[st
     }
 
 
-def _service(name: str, table: Table) -> LaneService:
+def _service(name: str, table: Table, others: Mapping[str, Table]) -> LaneService:
+    """others: by topic, tables beside it."""
     return LaneService(
         name=name,
         config=ArchiveConfig,
-        build=partial(_build, table),
-        logs=(table.written,),
+        build=partial(_build, table, others),
+        logs=(table.written, *(other.written for other in others.values())),
         reached=_reached,
     )
 
 
-DOCUMENTS = _service("archive_documents", tables.DOCUMENTS)
-DROPS = _service("archive_drops", tables.DROPS)
-USES = _service("archive_uses", tables.USES)
+DOCUMENTS = _service("archive_documents", tables.DOCUMENTS, {topics.REJECTED: tables.DROPS})
+USES = _service("archive_uses", tables.USES, {})

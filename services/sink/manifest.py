@@ -100,18 +100,20 @@ class Manifest:
 
     def put(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a part's files, by suffix; once more changes nothing. Never overwrites other bytes."""
-        for suffix, data in files.items():
-            key = part_key(name, suffix)
+        wanted = {part_key(name, suffix): data for suffix, data in files.items()}
+        missing = dict(wanted)
+        for key, data in wanted.items():
             try:
                 found = self._store.get(key)
             except FileNotFoundError:
-                self._store.put(key, data)
                 continue
+            del missing[key]
             if found != data:
                 raise ConfigurationError(
                     f"{key} is in {self._store.url} already, and is another part: nothing was overwritten. "
                     "Two sinks with different settings write this lane, or another river writes this store"
                 )
+        self._store.put_all(missing)
 
     def add(self, sealed: PartSealed) -> None:
         """Follow one announcement; may be repeated."""

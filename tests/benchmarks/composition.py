@@ -14,7 +14,7 @@ import yaml
 from services.runtime.topology import DEFAULT
 
 JUDGES = ("classifier", "scorer")
-BEHIND = [["catalog"], ["archive_documents"], ["archive_drops"], ["archive_uses"]]
+BEHIND = [["catalog"], ["archive_documents"], ["archive_uses"]]
 PROCESSES = [["parse"], ["rules", "sentences", "tokenizer", "router", "dedup"], ["mixer"], ["sink"], *BEHIND]
 
 

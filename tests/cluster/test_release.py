@@ -39,7 +39,7 @@ WAIT_S = 120  # the chart's waitSeconds: a pod that has waited so long for its s
 MOST_MEMORY, MOST_CORES = 4e9, 0.5  # of a release that is idle: what a laptop has to spare
 RUN, STEPS = "first", 8
 # Parts within the test's time, and of all documents; everything else as the chart has it.
-SEALED = ("sink", "archive_documents", "archive_drops", "archive_uses")
+SEALED = ("sink", "archive_documents", "archive_uses")
 QUICK = {"units": {unit: {"seal_age_s": 15} for unit in SEALED}}
 RELAXED = {
     **yaml.safe_load(presets.find(presets.DEFAULT).read_text()),

@@ -85,31 +85,30 @@ def test_a_file_that_was_not_announced_does_not_count(river: Home, tmp_path: Pat
     """Kill -9 between write and commit: the file lies there, and is none; the next try announces its own."""
     store = Resources(river.settings).store
     supervisor = river.stack.supervisor
-    services = [supervisor.children[name] for name in ("archive_documents", "archive_drops")]
-    supervisor.stop(*services)
+    service = supervisor.children["archive_documents"]
+    supervisor.stop(service)
     reading = river.river.ingest([str(write_jsonl(tmp_path / "made.jsonl", 200, seed=5, duplicates=0.2))])
     while not reading.over or not river.river.upstream_is_dry():
         time.sleep(0.1)
     river.river.flush("crash")
     river.river.flush_archive("crash")
-    for service in services:
-        crashed = subprocess.run(
-            [sys.executable, "-m", "tests.e2e.crashing", "serve", service.program.name],
-            env={**os.environ, **service.program.environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert crashed.returncode == EXIT_CRASHED, crashed.stderr[-2000:]
+    crashed = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.crashing", "serve", service.program.name],
+        env={**os.environ, **service.program.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert crashed.returncode == EXIT_CRASHED, crashed.stderr[-2000:]
     for table in ("documents", "drops"):
         assert files(river, table)
         assert counting(store, table) == []
     more = write_jsonl(tmp_path / "more.jsonl", 60, seed=6, duplicates=0.2)
     for paths in ([], [str(more)]):  # and then from where the announcements say
-        running = [supervisor.start(service.program) for service in services]
+        running = supervisor.start(service.program)
         river.settle([river.river.ingest(paths)] if paths else [])
-        supervisor.stop(*running)
+        supervisor.stop(running)
     for table in ("documents", "drops"):
         assert files(river, table) == {file_key(name) for name in counting(store, table)}
     account = take_account(river.settings, topology())

@@ -29,7 +29,7 @@ from tests.soak import corpus
 pytestmark = [pytest.mark.soak, pytest.mark.stack]
 
 DOCUMENTS, FILES, KILLS, MARKED = 400, 10, 60, 100
-VICTIMS = ("mixer", "sink", "catalog", "archive_documents", "archive_drops", "archive_uses")
+VICTIMS = ("mixer", "sink", "catalog", "archive_documents", "archive_uses")
 SETTINGS = {
     "CORPUSWORKS_UNITS__SINK__SEAL_TOKENS": "20000",
     "CORPUSWORKS_UNITS__MIXER__STEP_DOCUMENTS": "40",

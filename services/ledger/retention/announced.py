@@ -29,8 +29,8 @@ def announced(log: Log, topology: Topology, topic_ids: Mapping[str, str]) -> Ann
     """
     found = {}
     for service in topology.services.values():
-        if service.output in (ARCHIVED_DOCUMENTS, ARCHIVED_DROPS):
-            found[service.name] = _nought(log, service) | _archived(log, service, topic_ids)
+        if service.output == ARCHIVED_DOCUMENTS:
+            found[service.name] = _nought(log, service) | _archived(log, topic_ids)
         elif service.output == CATALOG:
             found[service.name] = dict.fromkeys(log.starts([MIXED]), 0) | _numbered(log, topic_ids)
     return found
@@ -40,8 +40,9 @@ def _nought(log: Log, service: Service) -> dict[tuple[str, int], int]:
     return dict.fromkeys(log.starts([name for name in service.inputs if name != ARCHIVE_FLUSH]), 0)
 
 
-def _archived(log: Log, service: Service, topic_ids: Mapping[str, str]) -> dict[tuple[str, int], int]:
-    files = [ArchiveFile.FromString(r.value) for r in log.read_all(service.output) if r.value is not None]
+def _archived(log: Log, topic_ids: Mapping[str, str]) -> dict[tuple[str, int], int]:
+    said = log.read_all(ARCHIVED_DOCUMENTS, ARCHIVED_DROPS)
+    files = [ArchiveFile.FromString(r.value) for r in said if r.value is not None]
     return {
         (file.topic, file.partition): file.last_offset + 1
         for file in files

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
+from services.runtime.clients.folder import Folder
 from services.runtime.errors import ConfigurationError, DependencyDown
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -57,13 +58,14 @@ class ObjectStore:
         """
         self.url = _without_secrets(url)
         self._wrong_bucket = wrong_bucket
-        self._folder: Path | None = None
+        self._folder: Folder | None = None
         try:
             self._store: obstore.store.ObjectStore
             if url.startswith("file:"):
-                self._folder = Path(unquote(urlsplit(url).path))
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._store = obstore.store.LocalStore(str(self._folder))
+                path = Path(unquote(urlsplit(url).path))
+                path.mkdir(parents=True, exist_ok=True)
+                self._folder = Folder(str(path))
+                self._store = obstore.store.LocalStore(str(path))
             elif url.startswith("memory:"):
                 self._store = obstore.store.MemoryStore()
             else:
@@ -74,15 +76,25 @@ class ObjectStore:
 
     def put(self, key: str, value: bytes) -> None:
         """Write an object whole; it outlives a power cut."""
+        self.put_all({key: value})
+
+    def put_all(self, objects: Mapping[str, bytes]) -> None:
+        """Write objects, by key, one after another; together, since it is less work where they are small."""
         with self._errors(writing=True):
-            obstore.put(self._store, key, value)
-            self._sync(key)
+            if self._folder is not None:
+                self._folder.put(objects)
+                return
+            for key, value in objects.items():
+                obstore.put(self._store, key, value)
 
     def create(self, key: str, value: bytes) -> bool:
         """Write a small object if there is none of that name; whether it did. Of two at once one does.
 
         (Where the server knows conditional writes: a store that does not is asked first.)
         """
+        if self._folder is not None:
+            with self._errors(writing=True):
+                return self._folder.create(key, value)
         try:
             self.get(key)
         except FileNotFoundError:
@@ -98,7 +110,6 @@ class ObjectStore:
                 if "status code: 501" not in str(error):
                     raise
                 obstore.put(self._store, key, value)
-            self._sync(key)
         return True
 
     def get(self, key: str) -> bytes:
@@ -164,16 +175,12 @@ class ObjectStore:
         """
         with self._errors():
             obstore.rename(self._store, key, to)
-            self._sync(to)
+            if self._folder is not None:
+                self._folder.settle([to])
 
     def check(self) -> None:
         """One question, to know early whether the store answers and knows these keys."""
         next(self.list("parts"), None)
-
-    def _sync(self, key: str) -> None:
-        if self._folder is not None:
-            _sync(self._folder / key)
-            _sync((self._folder / key).parent)
 
     @contextmanager
     def _errors(self, *, writing: bool = False) -> Iterator[None]:
@@ -288,11 +295,3 @@ def _without_secrets(url: str) -> str:
     if "@" not in parts.netloc and not parts.query:
         return url
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from services.runtime.clients.broker import Broker
 from services.runtime.clients.log import Log
@@ -46,13 +47,15 @@ class History:
 
     def again(self, lane: int, task: LaneTask) -> bool:
         """Give a task the stretches that it wants again; whether there were any. Raises DependencyDown."""
-        wanted = task.wanted_again() if isinstance(task, RereadingTask) else {}
-        if not wanted or not isinstance(task, RereadingTask):
+        if not _rereads(type(task)):
+            return False
+        rereading = cast(RereadingTask, task)
+        if not (wanted := rereading.wanted_again()):
             return False
         self._log = self._log or self._broker.log()
         for topic, (start, stop) in wanted.items():
             found = [self._read(record) for record in self._log.read({(topic, lane): (start, stop)})]
-            task.feed_again(topic, found, stop)
+            rereading.feed_again(topic, found, stop)
         return True
 
     def close(self) -> None:
@@ -66,3 +69,9 @@ class History:
             if number % _SIGN_OF_LIFE == 0:
                 self._moved()
             yield self._read(record)
+
+
+@cache
+def _rereads(kind: type[LaneTask]) -> bool:
+    """Asked for each lane in each round, and a protocol takes long to answer."""
+    return issubclass(kind, RereadingTask)

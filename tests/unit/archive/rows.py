@@ -8,7 +8,7 @@ from contracts import Document, Rejection
 from services.archive import ArchiveConfig
 from services.archive.query import Asked, rows
 from services.archive.tables import TABLES
-from services.archive.task import DOCUMENTS, DROPS, USES, Archive
+from services.archive.task import DOCUMENTS, USES, Archive
 from services.runtime import ObjectStore
 from tests.unit.mixer.lane import Lane
 
@@ -17,9 +17,11 @@ DAY_S = 86_400
 NAMES = {
     "documents": [*POOLS, "archive.flush"],
     "drops": ["docs.rejected", "archive.flush"],
+    "ended": [*POOLS, "docs.rejected", "archive.flush"],
     "uses": ["shards.sealed", "archive.uses.flush"],
 }
-LOGS = {"documents": DOCUMENTS.logs, "drops": DROPS.logs, "uses": USES.logs}
+OTHERS = {"docs.rejected": "drops", "shards.sealed": "uses"}
+LOGS = {"documents": DOCUMENTS.logs, "drops": DOCUMENTS.logs, "ended": DOCUMENTS.logs, "uses": USES.logs}
 
 
 def lane(
@@ -30,12 +32,14 @@ def lane(
     topic_id: str = "",
     **config: Any,
 ) -> Lane:
-    """A lane of the archive in memory, on a real store."""
+    """A lane of the archive in memory, on a real store. table: or `ended`, for documents and drops."""
     made = ArchiveConfig(**{"seal_rows": 40, **config})
     ids = {name: f"{topic_id} of {name}" for name in NAMES[table]}
 
     def build() -> Archive:
-        return Archive(TABLES[table], made, store, 0, inputs=NAMES[table], topic_ids=ids)
+        flows = [name for name in NAMES[table] if not name.endswith(".flush")]
+        tables = {name: TABLES[OTHERS.get(name, "documents")] for name in flows}
+        return Archive(tables, made, store, 0, topic_ids=ids)
 
     return Lane(build, NAMES[table], LOGS[table], seed, max_chunk)
 

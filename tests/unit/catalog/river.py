@@ -56,7 +56,7 @@ class CountingStore(ObjectStore):
         super().put(key, value)
 
     def create(self, key: str, value: bytes) -> bool:
-        """See ObjectStore; asks first."""
+        """See ObjectStore."""
         self.requests.append(f"create {key}")
         return super().create(key, value)
 

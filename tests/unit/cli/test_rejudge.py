@@ -46,7 +46,7 @@ def test_a_router_by_itself_gets_its_documents_by_way_of_the_tokenizer() -> None
         ("rulez", "did you mean rules"),
         ("dedup", "can be judged again"),
         ("mixer", "can be judged again"),
-        ("archive_drops", "can be judged again"),
+        ("archive_documents", "can be judged again"),
     ],
 )
 def test_other_units_are_refused(unit: str, told: str) -> None:

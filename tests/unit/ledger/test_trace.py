@@ -31,7 +31,7 @@ from tests.memory_broker import MemoryBroker
 from tests.unit.archive.rows import document, rejection
 from tests.unit.sink.packed import pack
 
-ARCHIVES = ("archive_documents", "archive_drops", "archive_uses")
+ARCHIVES = ("archive_documents", "archive_uses")
 
 
 class CountingLog(Log):

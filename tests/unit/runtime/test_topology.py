@@ -25,6 +25,7 @@ WRITTEN_ON_THE_SIDE = {
     "docs.unique": "dedup",
     "docs.ingested": "the source loop",
     "pool.control": "units that retract, whoever ends a run, a person",
+    "archive.drops": "archive_documents",
     "archive.flush": "whoever ends a run",
     "archive.uses.flush": "whoever ends a run",
     "pool.state": "the mixer",
@@ -196,8 +197,8 @@ class TestShipped:
         """Prevents partition i of the pools from meeting partition i of a topic cut otherwise."""
         river = shipped()
         topics = river.topics()
-        for name in ("mixer", "sink", "catalog", "archive_documents", "archive_drops", "archive_uses"):
-            by = "partitions" if name in ("archive_documents", "archive_drops") else "lanes"
+        for name in ("mixer", "sink", "catalog", "archive_documents", "archive_uses"):
+            by = "partitions" if name == "archive_documents" else "lanes"
             service = river.service(name)
             written = () if name == "catalog" else (service.output,)  # it makes one order of all lanes
             for topic in [t for p in (*service.inputs, *written) for t in river.expand(p)]:
@@ -222,7 +223,7 @@ class TestShipped:
         river = shipped()
         kinds = {name: type(service.definition) for name, service in river.services.items()}
         assert [kinds.pop(name) for name in DOORS] == [Source, Door, Door]
-        lanes = ("mixer", "sink", "catalog", "archive_documents", "archive_drops", "archive_uses")
+        lanes = ("mixer", "sink", "catalog", "archive_documents", "archive_uses")
         assert {kinds.pop(name) for name in lanes} == {LaneService}
         assert set(kinds.values()) == {Unit}
         for name, service in river.services.items():

@@ -56,7 +56,7 @@ def test_what_is_not_announced_stays_whatever_the_group_says(settings: Settings)
     river.send("docs.rejected", 0, *[b""] * 10)
     river.send("docs.mixed", 0, *[b""] * 10)
     river.now += 30 * DAY_S
-    for group, topic in (("archive_drops", "docs.rejected"), ("sink", "docs.mixed")):
+    for group, topic in (("archive_documents", "docs.rejected"), ("sink", "docs.mixed")):
         river.broker.group(group).committed[_place(topic)] = 11
     assert (limit(river, "docs.rejected").until, limit(river, "docs.mixed").until) == (0, 0)
     ids = river.topic_ids()
@@ -70,7 +70,7 @@ def test_what_is_not_announced_stays_whatever_the_group_says(settings: Settings)
     river.send("shards.catalog", 0, said.SerializeToString())
     assert (limit(river, "docs.rejected").until, limit(river, "docs.rejected").held_by) == (
         7,
-        "archive_drops",
+        "archive_documents",
     )
     assert (limit(river, "docs.mixed").until, limit(river, "docs.mixed").held_by) == (5, "catalog")
 
