@@ -118,7 +118,8 @@ class Encoder:
         ids, uids = piece["id"].to_pylist(), piece["uid"].to_pylist()
         self._ids += [ids[at : at + rows] + uids[at : at + rows] for at in range(0, len(ids), rows)]
         if self._table.listed:
-            self._listed |= set(piece[self._table.listed].unique().to_pylist())
+            # Not by its `unique`, for which Arrow imports functions that take longer than a part's file.
+            self._listed |= set(piece[self._table.listed].to_pylist())
 
     def finish(self) -> Encoded:
         """The file; nothing can be added after it."""
