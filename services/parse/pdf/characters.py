@@ -49,13 +49,13 @@ class Characters:
         return self._written("FPDFText_GetCharOrigin", numbers, np.float64, (8, 8))
 
     def _ask(self, name: str, answer: type, numbers: Sequence[int]) -> list[Any]:
-        return list(map(_function(name, answer), repeat(self._page), numbers))
+        return list(map(function(name, answer), repeat(self._page), numbers))
 
     def _written(
         self, name: str, numbers: Sequence[int], kind: type[np.floating[Any]], sizes: tuple[int, ...]
     ) -> NDArray[np.float64]:
         """[number, value] of what PDFium writes to arguments of these sizes (bytes); 0 for no answer."""
-        ask, (memory, places) = _function(name, ctypes.c_int), _memory(sizes)
+        ask, (memory, places) = function(name, ctypes.c_int), _memory(sizes)
         width = sum(sizes) // np.dtype(kind).itemsize
         blocks: list[NDArray[np.float64]] = []
         for start in range(0, max(1, len(numbers)), _BLOCK):
@@ -68,7 +68,7 @@ class Characters:
 
 
 @cache
-def _function(name: str, answer: type) -> Callable[..., Any]:
+def function(name: str, answer: type) -> Callable[..., Any]:
     """A function of PDFium that takes its arguments as they come."""
     import pypdfium2.raw as api
 

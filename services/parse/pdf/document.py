@@ -11,6 +11,7 @@ from services.parse.pdf.columns import in_order
 from services.parse.pdf.furniture import without_furniture
 from services.parse.pdf.line import Line, reads_right_to_left
 from services.parse.pdf.paragraphs import assemble
+from services.parse.pdf.pictures import Found, formulas, marked, without_icons
 from services.parse.pdf.recognise import Recogniser
 from services.parse.pdf.rows import mirrored, rows
 from services.parse.pdf.tables import Table, with_tables
@@ -18,6 +19,8 @@ from services.parse.pdf.text_layer import TextLayer, text_layer
 
 _ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 _ERROR_SECURITY = 5
+_PICTURE = b"/Image"  # of each picture's dictionary, which nothing compresses; those within a page's content
+# alone have none, and a file that has no other is not searched for pictures.
 
 
 def prepare() -> None:
@@ -40,13 +43,16 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
         if num_pages > config.max_pages:
             raise Unparseable("too_many_pages", "pages in the PDF", num_pages, config.max_pages)
         layers: list[TextLayer] = []
+        found: list[list[Found]] = []
+        may_show = _PICTURE in body
         recognised = 0
         for index in range(num_pages):
             try:
-                layer, by_recogniser = _read(document, index, config, recognise)
+                layer, by_recogniser, pictures = _read(document, index, config, recognise, may_show)
             except pdfium.PdfiumError:
                 continue
             layers.append(layer)
+            found.append(pictures)
             recognised += by_recogniser
     finally:
         document.close()
@@ -65,7 +71,7 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
         raise Unparseable(
             "low_confidence", "share of characters that are readable", confidence, config.min_confidence
         )
-    text, controls = strip_controls(assemble(list(_arranged(layers))))
+    text, controls = strip_controls(assemble(list(_arranged(layers, without_icons(found)))))
     if not text.strip():
         raise Unparseable("no_text", "nothing but white space and page numbers")
     return Parsed(text, confidence, bad_share=controls / total, pages=num_pages, recognised=recognised)
@@ -94,19 +100,22 @@ def _open(body: bytes) -> Any:
 
 
 def _read(
-    document: Any, index: int, config: ParseConfig, recognise: Recogniser | None
-) -> tuple[TextLayer, bool]:
-    """What is written on one page, and whether it was recognised."""
+    document: Any, index: int, config: ParseConfig, recognise: Recogniser | None, may_show: bool
+) -> tuple[TextLayer, bool, list[Found]]:
+    """What is written on one page, whether it was recognised, and its formulas that are pictures, if it may
+    show any.
+    """
     page = document[index]
     try:
         layer = text_layer(page)
         found = recognise(page) if recognise and _has_no_text(layer, config) else None
+        pictures = formulas(page, layer.runs) if may_show and layer.upright and found is None else []
     finally:
         page.close()
     if found is None:
-        return layer, False
+        return layer, False, pictures
     total = sum(len(line.text) for line in found.lines)
-    return TextLayer(list(found.lines), [], found.confidence * total, total), True
+    return TextLayer(list(found.lines), [], found.confidence * total, total), True, []
 
 
 def _has_no_text(layer: TextLayer, config: ParseConfig) -> bool:
@@ -115,9 +124,12 @@ def _has_no_text(layer: TextLayer, config: ParseConfig) -> bool:
     return layer.readable < config.min_confidence * layer.total
 
 
-def _arranged(layers: Sequence[TextLayer]) -> Iterator[list[Line | Table]]:
+def _arranged(
+    layers: Sequence[TextLayer], pictures: Sequence[Sequence[Found]]
+) -> Iterator[list[Line | Table]]:
     """Lines and tables of each page in reading order; what is turned follows the rest of its page."""
-    for runs, layer in zip(without_furniture([layer.runs for layer in layers]), layers, strict=True):
+    pages = [marked(layer.runs, found) for layer, found in zip(layers, pictures, strict=True)]
+    for runs, layer in zip(without_furniture(pages), layers, strict=True):
         regions = [rows(region) for group in (runs, *layer.turned) for region in in_order(group)]
         if reads_right_to_left(runs):
             regions = [list(map(mirrored, region)) for region in regions]

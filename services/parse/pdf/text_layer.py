@@ -54,13 +54,15 @@ class TextLayer:
 
     Either are in the order of the page's content and in a frame in which they are upright. total: characters
     that are no white space. readable: of them, those that are neither private, unassigned or control
-    characters nor of a font without a map to Unicode, which are left out of the runs.
+    characters nor of a font without a map to Unicode, which are left out of the runs. upright: the runs are
+    not turned, and their places are those of the page's objects.
     """
 
     runs: list[Line]
     turned: list[list[Line]]
     readable: float
     total: int
+    upright: bool = True
 
 
 def text_layer(page: Any) -> TextLayer:
@@ -104,7 +106,7 @@ class _Reader:
             return TextLayer([], [], readable, total)
         main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]) if len(runs) > 1 else 0)
         others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
-        return TextLayer(runs[main], [lines for lines in others if lines], readable, total)
+        return TextLayer(runs[main], [lines for lines in others if lines], readable, total, main == 0)
 
     def _read(self) -> str:
         """One character for each of PDFium's, so that positions are the same."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 # x, y in points from the lower left corner of 595 x 842, text; size of the font where it is not 10
 Placed = tuple[float, float, str] | tuple[float, float, str, float]
+Box = tuple[float, float, float, float]  # x, y, width, height
 
 
 def make_pdf(
@@ -15,8 +16,11 @@ def make_pdf(
     font: str = "/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding",
     rotate: int = 0,
     turn: str = "1 0 0 1",
+    resources: str = "",
+    drawn: str = "",
 ) -> bytes:
-    """A PDF 1.4 file. trailer, font: more entries of these; extra: more objects, numbered from 4 on.
+    """A PDF 1.4 file. trailer, font, resources: more entries of these; extra: more objects, numbered from 4
+    on; drawn: what every page draws besides.
 
     rotate: degrees by which pages are displayed turned; turn: matrix by which their text is.
     """
@@ -34,10 +38,10 @@ def make_pdf(
             for x, y, text, *size in lines
         )
         objects.append(
-            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Rotate {rotate}/Resources<</Font<</F1 3 0 R>>>>"
-            f"/Contents {first + 2 * index + 1} 0 R>>"
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Rotate {rotate}"
+            f"/Resources<</Font<</F1 3 0 R>>{resources}>>/Contents {first + 2 * index + 1} 0 R>>"
         )
-        objects.append(f"<</Length {len(content) + 3}>>stream\n{content} ET\nendstream")
+        objects.append(f"<</Length {len(content) + len(drawn) + 4}>>stream\n{content} ET {drawn}\nendstream")
     body = "%PDF-1.4\n"
     offsets = []
     for number, text in enumerate(objects, 1):
@@ -49,6 +53,21 @@ def make_pdf(
         f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}"
         f"trailer\n<</Size {size}/Root 1 0 R{trailer}>>\nstartxref\n{len(body)}\n%%EOF\n"
     ).encode("latin-1")
+
+
+def pictures_pdf(pages: Sequence[Sequence[Placed]], boxes: Sequence[Box], ink: str = "202020") -> bytes:
+    """A PDF in Courier, of 0.6 of its size a letter, with a picture in each box of each page: a line of ink
+    (RGB) on white.
+    """
+    rows = ["ff" * 3 * 8, ink * 5 + "ff" * 9, "ff" * 3 * 8, "ff" * 3 * 8]
+    data = "".join(rows) + ">"
+    picture = (
+        "<</Type/XObject/Subtype/Image/Width 8/Height 4/BitsPerComponent 8/ColorSpace/DeviceRGB"
+        f"/Filter/ASCIIHexDecode/Length {len(data)}>>stream\n{data}\nendstream"
+    )
+    drawn = " ".join(f"q {w} 0 0 {h} {x} {y} cm /P Do Q" for x, y, w, h in boxes)
+    font = "/Subtype/Type1/BaseFont/Courier/Encoding/WinAnsiEncoding"
+    return make_pdf(pages, extra=[picture], font=font, resources="/XObject<</P 4 0 R>>", drawn=drawn)
 
 
 def encrypted_pdf() -> bytes:

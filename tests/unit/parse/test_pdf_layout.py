@@ -156,7 +156,7 @@ def test_tables_are_read_from_right_to_left_where_their_page_is():
         Line(text, left, left + 6 * len(text), 700 - 15 * (n // 2), 12, n)
         for n, (left, text) in enumerate(drawn)
     ]
-    [[found]] = _arranged([TextLayer(runs, [], 1, 1)])
+    [[found]] = _arranged([TextLayer(runs, [], 1, 1)], [[]])
     assert isinstance(found, Table)
     assert found.text.splitlines()[0::2] == ["| שנה | 5 |", "| מחיר | 12 |"]
     years = [Line("1990", 10, 34, 600, 12), Line("1999", 200, 224, 600, 12)]
