@@ -42,7 +42,7 @@ soak: setup $(DONE)/judge $(DONE)/s3 ## Kills, clocks, crowds: long; SEED=7 repe
 	SOAK_SEED=$(SEED) SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m soak -s $(if $(ONLY),-k $(ONLY))
 
 cluster: setup $(DONE)/judge $(DONE)/s3 $(DONE)/more $(DONE)/scan ## The chart and the launcher on real pods, as root; CORPUSWORKS_KUBERNETES names the script that starts a Kubernetes
-	$(BIN)/python -m pytest -m 'not soak' -s tests/cluster tests/charts/test_server_side.py tests/charts/test_scans.py \
+	$(BIN)/python -m pytest -m 'not soak' -s --durations=12 tests/cluster tests/charts/test_server_side.py tests/charts/test_scans.py \
 		tests/contract/test_launcher_backends.py $(if $(ONLY),-k $(ONLY))
 
 check: $(DONE)/judge ## Lint, format, types, import rules

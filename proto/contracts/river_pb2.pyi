@@ -226,7 +226,7 @@ class Redriven(_message.Message):
     def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class DedupRecord(_message.Message):
-    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted", "cluster", "number", "merged")
+    __slots__ = ("layout", "uid", "entry", "bands", "exact", "rare", "sketch", "killer", "retracted", "cluster", "number", "merged", "late_bands", "late_rare")
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +239,8 @@ class DedupRecord(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     MERGED_FIELD_NUMBER: _ClassVar[int]
+    LATE_BANDS_FIELD_NUMBER: _ClassVar[int]
+    LATE_RARE_FIELD_NUMBER: _ClassVar[int]
     layout: int
     uid: int
     entry: bytes
@@ -251,4 +253,6 @@ class DedupRecord(_message.Message):
     cluster: int
     number: int
     merged: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ..., cluster: _Optional[int] = ..., number: _Optional[int] = ..., merged: _Optional[_Iterable[int]] = ...) -> None: ...
+    late_bands: int
+    late_rare: int
+    def __init__(self, layout: _Optional[int] = ..., uid: _Optional[int] = ..., entry: _Optional[bytes] = ..., bands: _Optional[bytes] = ..., exact: _Optional[int] = ..., rare: _Optional[bytes] = ..., sketch: _Optional[bytes] = ..., killer: _Optional[int] = ..., retracted: _Optional[bool] = ..., cluster: _Optional[int] = ..., number: _Optional[int] = ..., merged: _Optional[_Iterable[int]] = ..., late_bands: _Optional[int] = ..., late_rare: _Optional[int] = ...) -> None: ...

@@ -12,7 +12,7 @@ import typer
 
 from services.cli.run import end, job_of, show
 from services.runtime import ConfigurationError, Settings, load_settings
-from services.runtime.topics import POOL
+from services.runtime.topics import CONTROL, POOL
 from services.runtime.topology import BUCKET
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def mix(
     from services.local.mixing import readable
     from services.local.run import applied
     from services.mixer.recipe import Recipe
+    from services.runtime.clients.log import Log
 
     _check(source, out)
     job = job_of([], out, recipe)
@@ -46,8 +47,8 @@ def mix(
     job = replace(job, topology=job.topology.behind(POOL + BUCKET))
     console = Console()
     with ExitStack() as other:
-        with applied(other.enter_context(readable(source))) as settings:
-            pass
+        with applied(other.enter_context(readable(source))) as settings, Log(settings) as log:
+            river = log.topic_ids().get(CONTROL, "")
 
         def bring(target: Settings) -> int:
             with other:  # it may be written again then
@@ -55,7 +56,7 @@ def mix(
             _tell(done)
             return done.documents.total()
 
-        found = mix_again(job, source, console, bring)
+        found = mix_again(job, source, river, console, bring)
         show(found, job, console)
         end(found)
 
@@ -65,7 +66,7 @@ def _check(source: Path, out: Path) -> None:
     from services.local.origin import check_origin, origin
 
     given = load_settings()
-    if out.absolute() == source.absolute():
+    if out.resolve() == source.resolve():
         raise ConfigurationError(
             f"--out and --from are both {out}: choose a new folder, or change the mix of this one with "
             "`corpusworks recipe apply`"

@@ -1,7 +1,5 @@
 -- The bands in Redis: under which key which documents are. One operation a call, all packed binary, and nothing but
--- numbers of documents (redis_index.py): they are shorter than uids.
---
--- KEYS, ARGV  as of index.lua: base name of a table, generation; operation, records, generation
+-- numbers of documents (redis_index.py): they are shorter than uids. It goes on where head.lua ends.
 --
 -- A table is a row of strings that grows by one at a time, as the hashes of index.lua do: with N of them a key lives
 -- in number (a mod 2low), or that less low, where a is its first four bytes. A string is a row of records, each of a
@@ -18,16 +16,6 @@ local FOUNDERS, BEST = 7, 9
 local FREE = {}
 for size = NUMBER, NUMBER + KEY do FREE[size] = string.rep('\255', size) end
 
-if redis.call('GET', KEYS[2]) ~= ARGV[3] then
-  return redis.error_reply('GENERATION the index is another one, or gone')
-end
-
-local base = KEYS[1]
-local read, write, sub, find = struct.unpack, struct.pack, string.sub, string.find
-local form, code, floor = string.format, string.byte, math.floor
-local call = redis.call
-local count = tonumber(call('GET', base .. 'n') or 0)
-
 -- How many strings there are, the greatest power of two up to that, and how many whole bytes of a key are told by a
 -- number below low, and by one below the next power.
 local strings, low, once, twice
@@ -40,10 +28,6 @@ local function measure(number)
 end
 
 measure(math.max(floor(count / LOAD) + 1, FEWEST))
-
-local function name_of(at)
-  return form('%s%d', base, at)
-end
 
 -- The name of the string that a key lives in, and how many of its bytes that tells.
 local function place(records, first)
@@ -128,16 +112,6 @@ local function member(list, number)
   return at
 end
 
--- order 16 -> a is greater than b. As numbers: Lua compares strings by the locale.
-local function greater(a, b)
-  local a1, a2, a3, a4 = read('>I4I4I4I4', a)
-  local b1, b2, b3, b4 = read('>I4I4I4I4', b)
-  if a1 ~= b1 then return a1 > b1 end
-  if a2 ~= b2 then return a2 > b2 end
-  if a3 ~= b3 then return a3 > b3 end
-  return a4 > b4
-end
-
 -- Of whom a crowd keeps: how many came later than the founders, orders and numbers of the best, the best first.
 local function crowd_of(name)
   local crowd = call('GET', name)
@@ -164,8 +138,8 @@ end
 
 local operations = {}
 
--- Which document u32, key 6, its number 5, order 16 -> of keys that had others: how many these are u32, then (which
--- document u32, how many came later u32, how many are kept u32) of each, then the numbers of those that are kept:
+-- Which link u32, key 6, number of a document 5, its order 16 -> of keys that had others: how many these are u32, then
+-- (which link u32, how many came later u32, how many are kept u32) of each, then the numbers of those that are kept:
 -- as they were before, the founders, then the best of later ones
 local LINK = 4 + KEY + NUMBER + ORDER
 

@@ -24,7 +24,8 @@ class Case:
     kin: those in its bands that are alike; cluster: to which it belongs, 0 for none; size: how many of it
         have stayed, this one included, 0 where it drops or is the first; merged: clusters that are others'
         from now on, whose, and how many are in that (0: not said); see clusters.py.
-    met: in its bands. near: those of them that matter, with their likeness. crowded: it met them in a crowd.
+    met: in its bands; met_rarely: under its rare keys. near: those of them that matter, with their
+        likeness. crowded: it met them in a crowd.
     cold: what it drops for in the cold tier; chance: that it does so and is like nothing there.
     above, below: its near-duplicates in other namespaces, of those to which it gives way and of the others.
     """
@@ -46,6 +47,7 @@ class Case:
     merged: Sequence[tuple[int, int, int]] = ()
     size: int = 0
     met: Met = field(default_factory=Met)
+    met_rarely: Met = field(default_factory=Met)
     near: Sequence[Near] = ()
     page: Page | None = None
     crowded: bool = False

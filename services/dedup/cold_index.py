@@ -15,7 +15,8 @@ import numpy.typing as npt
 from services.dedup import cold
 from services.dedup.cold import BLOCK, PAGE, Filter, Places, Trace
 from services.dedup.config import DedupConfig
-from services.dedup.redis_index import Call, RedisIndex
+from services.dedup.redis_index import RedisIndex
+from services.dedup.scripts import Call
 from services.dedup.shingles import Words
 from services.runtime import Resources, state
 
@@ -25,10 +26,10 @@ _BITS = np.dtype([("page", "<u4"), ("at", "<u4"), ("mask", "<u4", BLOCK // 4)])
 
 
 class RedisCold:
-    """Beside an index, whose connection and generation it has. All raise what that raises."""
+    """Beside an index, whose calls it makes. All raise what that raises."""
 
     def __init__(self, index: RedisIndex, server: state.Server, config: DedupConfig) -> None:
-        self._index = index
+        self._scripts = index.scripts
         self._server = server
         self._config = config
         self._name = state.key(config, 0, "cold")
@@ -93,7 +94,7 @@ class RedisCold:
         placed = cold.places(keys, filters[-1])
         records = np.empty(len(keys), _BITS)
         records["page"], records["at"], records["mask"] = placed.pages, placed.offsets, placed.masks
-        self._index.run("cold", self._calls("warm", records, f"{PAGE:08d}".encode())[0])
+        self._scripts.run("cold", self._calls("warm", records, f"{PAGE:08d}".encode())[0])
         with self._server.connected() as shards:
             shards[0].hincrby(self._name, f"keys{len(filters) - 1}", len(keys))
             shards[0].hincrby(self._name, "documents", documents)
@@ -110,7 +111,7 @@ class RedisCold:
         records = np.empty(len(placed.pages), _PLACE)
         records["page"], records["at"] = placed.pages, placed.offsets
         calls, order = self._calls("blocks", records)
-        answers = b"".join(self._index.run("cold", calls))
+        answers = b"".join(self._scripts.run("cold", calls))
         blocks = np.empty((len(records), BLOCK // 4), np.uint32)
         blocks[order] = np.frombuffer(answers, "<u4").reshape(-1, BLOCK // 4)
         there: npt.NDArray[np.bool_] = ((blocks & placed.masks) == placed.masks).all(axis=1)

@@ -1,8 +1,5 @@
 -- The index in Redis, but for its bands (bands.lua): one operation a call, all arguments and answers packed binary.
---
--- KEYS[1]  base name of a table; all keys of a call begin with it and share its hash tag
--- KEYS[2]  where the generation of the index stands
--- ARGV[1]  operation   ARGV[2]  records of the operation, back to back   ARGV[3]  generation
+-- It goes on where head.lua ends.
 --
 -- A table is a row of hashes that grows one hash at a time (linear hashing, Litwin 1980): with N of
 -- them a record lives in number (a mod 2low), or that less low when it is not below N, where a is the
@@ -15,23 +12,9 @@
 local LOAD, FEWEST = 44, 256
 local NEXT = 4294967295
 
-if redis.call('GET', KEYS[2]) ~= ARGV[3] then
-  return redis.error_reply('GENERATION the index is another one, or gone')
-end
-
-local base = KEYS[1]
-local read, write, sub = struct.unpack, struct.pack, string.sub
-local form, code = string.format, string.byte
-local call = redis.call
-local count = tonumber(call('GET', base .. 'n') or 0)
-local buckets = math.max(math.floor(count / LOAD) + 1, FEWEST)
+local buckets = math.max(floor(count / LOAD) + 1, FEWEST)
 local low = FEWEST
 while low * 2 <= buckets do low = low * 2 end
-
--- A number becomes a name by %d: Lua's own way is that of a float, and a good part of a call's cost.
-local function name_of(at)
-  return form('%s%d', base, at)
-end
 
 -- The hash that a key lives in, and its field there. The key stands in these bytes of the records.
 local function place(records, first, last)
@@ -67,16 +50,6 @@ end
 local function grew()
   count = count + 1
   if count % LOAD == 0 and count >= LOAD * FEWEST then split() end
-end
-
--- order 16 -> a is greater than b. As numbers: Lua compares strings by the locale.
-local function greater(a, b)
-  local a1, a2, a3, a4 = read('>I4I4I4I4', a)
-  local b1, b2, b3, b4 = read('>I4I4I4I4', b)
-  if a1 ~= b1 then return a1 > b1 end
-  if a2 ~= b2 then return a2 > b2 end
-  if a3 ~= b3 then return a3 > b3 end
-  return a4 > b4
 end
 
 local operations = {}

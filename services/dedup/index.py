@@ -182,7 +182,8 @@ class MemoryIndex:
     def _others(self, order: Order, name: tuple[Table, int]) -> Others:
         band = self._bands.get(name, _Band())
         kept = {*band.founders, *(each[2] for each in band.best)} - {order[2]}
-        return Others(kept, band.later - len(band.best))
+        late = len(band.founders) == FOUNDERS and order[2] not in band.founders
+        return Others(kept, band.later - len(band.best), name[1] if late else 0)
 
     def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
         """As Index."""

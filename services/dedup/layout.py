@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
 # Of all that lies in the index, and of dedup.log; raised when an older index says less than is asked of it.
 # 2 knew of no clusters, 3 of no numbers in them; 4 compared Markdown and traditional script as they are,
-# 5 HTML, scaffolding, what is not seen, and the spaces between tokens; 6 kept uids in the bands.
-LAYOUT = 7
+# 5 HTML, scaffolding, what is not seen, and the spaces between tokens; 6 kept uids in the bands;
+# 7 did not say who had come late to a band.
+LAYOUT = 8
 
 
 def layout(config: DedupConfig) -> str:

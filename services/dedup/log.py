@@ -20,7 +20,9 @@ def sighting(
     exact: int,
     bands: bytes = b"",
     *,
+    late_bands: int = 0,
     rare: bytes = b"",
+    late_rare: int = 0,
     sketch: bytes = b"",
     cluster: int = 0,
     number: int = 0,
@@ -29,6 +31,7 @@ def sighting(
     """A document was entered: what the index stores of it, packed as there.
 
     bands: empty for one that was not entered into any, since it is the worse copy of an exact text.
+    late_bands, late_rare: so many of these keys, the last, had their founders before; see rebuild.py.
     merged: as of a case.
     """
     record = DedupRecord(
@@ -37,7 +40,9 @@ def sighting(
         entry=entry,
         exact=exact,
         bands=bands,
+        late_bands=late_bands,
         rare=rare,
+        late_rare=late_rare,
         sketch=sketch,
         cluster=cluster,
         number=number,

@@ -13,13 +13,15 @@ FOUNDERS, BEST = 7, 9
 
 
 class Others(NamedTuple):
-    """Under one key. kept: uids of those that it keeps. away: how many it no longer keeps.
+    """Under one key. kept: uids of those that it keeps. away: about how many it no longer keeps.
 
-    about, since who comes again counts again.
+    about: who comes again counts again. late: the key, where its founders are complete and the document in
+    question is none of them; 0 elsewhere.
     """
 
     kept: Collection[int]
     away: int = 0
+    late: int = 0
 
 
 class Met:
@@ -45,6 +47,11 @@ class Met:
     def missed(self) -> int:
         """Others that are no longer kept, summed over the keys."""
         return sum(each.away for each in self.keys)
+
+    @property
+    def late(self) -> frozenset[int]:
+        """The keys under which the document came too late to be a founder."""
+        return frozenset(each.late for each in self.keys if each.late)
 
     def likeliest(self, most: int, besides: Collection[int]) -> list[int]:
         """No more than `most`: those met under the most keys, then those under one that has few others.

@@ -110,7 +110,9 @@ def _meet_rarely(index: Index, crowd: Sequence[Case], kin_from: float) -> None:
         rare = case.page.rare if case.page else ()
         row[: len(rare)] = rare
     met = index.link([case.entry.order for case in crowd], keys, "rare")
-    new = [found.likeliest(_COMPANIONS, case.met.uids) for found, case in zip(met, crowd, strict=True)]
+    for case, found in zip(crowd, met, strict=True):
+        case.met_rarely = found
+    new = [case.met_rarely.likeliest(_COMPANIONS, case.met.uids) for case in crowd]
     entries = index.fetch(set().union(*new))
     for case, alike in _compared(crowd, new, entries):
         case.near = [*case.near, *alike.nearest(_PLAIN)]

@@ -9,6 +9,7 @@ RARE keys miss them once in 25 times, and the bands find most of those.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -65,6 +66,15 @@ def unpack_keys(packed: bytes) -> Words:
     words = np.zeros((len(packed) // KEY_BYTES, 8), np.uint8)
     words[:, :KEY_BYTES] = np.frombuffer(packed, np.uint8).reshape(-1, KEY_BYTES)
     return words.view("<u8").reshape(-1).astype(np.uint64)
+
+
+def late_last(packed: bytes, late: Collection[int]) -> tuple[bytes, int]:
+    """The same keys, those that are `late` behind the others, and how many these are."""
+    if not late:
+        return packed, 0
+    keys = [packed[at : at + KEY_BYTES] for at in range(0, len(packed), KEY_BYTES)]
+    last = [key for key in keys if int.from_bytes(key, "little") in late]
+    return b"".join([*(key for key in keys if key not in last), *last]), len(last)
 
 
 def rare_keys(minima: Words, around: npt.NDArray[np.uint8]) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from services.dedup.config import DedupConfig
 from services.dedup.cool import enter
 from services.dedup.entry import Entry
 from services.dedup.forest import Forest
-from services.dedup.index import Death, Index, Seat
+from services.dedup.index import Death, Index, Seat, Table
 from services.dedup.layout import LAYOUT
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import KEY_BYTES, RARE, Page, unpack_keys
@@ -31,7 +31,8 @@ _BATCH = 2000  # records
 # Layouts; of the former ones what is known stays right: in 2 no document has a cluster, in 3 none a number.
 # What an older one compared otherwise is known as it compared it; a text without such marks is the same; of
 # short texts exact copies are found, and others by what was kept of them.
-_READABLE = frozenset({2, 3, 4, 5, 6, LAYOUT})
+_READABLE = frozenset({2, 3, 4, 5, 6, 7, LAYOUT})
+_LATE_SAID = 8  # the first layout in which a record says under which keys its document came late
 
 Progress = Callable[[int], None]  # documents so far
 
@@ -57,9 +58,10 @@ def rebuild(
 ) -> Rebuilt:
     """Replace whatever lies under config.prefix, and nothing else.
 
-    read: all records of dedup.log, in any order; called twice. A document without rare keys came before its
-    bands were crowded and can be found by these alone, so such ones are entered first and are founders again;
-    which of the others are is by the order of reading.
+    read: all records of dedup.log, in any order; called twice. Whom a key keeps follows from who its founders
+    are, and of later ones from who is best, so each is entered first under the keys of which it is a founder,
+    and under the others when all are. (Older layouts do not say which these are: there a document that has
+    rare keys came late. Where founders have gone to the cold tier, those read first take their places.)
     read_cold: those of dedup.log that go to the cold tier at once, and are none of the former; called once.
     committed: the group's offsets, read before the records were; with none of them the index begins empty.
     Raises ConfigurationError: another rebuild runs, or the log is of another layout; DependencyDown.
@@ -78,14 +80,16 @@ def rebuild(
             _gather(index, batch)
             chilled += len(batch)
             renew()
-        crowd = (record for record in read() if record.rare)
-        alone = (record for record in read() if not record.rare)
-        for batch in itertools.chain(_batches(alone, _BATCH), _batches(crowd, _BATCH)):
+        for batch in _batches(read(), _BATCH):
             sights = [record for record in batch if not record.killer]
             _enter(index, sights, config)
             _bury(index, [record for record in batch if record.killer])
             documents += len(sights)
             deaths += len(batch) - len(sights)
+            renew()
+            progress(documents)
+        for batch in _batches(filter(_came_late, read()), _BATCH):
+            _link(index, batch, config, late=True)
             renew()
             progress(documents)
     server.close()
@@ -114,23 +118,41 @@ def _enter(index: Index, records: Sequence[DedupRecord], config: DedupConfig) ->
         _require_signature(entry, config)
     index.put(entries)
     index.hold([record.exact for record in records], [entry.order for entry in entries])
-    orders = {entry.uid: entry.order for entry in entries}
-    linked = [record for record in records if record.bands]
-    if linked:
-        keys = _keys([record.bands for record in linked], 2 * config.bands)
-        index.link([orders[record.uid] for record in linked], keys)
+    _link(index, records, config, late=False)
     index.open_pages(
         {
-            record.uid: Page(OddSketch.unpack(record.sketch), tuple(unpack_keys(record.rare).tolist()))
+            record.uid: Page(
+                OddSketch.unpack(record.sketch), tuple(np.sort(unpack_keys(record.rare)).tolist())
+            )
             for record in records
             if record.sketch
         }
     )
     _gather(index, records)
-    rare = [record for record in records if record.rare]
-    if rare:
-        keys = _keys([record.rare for record in rare], RARE)
-        index.link([orders[record.uid] for record in rare], keys, "rare")
+
+
+def _link(index: Index, records: Sequence[DedupRecord], config: DedupConfig, *, late: bool) -> None:
+    """Enter them under the keys under which they came late, or under the others."""
+    bands = [_parted(each, each.bands, each.late_bands)[late] for each in records]
+    rare = [_parted(each, each.rare, each.late_rare)[late] for each in records]
+    tables: list[tuple[Table, list[bytes], int]] = [("bands", bands, 2 * config.bands), ("rare", rare, RARE)]
+    for table, packed, most in tables:
+        linked = [(record, keys) for record, keys in zip(records, packed, strict=True) if keys]
+        if linked:
+            orders = [Entry.unpack(record.uid, record.entry).order for record, _ in linked]
+            index.link(orders, _keys([keys for _, keys in linked], most), table)
+
+
+def _parted(record: DedupRecord, packed: bytes, late: int) -> tuple[bytes, bytes]:
+    """Of its keys those under which it is a founder, and the others."""
+    if record.layout < _LATE_SAID:
+        return (b"", packed) if record.rare else (packed, b"")
+    end = len(packed) - late * KEY_BYTES
+    return packed[:end], packed[end:]
+
+
+def _came_late(record: DedupRecord) -> bool:
+    return bool(record.late_bands or record.late_rare or (record.rare and record.layout < _LATE_SAID))
 
 
 def _gather(index: Index, records: Sequence[DedupRecord]) -> None:

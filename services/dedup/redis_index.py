@@ -1,9 +1,7 @@
 """The index in Redis or Valkey, shared by all replicas: some 230 bytes a document, and 165 of its sketches.
 
 Six tables (documents, exact texts, bands, rare keys, pages, clusters) in each shard, see index.lua and
-bands.lua. A step is one pipeline for each server with one script call for each shard and chunk; a chunk keeps
-the server busy for at most some 10 ms, so that other clients are not held up. Each call names the generation
-of the index, so that a server which was emptied is noticed and not filled again.
+bands.lua; scripts.py has how they are called.
 
 A document is numbered when it is put: in its shard by 32 bits, and over all of them by 39, which are what the
 bands hold. Whoever is met there is asked for by the number, and its entry comes with its uid.
@@ -11,13 +9,9 @@ bands hold. Whoever is met there is asked for by the number, and its entry comes
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,15 +26,13 @@ from services.dedup.met import FOUNDERS, Met, Others
 from services.dedup.odd_sketch import OddSketch
 from services.dedup.page import Page
 from services.dedup.recent import Recent
+from services.dedup.scripts import CHUNK, Call, Scripts, chunks
 from services.dedup.shingles import Words
 from services.runtime import state
 
 if TYPE_CHECKING:
     import redis
 
-_SCRIPTS = ("index.lua", "bands.lua")
-_OF_BANDS = frozenset({"link", "meet", "unlink"})
-_CHUNK = 1000  # records in one call: some 5 ms of the server's time
 _CACHE = 50_000  # entries, deaths and parents, remembered by this process; they never change
 _PAGES = 16_000  # likewise: the best of a crowd and its founders are met again and again
 _ORDER = struct.Struct(">fIQ")  # positive floats sort as their bits do
@@ -52,31 +44,10 @@ _DEATH = struct.Struct("<Q?")
 _LINKED = struct.Struct("<QQ")  # uid, parent
 _COUNTED = struct.Struct("<QQI")  # uid, cluster, number
 _WIDE = 5  # bytes of a number over all shards, which is that in a shard x shards + shard
-_FOUND = np.dtype([("which", "<u4"), ("later", "<u4"), ("kept", "<u4")])
+_FOUND = np.dtype([("link", "<u4"), ("later", "<u4"), ("kept", "<u4")])
 _LINK = np.dtype(
-    [("which", "<u4"), ("key", "u1", pages.KEY_BYTES), ("number", "u1", _WIDE), ("order", f"V{_ORDER.size}")]
+    [("link", "<u4"), ("key", "u1", pages.KEY_BYTES), ("number", "u1", _WIDE), ("order", f"V{_ORDER.size}")]
 )
-
-
-@dataclass(frozen=True)
-class Script:
-    """A server that has loaded it knows it by its digest."""
-
-    source: str
-
-    @cached_property
-    def sha(self) -> str:
-        """Of SHA-1, in hexadecimal digits."""
-        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
-
-
-class Call(NamedTuple):
-    """One call of the script. records: packed; numbers: which of those that were given."""
-
-    shard: int
-    operation: str
-    records: bytes
-    numbers: Sequence[int] = ()
 
 
 class Gone(NamedTuple):
@@ -97,22 +68,21 @@ class RedisIndex:
     def __init__(self, server: state.Server, config: DedupConfig, generation: Callable[[], bytes]) -> None:
         self._server = server
         self._config = config
-        self._generation = generation
-        self._scripts = {name: Script(Path(__file__).with_name(name).read_text()) for name in _SCRIPTS}
+        self.scripts = Scripts(server, config, generation)
         self._entries: Recent[bytes] = Recent(_CACHE)
         self._numbers: Recent[int] = Recent(_CACHE)  # by uid, over all shards
         self._uids: Recent[int] = Recent(_CACHE)  # by number
         self._pages: Recent[bytes] = Recent(_PAGES)
         self._deaths: Recent[Death] = Recent(_CACHE)
         self._parents: Recent[int] = Recent(_CACHE)
-        server.when_opened(self._examine)
+        server.when_opened(self._forget)
 
     def put(self, entries_: Sequence[Entry]) -> list[Entry | None]:
         """As Index."""
         known: list[Entry | None] = [None] * len(entries_)
         packed = [entry.pack() for entry in entries_]
         records = [_UID.pack(entry.uid) + each for entry, each in zip(entries_, packed, strict=True)]
-        for which, answer in self._call("put", "documents", [e.uid for e in entries_], records):
+        for which, answer in self.scripts.ask("put", "documents", [e.uid for e in entries_], records):
             numbered = len(which) * _NUMBER.size
             for at, (number,) in zip(which, _NUMBER.iter_unpack(answer[:numbered]), strict=True):
                 self._number(entries_[at].uid, number)
@@ -126,7 +96,7 @@ class RedisIndex:
 
     def _number(self, uid: int, number: int) -> int:
         """Remember that of its shard; that over all."""
-        wide = number * self._config.shards + self._shard(uid)
+        wide = number * self._config.shards + self.scripts.shard(uid)
         self._numbers.put(uid, wide)
         self._uids.put(wide, uid)
         return wide
@@ -147,9 +117,9 @@ class RedisIndex:
         calls = [
             Call(shard, "seats", b"".join(_NUMBER.pack(each // self._config.shards) for each in chunk), chunk)
             for shard, own in enumerate(shards)
-            for chunk in _chunks(own)
+            for chunk in chunks(own)
         ]
-        for call, answer in zip(calls, self.run("documents", calls), strict=True):
+        for call, answer in zip(calls, self.scripts.run("documents", calls), strict=True):
             for number, start in zip(call.numbers, range(0, len(answer), _SEAT), strict=True):
                 (uid,) = _UID.unpack_from(answer, start)
                 if uid:
@@ -163,7 +133,7 @@ class RedisIndex:
         best = list(orders)
         records = [_UID.pack(key) + _ORDER.pack(*order) for key, order in zip(keys, orders, strict=True)]
         size = _NUMBER.size + _ORDER.size
-        for numbers, answer in self._call("hold", "exact", keys, records):
+        for numbers, answer in self.scripts.ask("hold", "exact", keys, records):
             for at in range(0, len(answer), size):
                 rank, seniority, uid = _ORDER.unpack_from(answer, at + _NUMBER.size)
                 best[numbers[_NUMBER.unpack_from(answer, at)[0]]] = (rank, seniority, uid)
@@ -184,21 +154,24 @@ class RedisIndex:
         flat = _links(orders, numbers, keys)
         shard = (_high_bits(flat["key"]) * np.uint64(self._config.shards)) >> np.uint64(32)
         calls = [
-            Call(index, operation, part[at : at + _CHUNK].tobytes())
+            Call(index, operation, part[at : at + CHUNK].tobytes())
             for index in range(self._config.shards)
             for part in [flat[shard == index]]
-            for at in range(0, len(part), _CHUNK)
+            for at in range(0, len(part), CHUNK)
         ]
-        heads, kept = _answered(self.run(table, calls))
+        heads, kept = _answered(self.scripts.run(table, calls))
         uids = self._named(kept)
         found: list[list[Others]] = [[] for _ in orders]
         at = 0
-        for which, later, length in heads.tolist():
-            own = orders[which][2]
-            others = [uid for uid in uids[at : at + length] if uid and uid != own]
+        for link, later, length in heads.tolist():
+            which, key = divmod(link, keys.shape[1])
+            own, there = orders[which][2], uids[at : at + length]
+            others = [uid for uid in there if uid and uid != own]
             at += length
             if others:
-                found[which].append(Others(others, max(later - (length - FOUNDERS), 0) if later else 0))
+                away = max(later - (length - FOUNDERS), 0) if later else 0
+                late = length >= FOUNDERS and own not in there[:FOUNDERS]
+                found[which].append(Others(others, away, int(keys[which, key]) if late else 0))
         return [Met(others) for others in found]
 
     def fetch(self, uids: Collection[int]) -> dict[int, bytes]:
@@ -215,7 +188,7 @@ class RedisIndex:
         records = [_UID.pack(uid) + page.pack() for uid, page in pages_.items()]
         size = _UID.size + pages.SIZE
         head = f"{pages.SIZE:04d}".encode()
-        for _, answer in self._call("page", "pages", list(pages_), records, head):
+        for _, answer in self.scripts.ask("page", "pages", list(pages_), records, head):
             for at in range(0, len(answer), size):
                 standing[_UID.unpack_from(answer, at)[0]] = Page.unpack(answer[at + _UID.size : at + size])
         for uid, page in standing.items():
@@ -236,7 +209,7 @@ class RedisIndex:
         asked = [number for number, death in enumerate(standing) if death is None]
         uids = [deaths[number][0] for number in asked]
         records = [_UID.pack(deaths[number][0]) + _DEATH.pack(*deaths[number][1]) for number in asked]
-        for numbers, answer in self._call("bury", "documents", uids, records):
+        for numbers, answer in self.scripts.ask("bury", "documents", uids, records):
             for number, death in zip(numbers, _DEATH.iter_unpack(answer), strict=True):
                 standing[asked[number]] = Death(*death)
                 self._deaths.put(uids[number], Death(*death))
@@ -254,7 +227,8 @@ class RedisIndex:
         """As Index."""
         standing = [Joined(parent, new=False) for _, parent in links]
         uids = [uid for uid, _ in links]
-        for numbers, answer in self._call("join", "clusters", uids, [_LINKED.pack(*link) for link in links]):
+        records = [_LINKED.pack(*link) for link in links]
+        for numbers, answer in self.scripts.ask("join", "clusters", uids, records):
             for at, joined in zip(numbers, _DEATH.iter_unpack(answer), strict=True):
                 standing[at] = Joined(*joined)
                 self._parents.put(uids[at], standing[at].parent)
@@ -273,7 +247,7 @@ class RedisIndex:
         given = [0] * len(members)
         clusters = [seat.cluster for _, seat in members]
         records = [_COUNTED.pack(uid, *seat) for uid, seat in members]
-        for numbers, answer in self._call("number", "clusters", clusters, records):
+        for numbers, answer in self.scripts.ask("number", "clusters", clusters, records):
             for at, (number,) in zip(numbers, _NUMBER.iter_unpack(answer), strict=True):
                 given[at] = number
         return given
@@ -288,7 +262,7 @@ class RedisIndex:
         counts = [0] * len(growths)
         records = [_COUNTED.pack(*growth) for growth in growths]
         clusters = [growth.cluster for growth in growths]
-        for numbers, answer in self._call("add", "clusters", clusters, records):
+        for numbers, answer in self.scripts.ask("add", "clusters", clusters, records):
             for at, (count,) in zip(numbers, _NUMBER.iter_unpack(answer), strict=True):
                 counts[at] = count
         return counts
@@ -296,7 +270,7 @@ class RedisIndex:
     def raise_counts(self, counts: Sequence[tuple[int, int]]) -> None:
         """As Index."""
         records = [_COUNTED.pack(cluster, 1, number) for cluster, number in counts]
-        deque(self._call("raise", "clusters", [cluster for cluster, _ in counts], records), maxlen=0)
+        deque(self.scripts.ask("raise", "clusters", [cluster for cluster, _ in counts], records), maxlen=0)
 
     def remove(self, gone: Sequence[Gone]) -> None:
         """Take documents out, their places in clusters excepted. May be repeated; the entry goes last."""
@@ -318,7 +292,7 @@ class RedisIndex:
             self._do(operation, table, uids, [_UID.pack(uid) for uid in uids])
 
     def _do(self, operation: str, table: str, keys: Sequence[int], records: Sequence[bytes]) -> None:
-        self.run(table, self._calls(operation, keys, records))
+        self.scripts.run(table, self.scripts.calls(operation, keys, records))
 
     def close(self) -> None:
         """As Index."""
@@ -328,65 +302,11 @@ class RedisIndex:
         self, operation: str, table: str, uids: Sequence[int], size: int
     ) -> Iterator[tuple[int, bytes]]:
         """(uid, value of that size) of those that are there."""
-        for _, answer in self._call(operation, table, uids, [_UID.pack(uid) for uid in uids]):
+        for _, answer in self.scripts.ask(operation, table, uids, [_UID.pack(uid) for uid in uids]):
             for at in range(0, len(answer), _UID.size + size):
                 yield _UID.unpack_from(answer, at)[0], answer[at + _UID.size : at + _UID.size + size]
 
-    def _call(
-        self, operation: str, table: str, keys: Sequence[int], records: Sequence[bytes], head: bytes = b""
-    ) -> Iterator[tuple[Sequence[int], bytes]]:
-        """Run an operation over records, each in the shard of its key; (their numbers, the answer)."""
-        calls = self._calls(operation, keys, records, head)
-        return zip([call.numbers for call in calls], self.run(table, calls), strict=True)
-
-    def _calls(
-        self, operation: str, keys: Sequence[int], records: Sequence[bytes], head: bytes = b""
-    ) -> list[Call]:
-        shards: list[list[int]] = [[] for _ in range(self._config.shards)]
-        for number, word in enumerate(keys):
-            shards[self._shard(word)].append(number)
-        return [
-            Call(index, operation, head + b"".join(records[number] for number in chunk), chunk)
-            for index, numbers in enumerate(shards)
-            for chunk in _chunks(numbers)
-        ]
-
-    def _shard(self, word: int) -> int:
-        """By the high bits, since the low ones choose the hash within a table."""
-        return (word >> 32) * self._config.shards >> 32
-
-    def run(self, table: str, calls: Sequence[Call]) -> list[bytes]:
-        """The answers to calls of the script. A server that lost its scripts gets them again."""
-        import redis
-
-        if not calls:
-            return []
-        with self._server.connected() as shards:
-            try:
-                return self._pipelines(shards, table, calls)
-            except redis.exceptions.NoScriptError:
-                self._load(shards)
-                return self._pipelines(shards, table, calls)
-            except redis.exceptions.ResponseError as error:
-                if "GENERATION" in str(error):
-                    raise state.gone(self._config) from error
-                raise
-
-    def _pipelines(self, shards: Sequence[redis.Redis], table: str, calls: Sequence[Call]) -> list[bytes]:
-        """One for each server."""
-        answers: dict[int, bytes] = {}
-        for connection in _servers(shards):
-            numbers = [number for number, call in enumerate(calls) if shards[call.shard] is connection]
-            pipeline = connection.pipeline(transaction=False)
-            for number in numbers:
-                shard, operation, records, _ = calls[number]
-                names = [state.key(self._config, shard, name) for name in (table, "generation")]
-                script = self._scripts["bands.lua" if operation in _OF_BANDS else "index.lua"]
-                pipeline.evalsha(script.sha, 2, *names, operation, records, self._generation())
-            answers |= zip(numbers, pipeline.execute(), strict=True)
-        return [answers[number] for number in range(len(calls))]
-
-    def _examine(self, shards: Sequence[redis.Redis]) -> None:
+    def _forget(self, shards: Sequence[redis.Redis]) -> None:
         """Each new connection: the server may have come back without what was written last."""
         self._entries.clear()
         self._numbers.clear()
@@ -394,26 +314,12 @@ class RedisIndex:
         self._pages.clear()
         self._deaths.clear()
         self._parents.clear()
-        self._load(shards)
-
-    def _load(self, shards: Sequence[redis.Redis]) -> None:
-        for connection in _servers(shards):
-            for script in self._scripts.values():
-                connection.script_load(script.source)
-
-
-def _servers(shards: Sequence[redis.Redis]) -> list[redis.Redis]:
-    return list({id(connection): connection for connection in shards}.values())
-
-
-def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (numbers[at : at + _CHUNK] for at in range(0, len(numbers), _CHUNK))
 
 
 def _links(orders: Sequence[Order], numbers: Sequence[int], keys: Words) -> npt.NDArray[np.void]:
-    """A record for each key that is none of 0."""
+    """A record for each key that is none of 0; link: which of all of them, row by row."""
     links = np.empty(keys.shape, _LINK)
-    links["which"] = np.arange(len(orders))[:, None]
+    links["link"] = np.arange(keys.size).reshape(keys.shape)
     links["key"] = _bytes_of(keys, pages.KEY_BYTES)
     links["number"] = _bytes_of(np.array(numbers, np.uint64)[:, None], _WIDE)
     packed = b"".join(_ORDER.pack(*order) for order in orders)

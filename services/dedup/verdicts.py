@@ -17,7 +17,7 @@ from services.dedup.cold import COLD
 from services.dedup.entry import Entry, Near, compare
 from services.dedup.handed_on import split
 from services.dedup.index import Death
-from services.dedup.page import pack_keys
+from services.dedup.page import late_last, pack_keys
 from services.runtime import Also, Drop, Emit, Verdict, topics
 
 # Metrics of the runtime; see services/runtime/metrics.py.
@@ -153,12 +153,16 @@ def _crowd(case: Case) -> dict[str, list[float]]:
 
 def _sighting(case: Case) -> Also:
     page = case.page
+    bands, late_bands = late_last(case.packed_bands if case.linked else b"", case.met.late)
+    rare, late_rare = late_last(pack_keys(page.rare) if page else b"", case.met_rarely.late)
     return log.sighting(
         case.entry.uid,
         case.entry.pack(),
         case.exact,
-        case.packed_bands if case.linked else b"",
-        rare=pack_keys(page.rare) if page else b"",
+        bands,
+        late_bands=late_bands,
+        rare=rare,
+        late_rare=late_rare,
         sketch=page.sketch.pack() if page else b"",
         cluster=case.cluster,
         number=case.size,

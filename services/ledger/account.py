@@ -245,6 +245,8 @@ class _Book:
         for record in self._new(topic):
             document = document_of(record.value)
             said = dict(record.headers or ())
+            if document is not None and document.use > 1:
+                continue  # a further use: see rejected
             if document is None or ERROR_HEADER + "offset" not in said:
                 # A piece of input, also where it happens to read as a document.
                 document = Document(source=said.get(ERROR_HEADER + "topic", b"").decode(errors="replace"))
@@ -289,6 +291,8 @@ class _Book:
                 continue  # it was put back, and has another end
             rejection = Rejection.FromString(record.value)
             self._note(rejection.document)
+            if rejection.document.use > 1:
+                continue  # a further use, and its end is that of the first, as in tallies
             self._account.rejected[rejection.document.uid].append((rejection.unit, rejection.reason))
 
     def parts(self, store: ObjectStore) -> None:

@@ -59,7 +59,7 @@ class FolderLock:
         begun = doubtful = time.monotonic()
         while not _lock(self.fd):
             now, owner = time.monotonic(), _read(self.fd)
-            if not _alive(owner):
+            if not is_alive(owner):
                 doubtful = now
             if now - doubtful > DOUBT_S or now - begun > PATIENCE_S:
                 os.close(self.fd)
@@ -96,7 +96,7 @@ def running(folder: Path) -> dict[str, str] | None:
         environment = owner.get("environment")
         if not isinstance(environment, dict) or not environment or _lock(fd, fcntl.LOCK_SH):
             return None
-        if not _alive(owner):  # it was killed, and its servers, which have the lock as well, end
+        if not is_alive(owner):  # it was killed, and its servers, which have the lock as well, end
             return None
         return {str(key): str(value) for key, value in environment.items()}
     finally:
@@ -111,8 +111,11 @@ def _lock(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _alive(owner: Mapping[str, object]) -> bool:
-    """The process that wrote itself down, and not a later one of its number, lives and will go on to."""
+def is_alive(owner: Mapping[str, object]) -> bool:
+    """The process that was written down, and not a later one of its number, lives and will go on to.
+
+    owner: its id, `pid`, and its time of creation as psutil has it, `begun`.
+    """
     try:
         process = psutil.Process(int(str(owner["pid"])))
         if (

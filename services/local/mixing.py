@@ -41,15 +41,15 @@ _NAME, _KAFKA = "mix", "kafka"  # its folder, where a river has one
 Bring = Callable[[Settings], int]
 
 
-def mix(job: Job, source: Path, console: Console, bring: Bring) -> dict[str, Any]:
+def mix(job: Job, source: Path, river: str, console: Console, bring: Bring) -> dict[str, Any]:
     """Mix and pack what is brought and what waits; the report, also left as report.json.
 
-    source: the folder of the river whose documents are mixed. bring: puts documents into the pools, and says
-    how many.
+    source: the folder of the river whose documents are mixed; river: what it is known by. bring: puts
+    documents into the pools, and says how many.
     Raises ConfigurationError.
     """
     begun, spent = time.monotonic(), _Spent()
-    with Progress(console) as progress, _journal_on(job, source) as given, progress.cut_short():
+    with Progress(console) as progress, _journal_on(job, source, river) as given, progress.cut_short():
         settings, topology = agreement.make(given, job.topology)
         spent.by("start")
         settle_collector(lasting=False)  # every service is imported by now
@@ -147,10 +147,10 @@ class _Spent:
 
 
 @contextmanager
-def _journal_on(job: Job, source: Path) -> Iterator[Settings]:
+def _journal_on(job: Job, source: Path, river: str) -> Iterator[Settings]:
     """The folder, held, and the settings of its river."""
     finish(job.out)  # a `--fresh` that was interrupted
-    check_origin(job.out, source)
+    check_origin(job.out, source, river)
     if (job.out / STATE / _KAFKA).exists():
         raise ConfigurationError(f"--out {job.out} was mixed by a former version: choose a new folder")
     given = load_settings()
@@ -159,7 +159,7 @@ def _journal_on(job: Job, source: Path) -> Iterator[Settings]:
     apart = partitions.environment(job.out, given, mixed=True)
     lock = FolderLock(job.out / STATE)
     try:
-        keep_origin(job.out, source)
+        keep_origin(job.out, source, river)
         keep_url(job.out, url)
         partitions.keep(job.out, apart)
         letters.forget(job.out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.local.balance import available_cores
+from services.local.private import write_private
 from services.local.store import STATE, begun_with
 from services.runtime import Settings
 from services.runtime.settings import PREFIX
@@ -43,4 +44,4 @@ def number(told: dict[str, str], settings: Settings) -> int:
 def keep(out: Path, told: dict[str, str]) -> None:
     """Write it down for later commands; the state folder is there."""
     if _SETTING in told:
-        (out / STATE / _FILE).write_text(told[_SETTING] + "\n")
+        write_private(out / STATE / _FILE, told[_SETTING] + "\n")

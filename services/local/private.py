@@ -51,7 +51,8 @@ def write_private(path: Path, content: str) -> None:
     """Replace a file's content. Nobody else can read it at any moment; a kill leaves the old or the new."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(content)
     make_private(new)
     new.replace(path)

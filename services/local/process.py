@@ -22,6 +22,7 @@ from typing import IO
 
 from services.local import interrupt
 from services.local.child import Child, Program, signal_group
+from services.local.remains import Remains
 from services.local.usage import Used, members, together, used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, CorpusworksError
@@ -39,13 +40,17 @@ class Supervisor:
 
     keep_open: file descriptors (a lock) that stay open until no child is left, the parent's sudden
     death included. zygote: forks the programs in Python; it is started with the first child of any kind.
+    remains: a file of a folder that is held, which says what runs; what a former holder left is ended.
     """
 
-    def __init__(self, keep_open: Sequence[int] = (), zygote: Zygote | None = None) -> None:
+    def __init__(
+        self, keep_open: Sequence[int] = (), zygote: Zygote | None = None, remains: Path | None = None
+    ) -> None:
         self.children: dict[str, Child] = {}
         self._keep_open = tuple(keep_open)
         self._guard: subprocess.Popen[str] | None = None
         self._zygote = zygote
+        self._remains = Remains(remains) if remains is not None else None
         self._orphaned: set[int] = set()  # groups of dead children whose workers came to this process
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -214,6 +219,8 @@ class Supervisor:
 
     def _announce(self, sign: str, what: int | Path | None) -> None:
         """A line for the guard: see there."""
+        if self._remains is not None and isinstance(what, int):
+            (self._remains.add if sign == "+" else self._remains.discard)(what)
         if what is not None and self._guard is not None and self._guard.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # replaced at the next start
                 self._guard.stdin.write(f"{sign}{what}\n")

@@ -60,7 +60,7 @@ class Stack:
         self._given = settings or load_settings()
         self._meanwhile = meanwhile
         self._lock = FolderLock(self.folder)
-        self.supervisor = Supervisor(keep_open=[self._lock.fd], zygote=zygote)
+        self.supervisor = Supervisor([self._lock.fd], zygote, remains=self.folder / "running.json")
         self.kafka: KafkaServer | None = None
         self.redis: RedisServer | None = None
         if "bootstrap_servers" not in self._given.kafka.model_fields_set:

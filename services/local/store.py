@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from services.local.private import write_private
 from services.runtime import ConfigurationError, ObjectStore, Settings, load_settings, meant_path
 
 STATE = "state"
@@ -41,7 +42,7 @@ def begun_with(out: Path) -> str | None:
 
 def keep_url(out: Path, url: str) -> None:
     """Write down where the parts are, for later commands; the state folder is there."""
-    (out / STATE / _FILE).write_text("" if url == out.absolute().as_uri() else url + "\n")
+    write_private(out / STATE / _FILE, "" if url == out.absolute().as_uri() else url + "\n")
 
 
 def check(url: str, settings: Settings) -> None:

@@ -8,12 +8,13 @@ from functools import cache, partial
 from itertools import compress
 
 from contracts import Document
+from services.rules.batch import prepare
 from services.rules.config import RulesConfig
 from services.rules.counts import Group, applying, group_of, judged
 from services.rules.keywords import Keywords, Lookup, Watched
 from services.rules.language import UNKNOWN, Language, Predict, detect_language, load_model
 from services.rules.measures import MEASURES
-from services.rules.page import Page, prepare
+from services.rules.page import Page
 from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares

@@ -18,6 +18,7 @@ from contracts import Control, Document
 from services.runtime.contracts.unit import Judge, Unit, configure, verdicts_of
 from services.runtime.contracts.verdict import Drop, Emit, Reject, Verdict
 from services.runtime.errors import ConfigurationError, CorpusworksError
+from services.runtime.process.collector import settle_collector
 from services.runtime.resources import Resources
 from services.runtime.topology import Topology
 
@@ -47,6 +48,7 @@ def apply(
     may retract, everything is held back until the end of input. Raises ConfigurationError.
     """
     judges = [_build(topology, name, resources) for name in names]
+    settle_collector(lasting=False)
     held: list[_Result] = []
     retracts = any(unit.retracts for unit, _ in judges)
     retracted: dict[int, int] = {}

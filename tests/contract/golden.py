@@ -274,6 +274,9 @@ EXAMPLES: dict[str, Message] = {
     "dedup.log.5": DedupRecord(
         layout=6, uid=0x0123456789ABCDEF, cluster=17, number=3, merged=[0xFEDCBA9876543210, 17, 3]
     ),
+    "dedup.log.6": DedupRecord(
+        layout=8, uid=0x0123456789ABCDEF, bands=bytes(range(72)), late_bands=3, rare=b"abcdef", late_rare=1
+    ),
     "archive.documents.1": ArchiveFile(
         table="documents",
         day="2026-11-26",

@@ -20,7 +20,8 @@ from services.dedup.index import NEXT, Death, Growth, Index, MemoryIndex, Seat, 
 from services.dedup.met import BEST, FOUNDERS, Met
 from services.dedup.odd_sketch import Shingles
 from services.dedup.page import Page
-from services.dedup.redis_index import Gone, RedisIndex, Script
+from services.dedup.redis_index import Gone, RedisIndex
+from services.dedup.scripts import Script
 from services.dedup.shingles import Words
 from services.runtime import ConfigurationError, DependencyDown, Drop, Verdict
 from services.runtime.state import MemoryMarks, RedisMarks, Server
@@ -200,6 +201,9 @@ class TestContract:
             assert found.most == number
             assert found.missed == max(0, number - FOUNDERS - BEST)
             assert found.quiet == (found.uids if number < FOUNDERS else set())
+            assert found.late == (set() if number < FOUNDERS else {42})
+        again = link(index, orders[: FOUNDERS + 1], keys([41, 42]).repeat(FOUNDERS + 1, 0))
+        assert [found.late for found in again] == [set()] * FOUNDERS + [{41, 42}]
 
     def test_asking_whom_one_would_meet_enters_nothing(self, index: Index) -> None:
         """`dedup explain` looks up documents that are no part of the corpus, too."""
@@ -303,10 +307,10 @@ def test_where_the_name_of_a_string_tells_two_bytes_of_a_key(
 ) -> None:
     """From 65,536 strings on, of three million keys, records get shorter; and longer again as it shrinks."""
     index = redis_index(empty_server)
-    source = index._scripts["bands.lua"].source
+    source = index.scripts.by_name["bands.lua"].source
     few = source.replace("LOAD, FEWEST = 64, 256", "LOAD, FEWEST = 1, 32768")
     assert few != source
-    monkeypatch.setitem(index._scripts, "bands.lua", Script(few))
+    monkeypatch.setitem(index.scripts.by_name, "bands.lua", Script(few))
     uids = some_uids(1700)
     near = np.arange(1, 18, dtype=np.uint64) << np.uint64(16)  # keys that differ in few of their bytes
     bands = np.random.default_rng(1).integers(0, 2**16, (len(uids), 1), np.uint64) + near

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.net.connection import KafkaConnection
 
 from contracts import Document
 from services.local.stack import Stack
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.kafka import consumer
+from services.runtime.clients.log import Log
+from services.runtime.loops.transaction import Produce
 from tests.integration.rig import rig, unit
 
 pytestmark = pytest.mark.stack
@@ -49,6 +53,34 @@ def test_polls_of_a_millisecond_join_the_group_for_good(
                 found += sum(map(len, member.poll(1).values()))
                 assert time.monotonic() < deadline, f"attempt {attempt}: {found} of 8"
             member.close(autocommit=False)
+
+
+def test_a_client_connects_once_and_a_transaction_tells_its_partitions_at_once(
+    shared_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a second login to the broker that has just told of itself, and a request for each topic and
+    partition that a transaction is the first to write, each a millisecond of CPU and more on both sides.
+    """
+    sent: list[str] = []
+    send = KafkaConnection._send_request
+
+    def noting(self: KafkaConnection, request: Any, *args: Any, **options: Any) -> Any:
+        sent.append(type(request).__name__)
+        return send(self, request, *args, **options)
+
+    with rig(shared_stack, tmp_path, "telling", unit("telling", "tests.units:ECHO")) as river:
+        monkeypatch.setattr(KafkaConnection, "_send_request", noting)
+        with Log(river.settings) as log:
+            assert log.ends([river.source])
+        assert sent.count("SaslAuthenticateRequest") == 1
+        sent.clear()
+        topics = [river.source, river.output]
+        places = [(topic, p) for topic in topics for p in range(river.settings.partitions)]
+        river.produce([Produce(topic, b"a", partition=partition) for topic, partition in places])
+        assert sent.count("AddPartitionsToTxnRequest") == 1
+        assert sent.count("MetadataRequest") == 2, "that of the brokers, and one for all topics"
+        assert sent.count("SaslAuthenticateRequest") == 2, "the broker, and the transaction's coordinator"
+        assert len(river.records(*topics)) == len(places)
 
 
 def test_a_member_that_left_for_good_is_dismissed(shared_stack: Stack, tmp_path: Path) -> None:

@@ -7,18 +7,19 @@ and what the other blocks on the page are like that are laid out the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from services.parse.html.blocks import Block, Outline
+from services.parse.html.blocks import Outline
 from services.parse.html.hints import NAMES
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+_Value = TypeVar("_Value")
 
 _TAGS = (
     "article", "main", "section", "nav", "aside", "footer", "header", "form", "table", "ul", "ol", "dl", "li",
@@ -31,24 +32,30 @@ _LEVELS = 5  # elements around a block, from the inside, whose text is measured
 @dataclass(slots=True)
 class _Tree:
     """parents (frames); levels: the frames of each depth, outermost first; of: the frame of each block, where
-    the last of all, which is none, stands for no frame.
+    the last of all, which is none, stands for no frame. kinds: tags and first classes that there are, and
+    kind, the number of each frame's among them.
     """
 
     parents: Ints
     depths: Ints
     levels: list[Ints]
     of: Ints
+    kinds: list[tuple[str, str]]
+    kind: Ints
 
     @classmethod
     def of_page(cls, page: Outline) -> _Tree:
         depths = np.array([frame.depth for frame in page.frames], np.int64)
         order = np.argsort(depths, kind="stable")
         cuts = np.flatnonzero(np.diff(depths[order])) + 1
+        kinds, kind = _numbered([frame.kind for frame in page.frames])
         return cls(
             np.array([frame.parent for frame in page.frames], np.int64),
             depths,
             np.split(order, cuts) if len(order) else [],
             np.array([block.frame for block in page.blocks], np.int64),
+            kinds,
+            kind,
         )
 
     def inherited(self, own: Ints) -> Ints:
@@ -83,8 +90,8 @@ def around(page: Outline, measures: Mapping[str, Floats]) -> Floats:
             _tags(page, tree),
             _hints(page, tree),
             _amounts(tree, totals, max(1.0, float(words.sum()))),
-            _repetition(page, tree, totals, max(1.0, float(words.sum()))),
-            _layout(page, np.stack([words, links, kept, measures["ends"]], 1)),
+            _repetition(tree, totals, max(1.0, float(words.sum()))),
+            _layout(page, tree, np.stack([words, links, kept, measures["ends"]], 1)),
         ],
         1,
     )
@@ -103,8 +110,10 @@ def unpacked(masks: Ints, num: int) -> Floats:
 def _tags(page: Outline, tree: _Tree) -> Floats:
     """For each of _TAGS whether it is around the block, and whether an element not shown is."""
     bits = {tag: 1 << i for i, tag in enumerate(_TAGS)}
-    own = [bits.get(frame.tag, 0) | (frame.hidden << len(_TAGS)) for frame in page.frames]
-    return unpacked(tree.inherited(np.array([*own, 0], np.int64))[tree.of], len(_TAGS) + 1)
+    own = np.zeros(len(tree.kind) + 1, np.int64)
+    own[:-1] = np.array([bits.get(tag, 0) for tag, _ in tree.kinds], np.int64)[tree.kind]
+    own[:-1] |= np.array([frame.hidden for frame in page.frames], np.int64) << len(_TAGS)
+    return unpacked(tree.inherited(own)[tree.of], len(_TAGS) + 1)
 
 
 def _hints(page: Outline, tree: _Tree) -> Floats:
@@ -142,19 +151,16 @@ def _amounts(tree: _Tree, totals: Floats, whole: float) -> Floats:
     return np.concatenate([found.reshape(len(tree.of), -1), depth_of[:, None]], 1)
 
 
-def _repetition(page: Outline, tree: _Tree, totals: Floats, whole: float) -> Floats:
+def _repetition(tree: _Tree, totals: Floats, whole: float) -> Floats:
     """Of the elements that stand beside others of their kind: the most numerous ones around the block, and
     those that hold most; how many, how long, how much of the page and of them is links, and whether no others
     on the page hold more.
     """
-    ids: dict[Any, int] = {}
-    group = np.array(
-        [ids.setdefault((frame.parent, *frame.kind), len(ids)) for frame in page.frames], np.int64
-    )
-    num = len(ids) + 1  # the last is for no group
+    group, num = _grouped((tree.parents + 1) * len(tree.kinds) + tree.kind)
+    num += 1  # the last is for no group
     counts = np.bincount(group, minlength=num).astype(np.float32)
     sizes, links = (np.bincount(group, totals[:-1, i], num).astype(np.float32) for i in (0, 1))
-    large = np.array([frame.tag not in _SMALL for frame in page.frames], bool)
+    large = np.array([tag not in _SMALL for tag, _ in tree.kinds], bool)[tree.kind]
     many = _best(tree, group, np.where(large, counts[group], 0), num)
     most = _best(tree, group, np.where(counts[group] > 1, sizes[group], 0), num)
     counts[-1] = 0
@@ -181,12 +187,15 @@ def _best(tree: _Tree, group: Ints, score: Floats, none: int) -> Ints:
     return best[tree.of]
 
 
-def _layout(page: Outline, of_blocks: Floats) -> Floats:
+def _layout(page: Outline, tree: _Tree, of_blocks: Floats) -> Floats:
     """The blocks of the same kind in the same two elements: how many, how long, how much of them is links,
     was kept elsewhere and ends as sentences, and how much of the page they are.
     """
-    ids: dict[Any, int] = {}
-    group = np.array([ids.setdefault(_place(page, block), len(ids)) for block in page.blocks], np.int64)
+    num = len(tree.kinds) + 1  # the last is that of no frame
+    kind = np.append(tree.kind, num - 1)
+    outer = np.append(kind[tree.parents], num - 1)
+    _, own = _numbered([block.kind for block in page.blocks])
+    group, _ = _grouped((own * num + kind[tree.of]) * num + outer[tree.of])
     counts = np.bincount(group).astype(np.float32)
     words, links, kept, ends = (np.bincount(group, column) for column in of_blocks.T)
     found = np.stack(
@@ -199,9 +208,13 @@ def _layout(page: Outline, of_blocks: Floats) -> Floats:
     return np.asarray(found[group], np.float32)
 
 
-def _place(page: Outline, block: Block) -> Any:
-    if block.frame < 0:
-        return block.kind
-    frame = page.frames[block.frame]
-    outer = page.frames[frame.parent].kind if frame.parent >= 0 else None
-    return block.kind, frame.kind, outer
+def _numbered(values: Sequence[_Value]) -> tuple[list[_Value], Ints]:
+    """Those that differ, and of each value its number among them."""
+    numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
+    return list(numbers), np.array(list(map(numbers.__getitem__, values)), np.int64)
+
+
+def _grouped(keys: Ints) -> tuple[Ints, int]:
+    """Of each key the number of its group, whose keys are equal, and how many groups there are."""
+    different, group = np.unique(keys, return_inverse=True)
+    return group, len(different)

@@ -13,15 +13,15 @@ import re
 from collections import Counter
 
 import numpy as np
-import numpy.typing as npt
 
 from services.parse.html.about import About
-from services.parse.html.around import Floats, around, logs, unpacked
+from services.parse.html.around import Floats, Ints, around, logs, unpacked
 from services.parse.html.blocks import Outline
 from services.parse.html.finder import Finder
 from services.parse.html.wording import letters_of
 
 _KINDS = ("p", "h", "item", "row", "code", "pre", "dt", "dd", "caption", "cell", "summary")
+_PLACES = {kind: i for i, kind in enumerate(_KINDS)}
 _ENDS = re.compile(r"[.!?。！？…:;：；][\"'”’)\]」』》]*$")
 _END_SIGNS, _CLOSING = frozenset(".!?。！？…:;：；"), frozenset("\"'”’)]」』》")
 _STOPS, _HAN_STOPS = b".,;!?", "。，；！？、"
@@ -75,6 +75,7 @@ def features_of(page: Outline, said: About, other: str) -> Floats:
     whole = letters_of(other)
     known = {each: bool(each) and each in whole for each in set(letters)}
     kept = np.array(list(map(known.__getitem__, letters)), np.float32)
+    kind, level = _kinds(page), np.array([block.level for block in page.blocks], np.int64)
     ends = np.array([_is_sentence(block.text) for block in page.blocks], np.float32)
     heads = [block.text[:_HEAD_CHARACTERS] for block in page.blocks]
     masks = [_FINDER.mask(f" {head} ".lower().replace("\n", " ")) for head in heads]
@@ -82,14 +83,14 @@ def features_of(page: Outline, said: About, other: str) -> Floats:
     price, dated = _figures(heads, masks, _PRICED, _PRICE), _figures(heads, masks, _DATED, _DATE)
     near = np.convolve(price, np.ones(7, np.float32))[3 : len(price) + 3] / 7
     parts = [
-        _own(page, heads, words, links),
+        _own(page, heads, words, links, kind, level),
         np.stack([ends, kept, np.full_like(kept, bool(whole)), dated, price, near], 1),
         unpacked(told, len(_PHRASES)),
         _again(letters),
         _described(letters, said),
         around(page, {"words": words, "links": links, "kept": kept, "ends": ends, "price": price}),
-        _place(page, words, told),
-        np.repeat(_page(page, said, words, links, price)[None], len(words), 0),
+        _place(words, told, kind, level),
+        np.repeat(_page(page, said, words, links, price, kind)[None], len(words), 0),
     ]
     return np.concatenate(parts, 1).astype(np.float32)
 
@@ -110,56 +111,64 @@ def _is_sentence(text: str) -> bool:
     return last in _END_SIGNS or (last in _CLOSING and bool(_ENDS.search(text[-20:])))
 
 
-def _own(page: Outline, heads: list[str], words: Floats, links: Floats) -> Floats:
+def _kinds(page: Outline) -> Ints:
+    """The place of each block's kind among _KINDS."""
+    return np.array([_PLACES[block.kind] for block in page.blocks], np.int64)
+
+
+def _own(page: Outline, heads: list[str], words: Floats, links: Floats, kind: Ints, level: Ints) -> Floats:
     blocks = page.blocks
-    kinds = {kind: i for i, kind in enumerate(_KINDS)}
-    kind = np.array([kinds[block.kind] for block in blocks], np.int64)
-    level = np.array([block.level for block in blocks], np.int64)
-    is_heading = kind == kinds["h"]
-    rows = [_signs(block.text, head) for block, head in zip(blocks, heads, strict=True)]
+    is_heading = kind == _PLACES["h"]
     size = np.array([len(block.text) + 1 for block in blocks], np.float32)
     pressed = np.array([block.button_words for block in blocks], np.float32)
     columns = [
         is_heading & (level <= 1), is_heading & (level == 2), is_heading & (level >= 3),
-        [block.quoted for block in blocks], np.where(kind == kinds["row"], 0, level.clip(0, 5) / 5),
+        [block.quoted for block in blocks], np.where(kind == _PLACES["row"], 0, level.clip(0, 5) / 5),
         pressed / (words + 1), size / (words + 1) / 20, words < 4, words > 20,
         logs(words), (links / (words + 1e-3)).clip(0, 1), links > 0,
     ]  # fmt: skip
     return np.concatenate(
         [
             np.eye(len(_KINDS), dtype=np.float32)[kind],
-            np.array(rows, np.float32),
+            _signs([block.text for block in blocks], heads),
             np.stack([np.asarray(column, np.float32) for column in columns], 1),
         ],
         1,
     )
 
 
-def _signs(text: str, head: str) -> tuple[float, ...]:
+def _signs(texts: list[str], heads: list[str]) -> Floats:
     """Stops, figures, capitals, Han, how it begins, lines, whether it is bold."""
-    plain = text.encode("ascii", "ignore")
-    stops = _number_of(_STOPS, plain)
-    near, han = plain, 0
-    if len(plain) < len(text):
-        stops += sum(map(text.count, _HAN_STOPS))
-        near = head.encode("ascii", "ignore")
-        han = len(_HAN.findall(head)) if len(near) < len(head) else 0
-    near = near[:_HEAD_CHARACTERS]
-    size = len(head) + 1
-    return (
-        stops * 20 / (len(text) + 1),
-        _number_of(_FIGURES, near) / size,
-        _number_of(_CAPITALS, near) / size,
+    plain = [text.encode("ascii", "ignore") for text in texts]
+    near = [text[:_HEAD_CHARACTERS] for text in plain]
+    stops = _numbers_of(_STOPS, plain)
+    han = np.zeros(len(texts), np.int64)
+    length = np.array(list(map(len, texts)), np.int64)
+    for i in np.flatnonzero(length > list(map(len, plain))).tolist():
+        near[i] = heads[i].encode("ascii", "ignore")
+        stops[i] += sum(map(texts[i].count, _HAN_STOPS))
+        han[i] = len(_HAN.findall(heads[i])) if len(near[i]) < len(heads[i]) else 0
+    size = np.array(list(map(len, heads)), np.int64) + 1
+    columns = [
+        stops * 20 / (length + 1),
+        _numbers_of(_FIGURES, near) / size,
+        _numbers_of(_CAPITALS, near) / size,
         han / size,
-        head[:1].isupper(),
-        head[:1].islower(),
-        text.count("\n") / 10,
-        text.startswith("**") and text.endswith("**"),
-    )
+        [head[:1].isupper() for head in heads],
+        [head[:1].islower() for head in heads],
+        np.array([text.count("\n") for text in texts], np.int64) / 10,
+        [text.startswith("**") and text.endswith("**") for text in texts],
+    ]
+    return np.stack([np.asarray(column, np.float32) for column in columns], 1)
 
 
-def _number_of(signs: bytes, text: bytes) -> int:
-    return len(text) - len(text.translate(None, signs))
+def _numbers_of(signs: bytes, texts: list[bytes]) -> Ints:
+    """How many of the signs are in each text."""
+    is_sign = np.zeros(256, np.int64)
+    is_sign[list(signs)] = 1
+    seen = np.zeros(sum(map(len, texts)) + 1, np.int64)
+    np.cumsum(is_sign[np.frombuffer(b"".join(texts), np.uint8)], out=seen[1:])
+    return np.diff(seen[np.cumsum(list(map(len, texts)))], prepend=0)
 
 
 def _again(letters: list[str]) -> Floats:
@@ -190,7 +199,9 @@ def _described(letters: list[str], said: About) -> Floats:
     every, titles = "|".join(said.descriptions), "|".join(said.titles)
     begins = tuple({each[:_TEASER] for each in said.descriptions[:_MOST_DESCRIPTIONS] if len(each) > _SHORT})
     inside = np.array([len(each) > _SHORT and each in every for each in letters], bool)
-    begun = np.array([any(begin in each for begin in begins) for each in letters], bool)
+    begun = np.zeros(len(letters), bool)
+    for begin in begins:
+        begun |= [begin in each for each in letters]
     titled = np.array([len(each) > _SHORT_TITLE and each in titles for each in letters], bool)
     at = np.arange(len(letters))
     there = np.flatnonzero(inside | begun)
@@ -211,15 +222,14 @@ def _described(letters: list[str], said: About) -> Floats:
     return np.stack([np.asarray(column, np.float32) for column in columns], 1)
 
 
-def _place(page: Outline, words: Floats, told: npt.NDArray[np.int64]) -> Floats:
+def _place(words: Floats, told: Ints, kind: Ints, level: Ints) -> Floats:
     """How far down the block stands, and below which heading."""
-    blocks = page.blocks
-    num = len(blocks)
+    num = len(words)
     at = np.arange(num)
     sizes = np.cumsum(words) - words  # words before each block
-    is_heading = np.array([block.kind == "h" for block in blocks], bool)
+    is_heading = kind == _PLACES["h"]
     heading = np.maximum.accumulate(np.where(is_heading, at, -1))
-    tops = np.flatnonzero(is_heading & (np.array([block.level for block in blocks]) == 1))
+    tops = np.flatnonzero(is_heading & (level == 1))
     first, last = (int(tops[0]), int(tops[-1])) if len(tops) else (num, num)
     far = np.minimum(np.abs(at - first), 30) / 30 if len(tops) else np.ones(num)
     since = sizes - np.where(heading >= 0, sizes[heading], 0)
@@ -237,15 +247,13 @@ def _place(page: Outline, words: Floats, told: npt.NDArray[np.int64]) -> Floats:
     )
 
 
-def _page(page: Outline, said: About, words: Floats, links: Floats, price: Floats) -> Floats:
+def _page(page: Outline, said: About, words: Floats, links: Floats, price: Floats, kind: Ints) -> Floats:
     """The page as a whole: how much text, links, paragraphs, prices and posts, and its kind as it says it."""
     total = float(words.sum())
-    kinds = Counter(block.kind for block in page.blocks)
-    long = sum(
-        block.words
-        for block in page.blocks
-        if block.kind == "p" and block.words > 20 and block.link_words * 3 < block.words
-    )
+    kinds = np.bincount(kind, minlength=len(_KINDS))
+    is_long = (kind == _PLACES["p"]) & (words > 20) & (links * 3 < words)
+    long = int(words[is_long].astype(np.int64).sum())
+    tags = [frame.tag for frame in page.frames]
     han = sum(len(_HAN.findall(block.text)) for block in page.blocks[:200] if not block.text.isascii()) / (
         sum(len(b.text) for b in page.blocks[:200]) + 1
     )
@@ -253,11 +261,11 @@ def _page(page: Outline, said: About, words: Floats, links: Floats, price: Float
     return np.array(
         [
             float(logs(total)), float(links.sum()) / (total + 1), float(logs(num)), long / (total + 1), han,
-            *(kinds[kind] / num for kind in ("h", "row", "code", "cell", "dt")),
+            *(kinds[_PLACES[each]] / num for each in ("h", "row", "code", "cell", "dt")),
             min(float(price.sum()), 30) / 30,
             *said.kinds,
-            sum(frame.tag == "article" for frame in page.frames) / 10,
-            any(frame.tag == "main" for frame in page.frames),
+            tags.count("article") / 10,
+            "main" in tags,
         ],
         np.float32,
     ).clip(0, 3)  # fmt: skip

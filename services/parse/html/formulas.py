@@ -57,12 +57,16 @@ _LONGEST_ASCIIMATH = 2000  # characters
 _TEX_CHARACTERS = re.compile(r"[A-Za-z0-9]")
 
 
-def formula_of(element: Any, attributes: Mapping[str, str]) -> str | None:
-    """The formula of an element, between dollars; "" for an element to be left out; None for any other."""
-    tag = element.tag
-    if (read := _BY_TAG.get(tag)) is not None:
-        return read(element)
-    if not attributes or tag in _PART_OF_ONE:
+def formula_by_tag(element: Any) -> str | None:
+    """The formula of an element of FORMULA_TAGS, between dollars; "" for one to be left out; None for any
+    other.
+    """
+    return _BY_TAG[element.tag](element)
+
+
+def formula_by_attributes(element: Any, tag: str, attributes: Mapping[str, str]) -> str | None:
+    """The same of an element of another tag, which its attributes tell."""
+    if tag in _PART_OF_ONE:
         return None
     named = attributes.get("class")
     if named and tag in _WRAPPERS and _is_about(named):
@@ -95,8 +99,10 @@ def writes_asciimath(root: Any) -> bool:
 
 
 def _names_asciimath(text: str) -> bool:
-    text = text.lower()
-    return ("math" in text or "am_" in text) and _ASCIIMATH.search(text) is not None
+    # To be sure of this costs less than to lower the text: few scripts hold any of them.
+    if not ("scii" in text or "SCII" in text or "am_" in text or "AM_" in text):
+        return False
+    return _ASCIIMATH.search(text.lower()) is not None
 
 
 def with_asciimath(text: str) -> str:

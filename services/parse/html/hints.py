@@ -51,6 +51,9 @@ _BETWEEN = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
 def hints_of(attributes: Mapping[str, str]) -> int:
     """A bit for each of NAMES that an element's names speak of."""
+    if len(attributes) == 1:
+        [(name, value)] = attributes.items()
+        return _bits(value[:_LONGEST]) if name in _ATTRIBUTES else 0
     values = [value for name, value in attributes.items() if name in _ATTRIBUTES]
     return _bits(" ".join(values)[:_LONGEST]) if values else 0
 

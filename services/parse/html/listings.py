@@ -125,9 +125,11 @@ def _listing(element: Any) -> Listing | None:
         text = _clean(_lines(element))
         marked = element.find("code") is not None or _is_marked(element) or element.find("span") is not None
         return Listing(text, marked or looks_like_code(text)) if text.strip() else None
-    if element.find(".//table") is not None or element.find(".//p/p") is not None:
+    pres = list(element.iterdescendants("pre"))
+    if not (pres or _is_marked(element) or _is_typewriter(element)):
         return None
-    pres = element.findall(".//pre")
+    if next(element.iterdescendants("table"), None) is not None or element.find(".//p/p") is not None:
+        return None
     if pres and (
         len(pres) < 3
         or not all(
@@ -136,8 +138,6 @@ def _listing(element: Any) -> Listing | None:
         )
     ):
         return None  # each by itself
-    if not (pres or _is_marked(element) or _is_typewriter(element)):
-        return None
     text = _clean(_lines(element))
     if text.count("\n") < 1 or not looks_like_code(text):
         return None
@@ -217,6 +217,8 @@ def _is_typewriter(element: Any) -> bool:
     """Whether all of its text is set like code, on several lines."""
     if element.tag in ("code", "tt") or _MONOSPACE.search(element.get("style", "")):
         return True
+    if _has_own_text(element):
+        return False
     inside = 0
     whole = sum(len(text.strip()) for text in element.itertext())
     for each in element.iter(*_TYPEWRITER):
@@ -225,6 +227,12 @@ def _is_typewriter(element: Any) -> bool:
         if next(each.iterancestors(*_TYPEWRITER), None) is None:
             inside += sum(len(text.strip()) for text in each.itertext())
     return whole > 0 and inside == whole
+
+
+def _has_own_text(element: Any) -> bool:
+    """Whether text stands in it that is in no element inside."""
+    texts = [element.text, *(child.tail for child in element)]
+    return any(text and not text.isspace() for text in texts)
 
 
 def _lines(element: Any) -> str:

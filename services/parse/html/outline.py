@@ -12,7 +12,8 @@ from lxml import etree
 from services.parse.html.blocks import Block, Frame, Outline
 from services.parse.html.formulas import (
     FORMULA_TAGS,
-    formula_of,
+    formula_by_attributes,
+    formula_by_tag,
     hidden_formula,
     with_asciimath,
     writes_asciimath,
@@ -43,6 +44,7 @@ _LEFT_OUT = frozenset({
     "select", "datalist", "input", "textarea", "rt", "rp", "map", "meter", "progress", "noframes", "applet",
     "link", "meta", "title", "annotation", "annotation-xml", "br", "img",
 })  # fmt: skip
+_BY_TAG = _LEFT_OUT | FORMULA_TAGS
 _NUMBERING = frozenset({"ul", "ol", "div", "td"})
 _MARKS = {
     "b": "**", "strong": "**", "i": "*", "em": "*", "code": "`", "tt": "`", "samp": "`", "kbd": "`",
@@ -98,6 +100,7 @@ class _Walker:
         self._frame = -1
         self._text: list[str] = []
         self._pressed: dict[str, list[str]] = {"a": [], "button": []}
+        self._linked, self._pushed = self._pressed["a"], self._pressed["button"]
         self._pressing: list[str] = []
         self._hints = 0
         self._flushed = 0
@@ -110,56 +113,56 @@ class _Walker:
         steps = etree.iterwalk(root, events=("start", "end"))
         inert = None
         for event, element in steps:
-            if inert is not None:
-                if event == "end" and element is inert:
-                    inert = None
-                    self._say(element.tail)
-                continue
             if event == "start":
+                tag = element.tag
                 # Pictures and scripts have many long attributes, and their tag is enough.
-                whole = self._is_whole_by_tag(element)
-                attributes = {} if whole else dict(element.items())
-                if "itemtype" in attributes and len(self.found.item_types) < _MOST_TYPES:
-                    self.found.item_types.append(attributes["itemtype"])
-                if whole or self._is_whole(element, attributes):
+                if tag in _BY_TAG and self._is_whole_by_tag(element, tag):
                     inert = element
                     steps.skip_subtree()
-                else:
-                    self._enter(element.tag, attributes)
-                    if text := element.text:
-                        self._say(text)
-            else:
+                    continue
+                attributes = dict(element.items())
+                if self._is_whole(element, tag, attributes):
+                    inert = element
+                    steps.skip_subtree()
+                    continue
+                self._enter(tag, attributes)
+                text = element.text
+            elif inert is None:
                 self._leave()
-                if text := element.tail:
-                    self._say(text)
+                text = element.tail
+            else:
+                inert = None
+                text = element.tail
+            if text and (self._text or not text.isspace()):  # white space between blocks is none
+                self._say(text)
         self._flush()
 
-    def _is_whole_by_tag(self, element: Any) -> bool:
+    def _is_whole_by_tag(self, element: Any, tag: str) -> bool:
         """Whether the element is dealt with here, with all that it holds."""
-        tag = element.tag
-        if not isinstance(tag, str):
-            return True
-        if tag in FORMULA_TAGS and (formula := formula_of(element, {})) is not None:
+        if tag in FORMULA_TAGS and (formula := formula_by_tag(element)) is not None:
             self._say_formula(formula)
             return True
         if tag == "br":
             self._text.append(BREAK)
         return tag in _LEFT_OUT
 
-    def _is_whole(self, element: Any, attributes: Mapping[str, str]) -> bool:
+    def _is_whole(self, element: Any, tag: str, attributes: Mapping[str, str]) -> bool:
         """The same, where the tag alone does not tell."""
-        tag = element.tag
-        if attributes and (formula := formula_of(element, attributes)) is not None:
-            self._say_formula(formula)
-            return True
+        if attributes:
+            if "itemtype" in attributes and len(self.found.item_types) < _MOST_TYPES:
+                self.found.item_types.append(attributes["itemtype"])
+            if (formula := formula_by_attributes(element, tag, attributes)) is not None:
+                self._say_formula(formula)
+                return True
+            if tag in _NUMBERING:
+                if (named := attributes.get("class")) and is_numbering(element, named):
+                    return True
+            elif tag not in _BLOCKS and _is_hidden(attributes):
+                self._say(hidden_formula(element))
+                return True
         if tag == "noscript" and not _is_page_of_its_own(element):
             return True
-        if tag in _NUMBERING and (named := attributes.get("class")) and is_numbering(element, named):
-            return True
-        if tag not in _BLOCKS and _is_hidden(attributes):
-            self._say(hidden_formula(element))
-            return True
-        if (listing := self._listings.get(element)) is not None:
+        if self._listings and (listing := self._listings.get(element)) is not None:
             self._flush()
             kind = "code" if listing.fenced else "pre"
             self._add(
@@ -207,6 +210,8 @@ class _Walker:
 
     def _leave(self) -> None:
         opened = self._open.pop()
+        if opened is _NOTHING:
+            return
         if opened.block and self._text:
             self._flush()
         if opened.frame:
@@ -223,13 +228,17 @@ class _Walker:
     def _push(self, tag: str, attributes: Mapping[str, str]) -> None:
         frames = self.found.frames
         around = frames[self._frame] if self._frame >= 0 else None
-        frame = Frame(self._frame, tag, 0, 0, (tag, (attributes.get("class", "").split(None, 1) or [""])[0]))
-        if around is not None:
-            frame.depth = around.depth + 1
-            if tag not in _ANEW:
-                frame.heading, frame.inside, frame.lists, frame.quoted = (
-                    around.heading, around.inside, around.lists, around.quoted,
-                )  # fmt: skip
+        names = attributes["class"].split(None, 1) if "class" in attributes else None
+        kind = (tag, names[0] if names else "")
+        if around is None:
+            frame = Frame(self._frame, tag, 0, 0, kind)
+        elif tag in _ANEW:
+            frame = Frame(self._frame, tag, 0, around.depth + 1, kind)
+        else:
+            frame = Frame(
+                self._frame, tag, 0, around.depth + 1, kind, -1, False, False,
+                around.heading, around.inside, around.lists, around.quoted,
+            )  # fmt: skip
         if tag == "li":
             frame.item = self._numbers[self._frame] = self._numbers.get(self._frame, 0) + 1
             frame.inside, frame.lists = len(frames), frame.lists + 1
@@ -241,8 +250,9 @@ class _Walker:
             frame.dialog = True
         if attributes and tag not in ("html", "body"):
             frame.hints = hints_of(attributes)
-            frame.hidden = attributes.get("aria-hidden") == "true" or _is_hidden(attributes)
-            frame.dialog = frame.dialog or _is_dialog(attributes)
+            if len(attributes) > 1 or not names:  # a class says neither
+                frame.hidden = attributes.get("aria-hidden") == "true" or _is_hidden(attributes)
+                frame.dialog = frame.dialog or _is_dialog(attributes)
         self._frame = len(frames)
         frames.append(frame)
 
@@ -274,23 +284,19 @@ class _Walker:
         hints, self._hints = self._hints, 0
         if text.isspace():
             return
-        links, buttons = self._num_pressed("a"), self._num_pressed("button")
+        links = _words_of(self._linked) if self._linked else 0
+        buttons = _words_of(self._pushed) if self._pushed else 0
         pieces = pieces_of(text)
+        if len(pieces) == 1:
+            num = words_in(pieces[0])
+            self._add(Block(pieces[0], "p", self._frame, num, min(num, links), min(num, buttons), hints))
+            return
         sizes = list(map(words_in, pieces))
         whole = max(1, sum(sizes))
         for piece, num in zip(pieces, sizes, strict=True):
             linked = links and min(num, round(links * (num / whole)))
             pressed = buttons and min(num, round(buttons * (num / whole)))
             self._add(Block(piece, "p", self._frame, num, linked, pressed, hints))
-
-    def _num_pressed(self, how: str) -> int:
-        """Words since the last call that a link or a button holds."""
-        said = self._pressed[how]
-        if not said:
-            return 0
-        num = words_in(" ".join(said))
-        said.clear()
-        return num
 
     def _add(self, block: Block) -> None:
         """Append it, told by the frames around it what it is."""
@@ -326,6 +332,13 @@ class _Walker:
         inner = _Walker(self._listings, _CELL_DEPTH, asciimath=self._asciimath)
         inner.walk(cell)
         return joined([block for block in inner.found.blocks if block.text])
+
+
+def _words_of(said: list[str]) -> int:
+    """Words since the last call that links or buttons hold."""
+    num = words_in(" ".join(said))
+    said.clear()
+    return num
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:

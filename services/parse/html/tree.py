@@ -17,10 +17,24 @@ _END = re.compile(r"</(?:[hH][tT][mM][lL]|[bB][oO][dD][yY])\s*>")  # three times
 
 def tidied(page: str) -> str:
     """The page without what parsers take quadratic time for, or end at before its end."""
-    long = [piece for piece in page.split("<") if len(piece) > _LONGEST_TAG]
-    if any(">" not in piece[:_LONGEST_TAG] for piece in long):
+    if _may_hold_long_tags(page):
         page = _LONG_TAG.sub(r"<\1>", page)
     return _END.sub("", page)
+
+
+def _may_hold_long_tags(page: str) -> bool:
+    """Whether more than _LONGEST_TAG characters stand without a tag's begin in them and, at first, an end."""
+    at = 0  # after a "<"
+    while len(page) - at > _LONGEST_TAG:
+        last = page.rfind("<", at, at + _LONGEST_TAG + 1)
+        if last < 0:
+            if page.find(">", at, at + _LONGEST_TAG) < 0:
+                return True
+            last = page.find("<", at)
+            if last < 0:
+                return False
+        at = last + 1
+    return False
 
 
 def read(page: str) -> Any | None:

@@ -30,7 +30,8 @@ _WAKE_S = 0.01  # a full batch waits no longer
 _ANSWER_MS = 10_000  # a broker that says nothing for so long is away
 _METADATA_MS = 30_000  # new partitions and topics are known so soon
 # A fetch that finds nothing waits so long at the broker, and what is asked on the same connection behind it:
-# while something flows; for a partition that may be resumed; else; once polls have found nothing for a while.
+# while some of what flows lies here; at least, where partitions may be resumed; at least, else; once polls
+# have found nothing for a while.
 _FLOWING_MS, _BRIEF_MS, _PATIENT_MS, _QUIET_MS = 20, 100, 500, 1000
 _QUIET_POLLS = 1
 _ASKS, _AGAIN_S = 20, 0.1  # for what an answer lacks
@@ -54,48 +55,33 @@ class GroupConsumer(KafkaConsumer):
     _empty = 1  # polls in a row that found nothing
 
     def poll(self, timeout_ms: int = 0, max_records: int | None = None) -> dict[TopicPartition, list[Any]]:
-        """See KafkaConsumer.
-
-        What flowed is asked for again in a moment, and where nothing more comes in that, once for the rest of
-        the poll: each fetch costs both sides a millisecond of CPU, and a poll would send a dozen.
-        """
+        """See KafkaConsumer."""
         if self._coordinator.rejoining:
             self._coordinator.request_rejoin()
-        wait_ms = self._wait_ms()
-        moment_ms = timeout_ms if self._empty else min(timeout_ms, wait_ms)
-        found = self._poll(moment_ms, wait_ms, max_records)
-        if not found and moment_ms < timeout_ms:
-            rest_ms = timeout_ms - moment_ms
-            found = self._poll(rest_ms, rest_ms, max_records)
-        self._empty = 0 if found else self._empty + 1
-        return found
-
-    def _poll(
-        self, timeout_ms: int, wait_ms: int, max_records: int | None
-    ) -> dict[TopicPartition, list[Any]]:
-        """wait_ms: of each fetch."""
         fetcher = self._fetcher
         if not fetcher._next_partition_records:  # none, or one that has been read out
             fetcher._next_partition_records = None
-        fetcher.config["fetch_max_wait_ms"] = wait_ms
+        fetcher.config["fetch_max_wait_ms"] = self._wait_ms(timeout_ms)
         found: dict[TopicPartition, list[Any]] = super().poll(timeout_ms, max_records)
+        self._empty = 0 if found else self._empty + 1
         return found
 
-    def _wait_ms(self) -> int:
-        """How long a fetch may wait for something.
+    def _wait_ms(self, timeout_ms: int) -> int:
+        """How long a fetch of this poll may wait for something: each costs both sides a millisecond of CPU.
 
-        While some partitions flow, what they are still to give lies here, and the fetch is for those that
-        have nothing: the next of the others, and each question for an end, would wait behind it. A partition
-        that is resumed, or comes, waits likewise; lanes and logs pause some. Where nothing comes, nothing is
-        resumed either: so a river at rest asks seldom.
+        While what flows lies here, the fetch is for those partitions that have nothing: the next of the
+        others, and each question for an end, would wait behind it. Where nothing lies here it is for all, and
+        ends with the poll: a partition that is resumed between two polls waits for neither. Where nothing
+        comes, nothing is resumed either: so a river at rest asks seldom.
         """
-        if not self._empty:
+        fetcher = self._fetcher
+        if not self._empty and (fetcher._next_partition_records or fetcher._completed_fetches):
             return _FLOWING_MS
         if self.config["group_id"] is None:
             return _BRIEF_MS
         if self._empty > _QUIET_POLLS:
             return _QUIET_MS
-        return _BRIEF_MS if self.paused() else _PATIENT_MS
+        return max(timeout_ms, _BRIEF_MS if not self._empty or self.paused() else _PATIENT_MS)
 
     def beginning_offsets(self, partitions: Any, timeout_ms: int | None = None) -> dict[TopicPartition, int]:
         """See KafkaConsumer."""
@@ -337,17 +323,23 @@ def producer(settings: Settings, transactional_id: str | None) -> Any:
 
 
 @contextmanager
-def filling(producer: Any) -> Iterator[None]:
-    """Round many sends that a flush or a commit follows: wake the sender now and then, not at each.
+def filling(producer: Any, topics: Collection[str]) -> Iterator[None]:
+    """Round many sends to these topics that a flush or a commit follows: wake the sender now and then.
 
     kafka-python's send wakes its sending thread for every record while more than one batch waits: a
-    system call and a change of threads each, a tenth of the loop's CPU at 5 kB a record.
+    system call and a change of threads each, a tenth of the loop's CPU at 5 kB a record. Each time that
+    thread tells the transaction's coordinator of new partitions; and each new topic would be asked for alone.
+    Raises KafkaError.
     """
     sender = getattr(producer, "_sender", None)
     if sender is None:  # one that sends nothing
         yield
         return
-    wake_up, last = sender.wakeup, 0.0
+    for topic in topics:
+        sender.add_topic(topic)  # that the first of them is waited for with all
+    for topic in topics:
+        producer.partitions_for(topic)
+    wake_up, last = sender.wakeup, time.monotonic()
 
     def wake_rarely() -> None:
         nonlocal last

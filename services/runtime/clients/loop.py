@@ -7,18 +7,23 @@ exceptions, and neither is harmless.
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Any
 
 from kafka.net.compat import KafkaNetClient
+from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 
 class Connections(KafkaConnectionManager):
-    """Connections whose loop never runs in the thread of whoever makes a client.
+    """Connections whose loop never runs in the thread of whoever makes a client; none is made twice.
 
     A producer is made by driving it there until the broker has answered. What a signal's handler raises comes
     up in the middle of a task then, the loop takes it for that task's failure, and waits on for ever.
+
+    The connection by which a client learns of the brokers would be closed, and another to the same address
+    made, which costs a broker with passwords some 5 ms of CPU.
     """
 
     def bootstrap(self, timeout_ms: float | None = None, refresh: bool = True) -> None:
@@ -30,6 +35,28 @@ class Connections(KafkaConnectionManager):
         finally:
             if not driven:
                 self._net.stop()
+
+    def get_connection(self, node_id: Any, *args: Any, **options: Any) -> KafkaConnection:
+        """See KafkaConnectionManager."""
+        found = super().get_connection(node_id, *args, **options)
+        if self.cluster.is_bootstrap(node_id):
+            found.close = partial(self._keep, found, self.cluster.broker_metadata(node_id))
+        return found
+
+    def _keep(self, first: KafkaConnection, of: Any, error: Exception | None = None) -> None:
+        """In place of closing the first connection, of an address: keep it for the broker that has that."""
+        del first.close
+        same = (
+            broker for broker in self.cluster.brokers() if (broker.host, broker.port) == (of.host, of.port)
+        )
+        broker = next(same, None)
+        if error or self.closed or not first.connected or broker is None or broker.node_id in self._conns:
+            first.close(error)
+            return
+        node = first.node_id = broker.node_id
+        self._conns[node] = first
+        first.close_future.add_both(lambda _: self._conns.pop(node, None))
+        first.close_future.add_errback(lambda _: self.cluster.request_update())
 
 
 class OrderlyClient(KafkaNetClient):

@@ -1,7 +1,9 @@
 """The journal's file: one frame a transaction, so that each is there whole or not at all.
 
-A frame is `crc, bytes of what it tells, bytes of its batches`, what it tells (JSON), and the batches. What
-follows the last whole frame is of a write that was cut off; the next write takes its place.
+A frame is a head, what it tells (JSON), and its batches; the head is the sum of the head's rest, those of the
+two that follow it, and how many bytes they have. What follows the last whole frame is of a write that was cut
+off, if it is the beginning of a frame, or what a disk leaves that lost its power; the next write takes its
+place. Anything else is damage: to write there would lose all that lies behind it.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from typing import Any
 
 from services.runtime.errors import ConfigurationError
 
-_HEAD = struct.Struct(">IIQ")
-MAGIC = b"corpusworks journal 1\n"
+_HEAD, _SUM = struct.Struct(">IIIIQ"), struct.Struct(">I")
+MAGIC = b"corpusworks journal 2\n"
 
 
 class JournalFile:
@@ -43,18 +45,37 @@ class JournalFile:
             if (found := os.pread(fd, len(MAGIC), 0)) != MAGIC[: len(found)]:
                 raise ConfigurationError(f"{self.path} is no journal of this version")
             self._end = len(MAGIC)
-        while (head := os.pread(fd, _HEAD.size, self._end)) and len(head) == _HEAD.size:
-            crc, told_bytes, batch_bytes = _HEAD.unpack(head)
-            told_at = self._end + _HEAD.size
-            stop = told_at + told_bytes + batch_bytes
-            if stop > size or (stop == size and crc != zlib.crc32(self._bytes(fd, told_at, stop))):
-                return  # cut off
-            try:
-                told = json.loads(self._bytes(fd, told_at, told_at + told_bytes))
-            except ValueError as error:
-                raise ConfigurationError(f"{self.path} is damaged at byte {self._end}") from error
-            self._end = stop
-            yield told, told_at + told_bytes
+        while (frame := self._frame(fd, size)) is not None:
+            told, batches_at, self._end = frame
+            yield told, batches_at
+
+    def _frame(self, fd: int, size: int) -> tuple[dict[str, Any], int, int] | None:
+        """What the next frame tells, where its batches begin, and its end; None: there is no whole one."""
+        begin = self._end
+        head = os.pread(fd, _HEAD.size, begin)
+        if len(head) < _HEAD.size or not any(head):
+            return None  # cut off
+        own_sum, told_sum, batches_sum, told_bytes, batch_bytes = _HEAD.unpack(head)
+        if own_sum != zlib.crc32(head[_SUM.size :]):
+            raise self._damage(begin)
+        batches_at = begin + _HEAD.size + told_bytes
+        stop = batches_at + batch_bytes
+        if stop > size:
+            return None  # cut off
+        told = self._bytes(fd, begin + _HEAD.size, batches_at)
+        # Of the batches, each has a sum of its own by which it is read; to read them all now would take long.
+        whole = told_sum == zlib.crc32(told)
+        if stop < size and not whole:
+            raise self._damage(begin)
+        if stop == size and not (whole and batches_sum == zlib.crc32(self._bytes(fd, batches_at, stop))):
+            return None  # cut off by a loss of power
+        return json.loads(told), batches_at, stop
+
+    def _damage(self, at: int) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self.path} is damaged at byte {at}, and nothing behind it can be read: give --out a new "
+            "folder, or put back a copy of this one"
+        )
 
     def own(self) -> None:
         """From now on this process writes. The caller reads what is new by then.
@@ -80,11 +101,11 @@ class JournalFile:
         """Where its batches begin. On the disk when this returns. Raises ConfigurationError: it is full."""
         assert self._writing is not None
         assert self._end >= len(MAGIC)
-        text = json.dumps(told, separators=(",", ":")).encode()
-        crc = zlib.crc32(text)
+        text, batches_sum = json.dumps(told, separators=(",", ":")).encode(), 0
         for batch in batches:
-            crc = zlib.crc32(batch, crc)
-        head = _HEAD.pack(crc, len(text), sum(map(len, batches))) + text
+            batches_sum = zlib.crc32(batch, batches_sum)
+        rest = _HEAD.pack(0, zlib.crc32(text), batches_sum, len(text), sum(map(len, batches)))[_SUM.size :]
+        head = _SUM.pack(zlib.crc32(rest)) + rest + text
         try:
             end = self._write(self._writing, (head, *batches))
         except OSError as error:

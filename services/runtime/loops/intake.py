@@ -124,6 +124,15 @@ class Intake(ConsumerRebalanceListener):
         self._news |= placed
         self._new -= new
 
+    def reached(self, gathered: Sequence[Item]) -> dict[TopicPartition, int]:
+        """What is to be committed when these are done, which have just been gathered.
+
+        Behind the marker of the transaction in which they came, where that has been read with them: else it
+        would be committed by itself later.
+        """
+        last = {TopicPartition(item.topic, item.partition): item.offset for item in gathered}
+        return {tp: max(at + 1, self.consumer.position(tp) or 0) for tp, at in last.items()}
+
     def new_committed(self) -> dict[TopicPartition, int]:
         """Committed offsets of partitions that came since the last call."""
         found, self._news = self._news, {}

@@ -234,18 +234,31 @@ class LaneLoop(ConsumerRebalanceListener):
                 outputs += sent
                 told += of
         parts = [step.part for step in steps.values() if step.part]
+        consumed = {number: self._consumed(consumer, number, step) for number, step in steps.items()}
         offsets = {
             self._lanes[number].inputs[name]: offset
-            for number, step in steps.items()
-            for name, offset in step.consumed.items()
+            for number, of in consumed.items()
+            for name, offset in of.items()
         }
         self._transactions.commit(outputs + tally(told, parts), offsets, consumer.group_metadata())
         for number, step in steps.items():
-            self._lanes[number].committed |= step.consumed
+            self._lanes[number].committed |= consumed[number]
             if step.committed is not None:
                 step.committed()
         self._account(steps.values(), outputs, time.monotonic() - start)
         return True
+
+    def _consumed(self, consumer: Consumer, number: int, step: Step) -> dict[str, int]:
+        """Where the group stands after a step.
+
+        Behind the markers that have been read, where the lane holds no more of an input: else they would be
+        committed by themselves later.
+        """
+        lane, consumed = self._lanes[number], dict(step.consumed)
+        for name, offset in step.consumed.items():
+            if offset == lane.fed.get(name):
+                consumed[name] = max(offset, consumer.position(lane.inputs[name]) or 0)
+        return consumed
 
     def _passed(self, lane: _Lane, consumed: Mapping[str, int]) -> list[tuple[Item, str]]:
         """What was unreadable before these offsets, which the lane then holds no more."""

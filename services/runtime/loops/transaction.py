@@ -107,7 +107,7 @@ class Transactions:
             self.open()
             assert self._producer is not None
             self._producer.begin_transaction()
-            with filling(self._producer):
+            with filling(self._producer, {output.topic for output in outputs}):
                 for output in outputs:
                     self._send(output)
             with watchdog(self._hang_s, "commit_transaction"):

@@ -30,7 +30,7 @@ from services.runtime.loops.intake import Intake
 from services.runtime.loops.offsets import Offsets, by_topic_id
 from services.runtime.loops.tally import tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
-from services.runtime.loops.unit_messages import offsets_after, produced, told
+from services.runtime.loops.unit_messages import produced, told
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, Place
 from services.runtime.process.gauges import watch_gauges
@@ -45,9 +45,10 @@ _SLOW_BATCH, _SLOW_BATCH_S = 32, 1.0
 
 @dataclass(frozen=True, slots=True)
 class _InHand:
-    """A batch that the worker has and Kafka does not know of yet."""
+    """A batch that the worker has and Kafka does not know of yet. offsets: where the group is then."""
 
     items: Sequence[Item]
+    offsets: Mapping[TopicPartition, int]
     since: float
 
 
@@ -58,7 +59,6 @@ class _Commit:
     batch: _InHand
     outcomes: Sequence[Outcome]
     outputs: Sequence[Produce]
-    offsets: Mapping[TopicPartition, int]
     done: Future[None]
 
 
@@ -188,6 +188,7 @@ class UnitLoop:
         if self._watch is not None:
             self._watch.look(intake.consumer)
         gathered = intake.gather(self._max_documents, self._hurry, busy=self._in_hand is not None)
+        offsets = intake.reached(gathered)
         # Before what is in hand, which may fail again and again: a group that is stuck must be seen to be.
         metrics.LAG.labels(self._chain.name).set(intake.lag())
         done, outcomes = self._in_hand, self._collect()
@@ -195,7 +196,7 @@ class UnitLoop:
             self._pace(len(done.items), time.monotonic() - done.since)
         if gathered:
             self._sandbox.submit(gathered, self._take_news(intake))
-            self._in_hand = _InHand(gathered, time.monotonic())
+            self._in_hand = _InHand(gathered, offsets, time.monotonic())
         self._settle()
         if done is not None:
             self._begin_commit(done, outcomes)
@@ -261,7 +262,7 @@ class UnitLoop:
         done, self._in_hand = self._in_hand, None
         outcomes = self._sandbox.collect()
         if self._positioned:  # before Kafka knows it: units never know less than is committed
-            self._sandbox.reach(by_topic_id(offsets_after(done.items), self._topic_ids))
+            self._sandbox.reach(by_topic_id(done.offsets, self._topic_ids))
         return outcomes
 
     def _pace(self, num_documents: int, seconds: float) -> None:
@@ -272,7 +273,6 @@ class UnitLoop:
     def _begin_commit(self, done: _InHand, outcomes: list[Outcome]) -> None:
         assert self._intake is not None
         self._flood.check(outcomes)
-        offsets = offsets_after(done.items)
         topic_id = self._topic_ids.get(self._chain.input, "")
         for topic in {b.topic for o in outcomes for b in o.also} & self._spread.keys():
             if (now := self._transactions.partitions(topic)) not in self._spread[topic]:
@@ -280,8 +280,8 @@ class UnitLoop:
         outputs = produced(done.items, outcomes, topic_id, self._spread)
         outputs += tally(told(done.items, outcomes))
         member = self._intake.consumer.group_metadata()  # as it is now: who loses partitions later is refused
-        ended = self._committer.submit(self._transactions.commit, outputs, offsets, member)
-        self._commit = _Commit(done, outcomes, outputs, offsets, ended)
+        ended = self._committer.submit(self._transactions.commit, outputs, done.offsets, member)
+        self._commit = _Commit(done, outcomes, outputs, ended)
 
     def _settle(self) -> None:
         """Wait for the commit under way, if any. Raises what it raised."""
@@ -291,9 +291,9 @@ class UnitLoop:
         commit.done.result()
         self._flood.passed(commit.outcomes)
         if self._positioned:
-            self._news |= commit.offsets
+            self._news |= commit.batch.offsets
         if self._intake is not None:
-            self._intake.committed(commit.offsets)
+            self._intake.committed(commit.batch.offsets)
         self._account(commit)
         self._process.worked()
 

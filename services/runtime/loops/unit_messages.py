@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kafka import TopicPartition
-
 from contracts import Tally
 from services.runtime.loops.deadletter import dead_letter
 from services.runtime.loops.tally import Told, dead
 from services.runtime.loops.transaction import Produce
 from services.runtime.process.frames import Item, Outcome
-
-
-def offsets_after(items: Sequence[Item]) -> dict[TopicPartition, int]:
-    """What is to be committed when these are done."""
-    return {TopicPartition(item.topic, item.partition): item.offset + 1 for item in items}
 
 
 def told(items: Sequence[Item], outcomes: Sequence[Outcome]) -> Iterator[Told]:

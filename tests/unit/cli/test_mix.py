@@ -61,9 +61,9 @@ def mix(river: River, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
             )
         return done.documents.total()
 
-    def run() -> dict[str, Any]:
+    def run(source: Path = SOURCE) -> dict[str, Any]:
         job = Job([], tmp_path / "new", topology, shares)
-        return mixing.mix(job, SOURCE, Console(file=io.StringIO()), brought)
+        return mixing.mix(job, source, "its id", Console(file=io.StringIO()), brought)
 
     return run
 

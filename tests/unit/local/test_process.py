@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from services.local.child import MAX_QUICK_FAILURES, Child, Program, tail
 from services.local.process import ProcessFailed, Supervisor
+from services.local.remains import Remains
 from services.runtime import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -239,7 +241,7 @@ PARENT = """
     from services.local.child import Program
     from services.local.process import Supervisor
     folder = Path(sys.argv[1])
-    supervisor = Supervisor()
+    supervisor = Supervisor(remains=folder / "running.json")
     sleeper = [sys.executable, "-I", "-S", "-c", "import os, time; os.fork(); time.sleep(60)"]
     left = (folder / "region-",)
     programs = [Program(str(i), sleeper, folder / f"{i}.log", leaves=left) for i in range(3)]
@@ -287,6 +289,25 @@ def test_nothing_is_left_when_the_parent_is_killed(family, tmp_path):
     until(lambda: not alive(groups), timeout_s=15)
     until(lambda: gone(guard), timeout_s=15)
     assert not (tmp_path / "region-1").exists()
+
+
+def test_what_outlives_parent_and_guard_is_ended_by_the_next_start(family, tmp_path):
+    """Prevents servers that nobody ends, and that hold what the next ones need, after `pkill -9 python`."""
+    parent, groups, guard = family
+    until(lambda: len(alive(groups)) == 6)
+    os.kill(parent.pid, signal.SIGSTOP)  # else it would replace the guard
+    os.kill(guard, signal.SIGKILL)
+    parent.kill()
+    parent.wait()
+    file = tmp_path / "running.json"
+    told = json.loads(file.read_text())
+    assert sorted(one["pid"] for one in told) == sorted(groups)
+    file.write_text(json.dumps([{**one, "begun": one["begun"] - 100} for one in told]))
+    Remains(file)  # others have these numbers now
+    assert len(alive(groups)) == 6
+    file.write_text(json.dumps(told))
+    Remains(file)
+    until(lambda: not alive(groups))
 
 
 def test_a_killed_guard_is_replaced(family):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from services.rules.page import Page, prepare
+from services.rules.batch import prepare
+from services.rules.page import Page
 from services.rules.repetition import ngram_shares
 from services.rules.unit import measure
 

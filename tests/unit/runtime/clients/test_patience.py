@@ -16,12 +16,19 @@ FLOWING = TopicPartition("pool.control", 0)
 
 
 class Polled(GroupConsumer):
-    """Without a broker. found: what the next polls give. waits: milliseconds of each one's fetch."""
+    """Without a broker. found: what the next polls give. waits: milliseconds of each one's fetch.
 
-    def __init__(self, found: list[dict[TopicPartition, list[Any]]], paused: set[TopicPartition]) -> None:
+    lies: more has been fetched than they give.
+    """
+
+    def __init__(
+        self, found: list[dict[TopicPartition, list[Any]]], paused: set[TopicPartition], lies: bool = False
+    ) -> None:
         self.config = {"group_id": "a group"}
         self._coordinator = SimpleNamespace(rejoining=False)
-        self._fetcher = SimpleNamespace(_next_partition_records=None, config={})
+        self._fetcher = SimpleNamespace(
+            _next_partition_records=None, _completed_fetches=[object()] if lies else [], config={}
+        )
         self._found, self._paused, self.waits = found, paused, list[int]()
 
     def paused(self) -> set[TopicPartition]:
@@ -29,16 +36,20 @@ class Polled(GroupConsumer):
 
 
 def waits(
-    monkeypatch: pytest.MonkeyPatch, found: list[dict[TopicPartition, list[Any]]], paused: bool = False
+    monkeypatch: pytest.MonkeyPatch,
+    found: list[dict[TopicPartition, list[Any]]],
+    paused: bool = False,
+    lies: bool = False,
+    timeout_ms: int = 0,
 ) -> list[int]:
     def poll(self: Polled, timeout_ms: int, max_records: int | None) -> dict[TopicPartition, list[Any]]:
         self.waits.append(self._fetcher.config["fetch_max_wait_ms"])
         return self._found.pop(0)
 
     monkeypatch.setattr(KafkaConsumer, "poll", poll)
-    consumer = Polled(list(found), {FLOWING} if paused else set())
+    consumer = Polled(list(found), {FLOWING} if paused else set(), lies)
     for _ in found:
-        consumer.poll()
+        consumer.poll(timeout_ms)
     return consumer.waits
 
 
@@ -46,38 +57,21 @@ def test_what_flows_does_not_wait_for_what_has_nothing(monkeypatch: pytest.Monke
     """Prevents: a lane with a dry pool that reads a thousand messages each half second, since every question
     for an end stands behind a fetch that finds nothing; a river at rest that asks fifty times a second."""
     some = {FLOWING: [object()]}
-    at_rest, flowing, last, rests, *_, quiet = waits(monkeypatch, [some, some, {}, {}, {}, {}, {}])
+    at_rest, flowing, last, rests, *_, quiet = waits(monkeypatch, [some, some, {}, {}, {}, {}, {}], lies=True)
     assert at_rest == rests == 500
     assert flowing == last <= 20
     assert quiet == 1000
 
 
-def test_a_poll_after_something_flowed_asks_twice_and_not_all_the_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Prevents: a dozen fetches of a millisecond of CPU each, in every process, behind each few documents."""
-    asked: list[tuple[int, int]] = []
-    answers: list[dict[TopicPartition, list[Any]]] = [
-        {FLOWING: [1]},
-        {},
-        {},
-        {FLOWING: [2]},
-        {},
-        {FLOWING: [3]},
-    ]
-
-    def poll(self: Polled, timeout_ms: int, max_records: int | None) -> dict[TopicPartition, list[Any]]:
-        asked.append((timeout_ms, self._fetcher.config["fetch_max_wait_ms"]))
-        return answers.pop(0)
-
-    monkeypatch.setattr(KafkaConsumer, "poll", poll)
-    consumer = Polled([], set())
-    assert consumer.poll(250)
-    assert not consumer.poll(250)
-    assert asked == [(250, 500), (20, 20), (230, 230)]
-    assert consumer.poll(250) == {FLOWING: [2]}
-    assert consumer.poll(250) == {FLOWING: [3]}, "what comes in the rest of the poll is not lost"
-    assert asked[3:] == [(250, 500), (20, 20), (230, 230)]
+def test_a_poll_behind_what_flowed_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a fetch of a moment before another of the rest of the poll, in every process behind each few
+    documents, a millisecond of CPU each; one that is longer than the poll, behind which a resumed partition
+    and the next question would wait.
+    """
+    some = {FLOWING: [object()]}
+    assert waits(monkeypatch, [some, {}], timeout_ms=250)[1] == 250
+    assert waits(monkeypatch, [some, {}], timeout_ms=50)[1] == 100, "and not every few milliseconds"
+    assert waits(monkeypatch, [{}], timeout_ms=250, paused=True) == [250]
 
 
 def test_what_is_resumed_waits_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:

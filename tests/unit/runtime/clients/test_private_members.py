@@ -33,6 +33,7 @@ from kafka.producer.transaction_manager import TransactionalRequestResult, Trans
         (TransactionManager.last_error.fget, "return self._last_error"),
         (TransactionalRequestResult.wait, "timeout_ms"),
         (Fetcher.__init__, "self._next_partition_records"),
+        (Fetcher.__init__, "self._completed_fetches"),
         (Fetcher, "self.config['max_poll_records']"),
         (ConsumerCoordinator.__init__, "self._offset_fetch_futures"),
         (KafkaNetClient.close, "self._manager.close("),
@@ -40,6 +41,9 @@ from kafka.producer.transaction_manager import TransactionalRequestResult, Trans
         (KafkaNetClient.__init__, "net is None"),
         (KafkaNetClient.__init__, "manager is None"),
         (KafkaConnectionManager.bootstrap, "self._net.run("),
+        (KafkaConnectionManager._do_bootstrap, "self._conns.pop(bootstrap_broker.node_id, conn).close()"),
+        (KafkaConnectionManager._do_bootstrap, "self.get_connection(bootstrap_broker.node_id,"),
+        (kafka.KafkaProducer._wait_on_metadata, "self._sender.add_topic(topic)"),
         (NetworkSelector.stop, "self._io_thread.join("),
     ],
 )

@@ -84,6 +84,32 @@ def test_what_follows_the_last_whole_transaction_is_passed_over_and_written_over
     assert _read(_opened(path)) == [*expected, (3, b"d")]  # the marker has an offset, as in Kafka
 
 
+def test_no_byte_of_it_changes_unnoticed(journal: JournalCluster, tmp_path: Path) -> None:
+    """Prevents: a damaged length that hides all transactions behind it from the next write, which then takes
+    their place; and an offset that is another one than was committed.
+    """
+    group, path = journal.group("readers"), tmp_path / "journal"
+    for value in (b"a", b"b"):
+        _put(journal, value)
+        journal.set_offsets(group, {PLACE: journal.log_of(PLACE).end})
+    last = path.stat().st_size  # where the last frame begins: see above
+    _put(journal, b"c")
+    journal.close()
+    written = path.read_bytes()
+    for at in range(last):
+        damaged = bytearray(written)
+        damaged[at] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigurationError, match=r"is damaged|no journal of this version"):
+            _read(_opened(path))
+        assert path.read_bytes() == damaged
+    path.write_bytes(written + b"something else, from somebody else")
+    with pytest.raises(ConfigurationError, match=f"damaged at byte {len(written)}"):
+        _opened(path)
+    path.write_bytes(written + b"\0" * 100)  # as a disk may leave it that lost its power
+    assert _read(_opened(path)) == [(0, b"a"), (2, b"b"), (4, b"c")]
+
+
 def test_a_full_disk_is_said_and_leaves_what_was_there(
     journal: JournalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 from contracts import Document
 from services.runtime import ConfigurationError, LaneService, Message, Output, Resources, Settings, Step
+from services.runtime.journal.reader import Reader
 from services.runtime.loops.lane import LaneLoop
 from services.runtime.topology import Topology
 from tests.memory_broker import MemoryBroker
@@ -117,6 +118,20 @@ def test_what_the_task_holds_is_not_committed_and_what_it_does_not_is(
     assert out(broker) == ["a", "b", "c", "d"]
     assert committed(broker) == {("pool.zh", 0): 6, ("pool.zh", 1): 0, ("pool.en", 0): 0, ("pool.en", 1): 0}
     assert IDS[-1]["pool.zh"] == broker.topics["pool.zh"].id
+
+
+def test_what_is_read_behind_a_step_is_committed_with_it(
+    broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a commit of its own for each marker, behind each few documents, in every process."""
+    monkeypatch.setattr(Reader, "commit_offsets", lambda *_: pytest.fail("a commit of its own"))
+    it = loop(broker, settings)
+    publish(broker, "pool.zh", "a", "b")
+    publish(broker, "pool.en", "c", lane=1)
+    publish(broker, "pool.en", "d", "e", lane=1)
+    rounds(it)
+    assert sorted(out(broker)) == ["a", "b", "c", "d"]
+    assert committed(broker) == {("pool.zh", 0): 3, ("pool.zh", 1): 0, ("pool.en", 0): 0, ("pool.en", 1): 3}
 
 
 def test_what_is_no_message_becomes_a_dead_letter_though_nothing_follows(

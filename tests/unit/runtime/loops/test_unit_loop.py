@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from contracts import Document, FirstStart, Reference
 from services.runtime import ConfigurationError, DependencyDown, Settings
+from services.runtime.journal.reader import Reader
 from services.runtime.loops.unit import UnitLoop
 from services.runtime.process.sandbox import Stopped
 from services.runtime.topology import Topology
@@ -107,6 +108,22 @@ def test_the_position_is_committed_when_nothing_is_in_hand(broker: MemoryBroker,
     assert committed(broker) == {ZERO: 5, ONE: 0}  # three messages and two markers
     assert it._sandbox.told[-1] == {(broker.topics["docs.raw"].id, 0): 5}  # type: ignore[attr-defined]
     assert sorted(out(broker)) == ["a", "b", "c"]
+    it.close()
+
+
+def test_what_is_read_behind_a_batch_is_committed_with_it(
+    broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a commit of its own for each marker, behind each few documents, in every process."""
+    monkeypatch.setattr(Reader, "commit_offsets", lambda *_: pytest.fail("a commit of its own"))
+    publish(broker, "a", "b")
+    it = loop(broker, settings)
+    rounds(it)
+    assert committed(broker) == {ZERO: 3, ONE: 0}
+    publish(broker, "c")
+    rounds(it)
+    assert committed(broker) == {ZERO: 5, ONE: 0}
+    assert it._sandbox.reached[broker.topics["docs.raw"].id, 0] == 5  # type: ignore[attr-defined]
     it.close()
 
 
