@@ -105,15 +105,16 @@ class PageKinds:
 
     def _factors(self, kind: str) -> dict[str, float]:
         counts = self.declared[kind]
-        own = max(self.pages, key=lambda c: counts.get(c, 0) / self.pages[c])
+        own = max(self.pages, key=lambda c: counts.get(c, 0))
         others = [category for category in self.pages if category != own]
         usual = (sum(counts.get(c, 0) for c in others) + 0.5) / (sum(self.pages[c] for c in others) + 1)
 
         def share(category: str) -> float:
             return (counts.get(category, 0) + PRIOR * usual) / (self.pages.get(category, 0) + PRIOR)
 
+        base = max(usual, share(OTHERS))
         return {
-            category: min(self.bound, max(1.0, share(category) / share(OTHERS)))
+            category: min(self.bound, max(1.0, share(category) / base))
             for category in self.pages
             if category != OTHERS
         }

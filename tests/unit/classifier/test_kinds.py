@@ -49,6 +49,7 @@ class TestWeighing:
         """Prevents the word article, which is on half of all pages, from making them news."""
         assert 1 == TABLE.factors["article"]["math"] < TABLE.factors["article"]["news"] < 2
         assert TABLE.factors["news"]["news"] > 20
+        assert TABLE.factors["news"]["math"] == 1  # few pages, of which none says so
 
     @pytest.mark.parametrize("kind", ["", "forum"])
     def test_without_a_kind_that_was_counted_the_text_speaks_alone(self, kind: str) -> None:
