@@ -7,7 +7,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -33,6 +34,7 @@ from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
 from services.runtime.errors import EXIT_CONFIGURATION, EXIT_FLOOD
 from services.runtime.loops.transaction import Produce, Transactions, say_by
+from services.runtime.process.gate import Gate
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.process.sandbox import SLOW
 from services.runtime.settings import PREFIX
@@ -72,9 +74,13 @@ class River:
         self._children: list[Child] = []
         self._further: dict[str, list[Child]] = {}  # by stage, its processes besides the first
         self._leaving: dict[str, threading.Thread] = {}
+        self._gate: Gate | None = None
+        self._starting: Future[None] | None = None  # in a thread of its own
+        self.reading: list[Child] = []  # what reads the paths that it began with
         self._admin = Admin(settings)
         self._log = Log(settings)
         self._flushes = Transactions(settings, "flush", "flush")
+        self._ends: dict[tuple[str, int], int] | None = None  # of what the last `flush` archives beside
 
     def __enter__(self) -> Self:
         return self
@@ -105,10 +111,29 @@ class River:
             self._admin, self._log, self._flushes, self._settings, self.topology, begin_by=begin_by
         )
 
-    def start(self) -> None:
-        """Start every process of the topology."""
+    def prepare(self, paths: Sequence[str]) -> None:
+        """Begin to start every process, who reads the paths first; they wait for `start`. Does not wait."""
+        self._gate = Gate(self._folder.parent / "gate")
+        starter = ThreadPoolExecutor(1, "starts")
+        self._starting = starter.submit(self._start_all, paths)
+        starter.shutdown(wait=False)
+
+    def _start_all(self, paths: Sequence[str]) -> None:
+        self.reading = [self.ingest(paths)] if paths else []
         for names in self.topology.processes:
             self._start(names[0], ["serve", *names])
+
+    def start(self) -> None:
+        """Start every process of the topology, or let those go that were prepared."""
+        if self._starting is None:
+            self._start_all([])
+        else:
+            self._starting.result()
+        self._open_gate()
+
+    def _open_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.open()
 
     @property
     def divisible(self) -> list[str]:
@@ -148,6 +173,10 @@ class River:
 
     def stop(self) -> None:
         """Stop every process; the servers stay."""
+        if self._starting is not None:
+            wait([self._starting])
+        self._supervisor.tell(*self._children)
+        self._open_gate()  # behind: who comes through it is to stop
         self._supervisor.stop(*(child for child in self._children if not child.over))
 
     def account(self, since: Marks) -> Account:
@@ -233,13 +262,28 @@ class River:
         return [bucket for bucket in full if not full[bucket]] if any(full.values()) else []
 
     def flush(self, run: str) -> None:
-        """Ask every lane to mix what waits and to seal."""
-        say_by(self._flushes, lane_flushes(run, self._settings))
+        """Ask every lane to mix what waits and to seal, and the archive to write what came before pools."""
+        self._ends = self._ends_before_pools()
+        early = archive_flushes(run, self._settings, self.topology, [ARCHIVE_FLUSH])
+        say_by(self._flushes, [*lane_flushes(run, self._settings), *early])
 
     def flush_archive(self, run: str) -> None:
-        """Ask for all that the archive holds, up to now, to be written."""
-        if told := archive_flushes(run, self._settings, self.topology):
+        """Ask for all that the archive holds, up to now, to be written; not again for what `flush` asked."""
+        ends, self._ends = self._ends, None
+        done = ends is not None and ends == self._ends_before_pools()
+        topics = [USES_FLUSH] if done else [ARCHIVE_FLUSH, USES_FLUSH]
+        if told := archive_flushes(run, self._settings, self.topology, topics):
             say_by(self._flushes, told)
+
+    def _ends_before_pools(self) -> dict[tuple[str, int], int]:
+        """Of the topics whose archive ARCHIVE_FLUSH asks for; lanes may drop something, too."""
+        flushed = [service for service in self.topology.services.values() if ARCHIVE_FLUSH in service.inputs]
+        return self._log.settled_ends(sorted({t for s in flushed for t in s.inputs if t != ARCHIVE_FLUSH}))
+
+    def retire(self) -> None:
+        """Tell every process that only waits for the end of the others to stop: all but those that watch."""
+        watching = {service.name for service in self._first_of_each() if service.watches}
+        self._supervisor.tell(*(child for child in self._children if child.program.name not in watching))
 
     def troubles(self) -> dict[str, str]:
         """By process, if it has just said so in its log: what it waits for (a disk with room, a server), or
@@ -281,12 +325,13 @@ class River:
         done: frozenset[int] = frozenset(),
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Child:
+        gate = self._gate.environment if self._gate is not None else {}
         child = self._supervisor.start(
             Program(
                 name,
                 [*self._command, *arguments],
                 self._folder / f"{name}.log",
-                environment={**self._environment, **_ONE_OF_MANY, **environment},
+                environment={**self._environment, **_ONE_OF_MANY, **gate, **environment},
                 grace_s=self._settings.stop_grace_s,
                 done=done,
                 fatal=frozenset({EXIT_CONFIGURATION, EXIT_FLOOD}),
@@ -328,14 +373,16 @@ def lane_flushes(run: str, settings: Settings) -> list[Produce]:
     return [Produce(CONTROL, told, partition=lane) for lane in range(settings.lanes)]
 
 
-def archive_flushes(run: str, settings: Settings, topology: Topology) -> list[Produce]:
+def archive_flushes(
+    run: str, settings: Settings, topology: Topology, topics: Collection[str] = (ARCHIVE_FLUSH, USES_FLUSH)
+) -> list[Produce]:
     """What asks the archive to write all that it holds; nothing where the table has none."""
     known, told = topology.topics(), Flush(run=run).SerializeToString()
     numbers = {ARCHIVE_FLUSH: settings.partitions, USES_FLUSH: settings.lanes}
     return [
         Produce(topic, told, partition=n)
         for topic, number in numbers.items()
-        if topic in known
+        if topic in known and topic in topics
         for n in range(number)
     ]
 
@@ -346,10 +393,10 @@ def imports(topology: Topology) -> list[str]:
     return ["services.cli.serve", *services]
 
 
-def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:
+def settle(river: River, ingest: Sequence[Child], run: str, *, last: bool = False) -> Iterator[str]:
     """Wait until all that was read has found its end; yields what it waits for, several times a second.
 
-    Raises ProcessFailed.
+    last: the river ends with it. Raises ProcessFailed.
     """
     while not all(child.over for child in ingest):
         river.check()
@@ -362,6 +409,8 @@ def settle(river: River, ingest: Sequence[Child], run: str) -> Iterator[str]:
         river.check()
         yield "packing"
     river.flush_archive(run)
+    if last:
+        river.retire()
     while not river.is_archived():
         river.check()
         yield "archiving"

@@ -178,6 +178,7 @@ def river_on(
             applied(environment) as settings,
             River(stack.supervisor, environment, settings, job.topology, job.out / STATE / "logs") as river,
         ):
+            river.prepare(job.paths)
             river.create_topics(job.begin_by)
             stack.wait_for_judges()
             yield river, settings
@@ -257,9 +258,9 @@ def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> d
         marks = river.marks()
         any_came = any(end for (topic, _), end in marks.items() if job.topology.holds(topic) is Document)
         carried_over = under_way(settings, job.topology) if any_came else 0
-        reading = [river.ingest(job.paths)] if job.paths else []  # first: the others wait for it
         river.start()
-        _watch(river, settle(river, reading, str(time.time_ns())), progress, balanced(river, job, settings))
+        settled = settle(river, river.reading, str(time.time_ns()), last=True)
+        _watch(river, settled, progress, balanced(river, job, settings))
         progress.show("counting")
         river.stop()
         account = river.account(marks)
@@ -330,8 +331,6 @@ def up(
         for door, environment in (doors or {}).items():
             river.open(door, environment)
         companion = stack.enter_context(beside(settings)) if beside else None
-        if job.paths:
-            river.ingest(job.paths)
         kafka, redis_address = settings.kafka.bootstrap_servers, address_of(settings.redis.url)
         own = job.out.absolute().as_uri()
         where = job.out if settings.store_url == own else settings.store_url

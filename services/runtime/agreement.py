@@ -31,6 +31,7 @@ from services.runtime.contracts.lane import LaneService
 from services.runtime.contracts.unit import Unit, configure
 from services.runtime.errors import ConfigurationError, Outdated
 from services.runtime.loops.transaction import Produce, Transactions, say_by
+from services.runtime.process.gate import pass_gate
 from services.runtime.settings import PREFIX, Settings
 from services.runtime.topics import AGREED, CONTROL, POOL
 from services.runtime.topology import Service, Topology
@@ -201,6 +202,7 @@ def adopt(names: Sequence[str], settings: Settings, topology: Topology) -> tuple
     if not {_RECIPE, _ROUTING} & values(services, settings, topology).keys():
         return settings, topology
     with Log(settings) as log:
+        pass_gate()
         stands = read(log)
     if (text := stands.get(_RECIPE)) is not None:
         os.environ[f"{PREFIX}RECIPE"] = text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,27 @@ def test_what_was_laid_aside_for_a_pause_is_read_after_it(shared_stack: Stack, t
         read(number)
         assert len(set(offsets)) == number
         reader.close(autocommit=False)
+
+
+def test_a_signal_ends_a_poll_that_waits(shared_stack: Stack, tmp_path: Path) -> None:
+    """Prevents: each end of a river that waits half a second for services which wait for documents; and a
+    poll that is ended with less than what was there."""
+    with rig(shared_stack, tmp_path, "woken", unit("woken", "tests.units:ECHO")) as river:
+        river.publish([Document(uid=1)])
+        member = consumer(river.settings, "woken-group", instance="0")
+        member.subscribe([river.source], listener=FromTheStart(member))
+        found, deadline = 0, time.monotonic() + 10
+        while not found:
+            found = sum(map(len, member.poll(100).values()))
+            assert time.monotonic() < deadline
+        before = signal.signal(signal.SIGALRM, lambda *_: member.wake())
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            begun = time.monotonic()
+            assert member.poll(20_000) == {}
+            assert 0.1 < time.monotonic() - begun < 5
+            assert member.poll(20_000) == {}
+            assert time.monotonic() - begun < 5
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        member.close(autocommit=False)

@@ -123,7 +123,8 @@ QUIET = (
 )
 
 # Kafka's numbers of requests: the version used is beside each.
-_METADATA, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (3, 1), (17, 1), (36, 0)
+_METADATA, _FIND_COORDINATOR, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (3, 1), (10, 1), (17, 1), (36, 0)
+_GROUP, _TRANSACTION = 0, 1  # what a coordinator is of
 
 
 class KafkaServer(Server):
@@ -198,6 +199,7 @@ class KafkaServer(Server):
         """See Server. A folder that a newer Kafka has written is a ConfigurationError."""
         try:
             super().wait(timeout_s)
+            self._begin_coordinators()
         except ProcessFailed as error:
             if "UnsupportedVersionException" not in str(error):
                 raise
@@ -208,14 +210,25 @@ class KafkaServer(Server):
 
     def ready(self) -> bool:
         """It lists itself as a broker: registered, caught up and serving."""
+        answer = self._ask(_request(_METADATA, struct.pack(">i", 0)))  # about no topic: it lists the brokers
+        return len(answer) >= 12 and int(struct.unpack(">i", answer[8:12])[0]) > 0
+
+    def _begin_coordinators(self) -> None:
+        """A new broker makes its topics of groups and of transactions when it is first asked who coordinates
+        one: asked now, and not when eighty partitions of a river's are being made, which they would wait for.
+        """
+        key = struct.pack(">h", len(USER)) + USER.encode()
+        self._ask(*(_request(_FIND_COORDINATOR, key + bytes([kind])) for kind in (_TRANSACTION, _GROUP)))
+
+    def _ask(self, *requests: bytes) -> bytes:
+        """The answer to the last of some requests, as the user who may all."""
         login = f"\0{USER}\0{password(self.password_file)}".encode()
-        answer = exchange(
+        return exchange(
             self.port,
             _request(_SASL_HANDSHAKE, struct.pack(">h", len(MECHANISM)) + MECHANISM.encode()),
             _request(_SASL_AUTHENTICATE, struct.pack(">i", len(login)) + login),
-            _request(_METADATA, struct.pack(">i", 0)),  # about no topic: the answer lists the brokers
+            *requests,
         )
-        return len(answer) >= 12 and int(struct.unpack(">i", answer[8:12])[0]) > 0
 
     def _copy_storage(self) -> None:
         """What formatting writes, from what `install` kept of it: a start of Java less."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -82,15 +83,18 @@ def features_of(page: Outline, said: About, other: str) -> Floats:
     told = np.array(masks, np.int64)
     price, dated = _figures(heads, masks, _PRICED, _PRICE), _figures(heads, masks, _DATED, _DATE)
     near = np.convolve(price, np.ones(7, np.float32))[3 : len(price) + 3] / 7
+    measures = {"words": words, "links": links, "kept": kept, "ends": ends, "price": price}
     parts = [
-        _own(page, heads, words, links, kind, level),
+        np.eye(len(_KINDS), dtype=np.float32)[kind],
+        _signs([block.text for block in page.blocks], heads),
+        _own(page, words, links, kind, level),
         np.stack([ends, kept, np.full_like(kept, bool(whole)), dated, price, near], 1),
         unpacked(told, len(_PHRASES)),
         _again(letters),
         _described(letters, said),
-        around(page, {"words": words, "links": links, "kept": kept, "ends": ends, "price": price}),
+        around(page, measures),
         _place(words, told, kind, level),
-        np.repeat(_page(page, said, words, links, price, kind)[None], len(words), 0),
+        np.repeat(_page(page, said, kind, measures)[None], len(words), 0),
     ]
     return np.concatenate(parts, 1).astype(np.float32)
 
@@ -116,7 +120,7 @@ def _kinds(page: Outline) -> Ints:
     return np.array([_PLACES[block.kind] for block in page.blocks], np.int64)
 
 
-def _own(page: Outline, heads: list[str], words: Floats, links: Floats, kind: Ints, level: Ints) -> Floats:
+def _own(page: Outline, words: Floats, links: Floats, kind: Ints, level: Ints) -> Floats:
     blocks = page.blocks
     is_heading = kind == _PLACES["h"]
     size = np.array([len(block.text) + 1 for block in blocks], np.float32)
@@ -127,14 +131,7 @@ def _own(page: Outline, heads: list[str], words: Floats, links: Floats, kind: In
         pressed / (words + 1), size / (words + 1) / 20, words < 4, words > 20,
         logs(words), (links / (words + 1e-3)).clip(0, 1), links > 0,
     ]  # fmt: skip
-    return np.concatenate(
-        [
-            np.eye(len(_KINDS), dtype=np.float32)[kind],
-            _signs([block.text for block in blocks], heads),
-            np.stack([np.asarray(column, np.float32) for column in columns], 1),
-        ],
-        1,
-    )
+    return np.stack([np.asarray(column, np.float32) for column in columns], 1)
 
 
 def _signs(texts: list[str], heads: list[str]) -> Floats:
@@ -168,7 +165,8 @@ def _numbers_of(signs: bytes, texts: list[bytes]) -> Ints:
     is_sign[list(signs)] = 1
     seen = np.zeros(sum(map(len, texts)) + 1, np.int64)
     np.cumsum(is_sign[np.frombuffer(b"".join(texts), np.uint8)], out=seen[1:])
-    return np.diff(seen[np.cumsum(list(map(len, texts)))], prepend=0)
+    found: Ints = np.diff(seen[np.cumsum(list(map(len, texts)))], prepend=0)
+    return found
 
 
 def _again(letters: list[str]) -> Floats:
@@ -247,8 +245,9 @@ def _place(words: Floats, told: Ints, kind: Ints, level: Ints) -> Floats:
     )
 
 
-def _page(page: Outline, said: About, words: Floats, links: Floats, price: Floats, kind: Ints) -> Floats:
+def _page(page: Outline, said: About, kind: Ints, measures: Mapping[str, Floats]) -> Floats:
     """The page as a whole: how much text, links, paragraphs, prices and posts, and its kind as it says it."""
+    words, links, price = (measures[name] for name in ("words", "links", "price"))
     total = float(words.sum())
     kinds = np.bincount(kind, minlength=len(_KINDS))
     is_long = (kind == _PLACES["p"]) & (words > 20) & (links * 3 < words)

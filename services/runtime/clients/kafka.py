@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -15,6 +15,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError,
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.protocol.consumer.offsets import IsolationLevel
 from kafka.structs import OffsetAndMetadata
+from kafka.util import Timer
 
 from services.runtime import journal
 from services.runtime.clients.loop import OrderlyClient
@@ -53,6 +54,18 @@ class GroupConsumer(KafkaConsumer):
     """
 
     _empty = 1  # polls in a row that found nothing
+    _polling = False
+    _woken = False
+
+    def wake(self) -> None:
+        """End the poll under way, which gives what is there, and each later one: the process is to end.
+
+        A signal's handler may call it, in the midst of anything.
+        """
+        self._woken = True
+        if self._polling:
+            with suppress(KafkaError, RuntimeError):  # a loop that has ended
+                self._net.call_soon_threadsafe(self._manager.expire)
 
     def poll(self, timeout_ms: int = 0, max_records: int | None = None) -> dict[TopicPartition, list[Any]]:
         """See KafkaConsumer."""
@@ -62,8 +75,20 @@ class GroupConsumer(KafkaConsumer):
         if not fetcher._next_partition_records:  # none, or one that has been read out
             fetcher._next_partition_records = None
         fetcher.config["fetch_max_wait_ms"] = self._wait_ms(timeout_ms)
-        found: dict[TopicPartition, list[Any]] = super().poll(timeout_ms, max_records)
+        self._polling = True
+        try:
+            found: dict[TopicPartition, list[Any]] = super().poll(timeout_ms, max_records)
+        finally:
+            self._polling = False
         self._empty = 0 if found else self._empty + 1
+        return found
+
+    def _poll_once(self, timer: Timer, max_records: int, update_offsets: bool = True) -> dict[Any, Any]:
+        """See KafkaConsumer: one of the rounds of a poll."""
+        if self._woken:
+            timer._expire_at = 0.0
+            return {}
+        found: dict[Any, Any] = super()._poll_once(timer, max_records, update_offsets)
         return found
 
     def _wait_ms(self, timeout_ms: int) -> int:

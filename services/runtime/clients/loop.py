@@ -10,6 +10,8 @@ import contextlib
 from functools import partial
 from typing import Any
 
+from kafka.errors import KafkaTimeoutError
+from kafka.future import Future
 from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
@@ -17,7 +19,7 @@ from kafka.net.selector import NetworkSelector
 
 
 class Connections(KafkaConnectionManager):
-    """Connections whose loop never runs in the thread of whoever makes a client; none is made twice.
+    """Connections whose loop never runs in the thread of who makes a client, whose waits can be ended.
 
     A producer is made by driving it there until the broker has answered. What a signal's handler raises comes
     up in the middle of a task then, the loop takes it for that task's failure, and waits on for ever.
@@ -25,6 +27,29 @@ class Connections(KafkaConnectionManager):
     The connection by which a client learns of the brokers would be closed, and another to the same address
     made, which costs a broker with passwords some 5 ms of CPU.
     """
+
+    def __init__(self, *args: Any, **configs: Any) -> None:
+        super().__init__(*args, **configs)
+        self._bounded: set[Future] = set()  # what is waited for, and not for ever
+
+    async def wait_for(self, future: Future, timeout_ms: float | None) -> Any:
+        """See KafkaConnectionManager."""
+        if timeout_ms is None:
+            return await super().wait_for(future, None)
+        first = Future()
+        future.add_callback(lambda value: first.is_done or first.success(value))
+        future.add_errback(lambda error: first.is_done or first.failure(error))
+        self._bounded.add(first)
+        try:
+            return await super().wait_for(first, timeout_ms)
+        finally:
+            self._bounded.discard(first)
+
+    def expire(self) -> None:
+        """Let every wait that has a limit come to it now. In the loop's thread."""
+        for first in list(self._bounded):
+            if not first.is_done:
+                first.failure(KafkaTimeoutError("the wait was ended"))
 
     def bootstrap(self, timeout_ms: float | None = None, refresh: bool = True) -> None:
         """See KafkaConnectionManager."""

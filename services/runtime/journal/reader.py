@@ -244,6 +244,9 @@ class Reader:
     def group_metadata(self) -> Member:
         return Member(self._group.name if self._group else "", self.number, self._generation)
 
+    def wake(self) -> None:
+        """No poll waits here."""
+
     def close(self, autocommit: bool = True, timeout_ms: int | None = None) -> None:
         if self._group is not None and self.number in self._group.members:
             self._group.leave(self.number)

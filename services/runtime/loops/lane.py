@@ -33,6 +33,7 @@ from services.runtime.loops.tally import Told, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, item_of
+from services.runtime.process.gate import pass_gate
 from services.runtime.process.lifecycle import Process
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
@@ -41,7 +42,8 @@ from services.runtime.topology import Service, Topology
 
 _LOOK_S = 0.25  # between two looks for inputs that have run dry while others flow
 # Longest wait for messages, after some came and when none did: a step that depends on time may be late by it.
-_BUSY_MS, _IDLE_MS = 250, 500
+# What is told all lanes comes to one after the other: each would wait behind the former for the next look.
+_BUSY_MS, _IDLE_MS = 20, 500
 
 
 @dataclass
@@ -187,11 +189,13 @@ class LaneLoop(ConsumerRebalanceListener):
         consumer = self._consumer = self._broker.consumer(
             self._service.name, instance=self._member, lanes=True, gathers=self._service.gathers
         )
+        self._process.wake = consumer.wake
+        self._log = self._log or self._broker.log()
+        pass_gate()
+        self._resources.topic_ids = consumer.topic_ids()  # first: it hears of topics made since
         if self._watch is not None:
             self._watch.begin(consumer)
-        self._log = self._log or self._broker.log()
         self._agreed(self._log)
-        self._resources.topic_ids = consumer.topic_ids()
         self._transactions.open()
         consumer.subscribe(self._inputs, listener=self)
         return consumer

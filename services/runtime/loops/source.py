@@ -24,6 +24,7 @@ from services.runtime.loops.inflow import Inflow, hash_of
 from services.runtime.loops.leases import Leases
 from services.runtime.loops.sharing import Sharing
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
+from services.runtime.process.gate import pass_gate
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.reader import SourceReader
 from services.runtime.process.reader_frames import Step
@@ -86,6 +87,7 @@ class SourceLoop:
             while not self._process.stopping and not self.finished:
                 try:
                     with self._broker.log() as said:
+                        pass_gate()
                         self._agreed(said)
                         self._transactions.open()  # first: a predecessor of this name commits no more
                         self._know(said)

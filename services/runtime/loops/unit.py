@@ -33,6 +33,7 @@ from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.unit_messages import produced, told
 from services.runtime.loops.watch import Watch
 from services.runtime.process.frames import Item, Outcome, Place
+from services.runtime.process.gate import pass_gate
 from services.runtime.process.gauges import watch_gauges
 from services.runtime.process.lifecycle import Process
 from services.runtime.process.sandbox import Sandbox, Stopped
@@ -207,6 +208,8 @@ class UnitLoop:
             self._process.worked()  # what had failed would have come again
 
     def _open(self) -> Intake:
+        self._log = self._log or self._broker.log()
+        pass_gate()
         self._intake = intake = Intake(
             self._settings,
             self._broker,
@@ -218,10 +221,10 @@ class UnitLoop:
             before_revoke=self._finish,
             lost=self._abandon,
         )
+        self._process.wake = intake.consumer.wake
         try:
             if self._watch is not None:
                 self._watch.begin(intake.consumer)
-            self._log = self._log or self._broker.log()
             if ever := self._agreed(self._log):
                 self._spread = {name: list(ever) for name in self._spread}
             self._topic_ids = self._sandbox.topic_ids = intake.consumer.topic_ids()

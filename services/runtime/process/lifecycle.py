@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Callable
 
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
@@ -26,6 +27,7 @@ class Process:
         # A loop that waits on a document may stand still for the time limit; on a commit a little longer.
         self.health = Health(limit_s=settings.time_limit_s + 2 * settings.kafka.transaction_timeout_s)
         self.stopping = False
+        self.wake: Callable[[], object] = lambda: None  # ends what it waits for; by the signal's handler
         self._stop_deadline = float("inf")
         self._failures = 0
 
@@ -71,4 +73,5 @@ class Process:
         if not self.stopping:
             log.info("stopping", signal=signal.Signals(number).name)
             self.stopping = True
+            self.wake()
             self._stop_deadline = time.monotonic() + self.settings.stop_grace_s - _GIVE_UP_MARGIN_S
