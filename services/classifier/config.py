@@ -22,6 +22,8 @@ class ClassifierConfig:
     formats: category by format, for what the model need not be asked: a program's text says nothing to it.
     model, head: the model folder's name and its head of kind classes.
     models: the repository that holds the folder; None for the one that ships.
+    declared: whether what a page says that it is (schema.org, its software, its address) counts beside its
+        text, by the page_kinds.json beside the model; without that file it does not.
     triton_url: None for the setting of all services; "onnx:" for the stand-in in this process.
     """
 
@@ -30,6 +32,7 @@ class ClassifierConfig:
     model: str = "judge"
     head: str = "category"
     models: Path | None = None
+    declared: bool = True
     triton_url: str | None = None
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from contracts import Document
 from services.classifier.config import ClassifierConfig
+from services.classifier.kinds import PageKinds, kind_of
 from services.inference import Encoder, Judged
 from services.runtime import ConfigurationError, Emit, Verdict
 
@@ -19,12 +20,14 @@ _LEAST = 0.05  # a probability below it is not written: it would only fill the m
 class Classifier:
     """The judge of the unit: one inference for a batch.
 
-    Raises ConfigurationError for a model without the head.
+    kinds: what pages say of themselves is weighed by it; None to read the text alone. Raises
+    ConfigurationError for a model without the head.
     """
 
-    def __init__(self, encoder: Encoder, config: ClassifierConfig) -> None:
+    def __init__(self, encoder: Encoder, config: ClassifierConfig, kinds: PageKinds | None = None) -> None:
         self._encoder = encoder
         self._config = config
+        self._kinds = kinds
         heads = encoder.description.heads
         head = heads.get(config.head)
         if head is None or head.kind != "classes":
@@ -39,7 +42,8 @@ class Classifier:
         """Emit, for each document. Raises DependencyDown, ValueError when a logit is not a number.
 
         Sets category and, in features: category_probability, category.<label> where it is 0.05 or more,
-        <model>.<head> for every head of kind score, and <model>_version.
+        <model>.<head> for every head of kind score, and <model>_version. Where what the page declares was
+        weighed, category_by_text: how probable the same label is by the text alone.
         """
         asked = []
         for document in documents:
@@ -57,7 +61,11 @@ class Classifier:
                 self._leave_scores(document, judged, i)
         return [Emit(document) for document in documents]
 
-    def _name(self, document: Document, row: npt.NDArray[np.float32]) -> None:
+    def _name(self, document: Document, by_text: npt.NDArray[np.float32]) -> None:
+        row = by_text
+        if self._kinds is not None and (kind := kind_of(document.features)):
+            row = self._kinds.weighed(by_text, self._head.labels, kind)
+            document.features["category_by_text"] = float(by_text[row.argmax()])
         best = int(row.argmax())
         document.category = self._head.labels[best] if row[best] >= self._config.min_probability else OTHER
         likely = {self._head.labels[j]: float(row[j]) for j in np.flatnonzero(row >= _LEAST)}
@@ -79,5 +87,6 @@ def _remember(document: Document, best: float, likely: dict[str, float]) -> None
 def _forget(document: Document) -> None:
     """What an earlier version said of a document that comes again."""
     if "category_probability" in document.features:
-        for name in [name for name in document.features if name.startswith("category.")]:
+        stale = [name for name in document.features if name.startswith(("category.", "category_by_text"))]
+        for name in stale:
             del document.features[name]

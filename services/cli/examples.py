@@ -78,6 +78,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "corpusworks judge label texts.jsonl --out labelled.jsonl --url http://judge/v1 --model qwen",
     ),
     "judge refresh": ("corpusworks judge refresh --out corpus",),
+    "judge kinds": ("corpusworks judge kinds pages.jsonl --to models/judge/page_kinds.json",),
     "judge calibrate": ("corpusworks judge calibrate --out corpus --to calibration.json",),
     "ledger doc": ("corpusworks ledger doc notes/7.md --out corpus",),
     "ledger summary": ("corpusworks ledger summary --out corpus",),

@@ -18,6 +18,7 @@ from trainer.bert.commands import app
 
 if TYPE_CHECKING:
     from contracts import Document
+    from services.cli.kinds import Worth
     from services.scorer.calibrate import Row
 
 __all__ = ["app"]
@@ -86,6 +87,29 @@ def calibrate(
         print(f"{to} written; {_NEXT.format(path=to.absolute())}", file=sys.stderr)
 
 
+@app.command()
+def kinds(
+    *,
+    index: Annotated[
+        Path, typer.Argument(help="JSONL: a line for each page, with its `file`, `category` and `url`.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File to write; without it the table is only measured.")
+    ] = None,
+) -> None:
+    """Count what pages of each category say that they are, and say what that is worth beside their text."""
+    from services.cli.kinds import counted, pages_of, worth
+
+    settings = load_settings()
+    pages, labels = pages_of(index, settings, topology_of(settings))
+    made = counted(pages)
+    _show_worth(worth(pages, labels))
+    print(f"{len(pages)} pages; table {made.version}", file=sys.stderr)
+    if to is not None:
+        _write(to, made.data)
+        print(f"{to} written; beside a model's model.json, as page_kinds.json, it counts", file=sys.stderr)
+
+
 def _judged_there(out: Path | None) -> Iterator[Document]:
     from services.ledger import scored
     from services.local.run import attached
@@ -135,6 +159,19 @@ def _show(rows: Sequence[Row]) -> None:
             f"{row.target:.1%}",
             f"{row.kept:.1%}{off}",
         )
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _show_worth(rows: Sequence[Worth]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("category", title="each half of the sites by a table of the other", title_justify="left")
+    for heading in ("pages", "say a kind", "right by text", "right with it"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        told = (str(row.pages), str(row.declaring), f"{row.by_text:.3f}", f"{row.with_kinds:.3f}")
+        table.add_row(row.category, *told)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -114,7 +114,7 @@ class Parsed:
 
     confidence: 0..1, share of characters that are readable. bad_share: share of characters that did not
     decode. pages: 1 for everything without pages. partial: a limit left out some of it. recognised: of the
-    pages, those read from their picture.
+    pages, those read from their picture. kind: what an HTML page says that it is; witnesses: by which words.
     """
 
     text: str
@@ -123,6 +123,8 @@ class Parsed:
     pages: int = 1
     partial: bool = False
     recognised: int = 0
+    kind: str = ""
+    witnesses: tuple[str, ...] = ()
 
 
 class Unparseable(Exception):

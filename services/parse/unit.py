@@ -23,7 +23,6 @@ from services.runtime import (
 )
 
 BACKENDS: dict[str, Callable[[bytes, ParseConfig], Parsed]] = {
-    media_types.HTML: html.parse_html,
     media_types.PDF: pdf.parse_pdf,
     media_types.DOCX: office.parse_docx,
     media_types.PPTX: office.parse_pptx,
@@ -74,8 +73,10 @@ def judge(documents: Sequence[Document], *, config: ParseConfig, readers: Reader
     A document that has no body keeps the text it came with. Features: parse_confidence (0..1, share of
     readable characters), parse_bad_share (0..1, of characters that did not decode), parse_pages; where
     there are any, parse_ocr_pages (those read from their picture); parse_partial (1) where a limit left out
-    some of its text. Where the bytes are not what was declared, metadata `parsed_as` names the media type
-    they were read as. Raises DependencyDown, ConfigurationError: the converter's server.
+    some of its text; page_kind.<kind> (forum, documentation, product, news, article) where an HTML page says
+    what it is: how many of its types, head, software and address say so, by the words in metadata
+    `page_kind`. Where the bytes are not what was declared, metadata `parsed_as` names the media type they
+    were read as. Raises DependencyDown, ConfigurationError: the converter's server.
     """
     return [_parse(document, config, readers) for document in documents]
 
@@ -96,6 +97,9 @@ def _parse(document: Document, config: ParseConfig, readers: Readers) -> Verdict
         document.features["parse_ocr_pages"] = parsed.recognised
     if parsed.partial:
         document.features["parse_partial"] = 1
+    if parsed.kind:
+        document.features[f"page_kind.{parsed.kind}"] = len(parsed.witnesses)
+        document.metadata["page_kind"] = ", ".join(parsed.witnesses)
     if media_type != media_types.TEXT and not document.media_type.startswith(media_type):
         document.metadata["parsed_as"] = media_type
     return Emit(document)
@@ -113,7 +117,7 @@ def _text(document: Document, config: ParseConfig, readers: Readers) -> tuple[Pa
         parsed, media_type = record, media_types.TEXT
     else:
         media_type, binary = media.sniff(body, document.media_type)
-        parsed = _read(body, media_type, binary, config, readers)
+        parsed = _read(document, media_type, binary, config, readers)
     if not parsed.text.strip():
         raise Unparseable("empty", "nothing but white space", 0, 1)
     if parsed.confidence < config.min_confidence:
@@ -132,8 +136,9 @@ def _is_record(document: Document) -> bool:
     return bool(path and mark) and number.isdigit() and document.media_type == media_types.TEXT
 
 
-def _read(body: bytes, media_type: str, binary: str, config: ParseConfig, readers: Readers) -> Parsed:
+def _read(document: Document, media_type: str, binary: str, config: ParseConfig, readers: Readers) -> Parsed:
     """By a server, from pictures, or by a backend; as media.sniff says what it is."""
+    body = document.body
     if readers.convert is not None and media_type in readers.convert.media_types:
         return readers.convert(body, media_type)
     if readers.look is not None and (media_type == media_types.PDF or media_type in media.IMAGES):
@@ -143,6 +148,8 @@ def _read(body: bytes, media_type: str, binary: str, config: ParseConfig, reader
         return replace(parsed, partial=parsed.partial or recognise.left_out > 0)
     if binary:
         raise Unparseable("unsupported", f"{binary}; {_READ}")
+    if media_type == media_types.HTML:
+        return html.parse_html(body, config, document.metadata.get("url", document.source))
     return BACKENDS[media_type](body, config)
 
 

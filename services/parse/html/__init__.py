@@ -4,21 +4,22 @@ charset.py decodes, tree.py reads, outline.py makes the page a row of blocks (li
 tables.py know what pages make of those), features.py says what is known of each, main_text.py which are
 content and leftovers.py which never are, and markdown.py writes them. resiliparse's opinion is one of the
 features, and the answer where a page has too many tags for all that. What was measured stands in model.md.
+What kind of page it is, as it says itself, is read out of its head and address by declared.py.
 """
 
 from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 
 from services.parse.charset import decode, strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.html import main_text
-from services.parse.html.about import body_of
+from services.parse.html.about import About, about, body_of
 from services.parse.html.blocks import Block, Outline
+from services.parse.html.declared import NOTHING, declared
 from services.parse.html.features import features_of
 from services.parse.html.leftovers import leftovers
 from services.parse.html.markdown import render
@@ -48,8 +49,11 @@ def prepare() -> None:
     main_text.load()
 
 
-def parse_html(body: bytes, config: ParseConfig) -> Parsed:
-    """Main text of a page. Raises Unparseable(too_large, broken, too_deep, no_text)."""
+def parse_html(body: bytes, config: ParseConfig, address: str = "") -> Parsed:
+    """Main text of a page, and what it says that it is; address: where it was got, if that is known.
+
+    Raises Unparseable(too_large, broken, too_deep, no_text).
+    """
     if len(body) > config.max_html_bytes:
         raise Unparseable("too_large", "an HTML page of this size", len(body), config.max_html_bytes)
     decoded = decode(body, declared=True)
@@ -59,33 +63,42 @@ def parse_html(body: bytes, config: ParseConfig) -> Parsed:
         )
     page = tidied(decoded.text)
     other = second_opinion(page, config)
-    text = "" if page.count("<") > config.max_html_tags else _main_text(page, other, config)
+    text, said = _understood(page, other, config)
     text, _ = strip_controls(text or _BLANK_LINES.sub("\n\n", other))
     text = text.strip("\n").rstrip()
     if not text:
         if (depth := _depth(page)) > config.max_html_depth:
             raise Unparseable("too_deep", "elements nested in each other", depth, config.max_html_depth)
         raise Unparseable("no_text", "the page has no main text")
-    return Parsed(text, confidence=1.0 - decoded.bad_share, bad_share=decoded.bad_share)
+    kind = declared(said, address) if said is not None else NOTHING
+    return Parsed(
+        text,
+        confidence=1.0 - decoded.bad_share,
+        bad_share=decoded.bad_share,
+        kind=kind.kind,
+        witnesses=kind.witnesses,
+    )
 
 
-def _main_text(page: str, other: str, config: ParseConfig) -> str:
-    root = read(page)
+def _understood(page: str, other: str, config: ParseConfig) -> tuple[str, About | None]:
+    """The main text and what the page says of itself; "" and None where there are too many tags to see."""
+    root = read(page) if page.count("<") <= config.max_html_tags else None
     if root is None:
-        return ""
+        return "", None
     found = outline(root, config.max_html_depth)
-    text = render(found, _chosen(found, root, other)) if found.blocks else ""
+    said = about(root, found.item_types)
+    text = render(found, _chosen(found, said, other)) if found.blocks else ""
     if len(text) >= _DRAWN_BY_SCRIPTS:
-        return text
+        return text, said
     told = body_of(root)
     if len(told) < max(_LEAST_TOLD, _TIMES_AS_LONG * len(text)):
-        return text
-    return f"{text}\n\n{told}".strip()
+        return text, said
+    return f"{text}\n\n{told}".strip(), said
 
 
-def _chosen(page: Outline, root: Any, other: str) -> list[Block]:
+def _chosen(page: Outline, said: About, other: str) -> list[Block]:
     words = np.array([block.words for block in page.blocks], np.float32)
-    likely = main_text.likelihoods(features_of(page, root, other), words)
+    likely = main_text.likelihoods(features_of(page, said, other), words)
     likely[leftovers(page)] = 0
     kept = likely > min(_KEPT, 0.9 * float(likely.max()))
     last = -1

@@ -59,18 +59,26 @@ _TAG = re.compile(r"<[^<>]+>|&[a-z]+;")
 _ORIGIN = re.compile(r"https?://[^/]*")
 _LONGEST_SCRIPT = 50_000
 _MOST_VALUES = 40
+_MOST_METAS, _MOST_GENERATORS, _LONGEST_GENERATOR, _LONGEST_NAMES = 200, 5, 100, 2000
 _SHORTEST, _SHORTEST_TITLE = 20, 3  # characters; shorter ones stand anywhere
 
 
 @dataclass(slots=True)
 class About:
     """descriptions, titles: letters alone (see letters_of). kinds: one number for each thing that is known of
-    the page's kind, mostly 0 or 1.
+    the page's kind, mostly 0 or 1. The rest as it stands there: types of schema.org, og:type, names of meta
+    elements, generators, classes and ids of html and body, and the page's own address.
     """
 
     descriptions: list[str] = field(default_factory=list)
     titles: list[str] = field(default_factory=list)
     kinds: list[float] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    metas: list[str] = field(default_factory=list)
+    generators: list[str] = field(default_factory=list)
+    open_graph: str = ""
+    names: str = ""
+    address: str = ""
 
 
 def about(root: Any, item_types: list[str]) -> About:
@@ -91,12 +99,16 @@ def about(root: Any, item_types: list[str]) -> About:
         elif tag == "meta":
             name = (element.get("property") or element.get("name") or "").lower()
             content = element.get("content") or ""
+            if len(found.metas) < _MOST_METAS:
+                found.metas.append(name)
             if name in _DESCRIPTIONS:
                 descriptions.append(content)
             elif name in _TITLES:
                 titles.append(content)
             elif name in named and not named[name]:
                 named[name] = content
+            elif name == "generator" and len(found.generators) < _MOST_GENERATORS:
+                found.generators.append(content[:_LONGEST_GENERATOR])
         elif tag == "title":
             titles.append(element.text or "")
         elif element.get("rel") == "canonical":
@@ -104,12 +116,14 @@ def about(root: Any, item_types: list[str]) -> About:
     found.descriptions = [letters_of(each) for each in dict.fromkeys(descriptions) if len(each) > _SHORTEST]
     found.titles = [letters_of(each) for each in dict.fromkeys(titles) if len(each) > _SHORTEST_TITLE]
     said = " ".join([*types, f"og:{named['og:type']}" if named["og:type"] else ""]).lower()
+    names, address = _names_of_body(root), named["canonical"] or named["og:url"]
     found.kinds = [
         *(bool(pattern.search(said)) for pattern in _TYPES.values()),
         *(kind in named["og:type"] for kind in _OPEN_GRAPH),
-        *_of_body(root),
-        *_of_address(named["canonical"] or named["og:url"]),
+        *_bits(_IN_BODY.mask(names.lower()), len(_BODY)),
+        *_of_address(address),
     ]
+    found.types, found.open_graph, found.names, found.address = types, named["og:type"], names, address
     return found
 
 
@@ -134,11 +148,10 @@ def _values(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _of_body(root: Any) -> list[float]:
+def _names_of_body(root: Any) -> str:
     body = root.find("body")
     elements = [root] if body is None else [root, body]
-    names = " ".join(each.get(name) or "" for each in elements for name in ("class", "id"))
-    return _bits(_IN_BODY.mask(names[:2000].lower()), len(_BODY))
+    return " ".join(each.get(name) or "" for each in elements for name in ("class", "id"))[:_LONGEST_NAMES]
 
 
 def _of_address(address: str) -> list[float]:

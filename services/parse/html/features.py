@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from services.parse.html.about import About, about
+from services.parse.html.about import About
 from services.parse.html.around import Floats, Ints, around, logs, unpacked
 from services.parse.html.blocks import Outline
 from services.parse.html.finder import Finder
@@ -69,9 +68,8 @@ _SHORT, _SHORT_TITLE = 12, 5  # letters of texts that stand anywhere by chance
 _MOST_DESCRIPTIONS = 8
 
 
-def features_of(page: Outline, root: Any, other: str) -> Floats:
-    """One row for each block, float32. other: what another extractor took for the main text."""
-    said = about(root, page.item_types)
+def features_of(page: Outline, said: About, other: str) -> Floats:
+    """One row for each block, float32. said: of about(). other: another extractor's main text."""
     words = np.array([block.words for block in page.blocks], np.float32)
     links = np.array([block.link_words for block in page.blocks], np.float32)
     letters = [letters_of(block.text) for block in page.blocks]

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from services.parse.charset import decode
 from services.parse.config import ParseConfig
 from services.parse.html import second_opinion
+from services.parse.html.about import about
 from services.parse.html.features import features_of
 from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
@@ -45,7 +46,7 @@ def label(page: str, gold: str) -> dict[str, Any] | None:
     sums = np.concatenate([[0], np.cumsum(common)])
     upto = np.minimum(ends, len(common))
     return {
-        "features": features_of(found, root, second_opinion(page, config)),
+        "features": features_of(found, about(root, found.item_types), second_opinion(page, config)),
         "tokens": np.array(list(map(len, tokens)), np.float32),
         "matched": np.diff(sums[upto], prepend=0).astype(np.float32),
         "size": len(wanted),

@@ -107,4 +107,4 @@ def test_a_page_without_frames_or_repetition_has_features_too():
     root = tree(body="bare")
     page = outline(root, 0)
     assert len(page.frames) == 0
-    assert features_of(page, root, "").shape[0] == 1
+    assert features_of(page, about(root, []), "").shape[0] == 1

@@ -1,0 +1,125 @@
+"""What it says of a text that its page calls itself a thread, documentation, a shop: a table of counts.
+
+Of pages whose category people named, the table says how many declare which kind (services/parse leaves it in
+the feature page_kind.<kind>). By Bayes' rule the text's probability of each category is multiplied by how
+often pages of it declare the kind, against how often pages of no category that the judge knows do. The factor
+of a category that was not counted is 1.
+
+A factor is 1 at least: what a page says speaks for a category and against none, or pages that call
+themselves articles would leave the categories that were counted for those that were not (seen: offers of
+services as speeches and papers). It is `bound` at most, so where the text is surer than bound to 1 no page
+overrules it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from services.inference import MODELS
+from services.runtime import ConfigurationError
+
+FILE = "page_kinds.json"  # in a model's folder
+FEATURE = "page_kind."
+OTHERS = ""  # the category of pages that are of none
+LAYOUT = 1
+# Of the pages in the shipped table's count whose text is taken for another category than they declare, the
+# page is right in 79 of 80 where the text is less sure than 0.99, and in one of four above.
+BOUND = 100.0
+PRIOR = 5.0  # pages that declare as pages of other categories do, added to each count
+
+Row = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PageKinds:
+    """pages: counted, by category, OTHERS among them. declared: how many say so, by kind and category.
+
+    Raises ValueError for counts that cannot be.
+    """
+
+    pages: Mapping[str, int]
+    declared: Mapping[str, Mapping[str, int]]
+    bound: float = BOUND
+    factors: Mapping[str, Mapping[str, float]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.pages or any(count < 1 for count in self.pages.values()):
+            raise ValueError("pages: at least one category, and a page of each")
+        if not 1 < self.bound < float("inf"):
+            raise ValueError(f"bound: a number above 1 is needed, not {self.bound}")
+        for kind, counts in self.declared.items():
+            if wrong := [c for c, n in counts.items() if not 0 <= n <= self.pages.get(c, 0)]:
+                raise ValueError(f"declared: more pages of {wrong[0]!r} declare {kind} than were counted")
+        object.__setattr__(self, "factors", {kind: self._factors(kind) for kind in self.declared})
+
+    @property
+    def version(self) -> str:
+        """A digest of all that is in it."""
+        return hashlib.sha256(self.data).hexdigest()[:12]
+
+    @property
+    def data(self) -> bytes:
+        """The file."""
+        content = {"layout": LAYOUT, "bound": self.bound, "pages": self.pages, "declared": self.declared}
+        return f"{json.dumps(content, indent=1, sort_keys=True)}\n".encode()
+
+    @classmethod
+    def load(cls, path: Path) -> PageKinds:
+        """Raises ConfigurationError: no such file, or not what `corpusworks judge kinds` wrote."""
+        try:
+            found = json.loads(path.read_bytes())
+            if found.pop("layout") != LAYOUT:
+                raise ValueError(f"layout: only {LAYOUT} is known")
+            return cls(**found)
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise ConfigurationError(
+                f"{path} is no table of page kinds: {error}; write it again with `corpusworks judge kinds`"
+            ) from error
+
+    @classmethod
+    def beside(cls, models: Path | None, model: str) -> PageKinds | None:
+        """The model's own; None where it has none, since no other's categories are its. Raises
+        ConfigurationError.
+        """
+        path = (models or MODELS) / model / FILE
+        return cls.load(path) if path.exists() else None
+
+    def weighed(self, row: Row, labels: Sequence[str], kind: str) -> Row:
+        """Probabilities of the labels, given that the page declares this kind; "" and one not counted say
+        nothing.
+        """
+        factors = self.factors.get(kind)
+        if factors is None:
+            return row
+        weighed = row * np.array([factors.get(label, 1.0) for label in labels], np.float32)
+        return np.asarray(weighed / weighed.sum(), np.float32)
+
+    def _factors(self, kind: str) -> dict[str, float]:
+        counts = self.declared[kind]
+        own = max(self.pages, key=lambda c: counts.get(c, 0))
+        others = [category for category in self.pages if category != own]
+        usual = (sum(counts.get(c, 0) for c in others) + 0.5) / (sum(self.pages[c] for c in others) + 1)
+
+        def share(category: str) -> float:
+            return (counts.get(category, 0) + PRIOR * usual) / (self.pages.get(category, 0) + PRIOR)
+
+        base = max(usual, share(OTHERS))
+        return {
+            category: min(self.bound, max(1.0, share(category) / base))
+            for category in self.pages
+            if category != OTHERS
+        }
+
+
+def kind_of(features: Mapping[str, float]) -> str:
+    """The kind that parse found declared; "" for none."""
+    return next((name.removeprefix(FEATURE) for name in features if name.startswith(FEATURE)), "")

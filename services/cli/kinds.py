@@ -1,0 +1,134 @@
+"""The table of what pages say of themselves, from pages whose category people named, and what it is worth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts import Document, media_types
+from services.classifier import SERVICE, ClassifierConfig, PageKinds
+from services.classifier.kinds import kind_of
+from services.inference import Encoder
+from services.runtime import ConfigurationError, Emit, Resources, Settings, configure
+from services.runtime.apply import judged
+from services.runtime.topology import Topology
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Page:
+    """row: the probabilities of the categories by the text alone. site: whose pages are counted together."""
+
+    category: str
+    kind: str
+    site: str
+    row: npt.NDArray[np.float32]
+
+
+class Worth(NamedTuple):
+    """Of a category: pages, those that declare a kind, and the share named right without and with it."""
+
+    category: str
+    pages: int
+    declaring: int
+    by_text: float
+    with_kinds: float
+
+
+def pages_of(index: Path, settings: Settings, topology: Topology) -> tuple[list[Page], Sequence[str]]:
+    """The pages of a JSONL file, and the judge's categories. A line names a `file` beside it, its `category`
+    ("" for none that a judge knows) and its `url`. A page without text is passed over.
+
+    Raises ConfigurationError.
+    """
+    config = configure(
+        "classifier", ClassifierConfig, dict(SERVICE.offline) | settings.units.get("classifier", {})
+    )
+    encoder = Encoder.open(str(config.triton_url), config.models, config.model, config.inference)
+    head = encoder.description.heads[config.head]
+    found = list(_parsed(index, settings, topology))
+    pages = []
+    for start in range(0, len(found), _BATCH):
+        some = found[start : start + _BATCH]
+        rows = head.probabilities(encoder.judge([document.text for document, _ in some]).logits[config.head])
+        pages += [
+            Page(str(line["category"]), kind_of(document.features), _site(document), row)
+            for (document, line), row in zip(some, rows, strict=True)
+        ]
+    return pages, head.labels
+
+
+def counted(pages: Sequence[Page]) -> PageKinds:
+    """The table. Raises ConfigurationError where no page is counted."""
+    declared: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for page in pages:
+        if page.kind:
+            declared[page.kind][page.category] += 1
+    try:
+        return PageKinds(Counter(page.category for page in pages), declared)
+    except ValueError as error:
+        raise ConfigurationError(f"no table can be made of {len(pages)} pages: {error}") from error
+
+
+def worth(pages: Sequence[Page], labels: Sequence[str]) -> list[Worth]:
+    """By category: the pages of each half of the sites, weighed by a table of the other half."""
+    found: defaultdict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
+    for half in (0, 1):
+        others = [page for page in pages if _half(page) != half]
+        table = counted(others) if others else None
+        for page in pages:
+            if _half(page) == half and page.category in labels:
+                row = table.weighed(page.row, labels, page.kind) if table is not None else page.row
+                by_text, weighed = (labels[int(each.argmax())] == page.category for each in (page.row, row))
+                found[page.category].append((bool(page.kind), by_text, weighed))
+    return [
+        Worth(category, len(rows), *np.sum(rows, 0)[:1].tolist(), *np.mean(rows, 0)[1:].tolist())
+        for category, rows in sorted(found.items())
+    ]
+
+
+def _parsed(index: Path, settings: Settings, topology: Topology) -> Iterator[tuple[Document, dict[str, Any]]]:
+    lines = _lines(index)
+    documents = (
+        Document(
+            id=str(number),
+            body=(index.parent / line["file"]).read_bytes(),
+            media_type=media_types.HTML,
+            metadata={"url": line.get("url") or ""},
+        )
+        for number, line in enumerate(lines)
+    )
+    for document, verdict in judged(["parse"], documents, Resources(settings), topology):
+        if isinstance(verdict, Emit):
+            yield document, lines[int(document.id)]
+
+
+def _lines(index: Path) -> list[dict[str, Any]]:
+    try:
+        lines = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            if line["category"] is None or not (index.parent / line["file"]).is_file():
+                raise ValueError(f"no category, or no such file: {str(line)[:200]}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{index}: a line names a `file` beside it and a `category`: {error}"
+        ) from error
+    return lines
+
+
+def _site(document: Document) -> str:
+    return urlsplit(document.metadata["url"]).netloc or document.id
+
+
+def _half(page: Page) -> int:
+    return hashlib.md5(page.site.encode(), usedforsecurity=False).digest()[0] & 1

@@ -1,0 +1,128 @@
+# ruff: noqa: E501 - pages are written as they come
+import json
+import time
+
+import pytest
+
+from services.parse.config import ParseConfig
+from services.parse.html import parse_html
+from services.parse.html.kinds import KINDS
+
+TEXT = (
+    "<article>" + "<p>The lamp burned all night, and the keeper slept by the stairs.</p>" * 4 + "</article>"
+)
+
+
+def kind_of(head="", body="", names="", address=""):
+    page = f"<html><head><title>A lamp</title>{head}</head><body {names}>{TEXT}{body}</body></html>"
+    found = parse_html(page.encode(), ParseConfig(), address)
+    assert found.kind in ("", *KINDS)
+    assert bool(found.kind) == bool(found.witnesses)
+    return found.kind, len(found.witnesses)
+
+
+def typed(*types):
+    graph = [{"@type": each, "name": "A lamp"} for each in types]
+    return f"<script type='application/ld+json'>{json.dumps({'@graph': graph})}</script>"
+
+
+def og(kind):
+    return f"<meta property='og:type' content='{kind}'>"
+
+
+def made_by(generator):
+    return f"<meta name=generator content='{generator}'>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        ("forum", {"head": typed("DiscussionForumPosting", "Person")}),
+        ("forum", {"head": typed("QAPage", "Question", "Answer")}),
+        ("forum", {"head": typed(["WebPage", "QAPage"])}),
+        ("forum", {"body": "<div itemscope itemtype='https://schema.org/Question'>Why?</div>"}),
+        ("forum", {"head": made_by("Discourse 3.4.0 - https://github.com/discourse/discourse version abc")}),
+        ("forum", {"head": made_by("Discuz! X3.4"), "names": "id=nv_forum class=pg_viewthread"}),
+        ("forum", {"names": "id=phpbb class='nojs notouch section-viewtopic ltr'"}),
+        ("forum", {"address": "https://a.example/thread-123-1-1.html"}),
+        ("forum", {"address": "https://bbs.a.example/detail/171"}),
+        ("forum", {"head": "<link rel=canonical href='https://a.example/t/a-lamp/4711'>"}),
+        ("documentation", {"head": made_by("Docutils 0.21.2: https://docutils.sourceforge.io/")}),
+        ("documentation", {"head": made_by("mkdocs-1.6.1, mkdocs-material-9.7.1")}),
+        ("documentation", {"head": typed("TechArticle") + og("article")}),
+        ("documentation", {"address": "https://a.example/docs/lamps"}),
+        ("product", {"head": typed("Product", "Offer", "AggregateRating") + og("website")}),
+        ("product", {"head": og("article") + made_by("WordPress 6.9"), "names": "class='wp-singular single-product'"}),
+        ("product", {"head": og("product")}),
+        ("news", {"head": typed("NewsArticle") + og("article")}),
+        ("news", {"head": og("news")}),
+        ("article", {"head": og("article") + made_by("WordPress 6.9")}),
+        ("article", {"head": typed("BlogPosting"), "address": "https://a.example/2024/05/lamps/"}),
+    ],
+)  # fmt: skip
+def test_a_page_says_what_it_is(kind, page):
+    """Prevents threads, manuals and shops from being judged by their words alone."""
+    assert kind_of(**page)[0] == kind
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {},
+        {
+            "head": og("website")
+            + made_by("WordPress 6.9")
+            + typed("WebPage", "BreadcrumbList", "Organization")
+        },
+        {"head": typed("FAQPage", "Question", "Answer")},  # questions of a shop about itself
+        {"head": typed("DiscussionForumPosting", "Product")},  # two things at once
+        {"head": typed("Comment", "Review")},  # stand below anything
+        {"head": made_by("I was a Discourse once")},
+        {"names": "class='forumsomething xfer productive'"},
+        {"address": "file:///home/docs/forum/t/a-lamp/1"},  # a folder of the one who brought it
+        {"address": "https://a.example/doctors/newsagents/treading"},
+    ],
+)
+def test_what_says_nothing_or_two_things_is_no_kind(page):
+    """Prevents what stands on all pages of a kind of software, or contradicts itself, from counting."""
+    assert kind_of(**page) == ("", 0)
+
+
+def test_each_witness_counts_once():
+    """Prevents one piece of software from being as good as several witnesses; the words say who they are."""
+    head = typed("DiscussionForumPosting", "Question", "Answer") + made_by("Discourse 3") + og("article")
+    page = (
+        f"<html><head>{head}<link rel=canonical href='https://a.example/t/a-lamp/4711'></head>{TEXT}</html>"
+    )
+    found = parse_html(page.encode(), ParseConfig(), "https://a.example/docs/else")
+    assert (found.kind, found.witnesses) == (
+        "forum", ("discussionforumposting", "discourse", "/t/a-lamp/4711"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '<script type=\'application/ld+json\'>{"@type": ["</script>',
+        '<script type=\'application/ld+json\'>{"@type": 7, "@type": null}</script>',
+        "<meta property='og:type'><meta name=generator><meta content=x>",
+        made_by("%$§ " * 50) + og("product;" * 99),
+        "<link rel=canonical href='https://[x'>",
+        "<link rel=canonical href='" + "/t/" * 9000 + "'>",
+    ],
+)
+def test_broken_declarations_are_none(head):
+    """Prevents a page from becoming a dead letter by what stands in its head."""
+    assert kind_of(head=head) == ("", 0)
+
+
+def test_a_megabyte_of_declarations_costs_little():
+    """Prevents a page from holding up a partition by its head alone."""
+    head = "<script type='application/ld+json'>" + '{"@type":"Product"},' * 50_000 + "</script>"
+    head += "<meta name=generator content='Discourse'>" * 2000 + "<meta name=x>" * 2000
+    began = time.process_time()
+    assert kind_of(head=head, names=f"class='{'a ' * 100_000}'", address="https://x/" + "t/" * 100_000) == (
+        "",
+        0,
+    )
+    assert time.process_time() - began < 3
