@@ -21,12 +21,12 @@ from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
-from services.local.origin import check_origin
+from services.local.origin import check_origin, origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, STAND_IN, TRITON, TRITON_SETTING, Stack
-from services.local.store import JOURNAL, STATE, check, keep_url, url_of
+from services.local.store import JOURNAL, KAFKA, STATE, check, keep_url, url_of
 from services.local.usage import Used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
@@ -109,12 +109,19 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
     if environment is not None:
         yield environment_of(out) | environment
         return
-    if (out / STATE / JOURNAL).exists():
+    if without_servers(out):
         with journaled(out) as access:
             yield {**environment_of(out), **access}
         return
     with Stack(out / STATE) as stack:
         yield environment_of(out) | stack.environment
+
+
+def without_servers(out: Path) -> bool:
+    """Whether its river has a journal, also where that was lost: a Kafka in its place would know nothing."""
+    if (out / STATE / JOURNAL).exists():
+        return True
+    return origin(out) is not None and not (out / STATE / KAFKA).exists()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from services.cli.carry import Pools, _commit, bring
 from services.local import mixing
 from services.local.run import Job, attached
 from services.mixer.recipe import Recipe
-from services.runtime import ConfigurationError, ObjectStore, Resources, Settings, VocabularyCard
+from services.runtime import ConfigurationError, ObjectStore, Resources, Settings, VocabularyCard, topics
 from services.runtime.clients.log import Log
 from services.runtime.journal.cluster import JournalCluster
 from services.runtime.loops.transaction import Transactions
@@ -118,6 +118,21 @@ def test_what_is_known_elsewhere_is_not_asked_here(mix: Callable[[], dict[str, A
         pytest.raises(ConfigurationError, match="mixed from another river: duplicates are known there"),
     ):
         _ = Resources(settings).redis
+
+
+def test_a_lost_journal_is_not_taken_for_a_river_of_servers(
+    mix: Callable[[], dict[str, Any]], tmp_path: Path
+) -> None:
+    """Prevents: a `status` that starts a Kafka, and a `mix` that takes the folder for an older one then."""
+    mix()
+    out = tmp_path / "new"
+    (out / "state" / "journal").unlink()
+    with attached(out) as settings, Log(settings) as log:
+        assert log.topics() == set()
+    with pytest.raises(ConfigurationError, match="parts of another river"):
+        mix()
+    with attached(out) as settings, Log(settings) as log:
+        assert topics.SEALED in log.topics()  # so that `parts adopt` can be called
 
 
 def test_a_folder_of_a_former_version_is_refused(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
