@@ -62,7 +62,7 @@ def mix(river: River, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         return done.documents.total()
 
     def run(source: Path = SOURCE) -> dict[str, Any]:
-        job = Job([], tmp_path / "new", topology, shares)
+        job = Job([], tmp_path / "new", topology, lambda _: shares)
         return mixing.mix(job, source, "its id", Console(file=io.StringIO()), brought)
 
     return run
