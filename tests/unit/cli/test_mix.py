@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from services.cli.carry import Pools, _commit, bring
+from services.cli.named import command_for
 from services.local import mixing
 from services.local.run import Job, attached
 from services.mixer.recipe import Recipe
@@ -118,6 +120,17 @@ def test_what_is_known_elsewhere_is_not_asked_here(mix: Callable[[], dict[str, A
         pytest.raises(ConfigurationError, match="mixed from another river: duplicates are known there"),
     ):
         _ = Resources(settings).redis
+
+
+def test_texts_are_asked_for_where_they_are(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
+    """Prevents: an empty file and `0 documents` from a folder that has 59 in its parts."""
+    mix()
+    out, wanted = tmp_path / "new", tmp_path / "all.jsonl"
+    done = CliRunner().invoke(command_for(["export"]), ["export", str(out), "--to", str(wanted)])
+    assert f"corpusworks export {SOURCE}" in str(done.exception)
+    assert not wanted.exists()
+    done = CliRunner().invoke(command_for(["report"]), ["report", str(out)])
+    assert done.output.startswith(f"documents of {SOURCE}; ")
 
 
 def test_a_lost_journal_is_not_taken_for_a_river_of_servers(
