@@ -183,8 +183,6 @@ def job_of(paths: Sequence[str], out: Path, recipe: str | None, workers: int | N
         check_remote(
             configure("ingest", IngestConfig, settings.units.get("ingest", {}) | {"paths": tuple(paths)})
         )
-    read = Recipe.load(settings.recipe)
-    targets = {phase.name: dict.fromkeys(read.buckets, 0.0) | phase.shares for phase in read.phases}
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
     chosen(scorer)  # raises while nothing has been started
     expected = partial(share_of, scorer.keep)
@@ -196,3 +194,9 @@ def job_of(paths: Sequence[str], out: Path, recipe: str | None, workers: int | N
         expected,
         workers=workers,
     )
+
+
+def targets(recipe: str | Path | None) -> dict[str, dict[str, float]]:
+    """By phase the share of tokens of each bucket that there is, of a recipe that `Recipe.load` takes."""
+    read = Recipe.load(recipe)
+    return {phase.name: dict.fromkeys(read.buckets, 0.0) | phase.shares for phase in read.phases}

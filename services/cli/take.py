@@ -20,6 +20,7 @@ from services.archive.tables import DOCUMENTS, DROPS, USES, Row, Table
 from services.cli.audit import Folder
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.filters import filtered
+from services.local.origin import origin
 from services.local.store import store_in
 from services.runtime import ConfigurationError
 
@@ -58,6 +59,8 @@ def export(
     from services.archive.query import Damaged, rows
 
     chosen = _chosen(table, to, packed=packed)
+    if chosen is DOCUMENTS:
+        _refuse_mixed(folder)
     store = store_in(folder)
     columns = [name for name in chosen.columns if name not in _LEFT_OUT]
     try:
@@ -69,6 +72,15 @@ def export(
     except Damaged as error:
         fail(error, EXIT_WRONG)
     print(f"{number:,} {table} in {to}", file=sys.stderr)
+
+
+def _refuse_mixed(folder: str) -> None:
+    """Raises ConfigurationError where another folder has the texts, instead of an empty file."""
+    if "://" not in folder and (first := origin(Path(folder))) is not None:
+        raise ConfigurationError(
+            f"{folder} was mixed from {first}, whose archive has the texts: `corpusworks export {first} …`; "
+            f"`corpusworks parts decode {folder}` writes what was packed"
+        )
 
 
 def _chosen(table: str, to: Path, *, packed: bool) -> Table:

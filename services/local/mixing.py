@@ -24,7 +24,7 @@ from services.local.progress import Progress
 from services.local.river import archive_flushes, lane_flushes
 from services.local.run import HOLD, Job, applied, environment_of, journaled, reached, told
 from services.local.stack import KAFKA_SETTING
-from services.local.store import STATE, check, keep_url, url_of
+from services.local.store import KAFKA, STATE, check, keep_url, url_of
 from services.local.usage import Used
 from services.runtime import ConfigurationError, Settings, agreement, load_settings
 from services.runtime.clients.admin import Admin
@@ -37,7 +37,7 @@ from services.runtime.process.collector import settle_collector
 from services.runtime.settings import PREFIX
 from services.runtime.topology import BUCKET, Service, Topology
 
-_NAME, _KAFKA = "mix", "kafka"  # its folder, where a river has one
+_NAME = "mix"
 Bring = Callable[[Settings], int]
 
 
@@ -88,7 +88,7 @@ def readable(out: Path) -> Iterator[Mapping[str, str]]:
     at its last end, since it alone mends them. Raises ConfigurationError.
     """
     refuse_half(out)
-    data = out / STATE / _KAFKA / "data"
+    data = out / STATE / KAFKA / "data"
     with ExitStack() as stack:
         if running(out / STATE) is None and was_stopped(data):
             stack.callback(FolderLock(out / STATE).release)
@@ -151,7 +151,7 @@ def _journal_on(job: Job, source: Path, river: str) -> Iterator[Settings]:
     """The folder, held, and the settings of its river."""
     finish(job.out)  # a `--fresh` that was interrupted
     check_origin(job.out, source, river)
-    if (job.out / STATE / _KAFKA).exists():
+    if (job.out / STATE / KAFKA).exists():
         raise ConfigurationError(f"--out {job.out} was mixed by a former version: choose a new folder")
     given = load_settings()
     url = url_of(job.out, given)

@@ -136,6 +136,11 @@ class River:
             self._gate.open()
 
     @property
+    def settings(self) -> Settings:
+        """With the recipe in force, once there are topics."""
+        return self._settings
+
+    @property
     def divisible(self) -> list[str]:
         """Names of the stages that any number of processes may share, up to that of the partitions."""
         return [

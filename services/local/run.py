@@ -15,18 +15,19 @@ from rich.console import Console
 
 from contracts import Document
 from services.ledger import Account, lost_sources, mostly_dead, report, shares, under_way
+from services.ledger.report import Targets
 from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
-from services.local.origin import check_origin
+from services.local.origin import check_origin, origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
 from services.local.servers.triton import DEFAULT_MODELS, refresh, require
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, STAND_IN, TRITON, TRITON_SETTING, Stack
-from services.local.store import JOURNAL, STATE, check, keep_url, url_of
+from services.local.store import JOURNAL, KAFKA, STATE, check, keep_url, url_of
 from services.local.usage import Used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
@@ -48,15 +49,16 @@ HOLD = {PREFIX + "UNITS__MIXER__HOLD": "true"}
 class Job:
     """What a run is asked for.
 
-    out: the state folder; targets: share of tokens by phase and bucket; expected: share of documents that the
-    scorer keeps, by language, format and category; workers: processes of each stage that can be shared, None:
-    as the work asks for; begin_by: the text of the recipe that a river begins by where no other is chosen.
+    out: the state folder; targets: share of tokens by phase and bucket, of a recipe; expected: share of
+    documents that the scorer keeps, by language, format and category; workers: processes of each stage that
+    can be shared, None: as the work asks for; begin_by: the text of the recipe that a river begins by where
+    no other is chosen.
     """
 
     paths: Sequence[str]
     out: Path
     topology: Topology
-    targets: Mapping[str, Mapping[str, float]]
+    targets: Callable[[str | Path | None], Targets]
     expected: Expected = lambda *_: 1.0
     workers: int | None = None
     begin_by: str | None = None
@@ -109,12 +111,19 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
     if environment is not None:
         yield environment_of(out) | environment
         return
-    if (out / STATE / JOURNAL).exists():
+    if without_servers(out):
         with journaled(out) as access:
             yield {**environment_of(out), **access}
         return
     with Stack(out / STATE) as stack:
         yield environment_of(out) | stack.environment
+
+
+def without_servers(out: Path) -> bool:
+    """Whether its river has a journal, also where that was lost: a Kafka in its place would know nothing."""
+    if (out / STATE / JOURNAL).exists():
+        return True
+    return origin(out) is not None and not (out / STATE / KAFKA).exists()
 
 
 @contextmanager
@@ -271,7 +280,7 @@ def run(job: Job, console: Console, show: Show, bring: Bring | None = None) -> d
         progress.show("stopping")
         river.end()
         seconds = time.monotonic() - begun
-        found = told(job, settings, account, carried_over, seconds=seconds, used=used)
+        found = told(job, river.settings, account, carried_over, seconds=seconds, used=used)
         found["memory_bytes_together"] = most_bytes
         found = reports.keep(job.out, found, job.paths)
         progress.clear()
@@ -288,12 +297,12 @@ def told(
     seconds: float,
     used: Mapping[str, Used],
 ) -> dict[str, Any]:
-    """What is reported of a run. used: by stage."""
+    """What is reported of a run. settings: with the recipe in force; used: by stage."""
     bound = settings.dead_letter_share
     lost = lost_sources(account.files, job.paths)
     sick = mostly_dead(account.files, bound, lost)
     cpu = {name: each.cpu_seconds for name, each in used.items()}
-    found = report(account, carried_over, job.targets, seconds, cpu, lost=lost, sick=sick)
+    found = report(account, carried_over, job.targets(settings.recipe), seconds, cpu, lost=lost, sick=sick)
     found["memory_bytes"] = {name: each.peak_bytes for name, each in used.items()}
     found["too_many_dead"] = found["dead_letters"] > bound * found["documents_in"]
     found["dead_letters_by_reason"] = letters.reasons(job.out)

@@ -17,6 +17,7 @@ from services.local.servers.kafka import KafkaServer
 from services.local.servers.redis import RedisServer
 from services.local.servers.server import START_TIMEOUT_S, Server
 from services.local.servers.triton import Triton
+from services.local.store import KAFKA
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, Settings, load_settings
 from services.runtime.settings import PREFIX
@@ -64,7 +65,7 @@ class Stack:
         self.kafka: KafkaServer | None = None
         self.redis: RedisServer | None = None
         if "bootstrap_servers" not in self._given.kafka.model_fields_set:
-            self.kafka = KafkaServer(self.folder / "kafka", kafka_port, self.supervisor)
+            self.kafka = KafkaServer(self.folder / KAFKA, kafka_port, self.supervisor)
         if "url" not in self._given.redis.model_fields_set:
             self.redis = RedisServer(self.folder / "redis", redis_port, self.supervisor)
         self.triton: Triton | None = None

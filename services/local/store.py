@@ -10,7 +10,8 @@ from services.local.private import write_private
 from services.runtime import ConfigurationError, ObjectStore, Settings, load_settings, meant_path
 
 STATE = "state"
-JOURNAL = "journal"  # in the state folder: the log of what was mixed from another river, which needs no Kafka
+# In the state folder, the log of its river: a Kafka's, or of what was mixed from another one's, a file.
+KAFKA, JOURNAL = "kafka", "journal"
 _FILE = "store"  # in the state folder: the store's URL where it is not the folder itself
 
 

@@ -43,6 +43,7 @@ from services.runtime.process.title import show
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _PATIENCE_S = 60.0  # imports on a machine that is busy
+_MOMENT_S = 0.05
 _TRIES = 3  # zygotes that die before they have done anything
 _AT_START = ("PYTHON", "LD_", "GLIBC_", "MALLOC_", "OMP_", "OPENBLAS_", "MKL_")  # variables read once
 _LENGTH = 8  # bytes of a request's length
@@ -70,7 +71,8 @@ class Zygote:
 
     def begin(self) -> None:
         """Fork it off this process: .8 s of CPU less than to start it anew. For a command alone, which has
-        imported much of it and holds no connection yet; nothing is done where there are threads.
+        imported much of it and holds no connection yet. Nothing is done where there are threads, also others
+        than Python's: who has used the object store has some, for which each copy of it would wait for ever.
         """
         if threading.active_count() > 1 or not _take_up_orphans(True):
             return
@@ -85,6 +87,8 @@ class Zygote:
                 self._control.close()
                 _born(theirs, self._modules)
         self._process = Forked(pid)
+        if not _is_alone():  # asked now: those of numpy's BLAS have ended by the fork
+            self.close()
 
     def ensure(self) -> bool:
         """See to it that one runs, as far as that can be; whether it is a new one."""
@@ -178,6 +182,16 @@ def _take_up_orphans(yes: bool) -> bool:
     except (OSError, AttributeError):
         return False
     return done == 0
+
+
+def _is_alone() -> bool:
+    """Whether this process has one thread, of any kind. One that has just ended may be seen for a moment."""
+    deadline = time.monotonic() + _MOMENT_S
+    while len(os.listdir("/proc/self/task")) > 1:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
 
 
 def _send(control: socket.socket, request: _Request, descriptors: Sequence[int]) -> None:

@@ -288,6 +288,7 @@ def test_another_recipe_and_a_single_language(tmp_path: Path) -> None:
     assert set(fresh["mix"]) == {"long", "short"}
     assert all(share["actual"] > 0 for share in fresh["mix"].values())
     assert fresh["mix"]["long"]["target"] == 0.75
+    assert run(out, source)["mix"]["long"]["target"] == 0.75  # it goes on by the recipe that it has
     listed = ask("parts", "list", out).rows
     assert sum(part["documents"] for part in listed) == fresh["kept"]
     assert {bucket for part in listed for bucket in part["buckets"]} == {"long", "short"}

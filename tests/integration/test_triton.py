@@ -319,7 +319,7 @@ def test_without_a_wheel_the_stand_in_serves_and_it_is_said(tmp_path: Path, mode
     assert repositories(foreign(), topology) == [DEFAULT_MODELS, DEFAULT_MODELS]
     monkeypatch.setattr(run, "repositories", lambda *_: [models])
     console = Console(record=True, width=200)
-    with river_on(Job([], tmp_path / "river", topology, {}), Progress(console)) as (_, settings):
+    with river_on(Job([], tmp_path / "river", topology, lambda _: {}), Progress(console)) as (_, settings):
         assert settings.triton_url == STAND_IN
     assert (
         "The judges run inside the services: there is no wheel of Triton for darwin arm64"
@@ -364,6 +364,6 @@ def test_a_server_of_the_users_own_that_is_not_there(monkeypatch, tmp_path: Path
     topology = Topology.load(None, ("zh", "en", "code"))
     with (
         pytest.raises(DependencyDown, match="Triton at"),
-        river_on(Job([], tmp_path, topology, {}), Progress(Console(quiet=True))),
+        river_on(Job([], tmp_path, topology, lambda _: {}), Progress(Console(quiet=True))),
     ):
         pass

@@ -12,6 +12,7 @@ from rich.console import Console
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import AsJson
 from services.local import reports
+from services.local.origin import origin
 from services.runtime import ConfigurationError, DependencyDown, meant_path
 
 app = typer.Typer()
@@ -45,7 +46,7 @@ def report(
     if as_json:
         print(json.dumps(row, ensure_ascii=False))
     else:
-        _show(row)
+        _show(row, origin(folder))
 
 
 def write_page(out: Path, console: Console) -> None:
@@ -92,8 +93,9 @@ def _show_run(folder: Path, number: int, *, as_json: bool) -> None:
         show_report(found, folder, Console())
 
 
-def _show(row: dict[str, Any]) -> None:
-    print(f"{row['kept']:,} documents went to the pools; {row['tokens']:,} tokens in parts")
+def _show(row: dict[str, Any], mixed_from: Path | None) -> None:
+    came = f"documents of {mixed_from}" if mixed_from else f"{row['kept']:,} documents went to the pools"
+    print(f"{came}; {row['tokens']:,} tokens in parts")
     for phase in row["phases"]:
         total = sum(phase["tokens"].values())
         shares = "  ".join(f"{bucket} {n / total:.0%}" for bucket, n in phase["tokens"].items() if total)

@@ -43,7 +43,9 @@ class JournalFile:
         size = os.fstat(fd).st_size
         if self._end == 0:
             if (found := os.pread(fd, len(MAGIC), 0)) != MAGIC[: len(found)]:
-                raise ConfigurationError(f"{self.path} is no journal of this version")
+                raise ConfigurationError(
+                    f"{self.path} is no journal of this version: give --out a new folder"
+                )
             self._end = len(MAGIC)
         while (frame := self._frame(fd, size)) is not None:
             told, batches_at, self._end = frame

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from services.cli.carry import Pools, _commit, bring
+from services.cli.named import command_for
 from services.local import mixing
 from services.local.run import Job, attached
 from services.mixer.recipe import Recipe
-from services.runtime import ConfigurationError, ObjectStore, Resources, Settings, VocabularyCard
+from services.runtime import ConfigurationError, ObjectStore, Resources, Settings, VocabularyCard, topics
 from services.runtime.clients.log import Log
 from services.runtime.journal.cluster import JournalCluster
 from services.runtime.loops.transaction import Transactions
@@ -62,7 +64,7 @@ def mix(river: River, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         return done.documents.total()
 
     def run(source: Path = SOURCE) -> dict[str, Any]:
-        job = Job([], tmp_path / "new", topology, shares)
+        job = Job([], tmp_path / "new", topology, lambda _: shares)
         return mixing.mix(job, source, "its id", Console(file=io.StringIO()), brought)
 
     return run
@@ -118,6 +120,32 @@ def test_what_is_known_elsewhere_is_not_asked_here(mix: Callable[[], dict[str, A
         pytest.raises(ConfigurationError, match="mixed from another river: duplicates are known there"),
     ):
         _ = Resources(settings).redis
+
+
+def test_texts_are_asked_for_where_they_are(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
+    """Prevents: an empty file and `0 documents` from a folder that has 59 in its parts."""
+    mix()
+    out, wanted = tmp_path / "new", tmp_path / "all.jsonl"
+    done = CliRunner().invoke(command_for(["export"]), ["export", str(out), "--to", str(wanted)])
+    assert f"corpusworks export {SOURCE}" in str(done.exception)
+    assert not wanted.exists()
+    done = CliRunner().invoke(command_for(["report"]), ["report", str(out)])
+    assert done.output.startswith(f"documents of {SOURCE}; ")
+
+
+def test_a_lost_journal_is_not_taken_for_a_river_of_servers(
+    mix: Callable[[], dict[str, Any]], tmp_path: Path
+) -> None:
+    """Prevents: a `status` that starts a Kafka, and a `mix` that takes the folder for an older one then."""
+    mix()
+    out = tmp_path / "new"
+    (out / "state" / "journal").unlink()
+    with attached(out) as settings, Log(settings) as log:
+        assert log.topics() == set()
+    with pytest.raises(ConfigurationError, match="parts of another river"):
+        mix()
+    with attached(out) as settings, Log(settings) as log:
+        assert topics.SEALED in log.topics()  # so that `parts adopt` can be called
 
 
 def test_a_folder_of_a_former_version_is_refused(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:

@@ -371,3 +371,25 @@ def test_a_zygote_forked_off_a_command_has_nothing_of_it(folder: Path, end: str)
     assert parent.stdout.read() == ("" if end == "killed" else "at the end\n")
     parent.wait()
     parent.stdout.close()
+
+
+STORE = """
+    import obstore
+    store = obstore.store.LocalStore({folder!r})
+    obstore.put(store, "key", b"value")
+    print(bytes(obstore.get(store, "key").bytes()), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux")
+def test_a_command_that_has_used_a_store_forks_no_zygote(folder: Path) -> None:
+    """Prevents services that wait for ever for threads which a fork leaves behind, after `run --fresh`."""
+    store = textwrap.dedent(STORE.format(folder=str(folder)))
+    asked = program(folder, store).command
+    command = textwrap.dedent(COMMAND).replace("zygote.begin()", store + "zygote.begin()")
+    with subprocess.Popen(
+        [sys.executable, "-c", command, folder / "child.log", *asked], stdin=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdin is not None
+        until(lambda: "b'value'" in said(folder))
+        parent.stdin.close()
