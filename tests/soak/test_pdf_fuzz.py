@@ -15,7 +15,14 @@ import pytest
 
 from services.parse.config import DROP_REASONS, ParseConfig, Unparseable
 from services.parse.pdf import parse_pdf
-from tests.unit.parse.pdf_maker import encrypted_pdf, make_pdf, paragraph, unmapped_pdf, unreadable_pdf
+from tests.unit.parse.pdf_maker import (
+    encrypted_pdf,
+    make_pdf,
+    paragraph,
+    pictures_pdf,
+    unmapped_pdf,
+    unreadable_pdf,
+)
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -43,9 +50,11 @@ def samples() -> list[bytes]:
     columns = paragraph(STORY * 4, width=36) + paragraph(STORY * 4, x=320, width=36)
     table = [(x, 700 - 14 * row, f"{row} {x}") for row in range(9) for x in (72, 200, 330)]
     raised = [(72, 650, "10"), (84, 654, "6", 6)]
+    around = [(72, 700, "the range is"), (189, 700, "as the keeper reckons it")]
     return [
         make_pdf([columns, [*table, *raised]]),
         make_pdf([paragraph(STORY * 3)] * 3, rotate=90, turn="0 1 -1 0"),
+        pictures_pdf([around], [(147, 697, 39, 11)]),
         encrypted_pdf(),
         unmapped_pdf(),
         unreadable_pdf(),

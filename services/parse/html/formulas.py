@@ -139,6 +139,8 @@ def _of_holder(element: Any) -> str | None:
     for name in _TEX_ATTRIBUTES:
         if (tex := element.get(name)) and _looks_like_tex(tex):
             return _wrapped(tex, display)
+    if element.tag == "mjx-container" and next(element.iterdescendants("mjx-container"), None) is not None:
+        return None  # containers in each other are none, and to read each whole would take quadratic time
     maths = element.findall(".//math")
     if len(maths) == 1:
         tex, block = _of_math(maths[0])

@@ -68,13 +68,13 @@ class Characters:
 
 
 @cache
-def function(name: str, answer: type) -> Callable[..., Any]:
-    """A function of PDFium that takes its arguments as they come."""
+def function(name: str, answer: type, *takes: type) -> Callable[..., Any]:
+    """A function of PDFium that takes its arguments as they come, or as what is declared."""
     import pypdfium2.raw as api
 
     address = ctypes.cast(getattr(api, name), ctypes.c_void_p).value
     assert address is not None, "a loaded function has an address"
-    return ctypes.PYFUNCTYPE(answer)(address)
+    return ctypes.PYFUNCTYPE(answer, *takes)(address)
 
 
 @cache

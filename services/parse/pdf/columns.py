@@ -58,7 +58,7 @@ class _Page:
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> _Page:
-        left, right, base, height = np.array([line[1:5] for line in lines], np.float64).T
+        left, right, base, height = np.array(list(zip(*lines, strict=True))[1:5], np.float64)
         follows = np.zeros(len(lines), np.bool_)
         size = np.maximum(height[1:], height[:-1])
         follows[1:] = (np.abs(left[1:] - right[:-1]) < _PIECE_GAP * size) & (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from services.parse.charset import strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
@@ -15,12 +16,22 @@ from services.parse.pdf.pictures import Found, formulas, marked, without_icons
 from services.parse.pdf.recognise import Recogniser
 from services.parse.pdf.rows import mirrored, rows
 from services.parse.pdf.tables import Table, with_tables
-from services.parse.pdf.text_layer import TextLayer, text_layer
+from services.parse.pdf.text_layer import TextLayer, text_layer, text_of
 
 _ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 _ERROR_SECURITY = 5
 _PICTURE = b"/Image"  # of each picture's dictionary, which nothing compresses; those within a page's content
 # alone have none, and a file that has no other is not searched for pictures.
+_TOGETHER = 16  # pages that are loaded before they are read,
+_MOST_OBJECTS = 20_000  # and what they draw until no more are
+
+
+class _Page(NamedTuple):
+    """What is written on a page, its formulas that are pictures, and whether it was recognised."""
+
+    layer: TextLayer
+    formulas: Sequence[Found] = ()
+    recognised: bool = False
 
 
 def prepare() -> None:
@@ -35,27 +46,15 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
     A page that PDFium cannot load is left out and counts against the confidence.
     Raises Unparseable(encrypted, broken, too_many_pages, no_text, low_confidence).
     """
-    import pypdfium2 as pdfium
-
     document = _open(body)
     try:
         num_pages = len(document)
         if num_pages > config.max_pages:
             raise Unparseable("too_many_pages", "pages in the PDF", num_pages, config.max_pages)
-        layers: list[TextLayer] = []
-        found: list[list[Found]] = []
-        may_show = _PICTURE in body
-        recognised = 0
-        for index in range(num_pages):
-            try:
-                layer, by_recogniser, pictures = _read(document, index, config, recognise, may_show)
-            except pdfium.PdfiumError:
-                continue
-            layers.append(layer)
-            found.append(pictures)
-            recognised += by_recogniser
+        pages = list(_pages(document, config, recognise, _PICTURE in body))
     finally:
         document.close()
+    layers = [page.layer for page in pages]
     if not layers:
         raise Unparseable("broken", f"none of its {num_pages} pages can be read", 0, 1)
     total = sum(layer.total for layer in layers)
@@ -71,9 +70,12 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
         raise Unparseable(
             "low_confidence", "share of characters that are readable", confidence, config.min_confidence
         )
-    text, controls = strip_controls(assemble(list(_arranged(layers, without_icons(found)))))
+    text, controls = strip_controls(
+        assemble(list(_arranged(layers, without_icons([page.formulas for page in pages]))))
+    )
     if not text.strip():
         raise Unparseable("no_text", "nothing but white space and page numbers")
+    recognised = sum(page.recognised for page in pages)
     return Parsed(text, confidence, bad_share=controls / total, pages=num_pages, recognised=recognised)
 
 
@@ -99,23 +101,52 @@ def _open(body: bytes) -> Any:
     return document
 
 
-def _read(
-    document: Any, index: int, config: ParseConfig, recognise: Recogniser | None, may_show: bool
-) -> tuple[TextLayer, bool, list[Found]]:
-    """What is written on one page, whether it was recognised, and its formulas that are pictures, if it may
-    show any.
+def _pages(
+    document: Any, config: ParseConfig, recognise: Recogniser | None, may_show: bool
+) -> Iterator[_Page]:
+    """Its pages but for those that PDFium cannot load. may_show: there may be pictures on them.
+
+    Some are loaded, then read: with the one after the other for each page, PDFium and Python drive what they
+    work with out of the processor's caches by turns, and take a sixth more time.
     """
-    page = document[index]
-    try:
-        layer = text_layer(page)
-        found = recognise(page) if recognise and _has_no_text(layer, config) else None
-        pictures = formulas(page, layer.runs) if may_show and layer.upright and found is None else []
-    finally:
-        page.close()
-    if found is None:
-        return layer, False, pictures
-    total = sum(len(line.text) for line in found.lines)
-    return TextLayer(list(found.lines), [], found.confidence * total, total), True, []
+    import pypdfium2 as pdfium
+
+    index = 0
+    while index < len(document):
+        opened: list[tuple[Any, Any]] = []
+        try:
+            index = _load(document, index, opened)
+            for page, text in opened:
+                with suppress(pdfium.PdfiumError):
+                    yield _read(page, text, config, recognise, may_show)
+        finally:
+            for page, text in opened:
+                text.close()
+                page.close()
+
+
+def _load(document: Any, index: int, opened: list[tuple[Any, Any]]) -> int:
+    """Load pages from an index on, each with its text; the index after the last of them."""
+    import pypdfium2 as pdfium
+    import pypdfium2.raw as api
+
+    objects = 0
+    while index < len(document) and len(opened) < _TOGETHER and objects < _MOST_OBJECTS:
+        with suppress(pdfium.PdfiumError):
+            page = document[index]
+            opened.append((page, text_of(page)))
+            objects += api.FPDFPage_CountObjects(page.raw)
+        index += 1
+    return index
+
+
+def _read(page: Any, text: Any, config: ParseConfig, recognise: Recogniser | None, may_show: bool) -> _Page:
+    layer = text_layer(text)
+    found = recognise(page) if recognise and _has_no_text(layer, config) else None
+    if found is not None:
+        total = sum(len(line.text) for line in found.lines)
+        return _Page(TextLayer(list(found.lines), [], found.confidence * total, total), recognised=True)
+    return _Page(layer, formulas(page, layer.runs) if may_show and layer.upright else ())
 
 
 def _has_no_text(layer: TextLayer, config: ParseConfig) -> bool:

@@ -27,6 +27,11 @@ class Line(NamedTuple):
     at: int = 0
 
 
+def holds_right_to_left(lines: Sequence[Line]) -> bool:
+    """There is Arabic, Hebrew or another such script in them."""
+    return any(not line.text.isascii() and _RIGHT_TO_LEFT.search(line.text) for line in lines)
+
+
 def reads_right_to_left(lines: Sequence[Line]) -> bool:
     """Most of its letters are Arabic, Hebrew or of another such script."""
     text = "".join([line.text for line in lines])

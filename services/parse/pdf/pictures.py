@@ -94,11 +94,9 @@ def _pictures(page: Any) -> Iterator[tuple[Picture, Any]]:
 
     raw = ctypes.byref(page.raw.contents)
     number = min(api.FPDFPage_CountObjects(page.raw), _MOST_OBJECTS)
-    object_at, kind_of = (
-        function("FPDFPage_GetObject", ctypes.c_void_p),
-        function("FPDFPageObj_GetType", ctypes.c_int),
-    )
-    handles = list(map(ctypes.c_void_p, map(object_at, repeat(raw), range(number))))
+    object_at = function("FPDFPage_GetObject", ctypes.c_void_p)
+    kind_of = function("FPDFPageObj_GetType", ctypes.c_int, ctypes.c_void_p)
+    handles = list(map(object_at, repeat(raw), range(number)))
     edges, size = [ctypes.c_float() for _ in range(4)], [ctypes.c_uint(), ctypes.c_uint()]
     for handle, kind in zip(handles, map(kind_of, handles), strict=True):
         if kind != api.FPDF_PAGEOBJ_IMAGE:

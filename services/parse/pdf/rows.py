@@ -8,7 +8,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
-from services.parse.pdf.line import HAN, Line, reads_right_to_left
+from services.parse.pdf.line import HAN, Line, holds_right_to_left, reads_right_to_left
 
 _SAME_ROW = 0.45  # of the larger font's height
 _SPACE = 0.15
@@ -41,9 +41,14 @@ class Row(NamedTuple):
 
 def rows(lines: Sequence[Line]) -> list[Row]:
     """Rows of a region from top to bottom."""
-    backwards = reads_right_to_left(lines)
+    may_be_backwards = holds_right_to_left(lines)
+    backwards = may_be_backwards and reads_right_to_left(lines)
     return [
-        Row((lead,) if len(group) == 1 else tuple(_cells(group, backwards)), lead.base, lead.height)
+        Row(
+            (lead,) if len(group) == 1 else tuple(_cells(group, backwards, may_be_backwards)),
+            lead.base,
+            lead.height,
+        )
         for group, lead in _groups(lines)
     ]
 
@@ -66,9 +71,11 @@ def _groups(lines: Sequence[Line]) -> Iterator[tuple[list[Line], Line]]:
     yield group, lead
 
 
-def _cells(group: list[Line], backwards: bool) -> Iterator[Line]:
-    """backwards: the page is read so, and with it what has no letters."""
-    if not backwards or any(map(str.isalpha, chain.from_iterable(line.text for line in group))):
+def _cells(group: list[Line], backwards: bool, may_be_backwards: bool) -> Iterator[Line]:
+    """backwards: the page is read so, and with it what has no letters; may_be_backwards: some of it is."""
+    if may_be_backwards and (
+        not backwards or any(map(str.isalpha, chain.from_iterable(line.text for line in group)))
+    ):
         backwards = reads_right_to_left(group)
     group.sort(key=_RIGHT if backwards else _LEFT, reverse=backwards)
     last, right = group[0], group[0].right
