@@ -86,7 +86,7 @@ class LaneLoop(ConsumerRebalanceListener):
         assert isinstance(found, LaneService)
         self._settings = settings
         self._service = found
-        self._output = service.output
+        self._outputs = {service.output, *found.logs}  # those that it announces are its logs
         self._inputs = [name for topic in service.inputs for name in topology.expand(topic)]
         self._config = configure(
             self._service.name, self._service.config, settings.units.get(self._service.name, {})
@@ -427,7 +427,7 @@ class LaneLoop(ConsumerRebalanceListener):
         name = self._service.name
         metrics.BATCH_SECONDS.labels(name).observe(seconds)
         metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
-        emitted = sum(o.topic == self._output and o.value is not None for o in outputs)
+        emitted = sum(o.topic in self._outputs and o.value is not None for o in outputs)
         metrics.DOCUMENTS.labels(name, name, "emit", "").inc(emitted)
         for reason, number in Counter(reason for step in steps for _, reason, _ in step.dropped).items():
             metrics.DOCUMENTS.labels(name, name, "drop", reason).inc(number)
