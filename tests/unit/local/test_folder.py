@@ -113,10 +113,10 @@ def test_a_process_that_is_being_killed_is_not_alive(tmp_path):
     """Prevents `in use by process …` of one that had no time yet to die."""
     stopped = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     owner = {"pid": stopped.pid, "begun": psutil.Process(stopped.pid).create_time()}
-    assert folder._alive(owner)
+    assert folder.is_alive(owner)
     stopped.kill()
     deadline = time.monotonic() + 10
-    while folder._alive(owner):
+    while folder.is_alive(owner):
         assert time.monotonic() < deadline
     stopped.wait()
-    assert not folder._alive(owner)
+    assert not folder.is_alive(owner)
