@@ -183,8 +183,9 @@ def job_of(paths: Sequence[str], out: Path, recipe: str | None, workers: int | N
         check_remote(
             configure("ingest", IngestConfig, settings.units.get("ingest", {}) | {"paths": tuple(paths)})
         )
+    targets(settings.recipe)  # raises while nothing has been started, as what follows does
     scorer = configure("scorer", ScorerConfig, settings.units.get("scorer", {}))
-    chosen(scorer)  # raises while nothing has been started
+    chosen(scorer)
     expected = partial(share_of, scorer.keep)
     return Job(
         [p if "://" in p else str(Path(p).absolute()) for p in paths],

@@ -23,7 +23,6 @@ def test_pages_get_into_parts_and_are_not_fetched_twice(tmp_path: Path) -> None:
     out, names = tmp_path / "out", sorted(path.name for path in PAGES.iterdir())
     settings = {
         "CORPUSWORKS_UNITS__ARCHIVE_DOCUMENTS__SEAL_AGE_S": "10",
-        "CORPUSWORKS_UNITS__ARCHIVE_DROPS__SEAL_AGE_S": "10",
         "CORPUSWORKS_UNITS__SINK__SEAL_AGE_S": "10",
     }
     with site() as (url, allowed):
