@@ -143,7 +143,7 @@ def test_it_fits_a_laptop(release: Release) -> None:
     most = sorted(now.memory.items(), key=lambda each: -each[1])
     print(f"\nidle: {now.total_memory / 1e9:.2f} GB and {cores:.2f} cores in {len(most)} pods; the largest: "
           + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in most[:4]))  # fmt: skip
-    assert len(most) >= 14
+    assert len(most) >= 13
     assert 1e8 < now.total_memory <= MOST_MEMORY
     assert 0 < cores <= MOST_CORES
 
@@ -180,6 +180,12 @@ def condition(job: Mapping[str, Any], kind: str) -> str:
     return next((str(c["reason"]) for c in conditions if c["type"] == kind), "")
 
 
+def trained_in(release: Release) -> list[str]:
+    """Phases of the training's pods: the job has succeeded with its master, which a worker may outlive."""
+    chosen = ("--selector", f"training.kubeflow.org/job-name={RUN}", "--output", "json")
+    return [pod["status"]["phase"] for pod in json.loads(release.kubectl("get", "pods", *chosen))["items"]]
+
+
 def test_two_workers_train_while_more_comes_in(release: Release) -> None:
     """Prevents a launcher whose rights, image or network the chart gets wrong; a run that waits."""
     release.enforce("baseline")  # the operator's own init container is no restricted one: the chart's README
@@ -193,12 +199,7 @@ def test_two_workers_train_while_more_comes_in(release: Release) -> None:
     release.upgrade(with_import(release, "second", files(MORE), BESIDE_TRAINING))
     until("it trains to its end", lambda: condition(job(), "Succeeded") != "", PATIENCE_S)
     until("the launcher has understood", lambda: condition(job(), "TokensReady") == "RunEnded", 60)
-    pods = json.loads(
-        release.kubectl(
-            "get", "pods", "--selector", f"training.kubeflow.org/job-name={RUN}", "--output", "json"
-        )
-    )
-    assert sorted(pod["status"]["phase"] for pod in pods["items"]) == ["Succeeded", "Succeeded"]
+    until("both pods have succeeded", lambda: trained_in(release) == ["Succeeded"] * 2, 60)
     until("the imports are done", release.imported, PATIENCE_S)
     jobs = json.loads(release.kubectl("get", "jobs", "--output", "json"))["items"]
     (second,) = (each["status"] for each in jobs if "-second-" in each["metadata"]["name"])
