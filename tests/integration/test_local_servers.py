@@ -306,6 +306,8 @@ def test_the_state_is_there_after_an_orderly_stop_on_the_same_ports(tmp_path: Pa
             else:
                 assert read(stack) == [b"kept"]
                 assert client.get("key") == b"kept"
+            with Log(stack.settings) as log:
+                ends = log.settled_ends(["t"])
             pids = [server.pid for server in stack.servers]
         assert not any(alive(pid) for pid in pids if pid)
         assert running(tmp_path) is None
@@ -314,7 +316,8 @@ def test_the_state_is_there_after_an_orderly_stop_on_the_same_ports(tmp_path: Pa
         )
         with Log(stack.settings.model_copy(update={"kafka": settings})) as log:  # of what it has left
             assert [record.value for record in log.read_all("t")] == [b"kept"]
-            assert log.settled_ends(["t"]) == {("t", 0): 2}
+            assert log.settled_ends(["t"]) == ends
+            assert ends["t", 0] >= 2, "the message and its marker, which a busy broker may write twice"
     assert len(ports) == 1
 
 
