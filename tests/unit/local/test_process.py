@@ -242,13 +242,13 @@ PARENT = """
     from services.local.process import Supervisor
     folder = Path(sys.argv[1])
     supervisor = Supervisor(remains=folder / "running.json")
-    sleeper = [sys.executable, "-I", "-S", "-c", "import os, time; os.fork(); time.sleep(60)"]
+    sleeper = [sys.executable, "-I", "-S", "-c", "import os, time; os.fork(); time.sleep(180)"]
     left = (folder / "region-",)
     programs = [Program(str(i), sleeper, folder / f"{i}.log", leaves=left) for i in range(3)]
     pids = [supervisor.start(program).pid for program in programs]
     (folder / "region-1").touch()
     print(*pids, supervisor._guard.pid, flush=True)
-    time.sleep(60)
+    time.sleep(180)  # all longer than `until` waits for their end
 """
 
 

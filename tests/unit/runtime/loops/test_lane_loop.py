@@ -242,3 +242,15 @@ def test_what_a_lane_does_shows(broker: MemoryBroker, settings: Settings) -> Non
     it._lanes[0].task.since = time.time() - 50  # type: ignore[attr-defined]
     it._once()
     assert 50 <= (shown("open_seconds") or 0) < 80
+
+
+def test_a_signal_wakes_its_consumer(
+    broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a stop that waits for the end of a poll in which nothing comes."""
+    woken: list[Reader] = []
+    monkeypatch.setattr(Reader, "wake", lambda self: woken.append(self))
+    it = loop(broker, settings)
+    rounds(it, 1)
+    it._process.wake()
+    assert len(woken) == 1

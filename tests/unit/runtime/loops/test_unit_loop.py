@@ -310,3 +310,15 @@ def test_what_fails_again_and_again_is_a_lag(broker: MemoryBroker, settings: Set
     rounds(it)
     assert REGISTRY.get_sample_value("corpusworks_lag_messages", lag) == 0
     it.close()
+
+
+def test_a_signal_wakes_its_consumer(
+    broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a stop that waits for the end of a poll in which nothing comes."""
+    woken: list[Reader] = []
+    monkeypatch.setattr(Reader, "wake", lambda self: woken.append(self))
+    it = loop(broker, settings)
+    rounds(it, 1)
+    it._process.wake()
+    assert len(woken) == 1

@@ -110,9 +110,12 @@ class TestProcess:
 
     def test_sigterm_stops_and_leaves_time_to_finish(self, process: Process) -> None:
         """Prevents a batch from being cut off at once, and from outlasting the grace period."""
+        woken: list[bool] = []
+        process.wake = lambda: woken.append(process.stopping)
         process.start()
         signal.raise_signal(signal.SIGTERM)
         assert process.stopping
+        assert woken == [True], "whoever waits looks at once, and sees that it is to stop"
         assert not process.must_give_up()
         deadline = time.monotonic() + 5
         while not process.must_give_up() and time.monotonic() < deadline:
