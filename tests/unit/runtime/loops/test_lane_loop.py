@@ -248,8 +248,12 @@ def test_a_signal_wakes_its_consumer(
     broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: a stop that waits for the end of a poll in which nothing comes."""
-    woken: list[Reader] = []
-    monkeypatch.setattr(Reader, "wake", lambda self: woken.append(self))
+    woken = []
+
+    def wake(self: Reader) -> None:
+        woken.append(self)
+
+    monkeypatch.setattr(Reader, "wake", wake)
     it = loop(broker, settings)
     rounds(it, 1)
     it._process.wake()
