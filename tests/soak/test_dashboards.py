@@ -39,7 +39,7 @@ SETTINGS = {
     "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "100",
     "CORPUSWORKS_UNITS__SENTENCES__OF": '["*"]',
     "CORPUSWORKS_UNITS__SENTENCES__ENTRIES": "256",  # so few that some are forgotten
-    **{f"CORPUSWORKS_UNITS__ARCHIVE_{name}__SEAL_AGE_S": "20" for name in ("DOCUMENTS", "DROPS", "USES")},
+    **{f"CORPUSWORKS_UNITS__ARCHIVE_{name}__SEAL_AGE_S": "20" for name in ("DOCUMENTS", "USES")},
 }
 DEMO = ROOT / "build" / "demo-corpus"
 GPU = {name for name in METRICS if name.startswith("nv_gpu")}
