@@ -135,8 +135,10 @@ def test_a_living_river_takes_an_import_by_its_folder(tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / f"{seed}.jsonl", 12, seed=seed)
         done = corpusworks("import", source, "--out", out)
         assert done.code == 0, done.err
+        of_the_folder = {"CORPUSWORKS_PARTITIONS": (out / "state" / "partitions").read_text().strip()}
+        another_store = {"CORPUSWORKS_STORE_URL": tmp_path.as_uri()}
         elsewhere = corpusworks(
-            "import", source, settings=lock["environment"] | {"CORPUSWORKS_STORE_URL": tmp_path.as_uri()}
+            "import", source, settings=lock["environment"] | of_the_folder | another_store
         )
         assert (elsewhere.code, "store is" in elsewhere.err) == (2, True), elsewhere.err
         up.send_signal(signal.SIGINT)

@@ -53,7 +53,10 @@ def _announced(river: Home) -> list[PartSealed]:
 
 def _documents(river: Home, *topics: str) -> list[Document]:
     with Log(river.settings) as log:
-        return [Document.FromString(record.value) for record in log.read_all(*topics)]
+        values = [record.value for record in log.read_all(*topics)]
+    return [
+        Document.FromString(value) for value in values if value is not None
+    ]  # what a pool gave up is none
 
 
 def _retractions(river: Home) -> int:
