@@ -30,9 +30,13 @@ SETTINGS = {
 def _torment(
     river: Home, kills: int, random_: random.Random, among: Collection[str] = (), kinds: int = 1
 ) -> None:
-    """Kill services at random moments, until there were so many kills, and of so many services."""
+    """Kill services at random moments, until there were so many kills, and of so many services.
+
+    Raises ProcessFailed when one dies by itself.
+    """
     while len(river.kills) < kills or len(set(river.kills)) < kinds:
         time.sleep(random_.uniform(0.1, 1.0))
+        river.river.check()
         river.kill_service(random_, among)
 
 

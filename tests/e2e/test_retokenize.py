@@ -108,7 +108,7 @@ def test_another_vocabulary_in_the_middle_of_a_second_use(
     assert all(sorted(found) == list(range(1, len(found) + 1)) for found in uses.values())
     texts = {row["id"]: row["text"].strip() for row in documents(NUMBER, duplicates=0)}
     seen = {old.digest: 0, now.digest: 0}
-    listed = {row["name"]: row["tokenizer"] for row in _lines(out) if "tokenizer" in row}
+    listed = {row["name"]: row["tokenizer"] for row in _lines(out) if "name" in row}
     for row in ask("parts", "decode", out / "parts").rows:
         assert row["text"] == texts[row["id"]]
         seen[listed[row["part"]]] += 1

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services import cli
+from services.runtime import load_settings
 from services.runtime.clients.kafka import producer
 from services.runtime.loops import transaction
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
@@ -22,7 +23,7 @@ _GAP_S = 1.0  # between the messages and the offsets; a kill in it repeats the b
 
 def _open(self: Transactions) -> None:
     if self._producer is None:
-        self._producer = producer(self._settings, None)
+        self._producer = producer(load_settings(), None)
 
 
 def _commit(
@@ -34,12 +35,12 @@ def _commit(
     self.open()
     for output in outputs:
         self._send(output)
-    assert self._producer is not None
+    assert isinstance(self._producer, KafkaProducer)
     self._producer.flush()
     time.sleep(_GAP_S)
     if member is not None and offsets:
         marks = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
-        late = producer(self._settings, self._id)  # the only client that may commit for a member from afar
+        late = producer(load_settings(), self._id)  # the only client that may commit for a member from afar
         try:
             late.init_transactions()
             late.begin_transaction()
