@@ -27,6 +27,6 @@ def _crash(self: Transactions, outputs: Sequence[Produce], *others: Any) -> None
 
 
 if __name__ == "__main__":
-    Transactions.commit = _crash  # type: ignore[method-assign]
-    carry._BATCH = BATCH  # type: ignore[misc]
+    Transactions.commit = _crash  # type: ignore[assignment, method-assign]
+    carry._BATCH = BATCH
     cli.main()

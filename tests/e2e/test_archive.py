@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,15 +9,16 @@ from typing import Any
 
 import pytest
 
+from services.archive.asked import Asked
 from services.archive.files import counting, file_key
-from services.archive.query import Asked, count, rows
+from services.archive.query import count, rows
 from services.archive.tables import DOCUMENTS, DROPS, USES
 from services.ledger import take_account
 from services.runtime import ObjectStore, Resources
 from services.sink.parts import list_parts, read_records
 from tests.corpus import write_jsonl
 from tests.e2e.commands import SAMPLES, ask, corpusworks, run
-from tests.e2e.crashing import EXIT_CRASHED
+from tests.e2e.crashing import crash
 from tests.e2e.home import Home, home, topology
 from tests.e2e.stored import assert_refused, assert_whole
 from tests.s3_server import S3Server
@@ -92,15 +90,7 @@ def test_a_file_that_was_not_announced_does_not_count(river: Home, tmp_path: Pat
         time.sleep(0.1)
     river.river.flush("crash")
     river.river.flush_archive("crash")
-    crashed = subprocess.run(
-        [sys.executable, "-m", "tests.e2e.crashing", "serve", service.program.name],
-        env={**os.environ, **service.program.environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert crashed.returncode == EXIT_CRASHED, crashed.stderr[-2000:]
+    crash(service.program)
     for table in ("documents", "drops"):
         assert files(river, table)
         assert counting(store, table) == []

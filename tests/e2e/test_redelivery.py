@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -22,7 +19,7 @@ from services.runtime.loops.transaction import Produce, Transactions
 from services.sink.part import stream_of
 from services.sink.parts import list_parts, verify
 from tests.corpus import write_jsonl
-from tests.e2e.crashing import EXIT_CRASHED
+from tests.e2e.crashing import crash
 from tests.e2e.home import Home, home, topology
 
 pytestmark = [pytest.mark.soak, pytest.mark.stack]
@@ -157,16 +154,7 @@ def test_a_part_that_was_not_announced_is_none(river: Home) -> None:
     while not reading.over or not river.river.upstream_is_dry():
         time.sleep(0.1)
     river.river.flush("crash")
-
-    crashed = subprocess.run(
-        [sys.executable, "-m", "tests.e2e.crashing", "serve", "sink"],
-        env={**os.environ, **sink.program.environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert crashed.returncode == EXIT_CRASHED, crashed.stderr[-2000:]
+    crash(sink.program)
     written = {key.removeprefix("parts/").rpartition(".")[0] for key in store.list("parts")}
     orphans = {name for name in written if "/part-" in name} - before
     assert orphans

@@ -144,7 +144,7 @@ def test_parts_say_where_documents_are_from_and_go_out_whole(first, tmp_path: Pa
     listed = ask("parts", "list", out).rows
     compared = 0
     for part in listed:
-        shown = json.loads(ask("parts", "show", out, part["part"], "--json", "--first", 1000).out)
+        shown = json.loads(ask("parts", "show", out, part["part"], "--json", "--first", "1000").out)
         assert shown["announcement"]["num_documents"] == len(shown["first"]) == part["documents"]
         assert all(row["text"] for row in shown["first"])
         for row in shown["first"]:

@@ -49,7 +49,7 @@ def test_a_trainer_runs_beside_the_river_and_ends_before_it(tmp_path: Path) -> N
     out, source = tmp_path / "out", write_jsonl(tmp_path / "made.jsonl", 200, seed=3)
     for name, tree in (("recipe.yaml", RECIPE), ("train.yaml", TRAIN)):
         (tmp_path / name).write_text(yaml.safe_dump(tree))
-    arguments = [
+    arguments: list[str | Path] = [
         "--recipe",
         tmp_path / "recipe.yaml",
         "--train",

@@ -126,6 +126,7 @@ def rig(
     name: str,
     services: Mapping[str, Any],
     topics: Mapping[str, Any] | None = None,
+    /,
     **settings: str,
 ) -> Iterator[Rig]:
     """Settings of this process, topics on the broker; processes are started by the test."""

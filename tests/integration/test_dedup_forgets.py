@@ -101,7 +101,7 @@ class Dedup:
         )
         return set(self.on()) - set(back)
 
-    def restart_server(self, change: Callable[[], None]) -> None:
+    def restart_server(self, change: Callable[[], object]) -> None:
         self.server.stop()
         change()
         self.server.start()

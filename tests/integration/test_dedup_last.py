@@ -20,7 +20,7 @@ TABLE = yaml.safe_load(DEFAULT.read_text())
 SHIPPED = next(group for group in TABLE["processes"] if "dedup" in group)
 LIMIT = 20_000  # bytes of a message
 # What becomes of a document that is better than its near-duplicate, and that nobody could take.
-ODD = {
+ODD: dict[str, dict[str, Any]] = {
     "no_bucket": {"language": "fr"},
     "too large": {"language": "en", "metadata": {"title": "x" * LIMIT}},
     "empty": {"language": "en", "text": ""},

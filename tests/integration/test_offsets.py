@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,15 @@ def _wait_until(true: Callable[[], Any], what: str, timeout_s: float = 40) -> No
         time.sleep(0.1)
 
 
+def _deleted(client: KafkaAdminClient, group: str, offsets: list[TopicPartition]) -> bool:
+    """Whether the broker has let go of them, which it does not while the group has members."""
+    return not any(each.errno for each in client.delete_group_offsets(group, offsets).values())
+
+
 def _lag(river: Rig) -> dict[tuple[str, str, int], int]:
     """As kafka-consumer-groups and KEDA count it, by group, topic and partition."""
     with Admin(river.settings) as admin, Log(river.settings) as log:
-        found = {}
+        found: dict[tuple[str, str, int], int] = {}
         for service in river.topology.services.values():
             topics = [name for topic in service.inputs for name in river.topology.expand(topic)]
             committed = admin.committed(service.name)
@@ -195,9 +201,7 @@ def test_an_idle_lane_has_no_lag_and_goes_on_by_its_own_log(shared_stack: Stack,
             for service, places in marks.items():
                 wanted = [TopicPartition(*tp) for tp in places]
                 _wait_until(
-                    lambda group=GROUP_PREFIX + service, wanted=wanted: (
-                        not any(e.errno for e in client.delete_group_offsets(group, wanted).values())
-                    ),
+                    partial(_deleted, client, GROUP_PREFIX + service, wanted),
                     "the group lets its offsets be deleted",
                 )
         assert river.serve("sink").wait(60) == EXIT_CONFIGURATION
@@ -206,9 +210,9 @@ def test_an_idle_lane_has_no_lag_and_goes_on_by_its_own_log(shared_stack: Stack,
             (m.cursor.group, m.cursor.topic, m.cursor.partition): m.offset
             for m in mend(river.settings, river.topology, [])
         }
-        for (group, *place), offset in mended.items():
+        for (group, topic, partition), offset in mended.items():
             # a marker or a flush at the most lies between
-            assert 0 <= marks[group][tuple(place)] - offset <= 3, (group, place, offset)
+            assert 0 <= marks[group][topic, partition] - offset <= 3, (group, topic, partition, offset)
         river.produce([_pooled(uid) for uid in range(13, 17)])
         river.produce(
             [

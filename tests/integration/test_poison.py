@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_each_poison_costs_one_dead_letter(shared_stack: Stack, tmp_path: Path) 
         assert not late, late
 
 
-def _assert_letters_tell(letters: list, river: Rig) -> None:
+def _assert_letters_tell(letters: list[Any], river: Rig) -> None:
     """One letter each, the value as it was, and where, what and in which unit it went wrong."""
     sources = {(r.partition, r.offset): r.value for r in river.records(river.source)}
     told = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts import Document
 from services.inference import Encoder
 from services.local.run import applied
 from services.local.servers.triton import require
@@ -66,7 +67,7 @@ def test_transactions_go_through_each_port(broker: Broker, port: str):
         check_kafka(settings.kafka)
         topic = f"sent.{port}"
         with Admin(settings) as admin:
-            admin.create_topics([Topic(topic, holds="Document", by="lanes")])
+            admin.create_topics([Topic(topic, holds=Document, by="lanes")])
         transactions = Transactions(settings, "test", port)
         transactions.commit([Produce(topic, b"through")], {}, None)
         transactions.reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_events_and_quarantines_reach_the_river(tmp_path: Path) -> None:
         say(store, 0, TrainEvent(kind="start"), step(2, 10, 0))
         say(store, 2, guilty, TrainEvent(kind="mix", step=4, weights={"zh": 1}))
         first = launcher()
-        first._permit = kill_after(1)  # type: ignore[method-assign] # before its second segment
+        first._permit = kill_after(1)  # before its second segment
         with pytest.raises(Killed):
             first.follow()
         launcher().follow()
@@ -82,7 +83,7 @@ def test_events_and_quarantines_reach_the_river(tmp_path: Path) -> None:
         assert {one.why for _, one in told} == {"spoil it (run first, step 3, see r.json)"}
 
 
-def kill_after(times: int) -> object:
+def kill_after(times: int) -> Callable[[], None]:
     left = [times]
 
     def permit() -> None:

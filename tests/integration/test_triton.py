@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -92,7 +93,7 @@ def test_it_answers_on_its_socket_alone(triton: Triton):
     assert len(set(scores.ravel().tolist())) == 3
     process = psutil.Process(triton.pid)
     assert not [each for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
-    assert triton.socket in {Path(each.laddr) for each in process.net_connections("unix") if each.laddr}
+    assert triton.socket in {Path(str(each.laddr)) for each in process.net_connections("unix") if each.laddr}
 
 
 def test_nobody_else_can_ask_it_or_read_along(triton: Triton):
@@ -206,14 +207,14 @@ def test_a_broken_model_is_named_with_tritons_own_reason(tmp_path: Path, models:
 
 def test_versions_are_switched_under_load_and_no_request_fails(tmp_path: Path):
     """Prevents a roll-out that costs documents: what is under way ends with the old version."""
-    heavy = {"width": 128, "layers": 6}
+    heavy: dict[str, Any] = {"width": 128, "layers": 6}
     folder = tiny_model.make(tmp_path / "models", **heavy)
     versions: list[list[int]] = [[], [], [], []]
     failed: list[str] = []
     stop = threading.Event()
 
-    def work(seen: list[int], length: int) -> None:
-        with InferenceServerClient(triton.url, channel_args=CHANNEL) as client:
+    def work(url: str, seen: list[int], length: int) -> None:
+        with InferenceServerClient(url, channel_args=CHANNEL) as client:
             while not stop.is_set():
                 try:
                     seen.append(infer(client, 8, length)[0])
@@ -228,7 +229,7 @@ def test_versions_are_switched_under_load_and_no_request_fails(tmp_path: Path):
 
     with servers.triton(tmp_path / "triton", folder.parent) as triton:
         threads = [
-            threading.Thread(target=work, args=(seen, length))
+            threading.Thread(target=work, args=(triton.url, seen, length))
             for seen, length in zip(versions, (8, 8, 32, 64), strict=True)
         ]
         for thread in threads:
@@ -284,7 +285,7 @@ def test_a_refresh_of_nothing_says_so(tmp_path: Path, models: Path):
         refresh(tmp_path / "triton", url)
 
 
-def foreign(**more: str) -> Settings:
+def foreign(**more: Any) -> Settings:
     """Settings of somebody who has a Kafka and a Redis, so that the stack is Triton alone."""
     kafka, redis = {"bootstrap_servers": "kafka.example:9092"}, {"url": "redis://redis.example:6379/0"}
     return load_settings(kafka=kafka, redis=redis, **more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -83,7 +84,7 @@ def test_pages_hold_each_document_once(uploads: Uploads, client: httpx.Client) -
     uploads.settled(client, batch)
     seen, after = [], 0
     while after is not None:
-        params = {"state": "under_way", "after": after, "limit": 3}
+        params: dict[str, Any] = {"state": "under_way", "after": after, "limit": 3}
         page = client.get(f"/batches/{batch}/documents", params=params).json()
         seen += [one["source"].rpartition("#")[2] for one in page["documents"]]
         after = page["next"]

@@ -149,7 +149,9 @@ def test_the_mix_changes_under_kills_and_every_use_is_told(tmp_path: Path, seed:
     files = [corpus.write(tmp_path / f"{n}.jsonl", DOCUMENTS, seed + n) for n in range(FILES)]
     with home(out, {**SETTINGS, "CORPUSWORKS_RECIPE": str(stages[0])}) as river:
         river.river.start()
-        killer, offsets, reading = Killer(river, rng), [], []
+        killer = Killer(river, rng)
+        offsets: list[dict[str, int]] = []
+        reading: list[Child] = []
         for number, file in enumerate(files):
             reading.append(river.river.ingest([str(file)]))
             killer.kill(KILLS // FILES, reading[-1])

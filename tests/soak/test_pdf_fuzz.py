@@ -16,6 +16,7 @@ import pytest
 from services.parse.config import DROP_REASONS, ParseConfig, Unparseable
 from services.parse.pdf import parse_pdf
 from tests.unit.parse.pdf_maker import (
+    Placed,
     encrypted_pdf,
     make_pdf,
     paragraph,
@@ -49,7 +50,7 @@ def samples() -> list[bytes]:
     """Whole files of every kind that the unit tests make."""
     columns = paragraph(STORY * 4, width=36) + paragraph(STORY * 4, x=320, width=36)
     table = [(x, 700 - 14 * row, f"{row} {x}") for row in range(9) for x in (72, 200, 330)]
-    raised = [(72, 650, "10"), (84, 654, "6", 6)]
+    raised: list[Placed] = [(72, 650, "10"), (84, 654, "6", 6)]
     around = [(72, 700, "the range is"), (189, 700, "as the keeper reckons it")]
     return [
         make_pdf([columns, [*table, *raised]]),

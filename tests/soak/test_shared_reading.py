@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.soak, pytest.mark.stack, pytest.mark.timeout(1200)]
 KILLS = 12
 
 
-def test_each_record_comes_once_whoever_is_killed(tmp_path: Path) -> None:
+def test_each_record_comes_once_whoever_is_killed(tmp_path: Path, seed: int) -> None:
     """Prevents a file that two read or nobody, and records lost or twice, wherever a reader is hit."""
-    chance = random.Random(int(os.environ.get("CORPUSWORKS_TEST_SEED", "1")))
+    chance = random.Random(seed)
     with (
         Stack(tmp_path / "state") as stack,
         shared_list(stack, tmp_path, "shared", files=12, records=200, small=200, silence_s=3) as shared,
