@@ -17,11 +17,11 @@ from rich.console import Console
 
 from services.ledger import take_account, under_way
 from services.local import letters, partitions, reports
+from services.local.flushes import archive_flushes, lane_flushes
 from services.local.folder import FolderLock, running
 from services.local.forget import finish, refuse_half
 from services.local.origin import check_origin, keep_origin
 from services.local.progress import Progress
-from services.local.river import archive_flushes, lane_flushes
 from services.local.run import HOLD, Job, applied, environment_of, journaled, reached, told
 from services.local.stack import KAFKA_SETTING
 from services.local.store import KAFKA, STATE, check, keep_url, url_of

@@ -7,17 +7,17 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from contracts import Control, Flush
 from services.ledger.account import Account, Marks, read_account
 from services.local.balance import Stage
 from services.local.child import Child, Program, tail
+from services.local.flushes import archive_flushes, lane_flushes
 from services.local.process import Supervisor
 from services.local.usage import Used, by_stage
 from services.runtime import (
@@ -33,12 +33,12 @@ from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
 from services.runtime.errors import EXIT_CONFIGURATION, EXIT_FLOOD
-from services.runtime.loops.transaction import Produce, Transactions, say_by
+from services.runtime.loops.transaction import Transactions, say_by
 from services.runtime.process.gate import Gate
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.process.sandbox import SLOW
 from services.runtime.settings import PREFIX
-from services.runtime.topics import ARCHIVE_FLUSH, CONTROL, POOL, USES_FLUSH
+from services.runtime.topics import ARCHIVE_FLUSH, POOL, USES_FLUSH
 from services.runtime.topology import BUCKET, Service, Topology
 
 # On one machine a fixed port of the user's would be taken by the first process.
@@ -370,26 +370,6 @@ class River:
             if next(self._log.read(ranges), None) is not None:
                 return False
         return True
-
-
-def lane_flushes(run: str, settings: Settings) -> list[Produce]:
-    """What asks every lane to mix what waits and to seal."""
-    told = Control(flush=Flush(run=run)).SerializeToString()
-    return [Produce(CONTROL, told, partition=lane) for lane in range(settings.lanes)]
-
-
-def archive_flushes(
-    run: str, settings: Settings, topology: Topology, topics: Collection[str] = (ARCHIVE_FLUSH, USES_FLUSH)
-) -> list[Produce]:
-    """What asks the archive to write all that it holds; nothing where the table has none."""
-    known, told = topology.topics(), Flush(run=run).SerializeToString()
-    numbers = {ARCHIVE_FLUSH: settings.partitions, USES_FLUSH: settings.lanes}
-    return [
-        Produce(topic, told, partition=n)
-        for topic, number in numbers.items()
-        if topic in known and topic in topics
-        for n in range(number)
-    ]
 
 
 def imports(topology: Topology) -> list[str]:

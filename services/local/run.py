@@ -22,16 +22,17 @@ from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import running
 from services.local.forget import finish, refuse_half
+from services.local.needs import need_all_served, need_partitions, need_servers
 from services.local.origin import check_origin, origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
-from services.local.servers.triton import DEFAULT_MODELS, refresh, require
+from services.local.servers.triton import DEFAULT_MODELS, refresh
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, STAND_IN, TRITON, TRITON_SETTING, Stack
 from services.local.store import JOURNAL, KAFKA, STATE, check, keep_url, url_of
 from services.local.usage import Used
 from services.local.zygote import Zygote
-from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, load_settings
-from services.runtime.clients.reach import address_of, check_kafka
+from services.runtime import ConfigurationError, Settings, load_settings
+from services.runtime.clients.reach import address_of
 from services.runtime.journal import closed, journal_url
 from services.runtime.settings import NO_REDIS, PREFIX
 from services.runtime.topics import RAW
@@ -157,17 +158,13 @@ def river_on(
     finish(job.out)  # a `--fresh` that was interrupted
     check_origin(job.out, None)
     given = load_settings()
-    if "bootstrap_servers" not in given.kafka.model_fields_set:  # else another machine may run the rest
-        _require_whole(job.topology, given.topology)
+    need_all_served(job.topology, given)
     url = url_of(job.out, given)
     check(url, given)
     apart = partitions.environment(job.out, given)
-    _refuse_more(job, partitions.number(apart, given))
+    need_partitions(job.workers, partitions.number(apart, given), job.out)
     models = repositories(given, job.topology)
-    if "bootstrap_servers" in given.kafka.model_fields_set:
-        check_kafka(given.kafka)  # of the user's own; one that is away would be waited for
-    _require_redis(given)
-    _require_triton(given, models)
+    need_servers(given, models)
 
     def define() -> None:  # imports every service, which takes as long as half of Kafka's start
         with interrupt.later():
@@ -213,36 +210,6 @@ def refresh_judges(out: Path) -> dict[str, int]:
         where = "inside the services" if url else "on a server of your own"
         raise ConfigurationError(f"the judges of {out} run {where}: switch them there, or start it again")
     return refresh(out / STATE / TRITON, url)
-
-
-def _require_triton(settings: Settings, models: Sequence[Path]) -> None:
-    """As for Redis. Raises DependencyDown."""
-    if models and "triton_url" in settings.model_fields_set and settings.triton_url != STAND_IN:
-        require(settings.triton_url, settings.triton_tls)
-
-
-def _require_whole(topology: Topology, path: Path | None) -> None:
-    """Raises ConfigurationError for a table of the user's own that leaves somebody out."""
-    if missing := topology.unserved:
-        raise ConfigurationError(
-            f"topology {path}: no process runs {', '.join(missing)}, and documents would wait before it for "
-            "ever. Name it under `processes`, or say `enabled: false` of it"
-        )
-
-
-def _require_redis(settings: Settings) -> None:
-    """A Redis of the user's own that is not there would be waited for. Raises DependencyDown."""
-    if "url" not in settings.redis.model_fields_set:
-        return
-    import redis  # long, and a run whose Redis is its own asks nothing of it
-
-    resources = Resources(settings)
-    try:
-        resources.redis.ping()
-    except redis.RedisError as error:
-        raise DependencyDown(f"Redis at {address_of(settings.redis.url)}", error) from error
-    finally:
-        resources.close()
 
 
 Bring = Callable[[Settings], None]
@@ -368,15 +335,6 @@ def balanced(river: River, job: Job, settings: Settings) -> Callable[[Sequence[S
     for name in river.divisible:
         river.resize(name, job.workers)
     return lambda _: None
-
-
-def _refuse_more(job: Job, most: int) -> None:
-    """Raises ConfigurationError where more processes are wanted than there are partitions."""
-    if job.workers is not None and job.workers > most:
-        raise ConfigurationError(
-            f"--workers {job.workers}: the river in {job.out} has {most} partitions, and a process more "
-            f"would find nothing to do. Set CORPUSWORKS_PARTITIONS={job.workers} with a new folder"
-        )
 
 
 def _doing(river: River) -> str:

@@ -8,7 +8,6 @@ A service that gathers has one lane, 0, whose inputs are all partitions of its t
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +20,13 @@ from services.runtime import metrics
 from services.runtime.clients.broker import Broker, Consumer, KafkaBroker, static_member
 from services.runtime.clients.kafka import PATIENCE_S
 from services.runtime.clients.log import Log
-from services.runtime.contracts.lane import LaneService, LaneTask, Message, Step, place
+from services.runtime.contracts.lane import LaneService, LaneTask, Message, Step
 from services.runtime.contracts.unit import configure
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
-from services.runtime.loops.counts import count
+from services.runtime.loops.counts import count_steps
 from services.runtime.loops.history import History
+from services.runtime.loops.lane_inputs import LaneInputs
 from services.runtime.loops.lane_messages import LaneMessages
 from services.runtime.loops.offsets import Offsets
 from services.runtime.loops.tally import Told, tally
@@ -37,7 +37,6 @@ from services.runtime.process.gate import pass_gate
 from services.runtime.process.lifecycle import Process
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings
-from services.runtime.topics import DEAD_LETTER_SUFFIX
 from services.runtime.topology import Service, Topology
 
 _LOOK_S = 0.25  # between two looks for inputs that have run dry while others flow
@@ -87,12 +86,13 @@ class LaneLoop(ConsumerRebalanceListener):
         self._settings = settings
         self._service = found
         self._outputs = {service.output, *found.logs}  # those that it announces are its logs
-        self._inputs = [name for topic in service.inputs for name in topology.expand(topic)]
+        topics = [name for topic in service.inputs for name in topology.expand(topic)]
+        self._inputs = LaneInputs(topics, gathers=found.gathers)
         self._config = configure(
             self._service.name, self._service.config, settings.units.get(self._service.name, {})
         )
         self._resources = Resources(settings)
-        self._resources.inputs = tuple(self._inputs)
+        self._resources.inputs = tuple(topics)
         self._messages = LaneMessages(
             settings, topology, self._service, self._resources, watches=service.watches
         )
@@ -103,7 +103,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._broker = broker or KafkaBroker(settings)
         self._transactions = Transactions(settings, name, f"{name}-{instance}", self._broker)
         self._offsets = Offsets(name)
-        self._member = static_member(instance, [*self._inputs, f"{settings.lanes} lanes"])
+        self._member = static_member(instance, [*topics, f"{settings.lanes} lanes"])
         self._history = History(self._service, self._broker, self._messages.read, self._process.health.moved)
         self._consumer: Consumer | None = None
         self._log: Log | None = None  # from the start on, until the first lanes are taken up
@@ -166,7 +166,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._check_topics(consumer, found)
         taken_up = self._take_up(consumer)
         for tp, records in found.items():
-            if self._number(tp) not in taken_up:  # else they are read again, from the committed offset
+            if self._inputs.lane(tp) not in taken_up:  # else they are read again, from the committed offset
                 self._feed(tp, records)
         self._idle = not found
         if found:
@@ -197,7 +197,7 @@ class LaneLoop(ConsumerRebalanceListener):
             self._watch.begin(consumer)
         self._agreed(self._log)
         self._transactions.open()
-        consumer.subscribe(self._inputs, listener=self)
+        consumer.subscribe(self._inputs.topics, listener=self)
         return consumer
 
     def _check_topics(self, consumer: Consumer, found: Collection[TopicPartition]) -> None:
@@ -209,14 +209,14 @@ class LaneLoop(ConsumerRebalanceListener):
                 )
 
     def _feed(self, tp: TopicPartition, records: Sequence[Any]) -> None:
-        lane = self._lanes.get(self._number(tp))
+        lane = self._lanes.get(self._inputs.lane(tp))
         if lane is None:
             return  # it waits for its other inputs, and is read again then
         messages = []
         for record in records:
             try:
                 messages.append(self._messages.read(record))
-                lane.fed[self._name(tp)] = record.offset + 1
+                lane.fed[self._inputs.name(tp)] = record.offset + 1
             except (DecodeError, FileNotFoundError, UnicodeDecodeError) as error:
                 lane.unreadable.append((item_of(record), repr(error)))
         lane.task.feed(messages)
@@ -249,7 +249,9 @@ class LaneLoop(ConsumerRebalanceListener):
             self._lanes[number].committed |= consumed[number]
             if step.committed is not None:
                 step.committed()
-        self._account(steps.values(), outputs, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        count_steps(self._service.name, steps.values(), outputs, self._outputs, seconds)
+        log.info("step", messages=len(outputs), seconds=round(seconds, 3))
         return True
 
     def _consumed(self, consumer: Consumer, number: int, step: Step) -> dict[str, int]:
@@ -269,7 +271,7 @@ class LaneLoop(ConsumerRebalanceListener):
         gone = [
             (item, error)
             for item, error in lane.unreadable
-            if item.offset < consumed.get(self._name(TopicPartition(item.topic, item.partition)), 0)
+            if item.offset < consumed.get(self._inputs.name(TopicPartition(item.topic, item.partition)), 0)
         ]
         lane.unreadable = [each for each in lane.unreadable if each not in gone]
         return gone
@@ -295,7 +297,7 @@ class LaneLoop(ConsumerRebalanceListener):
                 log.info("position not committed", error=repr(error))
                 return
         for tp, position in passed.items():
-            self._lanes[self._number(tp)].committed[self._name(tp)] = position
+            self._lanes[self._inputs.lane(tp)].committed[self._inputs.name(tp)] = position
 
     def _take_up(self, consumer: Consumer) -> set[int]:
         """Build the tasks of lanes of which every input is here; which lanes these were.
@@ -304,11 +306,11 @@ class LaneLoop(ConsumerRebalanceListener):
         former task held and had not committed: so the position is set, for every lane.
         """
         assigned, lanes = consumer.assignment(), self._untaken(consumer)
-        inputs = {number: self._inputs_of(consumer, number) for number in lanes}
-        mine = {number: {tp for tp in assigned if self._number(tp) == number} for number in lanes}
+        inputs = {number: self._inputs.of(consumer, number) for number in lanes}
+        mine = {number: {tp for tp in assigned if self._inputs.lane(tp) == number} for number in lanes}
         whole = {number: of for number, of in inputs.items() if of and mine[number] == set(of.values())}
         for tp in assigned:
-            number = self._number(tp)
+            number = self._inputs.lane(tp)
             # Topics are made, and get more partitions, one after another: the others come with a rebalance.
             if number in lanes and number not in whole and tp not in consumer.paused():
                 log.info("lane waits for all of its inputs", lane=number, has=tp.topic)
@@ -345,25 +347,7 @@ class LaneLoop(ConsumerRebalanceListener):
         log.info("lane taken up", lane=lane, offsets=committed)
 
     def _untaken(self, consumer: Consumer) -> list[int]:
-        return sorted({self._number(tp) for tp in consumer.assignment()} - set(self._lanes))
-
-    def _number(self, tp: TopicPartition) -> int:
-        """The lane that reads a partition."""
-        return 0 if self._service.gathers else int(tp.partition)
-
-    def _name(self, tp: TopicPartition) -> str:
-        """What a task calls this input of its."""
-        return place(*tp) if self._service.gathers else str(tp.topic)
-
-    def _inputs_of(self, consumer: Consumer, number: int) -> dict[str, TopicPartition]:
-        """All inputs of a lane by name; none while a topic is not known yet."""
-        if not self._service.gathers:
-            return {topic: TopicPartition(topic, number) for topic in self._inputs}
-        partitions = {topic: consumer.partitions_for_topic(topic) or set() for topic in self._inputs}
-        if not all(partitions.values()):
-            return {}
-        found = [TopicPartition(topic, p) for topic, known in partitions.items() for p in sorted(known)]
-        return {self._name(tp): tp for tp in found}
+        return sorted({self._inputs.lane(tp) for tp in consumer.assignment()} - set(self._lanes))
 
     def _read_out(self, consumer: Consumer) -> dict[int, set[str]]:
         """By lane: inputs of which all that is committed has been read; asked until that is so of all."""
@@ -374,7 +358,7 @@ class LaneLoop(ConsumerRebalanceListener):
             for tp, end in consumer.end_offsets(held).items():
                 position = consumer.position(tp)
                 if position is not None and position >= end:
-                    self._drained.setdefault(self._number(tp), set()).add(self._name(tp))
+                    self._drained.setdefault(self._inputs.lane(tp), set()).add(self._inputs.name(tp))
         return self._drained
 
     def _pause(self, consumer: Consumer) -> None:
@@ -410,7 +394,7 @@ class LaneLoop(ConsumerRebalanceListener):
         """Everything a lane's task knows is in Kafka; its new owner takes it up there."""
         self._drained = {}
         for tp in revoked:
-            self._lanes.pop(self._number(tp), None)
+            self._lanes.pop(self._inputs.lane(tp), None)
 
     def _show(self, consumer: Consumer) -> None:
         """How the lanes stand."""
@@ -422,16 +406,3 @@ class LaneLoop(ConsumerRebalanceListener):
         # Where nothing was fetched yet, the client would ask the broker for its position.
         ends = [(tp, end) for tp in held if (end := consumer.highwater(tp)) is not None]
         metrics.LAG.labels(name).set(sum(max(0, end - (consumer.position(tp) or 0)) for tp, end in ends))
-
-    def _account(self, steps: Collection[Step], outputs: Sequence[Produce], seconds: float) -> None:
-        name = self._service.name
-        metrics.BATCH_SECONDS.labels(name).observe(seconds)
-        metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
-        emitted = sum(o.topic in self._outputs and o.value is not None for o in outputs)
-        metrics.DOCUMENTS.labels(name, name, "emit", "").inc(emitted)
-        for reason, number in Counter(reason for step in steps for _, reason, _ in step.dropped).items():
-            metrics.DOCUMENTS.labels(name, name, "drop", reason).inc(number)
-        dead = sum(o.topic.endswith(DEAD_LETTER_SUFFIX) for o in outputs)
-        metrics.DOCUMENTS.labels(name, name, "dead", "").inc(dead)
-        count(name, (each for step in steps for each in step.counted))
-        log.info("step", messages=len(outputs), seconds=round(seconds, 3))

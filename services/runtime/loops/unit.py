@@ -24,7 +24,7 @@ from services.runtime.contracts.unit import Unit
 from services.runtime.errors import DependencyDown, Outdated
 from services.runtime.logs import log
 from services.runtime.loops.backlog import Backlog
-from services.runtime.loops.counts import count
+from services.runtime.loops.counts import count_batch
 from services.runtime.loops.deadletter import FloodGuard
 from services.runtime.loops.intake import Intake
 from services.runtime.loops.offsets import Offsets, by_topic_id
@@ -388,20 +388,10 @@ class UnitLoop:
 
     def _account(self, commit: _Commit) -> None:
         assert self._intake is not None
-        items, outputs, outcomes = commit.batch.items, commit.outputs, commit.outcomes
-        name, seconds = self._chain.name, time.monotonic() - commit.batch.since
-        for (unit, outcome, reason), number in Counter(
-            (o.unit, o.outcome, o.reason) for o in outcomes
-        ).items():
-            metrics.DOCUMENTS.labels(name, unit, outcome, reason).inc(number)
-        for observed, value in (each for o in outcomes for each in o.observed):
-            metrics.OBSERVED[observed].labels(name).observe(value)
-        count(name, (each for o in outcomes for each in o.counted))
-        metrics.BYTES.labels(name, "in").inc(sum(len(i.value) for i in items))
-        metrics.BYTES.labels(name, "out").inc(sum(len(o.value or b"") for o in outputs))
-        metrics.BATCH_SECONDS.labels(name).observe(seconds)
+        batch, name, lag = commit.batch, self._chain.name, self._intake.lag()
         metrics.IN_FLIGHT.labels(name).set(len(self._in_hand.items) if self._in_hand else 0)
-        lag = self._intake.lag()
         metrics.LAG.labels(name).set(lag)
-        summary = Counter(o.outcome for o in outcomes)
-        log.info("batch", documents=len(items), seconds=round(seconds, 3), lag=lag, **summary)
+        seconds = time.monotonic() - batch.since
+        count_batch(name, batch.items, commit.outcomes, commit.outputs, seconds)
+        summary = Counter(o.outcome for o in commit.outcomes)
+        log.info("batch", documents=len(batch.items), seconds=round(seconds, 3), lag=lag, **summary)
