@@ -68,27 +68,6 @@ def _assert_all_is_accounted_for(river: Home, number: int) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(300)
-def test_triton_is_killed_under_the_river(tmp_path: Path) -> None:
-    """Prevents: documents lost or dead-lettered because the model was away in the middle of them."""
-    source = write_jsonl(tmp_path / "made.jsonl", 1200, seed=41)
-    with home(tmp_path / "out", {"CORPUSWORKS_BATCH_MAX_DOCUMENTS": "100"}) as river:
-        triton = river.stack.triton
-        if triton is None:
-            pytest.skip(river.stack.stand_in)
-        river.river.start()
-        reading = [river.river.ingest([str(source)])]
-        _wait_until(lambda: len(_judged(river)) > 100, "100 were judged")
-        triton.kill()
-        _wait_until(lambda: len(_judged(river)) > 400, "400 were judged, some after the kill")
-        triton.kill()
-        river.settle(reading)
-        assert _readiness(river) == (200, "ready")
-        river.river.stop()
-        _assert_all_is_accounted_for(river, 1200)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(300)
 def test_while_triton_is_away_the_service_is_unready_and_comes_back(tmp_path: Path) -> None:
     """Prevents: traffic to a pod that cannot judge, and a restart that would be needed to mend it."""
     source = write_jsonl(tmp_path / "made.jsonl", 300, seed=42)
