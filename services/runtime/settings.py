@@ -47,9 +47,10 @@ class KafkaSettings(BaseModel):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
-    session_timeout_s: Seconds = 10.0
+    # A broker has bounds of its own, and the longest here are those it comes with.
+    session_timeout_s: float = Field(10.0, ge=1, le=1800, allow_inf_nan=False)
     # The broker aborts what a dead producer left open after this; readers wait for it that long.
-    transaction_timeout_s: Seconds = 30.0
+    transaction_timeout_s: float = Field(30.0, ge=1, le=900, allow_inf_nan=False)
     compression: Literal["none", "lz4", "zstd"] = "lz4"
     replication_factor: int = Field(1, ge=1, le=32_767)
 
