@@ -1,12 +1,46 @@
-"""Adoption: numbers that a store's segments give and shards.catalog lacks are to be announced anew."""
+"""Adoption: numbers that a store's segments give and shards.catalog lacks are to be announced anew.
+
+And the other way: segments that shards.catalog announces and the store has lost are written there again.
+"""
 
 from __future__ import annotations
 
-from contracts import PartCatalogued
+from collections.abc import Sequence
+from itertools import groupby
+
+from contracts import PartCatalogued, PartSealed
 from services.catalog.announce import Announcements
-from services.catalog.entry import entry_in
-from services.catalog.segments import stored
+from services.catalog.entry import Entry, entry_in, entry_of
+from services.catalog.segments import Segments, stored
 from services.runtime import ConfigurationError, ObjectStore
+from services.runtime.clients.log import Log
+from services.runtime.topics import CATALOG
+
+
+def announced(log: Log) -> list[PartCatalogued]:
+    """All that shards.catalog has, in order. Raises DependencyDown."""
+    return [PartCatalogued.FromString(record.value) for record in log.read_all(CATALOG)]
+
+
+def restore(store: ObjectStore, said: Sequence[PartCatalogued], parts: Sequence[PartSealed]) -> int:
+    """Write the segments of `said` that are not in the store, or damaged there, as they were; how many.
+
+    said: all of shards.catalog. parts: those of the store. Where any of them, or any segment, is another than
+    was announced, the store is another river's, and nothing is written. Raises DependencyDown.
+    """
+    by_name, known = {part.name: part for part in parts}, [entry_in(one) for one in said]
+    if [entry_of(at, by_name.get(one.name, PartSealed())) for at, one in enumerate(known)] != known:
+        return 0
+    segments, lost = Segments(store), list[list[Entry]]()
+    for first, group in groupby(said, lambda one: one.segment):
+        entries, found = [entry_in(one) for one in group], segments.readable(first)
+        if found and found != entries:
+            return 0
+        lost += [] if found else [entries]
+    for entries in lost:
+        segments.write_again(entries)
+    segments.mend_blocks(known)
+    return len(lost)
 
 
 def numbers(store: ObjectStore) -> list[PartCatalogued]:

@@ -8,7 +8,7 @@ from contracts import PartSealed
 from services.catalog.announce import Announcements
 from services.catalog.entry import Entry, entry_of
 from services.catalog.reader import Reader
-from services.catalog.segments import FOLDER
+from services.catalog.segments import FOLDER, MENDED_BY
 from services.runtime import CorpusworksError, ObjectStore
 
 
@@ -25,11 +25,16 @@ def problems_of(store: ObjectStore, parts: Sequence[PartSealed]) -> list[str]:
     return [*_gaps(store, len(entries)), *_differences(entries, parts)]
 
 
+def without_number(store: ObjectStore, parts: Sequence[PartSealed]) -> int:
+    """How many of them the catalog has not numbered. Raises CorpusworksError for a damaged segment."""
+    return len({part.name for part in parts} - {entry.name for entry in Reader(store).read()})
+
+
 def _gaps(store: ObjectStore, end: int) -> Iterator[str]:
     for key in sorted(store.list(FOLDER)):
         first = key.removeprefix(f"{FOLDER}/").removesuffix(".jsonl").partition("-")[0]
         if first.isdecimal() and int(first) >= end:
-            yield f"{key}: the numbers before it end at {end}"
+            yield f"{key}: the numbers before it end at {end}; of the segment that is lost, {MENDED_BY}"
 
 
 def _differences(entries: Sequence[Entry], parts: Sequence[PartSealed]) -> Iterator[str]:

@@ -25,11 +25,15 @@ from services.runtime import ConfigurationError, CorpusworksError, DependencyDow
 FOLDER = "catalog"
 BLOCK = 256  # numbers; who catches up with n parts asks n / 256 + 256 times at the most
 
+MENDED_BY = "`corpusworks parts adopt` writes it again as shards.catalog has it"
+
 WAYS_OUT = (
     "Nothing was changed. Ways out: `corpusworks parts adopt`, which takes over the numbers in the store; "
     "another folder (--out) or CORPUSWORKS_STORE_URL for this river; `corpusworks run --fresh`, which "
     "removes those parts and their numbers for good"
 )
+
+_WAY_OUT = f"put a copy of it back, or {MENDED_BY}"
 
 
 def segment_key(first: int) -> str:
@@ -87,7 +91,7 @@ class Segments:
                 f"announce (first: {found[0].name}): the log was lost, cut, or is another river's. {WAYS_OUT}"
             )
         edge = first - first % BLOCK
-        if edge and not self._has_block(edge - BLOCK):
+        if edge and not self._block(edge - BLOCK):
             self.roll(edge)
         return found
 
@@ -106,10 +110,28 @@ class Segments:
             if not found:
                 raise ConfigurationError(
                     f"{segment_key(end - BLOCK + len(entries))} is not in {self._store.url}, and later ones "
-                    "are: put a copy of it back"
+                    f"are: {_WAY_OUT}"
                 )
             entries += found
         self._store.put(block_key(end - BLOCK), _bytes(entries))
+
+    def readable(self, first: int) -> list[Entry]:
+        """What the segment that begins here holds; nothing where there is none, or a damaged one."""
+        try:
+            return self._load(first)
+        except ConfigurationError:
+            return []
+
+    def write_again(self, entries: Sequence[Entry]) -> None:
+        """A segment that was announced and is lost or damaged; the bytes are those that it had."""
+        self._store.put(segment_key(entries[0].sequence), _bytes(entries))
+
+    def mend_blocks(self, entries: Sequence[Entry]) -> None:
+        """Write the blocks that are missing or not as they were. entries: all from number 0 on."""
+        for first in range(0, len(entries) - BLOCK + 1, BLOCK):
+            whole = _bytes(entries[first : first + BLOCK])
+            if self._block(first) != whole:
+                self._store.put(block_key(first), whole)
 
     def _check(self, last: PartCatalogued) -> None:
         found = self._load(last.segment)
@@ -117,7 +139,8 @@ class Segments:
             raise ConfigurationError(
                 f"shards.catalog gives numbers up to {last.sequence}, and {self._store.url} has no "
                 f"{segment_key(last.segment)}: it is another store, or has been emptied. Set "
-                "CORPUSWORKS_STORE_URL to the one that has it, put back a copy, or start another river"
+                "CORPUSWORKS_STORE_URL to the one that has it, put back a copy, or start another river; "
+                f"where the parts are there and {FOLDER}/ alone is lost, {MENDED_BY}"
             )
         if found[-1] != entry_in(last):
             raise ConfigurationError(
@@ -134,11 +157,12 @@ class Segments:
         except CorpusworksError as error:  # no waiting mends it
             raise ConfigurationError(str(error)) from error
 
-    def _has_block(self, first: int) -> bool:
+    def _block(self, first: int) -> bytes:
+        """Nothing where it is not there."""
         try:
-            return bool(self._store.get(block_key(first)))
+            return self._store.get(block_key(first))
         except FileNotFoundError:
-            return False
+            return b""
 
 
 def _bytes(entries: Sequence[Entry]) -> bytes:
@@ -149,7 +173,7 @@ def _parse(data: bytes, key: str, first: int) -> list[Entry]:
     try:
         found = [from_line(line) for line in data.splitlines()]
     except (ValueError, TypeError) as error:
-        raise CorpusworksError(f"{key} is damaged ({error}): put a copy of it back") from error
+        raise CorpusworksError(f"{key} is damaged ({error}): {_WAY_OUT}") from error
     if not found or [entry.sequence for entry in found] != list(range(first, first + len(found))):
-        raise CorpusworksError(f"{key} is damaged (its numbers do not follow): put a copy of it back")
+        raise CorpusworksError(f"{key} is damaged (its numbers do not follow): {_WAY_OUT}")
     return found

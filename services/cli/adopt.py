@@ -25,11 +25,15 @@ def adopt(out: Out = None) -> None:
     """Announce anew the parts that the store holds and shards.sealed does not know; they become this river's.
 
     Their files are compared with the hashes under which they were sealed. Numbers that the store's catalog
-    gives stay as they are, and are announced anew too. A line for each part.
+    gives stay as they are, and are announced anew too; where the store has lost some that shards.catalog
+    knows, they are written there again. A line for each part.
     """
+    from services.catalog.adopt import announced, restore
+    from services.ledger.adopted import told_of, untold
     from services.local.run import attached
     from services.sink.adopt import parts_of, whole
     from services.sink.owner import Owner
+    from services.sink.parts import read_records
 
     with attached(out) as settings:
         store = Resources(settings).store
@@ -41,12 +45,16 @@ def adopt(out: Out = None) -> None:
             )  # before the log: what a manifest names is in the log then
             known = {PartSealed.FromString(record.value).name for record in log.read_all(topics.SEALED)}
             missing = whole(store, [part for part in found if part.name not in known])
+            unproven = untold(log, found)
+            restored = restore(store, announced(log), found)  # before they are read
             numbered, behind = _numbers(admin, log, store, settings)
         for part in missing:
             part.numbered = part.name in numbered
         messages = [Produce(topics.SEALED, p.SerializeToString(), partition=p.lane) for p in missing]
         messages += [Produce(topics.CATALOG, said.SerializeToString(), partition=0) for said in behind]
         transactions = Transactions(settings, "adopt", "adopt")
+        for part in unproven:  # each by itself: who is killed here goes on where river.tally ends
+            transactions.commit(told_of(part, read_records(store, part)), {}, None)
         if messages:
             transactions.commit(messages, {}, None)
         transactions.reset()
@@ -54,11 +62,12 @@ def adopt(out: Out = None) -> None:
     for part in missing:
         print(json.dumps({"part": part.name, "documents": part.num_documents, "tokens": part.num_tokens}))
     told = f"{len(missing)} parts announced anew, {len(known)} were known"
-    print(told + f"; {len(behind)} numbers announced anew" * bool(behind), file=sys.stderr)
+    told += f"; {len(behind)} numbers announced anew" * bool(behind)
+    print(told + f"; {restored} segments of the catalog written again" * bool(restored), file=sys.stderr)
 
 
 def _require(topic_ids: dict[str, str]) -> None:
-    for topic in (topics.SEALED, topics.CATALOG):
+    for topic in (topics.SEALED, topics.CATALOG, topics.TALLY):
         if topic not in topic_ids:
             raise ConfigurationError(
                 f"there is no topic {topic} yet: start the river once (`run`, `up`) or make its "

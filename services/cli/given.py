@@ -203,16 +203,15 @@ def _check_units(settings: Settings, *, values: bool) -> None:
         if unit != _LAUNCHER and unit not in units:
             raise ConfigurationError(f"there is no unit {unit}{meant(unit, units)}")
         service = units.get(unit)
-        if values and service is not None:
-            kind = _kind(service)
-            if kind is not None:
-                check_unit(unit, kind, told_values)
+        kind = _launcher() if unit == _LAUNCHER else _kind(service) if service is not None else None
+        if values and kind is not None:
+            check_unit(unit, kind, told_values)
 
 
 def check_unit(unit: str, kind: type[Any], values: Mapping[str, Any]) -> None:
     """Raises ConfigurationError. What a command fills in itself (the paths of ingest) may be missing."""
     missing = {each.name for each in fields(kind) if _is_required(each)} - set(values)
-    configure(unit, kind, {**values, **dict.fromkeys(missing, "given later")})
+    configure(unit, kind, {**values, **dict.fromkeys(missing, "later")})
 
 
 def _is_required(each: Any) -> bool:

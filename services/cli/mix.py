@@ -58,7 +58,16 @@ def mix(
 
         found = mix_again(job, source, river, console, bring)
         show(found, job, console)
+        if not found["tokens"] and not found["waiting"]:
+            console.print(_all_used(out), style="yellow", soft_wrap=True)
         end(found)
+
+
+def _all_used(out: Path) -> str:
+    return (
+        f"Nothing was mixed: all that this recipe takes is in parts of {out} already, as often as it may be. "
+        "Choose a new folder for another mix of all of it, or set `max_uses` in the recipe to use it again."
+    )
 
 
 def _check(source: Path, out: Path) -> None:

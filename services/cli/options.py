@@ -9,6 +9,7 @@ import typer
 
 from services.mixer.recipe import bucket_names
 from services.runtime import ConfigurationError, Settings
+from services.runtime.keep import kept
 from services.runtime.topology import Topology
 
 Out = Annotated[
@@ -32,8 +33,10 @@ Units = Annotated[list[str], typer.Argument(help="Units in the order of the rive
 
 
 def topology_of(settings: Settings) -> Topology:
-    """The river's table, with the recipe's buckets. Raises ConfigurationError."""
-    return Topology.load(settings.topology, bucket_names(settings.recipe))
+    """The river's table, with the recipe's buckets; `keep` fits it. Raises ConfigurationError."""
+    found = Topology.load(settings.topology, bucket_names(settings.recipe))
+    kept(found.topics(), settings.keep)
+    return found
 
 
 def workers_of(told: str) -> int | None:

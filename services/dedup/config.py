@@ -43,7 +43,8 @@ class DedupConfig:
     cold_after_days: `corpusworks dedup cool` takes documents that came so long ago out of the full index, and
         keeps their keys in the cold tier: see cold.py; 0: none. cold_documents: for so many the first filter
         there is made, 18 bytes each at once; each further one is as large as all before it.
-    shards: independent parts of the index, each on one hash tag, for Redis Cluster. Fixed likewise.
+    shards: independent parts of the index, each on one hash tag, for Redis Cluster, which has 16384 slots.
+        Fixed likewise.
     prefix: of every key in Redis.
     sync_timeout_s: how long a batch waits until Redis has its append-only file on disk.
     durable: a server without an append-only file is refused; false accepts that the index has to be
@@ -81,20 +82,22 @@ class DedupConfig:
             raise ValueError(
                 f"signature_num_perm: {FEWEST} to {MOST} is possible, not {self.signature_num_perm}"
             )
+        if not 0 <= self.signature_seed < 1 << 32:
+            raise ValueError(f"signature_seed: 0 to 2^32 - 1 is possible, not {self.signature_seed}")
         if self.foreign and self.bands * self.rows > self.signature_num_perm:
             raise ValueError(
                 f"bands x rows: signatures of {self.signature_num_perm} values are too short for "
                 f"{self.bands} x {self.rows}"
             )
-        if self.shards < 1 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
-            raise ValueError("shards must be 1 or more; prefix must be a name without braces")
+        if not 1 <= self.shards <= 16_384 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
+            raise ValueError("shards must be 1 to 16384; prefix must be a name without braces")
         if not 0 <= self.cold_after_days <= 36_500:
             raise ValueError(f"cold_after_days: 0 to 36500 is possible, not {self.cold_after_days}")
         if not 1 <= self.cold_documents <= 10**11:
             raise ValueError(f"cold_documents: 1 to 10^11 is possible, not {self.cold_documents}")
         namespaces.check(self.namespaces)
-        if self.sync_timeout_s <= 0:
-            raise ValueError(f"sync_timeout_s: more than 0 is needed, not {self.sync_timeout_s}")
+        if not 0 < self.sync_timeout_s <= 3600:
+            raise ValueError(f"sync_timeout_s: above 0, to 3600, is possible, not {self.sync_timeout_s}")
 
     @property
     def foreign(self) -> Foreign | None:

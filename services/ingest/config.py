@@ -70,7 +70,7 @@ class IngestConfig:
         for name in ("max_document_bytes", "chunk_documents", "chunk_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        if self.patience_s <= 0:
+        if not 0 < self.patience_s < float("inf"):
             raise ValueError("patience_s must be more than 0")
         if not 1 << 10 <= self.max_window_bytes <= 2 << 30:  # what zstd takes
             raise ValueError("max_window_bytes must be between 1,024 and 2,147,483,648")

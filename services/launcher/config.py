@@ -75,7 +75,7 @@ class LauncherConfig:
         if not _NAME.fullmatch(self.run):
             raise ValueError(f"run {self.run!r} is no name of a job: up to 50 of a-z, 0-9 and -")
         for name in ("workers", "processes", "grace_s", "period_s"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} has to be positive")
         if self.lease_s < 5:
             raise ValueError("lease_s below 5: a server that hesitates would end the leader")

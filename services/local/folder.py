@@ -10,7 +10,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -56,18 +57,7 @@ class FolderLock:
         make_private(folder)
         self.path = folder / LOCK
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        begun = doubtful = time.monotonic()
-        while not _lock(self.fd):
-            now, owner = time.monotonic(), _read(self.fd)
-            if not is_alive(owner):
-                doubtful = now
-            if now - doubtful > DOUBT_S or now - begun > PATIENCE_S:
-                os.close(self.fd)
-                raise ConfigurationError(
-                    f"{folder} is in use by process {owner.get('pid', 'unknown')}. Wait for it, stop it, "
-                    "or choose another folder."
-                )
-            time.sleep(0.05)
+        _take(self.fd, folder, fcntl.LOCK_EX)
         self.publish({})
 
     def publish(self, environment: Mapping[str, str]) -> None:
@@ -83,6 +73,26 @@ class FolderLock:
             os.ftruncate(self.fd, 0)
             fcntl.flock(self.fd, fcntl.LOCK_UN)
             os.close(self.fd)
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Nothing starts on a state folder meanwhile; others may read it as well, and it may be read-only.
+
+    Raises ConfigurationError naming the process that has the folder.
+    """
+    try:
+        fd = os.open(folder / LOCK, os.O_RDONLY)
+    except (
+        OSError
+    ):  # nobody ever began there, or this user may not look: whoever may not write starts nothing
+        yield
+        return
+    _take(fd, folder, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 def running(folder: Path) -> dict[str, str] | None:
@@ -101,6 +111,27 @@ def running(folder: Path) -> dict[str, str] | None:
         return {str(key): str(value) for key, value in environment.items()}
     finally:
         os.close(fd)
+
+
+def _take(fd: int, folder: Path, kind: int) -> None:
+    """Wait for it as long as its owner may be about to end; else close it and raise ConfigurationError."""
+    begun = doubtful = time.monotonic()
+    while not _lock(fd, kind):
+        now, owner = time.monotonic(), _read(fd)
+        alive = is_alive(owner)
+        if not alive:
+            doubtful = now
+        if now - doubtful > DOUBT_S or now - begun > PATIENCE_S:
+            os.close(fd)
+            who = (
+                f"process {owner['pid']}"
+                if alive
+                else "a command that reads it, or by what a killed one left"
+            )
+            raise ConfigurationError(
+                f"{folder} is in use by {who}. Wait for it, stop it, or choose another folder."
+            )
+        time.sleep(0.05)
 
 
 def _lock(fd: int, kind: int = fcntl.LOCK_EX) -> bool:

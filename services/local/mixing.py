@@ -18,7 +18,7 @@ from rich.console import Console
 from services.ledger import take_account, under_way
 from services.local import letters, partitions, reports
 from services.local.flushes import archive_flushes, lane_flushes
-from services.local.folder import FolderLock, running
+from services.local.folder import FolderLock, reading, running
 from services.local.forget import finish, refuse_half
 from services.local.origin import check_origin, keep_origin
 from services.local.progress import Progress
@@ -85,13 +85,13 @@ def readable(out: Path) -> Iterator[Mapping[str, str]]:
     """Variables by which the topics of a folder's river can be read, and no more than read.
 
     Those of a river at rest lie in the files of its Kafka. It is started for the moment where it was killed
-    at its last end, since it alone mends them. Raises ConfigurationError.
+    at its last end, since it alone mends them. Several may read at once. Raises ConfigurationError.
     """
     refuse_half(out)
     data = out / STATE / KAFKA / "data"
     with ExitStack() as stack:
         if running(out / STATE) is None and was_stopped(data):
-            stack.callback(FolderLock(out / STATE).release)
+            stack.enter_context(reading(out / STATE))
             yield environment_of(out) | {KAFKA_SETTING: stopped_url(data)}
         else:
             yield stack.enter_context(reached(out))

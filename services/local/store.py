@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from services.local.private import write_private
 from services.runtime import ConfigurationError, ObjectStore, Settings, load_settings, meant_path
+from services.runtime.clients.store import folder_of
 
 STATE = "state"
 # In the state folder, the log of its river: a Kafka's, or of what was mixed from another one's, a file.
@@ -51,7 +51,9 @@ def check(url: str, settings: Settings) -> None:
 
     Raises ConfigurationError, DependencyDown.
     """
-    if not url.startswith("file:"):
+    if url.startswith("file:"):
+        folder_of(url)  # which nobody makes yet
+    else:
         ObjectStore(url, timeout_s=settings.store_timeout_s, retry_s=settings.store_retry_s).check()
 
 
@@ -66,7 +68,7 @@ def store_in(place: str) -> ObjectStore:
     missing = ConfigurationError(
         f"{place} holds no parts: give what `run` was given as --out, or its store{near}"
     )
-    if url.startswith("file:") and not (Path(unquote(urlsplit(url).path)) / "parts").is_dir():
+    if url.startswith("file:") and not (folder_of(url) / "parts").is_dir():
         raise missing  # a store would make the folder
     store = ObjectStore(url)
     if next(store.list("parts"), None) is None:

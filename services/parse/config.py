@@ -99,13 +99,14 @@ class ParseConfig:
             raise ValueError(f"ocr is one of {', '.join(OCR)}, not {self.ocr!r}")
         if not _CONVERTER.fullmatch(self.converter):
             raise ValueError(f"converter is docling+http://… or mineru+http://…, not {self.converter!r}")
-        if self.max_ocr_seconds <= 0:
-            raise ValueError(f"max_ocr_seconds must be positive, not {self.max_ocr_seconds}")
+        for name in ("max_ocr_seconds", "converter_timeout_s"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("max_bad_share", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share, so between 0 and 1, not {getattr(self, name)}")
-        if self.min_characters_per_page < 0:
-            raise ValueError("min_characters_per_page must not be negative")
+        if not self.min_characters_per_page >= 0:
+            raise ValueError(f"min_characters_per_page: 0 or more, not {self.min_characters_per_page}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -27,6 +27,8 @@ from services.runtime.errors import ConfigurationError
 from services.runtime.wrong import sentence
 
 PREFIX = "CORPUSWORKS_"
+# Above 0. A week is more than anything here waits, and less than what timers and the Kafka protocol hold.
+Seconds = Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False)]
 NO_REDIS = "none:"  # the URL where a river has none
 
 
@@ -45,11 +47,12 @@ class KafkaSettings(BaseModel):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
-    session_timeout_s: float = 10.0
+    # A broker has bounds of its own, and the longest here are those it comes with.
+    session_timeout_s: float = Field(10.0, ge=1, le=1800, allow_inf_nan=False)
     # The broker aborts what a dead producer left open after this; readers wait for it that long.
-    transaction_timeout_s: float = 30.0
+    transaction_timeout_s: float = Field(30.0, ge=1, le=900, allow_inf_nan=False)
     compression: Literal["none", "lz4", "zstd"] = "lz4"
-    replication_factor: int = 1
+    replication_factor: int = Field(1, ge=1, le=32_767)
 
     @property
     def tls(self) -> Tls:
@@ -70,7 +73,7 @@ class RedisSettings(BaseModel):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
-    timeout_s: float = 10.0
+    timeout_s: Seconds = 10.0
 
     @property
     def tls(self) -> Tls:
@@ -88,11 +91,11 @@ class BatchSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_documents: int = Field(1000, ge=1)
-    max_bytes: int = Field(16 << 20, ge=1)
+    max_documents: int = Field(1000, ge=1, le=1_000_000)
+    max_bytes: int = Field(16 << 20, ge=1, le=1 << 40)
     # 1000 documents of 8 kB. Within half of time_limit_s for units that do 0.3 MB a second and more.
-    max_slice_bytes: int = Field(8 << 20, ge=1)
-    max_wait_s: float = Field(0.1, ge=0)
+    max_slice_bytes: int = Field(8 << 20, ge=1, le=1 << 40)
+    max_wait_s: float = Field(0.1, ge=0, le=3600, allow_inf_nan=False)
 
 
 GROUPS: Mapping[str, type[BaseModel]] = {
@@ -113,8 +116,10 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     batch: BatchSettings = BatchSettings()
     store_url: str = "file:///tmp/corpusworks"
-    store_timeout_s: float = Field(30.0, gt=0)  # of one request to S3
-    store_retry_s: float = Field(10.0, ge=0)  # after it a failed request is not sent again: the river waits
+    store_timeout_s: Seconds = 30.0  # of one request to S3
+    store_retry_s: float = Field(
+        10.0, ge=0, le=604_800, allow_inf_nan=False
+    )  # after it a failed request is not sent again: the river waits
     triton_url: str = "127.0.0.1:8001"  # grpcs://host:port for TLS
     triton_ca_file: Path | None = None
     triton_certificate_file: Path | None = None
@@ -129,20 +134,20 @@ class Settings(BaseSettings):
     share_sources: bool = False
     instance: str = ""  # names this copy of a service; static group membership when set
 
-    partitions: int = Field(4, ge=1)  # of docs.* topics before the router
-    lanes: int = Field(2, ge=1)  # partitions of pools, docs.mixed and shards
-    max_message_bytes: int = Field(900_000, ge=10_000)  # larger fields go to the object store
+    partitions: int = Field(4, ge=1, le=10_000)  # of docs.* topics before the router
+    lanes: int = Field(2, ge=1, le=10_000)  # partitions of pools, docs.mixed and shards
+    max_message_bytes: int = Field(900_000, ge=10_000, le=1 << 30)  # larger fields go to the object store
     # One document may take this long; half of it for its batch, half for itself alone. A file may be read
     # for this long without a record.
-    time_limit_s: float = Field(60.0, gt=0)
-    memory_limit_bytes: int = Field(
-        4 << 30, ge=64 << 20
-    )  # of the process that runs the units, or reads files
+    time_limit_s: Seconds = 60.0
+    # Of the process that runs the units, or reads files.
+    memory_limit_bytes: int = Field(4 << 30, ge=64 << 20, le=1 << 50)
     dead_letter_limit: int = Field(100, ge=0)  # in a row of dead_letter_window documents
     dead_letter_window: int = Field(1000, ge=1)
     dead_letter_share: float = Field(0.5, ge=0, le=1)  # of a source, or of all: above it `run` ends with 1
-    stop_grace_s: float = 20.0
-    http_port: int = 0  # /livez /readyz /metrics on 127.0.0.1 or all addresses; 0: any free one
+    stop_grace_s: float = Field(20.0, ge=0, le=604_800, allow_inf_nan=False)
+    # /livez /readyz /metrics on 127.0.0.1 or all addresses; 0: any free one
+    http_port: int = Field(0, ge=0, le=65_535)
     http_host: str = "127.0.0.1"
 
     @property

@@ -59,12 +59,12 @@ class SentencesConfig:
         for name in ("min_line", "min_sentence", "min_span"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: 1 byte or more is needed, not {getattr(self, name)}")
-        if self.shards < 1 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
-            raise ValueError("shards must be 1 or more; prefix must be a name without braces")
+        if not 1 <= self.shards <= 16_384 or not self.prefix or "{" in self.prefix or "}" in self.prefix:
+            raise ValueError("shards must be 1 to 16384; prefix must be a name without braces")
         if not SLOTS * self.shards <= self.entries <= 1 << 32:
             raise ValueError(f"entries: {SLOTS} a shard to 4294967296 are possible, not {self.entries}")
-        if self.sync_timeout_s <= 0:
-            raise ValueError(f"sync_timeout_s: more than 0 is needed, not {self.sync_timeout_s}")
+        if not 0 < self.sync_timeout_s <= 3600:
+            raise ValueError(f"sync_timeout_s: above 0, to 3600, is possible, not {self.sync_timeout_s}")
 
     @property
     def unit(self) -> str:

@@ -11,7 +11,8 @@ from services.sink.strategies import STRATEGIES
 class SinkConfig:
     """How a lane is cut into parts.
 
-    sequence_length: tokens; the context of the model.
+    sequence_length: tokens; the context of the model, which has nothing to predict in less than two. As many
+        as the index of Megatron can say.
     seal_tokens, seal_documents: a part ends with the document that reaches either.
     seal_age_s: no document waits longer for its part.
     packing: a strategy of services.sink.strategies, where the recipe's phase names none.
@@ -28,8 +29,8 @@ class SinkConfig:
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        if self.sequence_length < 1:
-            raise ValueError("sequence_length must be at least 1")
+        if not 2 <= self.sequence_length < 1 << 31:
+            raise ValueError(f"sequence_length must be 2 to 2147483647 tokens, not {self.sequence_length}")
         if self.seal_tokens < self.sequence_length:
             raise ValueError("seal_tokens must be at least sequence_length")
         if self.seal_documents < 1:

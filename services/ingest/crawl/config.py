@@ -111,7 +111,7 @@ class CrawlConfig:
             raise ValueError("revisit_s must lie between min_revisit_s and max_revisit_s")
         if not 0 < self.robots_s <= _DAY:
             raise ValueError("robots_s must be between 0 and 86,400: a day at most (RFC 9309, 2.4)")
-        if self.lease_s <= self.timeout_s + self.batch_s:
+        if not self.lease_s > self.timeout_s + self.batch_s:
             raise ValueError(
                 "lease_s must be longer than timeout_s + batch_s, or slow pages are fetched twice"
             )

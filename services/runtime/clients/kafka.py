@@ -379,13 +379,38 @@ def filling(producer: Any, topics: Collection[str]) -> Iterator[None]:
         sender.wakeup = wake_up
 
 
+# What a broker says of a setting for good, by the name of its error.
+_REFUSED = {
+    "InvalidSessionTimeoutError": (
+        "SESSION_TIMEOUT_S",
+        "takes no such one (group.min.session.timeout.ms, 6 s as it comes, and group.max.session.timeout.ms)",
+    ),
+    "InvalidTransactionTimeoutError": (
+        "TRANSACTION_TIMEOUT_S",
+        "takes none so long (transaction.max.timeout.ms, 900 s as it comes)",
+    ),
+    "InvalidReplicationFactorError": ("REPLICATION_FACTOR", "has fewer brokers than that"),
+}
+
+
+def refuse(error: BaseException) -> None:
+    """Raises ConfigurationError where an error is about a setting, so that waiting mends nothing."""
+    for name, (setting, why) in _REFUSED.items():
+        if name in repr(error):
+            raise ConfigurationError(f"correct CORPUSWORKS_KAFKA__{setting}: this Kafka {why}") from error
+
+
 def patiently(ask: Callable[[], T]) -> T:
-    """Ask again while the broker starts, moves coordinators or comes back. Raises DependencyDown."""
+    """Ask again while the broker starts, moves coordinators or comes back.
+
+    Raises DependencyDown, ConfigurationError.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return ask()
         except KafkaError as error:
+            refuse(error)
             if not error.retriable or time.monotonic() > deadline:
                 raise DependencyDown("Kafka", error) from error
             time.sleep(0.2)

@@ -62,7 +62,7 @@ class ObjectStore:
         try:
             self._store: obstore.store.ObjectStore
             if url.startswith("file:"):
-                path = Path(unquote(urlsplit(url).path))
+                path = folder_of(url)
                 path.mkdir(parents=True, exist_ok=True)
                 self._folder = Folder(str(path))
                 self._store = obstore.store.LocalStore(str(path))
@@ -194,7 +194,7 @@ class ObjectStore:
         except (OSError, BaseError) as error:
             text = str(error)
             if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text and not writing:
-                raise
+                raise FileNotFoundError(_beginning(error)) from None
             if advice := self._wrong_bucket if "NoSuchBucket" in text else _advice(text):
                 raise ConfigurationError(f"object store {self.url}: {_reason(text)}; {advice}") from None
             raise DependencyDown(f"object store {self.url}", _reason(text)) from None
@@ -203,6 +203,18 @@ class ObjectStore:
             if type(error).__name__ != "PanicException":
                 raise
             raise DependencyDown(f"object store {self.url}", f"obstore panicked: {error}") from None
+
+
+def folder_of(url: str) -> Path:
+    """The folder that a file: URL names. Raises ConfigurationError for one that is not from the root."""
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path))
+    if parts.netloc not in ("", "localhost") or not path.is_absolute():
+        raise ConfigurationError(
+            f"object store {url}: behind file:// stands the name of a machine; for a folder write its "
+            f"whole path, as {Path(unquote(parts.netloc + parts.path)).absolute().as_uri()}"
+        )
+    return path
 
 
 class _Object(io.RawIOBase):

@@ -21,7 +21,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker, Producer
-from services.runtime.clients.kafka import PATIENCE_S, filling
+from services.runtime.clients.kafka import PATIENCE_S, filling, refuse
 from services.runtime.errors import CorpusworksError, DependencyDown, Fenced
 from services.runtime.logs import log
 from services.runtime.process.watchdog import watchdog
@@ -102,7 +102,10 @@ class Transactions:
         offsets: Mapping[TopicPartition, int],
         member: ConsumerGroupMetadata | None,
     ) -> None:
-        """Make outputs and the offsets of the group's `member` visible together. Raises Aborted, Fenced."""
+        """Make outputs and the offsets of the group's `member` visible together.
+
+        Raises Aborted, Fenced, ConfigurationError.
+        """
         try:
             self.open()
             assert self._producer is not None
@@ -122,6 +125,7 @@ class Transactions:
                 raise Fenced(
                     f"another process runs as {self._id}; give each its own instance name"
                 ) from error
+            refuse(error)
             log.warning("transaction aborted", error=repr(error))
             metrics.ABORTS.labels(self._service).inc()
             self.reset()

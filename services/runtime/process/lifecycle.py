@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from services.runtime.clients.kafka import refuse
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
 from services.runtime.process.collector import settle_collector
@@ -50,7 +51,11 @@ class Process:
         return time.monotonic() > self._stop_deadline
 
     def failed(self, error: Exception) -> None:
-        """Wait before the next try: exponential with full jitter; unready meanwhile."""
+        """Wait before the next try: exponential with full jitter; unready meanwhile.
+
+        Raises ConfigurationError where no try can go better.
+        """
+        refuse(error)
         what = error.dependency if isinstance(error, DependencyDown) else "kafka"
         self.health.unready(what, str(error))
         self._failures += 1

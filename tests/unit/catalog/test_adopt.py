@@ -7,7 +7,10 @@ from collections.abc import Collection
 import pytest
 
 from contracts import PartSealed
-from services.catalog.adopt import numbers, unannounced
+from services.catalog import segments
+from services.catalog.adopt import numbers, restore, unannounced
+from services.catalog.check import problems_of
+from services.catalog.entry import entry_of
 from services.catalog.reader import Reader
 from services.runtime import ConfigurationError
 from tests.unit.catalog.river import CATALOG, LANES, River, part
@@ -84,6 +87,35 @@ def test_numbers_of_two_rivers_are_not_joined(grown: River) -> None:
     for last in (other, type(other)(sequence=99, name=other.name)):
         with pytest.raises(ConfigurationError, match="two rivers cannot be joined"):
             unannounced(numbers(grown.store), last)
+
+
+def test_segments_that_were_lost_are_written_as_they_were(
+    grown: River, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a catalog that someone removed, and `put a copy of it back` to who has none."""
+    monkeypatch.setattr(segments, "BLOCK", 6)
+    files = {key: grown.store.get(key) for key in grown.store.list(segments.FOLDER)}
+    assert len(files) > 2
+    for lost in ([max(files)], list(files)[:1], list(files)):
+        grown.store.delete(lost)
+        assert restore(grown.store, grown.catalogued(), PARTS) == len(lost)
+        assert restore(grown.store, grown.catalogued(), PARTS) == 0
+    for damaged in (min(files), segments.block_key(0)):
+        grown.store.put(damaged, b"nonsense\n")
+    assert "parts adopt" in problems_of(grown.store, PARTS)[0]
+    assert restore(grown.store, grown.catalogued(), PARTS) == 1
+    assert {key: grown.store.get(key) for key in files} == files
+    assert list(Reader(grown.store).read()) == grown.entries()
+
+
+def test_nothing_is_written_into_another_rivers_store(grown: River) -> None:
+    """Prevents: numbers of parts that are not there, and those of two rivers in one row."""
+    said, theirs = grown.catalogued(), [part(one.lane, 0, "ffffffff") for one in PARTS]
+    grown.store.delete(list(grown.store.list(segments.FOLDER)))
+    assert restore(grown.store, said, theirs) == restore(grown.store, said, PARTS[:-1]) == 0
+    segments.Segments(grown.store).create([entry_of(0, theirs[0])])
+    assert restore(grown.store, said, PARTS) == 0
+    assert len(list(grown.store.list(segments.FOLDER))) == 1
 
 
 def copy(one: PartSealed) -> PartSealed:

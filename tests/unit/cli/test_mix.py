@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from services.cli.adopt import adopt
+from services.cli.ask import reconcile
 from services.cli.carry import Pools, _commit, bring
 from services.cli.named import command_for
 from services.local import mixing
@@ -24,7 +26,7 @@ from services.runtime.journal.cluster import JournalCluster
 from services.runtime.loops.transaction import Transactions
 from services.runtime.topics import POOL
 from services.runtime.topology import BUCKET, Topology
-from services.sink.parts import documents, verify
+from services.sink.parts import documents, list_parts, verify
 from tests.unit.cli.test_carry import BY_LENGTH, OURS, River, _document
 
 SOURCE = Path("/from/another")
@@ -146,6 +148,33 @@ def test_a_lost_journal_is_not_taken_for_a_river_of_servers(
         mix()
     with attached(out) as settings, Log(settings) as log:
         assert topics.SEALED in log.topics()  # so that `parts adopt` can be called
+
+
+def test_a_journal_that_was_lost_is_made_up_for(
+    mix: Callable[[], dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: parts that are adopted, and a proof that knows of none: `0 in parts`."""
+    mix()
+    out = tmp_path / "new"
+    packed = _uses(out)
+    (out / "state" / "journal").unlink()
+    with pytest.raises(ConfigurationError, match="parts of another river"):
+        mix()
+    number, parts = len(packed), len(list_parts(ObjectStore(out.as_uri())))
+    for announced in (parts, 0):
+        adopt(out)
+        assert capsys.readouterr().err.startswith(f"{announced} parts announced anew")
+        # The refused call has brought its documents over already: they wait, as copies.
+        assert f"{2 * number} documents: {number} in parts, {number} waiting" in _proven(out, capsys)
+    mix()
+    assert _uses(out) == packed
+    assert f" {number} in parts, 0 waiting, 0 in flight, {number} rejected" in _proven(out, capsys)
+    assert verify(ObjectStore(out.as_uri())) == []
+
+
+def _proven(out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    reconcile(out)
+    return capsys.readouterr().err
 
 
 def test_a_folder_of_a_former_version_is_refused(mix: Callable[[], dict[str, Any]], tmp_path: Path) -> None:

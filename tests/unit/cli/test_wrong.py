@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from services.cli import given
 from services.local.stack import Stack
+from services.runtime import ConfigurationError, Settings
+from services.runtime.settings import GROUPS
 from tests.e2e.commands import Done, ask
 
 _SETTING = [  # by --set, and what the line must name
@@ -52,7 +57,16 @@ _VALUE = [  # the name is right, the value is not
     ("rules.min_words=few", "min_words"),
     ("rules.strip_urls=perhaps", "strip_urls"),
     ("rules.languages=zh", "languages"),
-    ("sink.sequence_length=0", "sequence_length"),
+    ("sink.sequence_length=1", "sequence_length"),
+    ("sink.sequence_length=2147483648", "sequence_length"),
+    ("partitions=1000000000", "partitions"),
+    ("http_port=65536", "http_port"),
+    ("kafka.session_timeout_s=0", "session_timeout_s"),
+    ("batch.max_wait_s=inf", "max_wait_s"),
+    ("launcher.workers=0", "workers"),
+    ('keep={"docs.raw":"x"}', "7d"),
+    ('keep={"docs.rw":"1h"}', "docs.rw"),
+    ("store_url=file://relative/folder", "file:///"),
     ("sink.packing=best", "packing"),
     ("scorer.keep={}", "keep"),
     ("ingest.max_document_bytes=0", "max_document_bytes"),
@@ -147,6 +161,29 @@ def test_a_wrong_set(pair: str, right: str, here: Path) -> None:
     """Prevents a mistyped threshold from being passed over while the corpus is made without it."""
     _assert_told(ask("run", here / "documents.jsonl", "--out", here / "out", "--set", pair), right)
     assert not (here / "out").exists()
+
+
+_NEVER = {"int": ("-1",), "float": ("nan", "-1")}
+
+
+def _numbers() -> Iterator[tuple[str, str]]:
+    """Every setting that is a number, with its type."""
+    for name, told in Settings.model_fields.items():
+        yield name, getattr(told.annotation, "__name__", "")
+    for group, model in GROUPS.items():
+        for name, told in model.model_fields.items():
+            yield f"{group}.{name}", getattr(told.annotation, "__name__", "")
+    for unit, kind in given.unit_kinds().items():
+        yield from ((f"{unit}.{each.name}", str(each.type)) for each in fields(kind))
+
+
+def test_no_setting_takes_a_number_that_is_none() -> None:
+    """Prevents a timeout that is never over, a port below 0, and a bound that nothing is above or below."""
+    found = [(name, value) for name, kind in _numbers() for value in _NEVER.get(kind, ())]
+    assert len(found) > 150
+    for name, value in found:
+        with pytest.raises(ConfigurationError), given.given([f"{name}={value}"]):
+            raise AssertionError(f"{name}={value}")
 
 
 @pytest.mark.parametrize(("pair", "right"), _SETTING)

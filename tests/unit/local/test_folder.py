@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from services.local import folder
-from services.local.folder import LOCK, FolderLock, prepare, running
+from services.local.folder import LOCK, FolderLock, prepare, reading, running
 from services.runtime import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -58,6 +58,23 @@ def test_two_runs_do_not_share_a_folder_and_a_killed_one_gives_it_back(tmp_path)
     holder.wait()
     assert running(tmp_path) is None
     lock.release()
+
+
+def test_several_read_a_folder_at_once_and_none_while_it_is_used(tmp_path, monkeypatch):
+    """Prevents a second `mix` from being refused for as long as the first brings over."""
+    monkeypatch.setattr(folder, "PATIENCE_S", 0.2)
+    FolderLock(tmp_path).release()
+    with reading(tmp_path), reading(tmp_path):
+        assert running(tmp_path) is None
+        with pytest.raises(ConfigurationError, match="in use by a command that reads it"):
+            FolderLock(tmp_path)
+    lock = FolderLock(tmp_path)
+    lock.publish({"NAME": "value"})
+    with pytest.raises(ConfigurationError, match=f"in use by process {os.getpid()}"), reading(tmp_path):
+        pass
+    lock.release()
+    with reading(tmp_path / "never"):
+        pass
 
 
 def test_a_released_folder_runs_nothing(tmp_path):

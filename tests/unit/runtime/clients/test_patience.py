@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import LeaderNotAvailableError
+from kafka.errors import (
+    InvalidReplicationFactorError,
+    InvalidSessionTimeoutError,
+    KafkaError,
+    LeaderNotAvailableError,
+)
 
+from services.runtime import ConfigurationError, Settings
 from services.runtime.clients import kafka
 from services.runtime.clients.kafka import GroupConsumer
+from services.runtime.process.lifecycle import Process
 
 FLOWING = TopicPartition("pool.control", 0)
 
@@ -98,3 +105,25 @@ def test_an_answer_that_lacks_a_partition_is_asked_for_again(monkeypatch: pytest
     with pytest.raises(LeaderNotAvailableError, match=r"pool\.control") as caught:
         Polled([], set()).beginning_offsets([FLOWING])
     assert caught.value.retriable, "so that who asks patiently asks again"
+
+
+@pytest.mark.parametrize(
+    ("error", "setting"),
+    [
+        (InvalidSessionTimeoutError(), "KAFKA__SESSION_TIMEOUT_S"),
+        (InvalidReplicationFactorError(), "KAFKA__REPLICATION_FACTOR"),
+        (
+            KafkaError("Unexpected error: [Error 50] InvalidTransactionTimeoutError"),
+            "KAFKA__TRANSACTION_TIMEOUT_S",
+        ),
+    ],
+)
+def test_a_setting_that_a_broker_never_takes_is_not_asked_for_again(error: KafkaError, setting: str) -> None:
+    """Prevents: services that wait for ever, or a `Kafka does not answer` with a whole request in it."""
+
+    def ask() -> None:
+        raise error
+
+    for refused in (lambda: kafka.patiently(ask), lambda: Process(Settings(), "a service").failed(error)):
+        with pytest.raises(ConfigurationError, match=setting):
+            refused()
