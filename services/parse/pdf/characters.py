@@ -9,59 +9,80 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Ints = NDArray[np.int64]
+
 _BLOCK = 2048  # characters: what PDFium writes into memory is asked of so many at a time
 
 
 class Characters:
-    """Characters of a text page of PDFium, by their numbers. For one thread at a time, as PDFium itself."""
+    """Characters of text pages of PDFium, by their numbers, given in rising order. For one thread at a time,
+    as PDFium itself.
 
-    def __init__(self, raw: Any) -> None:
-        """raw: an FPDF_TEXTPAGE, which is to stay open."""
-        self._page = ctypes.byref(raw.contents)
+    They are numbered through, with one number left out behind each page; starts: each page's first, and the
+    end.
+    """
 
-    def codes(self, numbers: Sequence[int]) -> list[int]:
+    def __init__(self, pages: Sequence[Any]) -> None:
+        """pages: each an FPDF_TEXTPAGE, which is to stay open."""
+        import pypdfium2.raw as api
+
+        self._pages = [ctypes.byref(page.contents) for page in pages]
+        sizes = [max(0, api.FPDFText_CountChars(page)) + 1 for page in pages]
+        self.starts: Ints = np.cumsum([0, *sizes])
+
+    def codes(self, numbers: Ints) -> list[int]:
         """Code points; 0 where PDFium has none."""
         return self._ask("FPDFText_GetUnicode", ctypes.c_uint, numbers)
 
-    def unmapped(self, numbers: Sequence[int]) -> list[bool]:
+    def unmapped(self, numbers: Ints) -> NDArray[np.bool_]:
         """Whether they are of a font without a map to Unicode."""
-        return [answer == 1 for answer in self._ask("FPDFText_HasUnicodeMapError", ctypes.c_int, numbers)]
+        answers = self._ask("FPDFText_HasUnicodeMapError", ctypes.c_int, numbers)
+        return np.array([answer == 1 for answer in answers], np.bool_)
 
-    def angles(self, numbers: Sequence[int]) -> list[float]:
+    def angles(self, numbers: Ints) -> list[float]:
         """By which they are turned, in radians."""
         return self._ask("FPDFText_GetCharAngle", ctypes.c_float, numbers)
 
-    def boxes(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+    def boxes(self, numbers: Ints) -> NDArray[np.float64]:
         """Boxes of the height of their fonts: [number, (left, bottom, right, top)], points."""
         rects = self._written("FPDFText_GetLooseCharBox", numbers, np.float32, (16,))
         return rects[:, [0, 3, 2, 1]]  # left, top, right, bottom
 
-    def origins(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+    def origins(self, numbers: Ints) -> NDArray[np.float64]:
         """Places on their base: [number, (x, y)], points."""
         return self._written("FPDFText_GetCharOrigin", numbers, np.float64, (8, 8))
 
-    def _ask(self, name: str, answer: type, numbers: Sequence[int]) -> list[Any]:
-        return list(map(function(name, answer), repeat(self._page), numbers))
+    def _ask(self, name: str, answer: type, numbers: Ints) -> list[Any]:
+        return list(map(function(name, answer), *self._of_pages(numbers)))
+
+    def _of_pages(self, numbers: Ints) -> tuple[Iterator[Any], list[int]]:
+        """Of each character its page, and its number there."""
+        if len(self._pages) == 1:
+            return repeat(self._pages[0]), numbers.tolist()
+        pages = np.searchsorted(self.starts, numbers, "right") - 1
+        counts = np.bincount(pages, minlength=len(self._pages)).tolist()
+        return chain.from_iterable(map(repeat, self._pages, counts)), (numbers - self.starts[pages]).tolist()
 
     def _written(
-        self, name: str, numbers: Sequence[int], kind: type[np.floating[Any]], sizes: tuple[int, ...]
+        self, name: str, numbers: Ints, kind: type[np.floating[Any]], sizes: tuple[int, ...]
     ) -> NDArray[np.float64]:
         """[number, value] of what PDFium writes to arguments of these sizes (bytes); 0 for no answer."""
         ask, (memory, places) = function(name, ctypes.c_int), _memory(sizes)
         width = sum(sizes) // np.dtype(kind).itemsize
         blocks: list[NDArray[np.float64]] = []
-        for start in range(0, max(1, len(numbers)), _BLOCK):
-            block = numbers[start : start + _BLOCK]
+        pages, local = self._of_pages(numbers)
+        for start in range(0, max(1, len(local)), _BLOCK):
+            block = local[start : start + _BLOCK]
             ctypes.memset(memory, 0, len(block) * sum(sizes))
-            deque(map(ask, repeat(self._page), block, *places), maxlen=0)
+            deque(map(ask, islice(pages, len(block)), block, *places), maxlen=0)
             answers = np.frombuffer(memory, kind, len(block) * width).reshape(-1, width)
             blocks.append(answers.astype(np.float64))
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

@@ -16,7 +16,7 @@ from services.parse.pdf.pictures import Found, formulas, marked, without_icons
 from services.parse.pdf.recognise import Recogniser
 from services.parse.pdf.rows import mirrored, rows
 from services.parse.pdf.tables import Table, with_tables
-from services.parse.pdf.text_layer import TextLayer, text_layer, text_of
+from services.parse.pdf.text_layer import TextLayer, text_layers, text_of
 
 _ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 _ERROR_SECURITY = 5
@@ -116,9 +116,10 @@ def _pages(
         opened: list[tuple[Any, Any]] = []
         try:
             index = _load(document, index, opened)
-            for page, text in opened:
+            layers = text_layers([text for _, text in opened])
+            for (page, _), layer in zip(opened, layers, strict=True):
                 with suppress(pdfium.PdfiumError):
-                    yield _read(page, text, config, recognise, may_show)
+                    yield _read(page, layer, config, recognise, may_show)
         finally:
             for page, text in opened:
                 text.close()
@@ -140,8 +141,9 @@ def _load(document: Any, index: int, opened: list[tuple[Any, Any]]) -> int:
     return index
 
 
-def _read(page: Any, text: Any, config: ParseConfig, recognise: Recogniser | None, may_show: bool) -> _Page:
-    layer = text_layer(text)
+def _read(
+    page: Any, layer: TextLayer, config: ParseConfig, recognise: Recogniser | None, may_show: bool
+) -> _Page:
     found = recognise(page) if recognise and _has_no_text(layer, config) else None
     if found is not None:
         total = sum(len(line.text) for line in found.lines)

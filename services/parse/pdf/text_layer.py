@@ -1,7 +1,8 @@
 """The text layer of a page as runs of text and their places, upright whatever way they are turned.
 
 PDFium is asked for the text of the page in one call and for the boxes of the first and the last character
-of each word: asking for every character would cost as much as loading the page.
+of each word: asking for every character would cost as much as loading the page. Some pages are read at once:
+of a single one, numpy takes longer to begin than to end.
 """
 
 from __future__ import annotations
@@ -14,20 +15,21 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, compress, pairwise
+from itertools import chain, compress, pairwise, starmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.parse.pdf.characters import Characters
+from services.parse.pdf.characters import Characters, Ints
 from services.parse.pdf.line import HAN, HYPHEN, Line
 from services.parse.pdf.turned import upright, within
 
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHENS = "\x02\ufffe"
-_LEADERS = ("..", ". .", "·", "…")  # only where one of them is, there may be leaders
+_LEADER_SIGNS = ("..", ". .", "·", "…")  # only where one of them is, there may be leaders
+_LEADERS = re.compile("(?:[.·…] ?){6,}")
 _BLANK = np.zeros(sys.maxunicode + 1, np.bool_)  # by the code point, whether it is of no word
 _BLANK[[code for code in range(0x3001) if not code or chr(code).isspace()]] = True
 # A figure before a comma or a bracket, with which its word ends, or between the signs of chemical elements.
@@ -68,9 +70,9 @@ class TextLayer:
     upright: bool = True
 
 
-def text_layer(text: Any) -> TextLayer:
-    """Text layer of a page's text, as text_of opened it."""
-    return _Reader(text.raw).layer()
+def text_layers(texts: Sequence[Any]) -> list[TextLayer]:
+    """Text layers of pages' texts, as text_of opened them."""
+    return _Reader([text.raw for text in texts]).layers() if texts else []
 
 
 def text_of(page: Any) -> Any:
@@ -90,83 +92,85 @@ def text_of(page: Any) -> Any:
 
 
 class _Reader:
-    """Reads one text page of PDFium."""
+    """Reads text pages of PDFium, whose texts stand one after the other with a line's end behind each."""
 
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-        self._characters = Characters(raw)
-        self._text = self._read()
+    def __init__(self, pages: Sequence[Any], texts: Sequence[str] | None = None) -> None:
+        """texts: of the pages; else PDFium's."""
+        self._pages = pages
+        self._characters = Characters(pages)
+        self._starts = self._characters.starts
+        self._texts = [self._read(page) for page in range(len(pages))] if texts is None else texts
+        self._text = "\n".join([*self._texts, ""])
+        self._codes = _codes(self._text)
 
-    def layer(self) -> TextLayer:
-        """All runs; PDFium is asked of each character whether it is mapped only where one is not."""
-        written = _unspaced(self._text)
-        total = len(written)
-        runs, unmapped = self._runs()
-        if unmapped and (text := self._without_unmapped()) != self._text:
-            self._text = text
-            written = _unspaced(text)
-            runs, _ = self._runs()
-        readable = _readable(written)
-        if not runs:
-            return TextLayer([], [], readable, total)
-        main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]) if len(runs) > 1 else 0)
-        others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
-        return TextLayer(runs[main], [lines for lines in others if lines], readable, total, main == 0)
+    def layers(self) -> list[TextLayer]:
+        """Of each page; PDFium is asked of each character whether it is mapped only where one is not."""
+        found, unmapped = self._runs()
+        layers = []
+        for page, written in enumerate(self._texts):
+            text, runs = written, found[page]
+            if unmapped[page] and (text := self._without_unmapped(page)) != written:
+                [runs], _ = _Reader([self._pages[page]], [text])._runs()
+            layers.append(_layer(runs, _unspaced(written), _unspaced(text)))
+        return layers
 
-    def _read(self) -> str:
+    def _read(self, page: int) -> str:
         """One character for each of PDFium's, so that positions are the same."""
         import pypdfium2.raw as api
 
-        count = max(0, api.FPDFText_CountChars(self._raw))
+        count = int(self._starts[page + 1] - self._starts[page]) - 1
         buffer = np.empty(count + 1, np.uint16)
         place = buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_ushort))
-        length = api.FPDFText_GetText(self._raw, 0, count, place) if count else 0
+        length = api.FPDFText_GetText(self._pages[page], 0, count, place) if count else 0
         text = buffer[: max(0, length - 1)].tobytes().decode("utf-16-le", "replace")
         if len(text) != count or "\x00" in text:
-            codes = self._characters.codes(range(count))
+            codes = self._characters.codes(self._starts[page] + np.arange(count))
             text = "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
-        return text if text.isascii() else self._with_ligatures(text)
+        return text if text.isascii() else self._with_ligatures(page, text)
 
-    def _with_ligatures(self, text: str) -> str:
+    def _with_ligatures(self, page: int, text: str) -> str:
         """Lam and alef in their order. Fonts have one glyph for both, whose two letters PDFium turns round
         with the rest of a word; there is none for alef and lam, so two letters at one place are that.
         """
         found = [pair.start() for pair in _ALEF_LAM.finditer(text)]
         if not found:
             return text
-        boxes = self._boxes([at for start in found for at in (start, start + 1)]).reshape(-1, 2, 4)
+        pairs = self._starts[page] + np.array(found)[:, None] + (0, 1)
+        boxes = self._boxes(pairs.ravel()).reshape(-1, 2, 4)
         characters = list(text)
         for start in compress(found, (boxes[:, 0] == boxes[:, 1]).all(1)):
             characters[start : start + 2] = characters[start + 1], characters[start]
         return "".join(characters)
 
-    def _without_unmapped(self) -> str:
-        """The text with NUL for characters of fonts without a map to Unicode, of which PDFium gives codes.
+    def _without_unmapped(self, page: int) -> str:
+        """The text of a page with NUL for characters of fonts without a map to Unicode: PDFium gives codes.
 
         Codes of a font that has no other encoding than ASCII are letters all the same; they read like a
         language, and are kept.
         """
-        written = np.flatnonzero(~_BLANK[_codes(self._text)]).tolist()
-        unmapped = list(compress(written, self._characters.unmapped(written)))
-        letters = [self._text[index] for index in unmapped if self._text[index].isalpha()]
+        text = self._texts[page]
+        written = np.flatnonzero(~_BLANK[_codes(text)])
+        unmapped = written[self._characters.unmapped(self._starts[page] + written)].tolist()
+        letters = [text[index] for index in unmapped if text[index].isalpha()]
         if len(letters) >= _ENOUGH and sum(each in _LIKELY for each in letters) > 0.5 * len(letters):
-            return self._text
-        characters = list(self._text)
+            return text
+        characters = list(text)
         for index in unmapped:
             characters[index] = _UNMAPPED
         return "".join(characters)
 
-    def _runs(self) -> tuple[dict[int, list[Line]], bool]:
-        """Runs by the quarters that they are turned, and whether one starts with an unmapped character.
+    def _runs(self) -> tuple[list[dict[int, list[Line]]], list[bool]]:
+        """Of each page runs by the quarters that they are turned, and whether one starts with an unmapped
+        character.
 
         A run is words of one line of PDFium's that follow each other on one base, in one size, without a gap.
         """
-        words = _words(self._text)
+        words = self._words()
         if not len(words):
-            return {}, False
+            return [{} for _ in self._pages], [False for _ in self._pages]
         places, boxes = self._parted(words)
         begins = self._begins(places)
-        angles = self._characters.angles(places[begins, 0].tolist())
+        angles = self._characters.angles(places[begins, 0])
         turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
         boxes = upright(boxes, turns[:, None])
         left, right = boxes[:, 0, 0], boxes[:, 1, 2]
@@ -185,32 +189,44 @@ class _Reader:
         # From right to left the first character is the right one.
         x0 = np.minimum(left[firsts], boxes[lasts, 1, 0])
         x1 = np.maximum(boxes[firsts, 0, 2], right[lasts])
+        begun = places[firsts, 0]
+        ends = np.searchsorted(begun, self._starts)  # of each page's runs
         lines = zip(
-            self._texts(places, firsts, lasts, gap < _HAN_GAP * height),
+            self._written(places, firsts, lasts, gap < _HAN_GAP * height),
             x0.tolist(),
             x1.tolist(),
             base[firsts].tolist(),
             height[firsts].tolist(),
-            firsts.tolist(),
+            (firsts - np.repeat(np.searchsorted(places[:, 0], self._starts[:-1]), np.diff(ends))).tolist(),
             strict=True,
         )
         found = list(map(_line, lines))
-        of_turns = turns[firsts]
-        by_turn = {turn: list(compress(found, of_turns == turn)) for turn in set(of_turns.tolist())}
-        return by_turn, any(self._characters.unmapped(places[firsts, 0].tolist()))
+        unmapped, quarters = self._characters.unmapped(begun), turns[firsts]
+        pages = list(starmap(slice, pairwise(ends.tolist())))
+        return (
+            [_by_turn(found[page], quarters[page]) for page in pages],
+            [bool(unmapped[page].any()) for page in pages],
+        )
 
-    def _texts(
+    def _words(self) -> Ints:
+        """Where words begin and end: [word, (first character, the one after its last)]."""
+        if not any(map(_has_leaders, self._texts)):
+            return _words(self._codes)
+        pages = zip(self._starts.tolist(), self._texts, strict=False)
+        return np.concatenate([start + _words_of(text) for start, text in pages])
+
+    def _written(
         self,
-        places: NDArray[np.int64],
-        firsts: NDArray[np.int64],
-        lasts: NDArray[np.int64],
+        places: Ints,
+        firsts: Ints,
+        lasts: Ints,
         near: NDArray[np.bool_],
     ) -> list[str]:
         """Texts of runs from their first to their last word. near: of each word, to the one before it."""
         page = self._text
         starts, ends = places[firsts, 0], places[lasts, 1]
         texts = [page[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        codes = _codes(page)
+        codes = self._codes
         odd = _BLANK[codes]
         odd[1:] &= (codes[1:] != ord(" ")) | odd[:-1]
         seen = np.cumsum(odd)
@@ -234,9 +250,9 @@ class _Reader:
             text += ("" if closed or before in (0, start) else " ") + self._text[start:end]
         return text
 
-    def _begins(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _begins(self, places: Ints) -> NDArray[np.bool_]:
         """Of each word, whether it begins a line: PDFium writes a line's end, or a hyphen, before it."""
-        text = _codes(self._text)
+        text = self._codes
         ends, starts = places[:-1, 1], places[1:, 0]
         found = np.ones(len(places), np.bool_)
         seen = np.cumsum((text == ord("\r")) | (text == ord("\n")))
@@ -245,31 +261,31 @@ class _Reader:
         found[1:] &= (starts - ends != 1) | (text[ends] != ord(" "))
         return found
 
-    def _word_boxes(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _word_boxes(self, places: Ints) -> NDArray[np.float64]:
         """Boxes of the first and last character of words: [word, 2, (left, bottom, right, top)], points."""
-        return self._boxes((places - (0, 1)).ravel().tolist()).reshape(-1, 2, 4)
+        return self._boxes((places - (0, 1)).ravel()).reshape(-1, 2, 4)
 
-    def _boxes(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+    def _boxes(self, numbers: Ints) -> NDArray[np.float64]:
         """Boxes of characters: [character, (left, bottom, right, top)], points."""
         return _bounded(self._characters.boxes(numbers))
 
     def _bases(
         self,
-        starts: NDArray[np.int64],
+        starts: Ints,
         boxes: NDArray[np.float64],
-        turns: NDArray[np.int64],
+        turns: Ints,
         begins: NDArray[np.bool_],
     ) -> NDArray[np.float64]:
         """Of each word; PDFium is asked where it may differ from that of the word before."""
         asked = begins.copy()
         asked[1:] |= (boxes[1:, 1] != boxes[:-1, 1]) | (boxes[1:, 3] != boxes[:-1, 3])
-        origins = self._characters.origins(starts[asked].tolist())
+        origins = self._characters.origins(starts[asked])
         bases: NDArray[np.float64] = upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked])[
             np.cumsum(asked) - 1, 1
         ]
         return bases
 
-    def _parted(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _parted(self, places: Ints) -> tuple[Ints, NDArray[np.float64]]:
         """Words and their boxes; what begins and ends in different sizes (10 with a raised 6) in parts."""
         boxes = self._word_boxes(places)
         sizes = boxes[:, :, 3] - boxes[:, :, 1]
@@ -277,7 +293,7 @@ class _Reader:
         closed = [figure.start() for figure in _CLOSED_FIGURE.finditer(self._text)]
         if closed:
             words = np.searchsorted(places[:, 0], closed, "right") - 1
-            figures = self._boxes(closed)
+            figures = self._boxes(np.array(closed))
             odd[words] |= _differ(sizes[words, 0], figures[:, 3] - figures[:, 1])
         indices = np.flatnonzero(odd).tolist()
         parts = self._parts(dict(zip(indices, places[odd].tolist(), strict=True)))
@@ -296,7 +312,7 @@ class _Reader:
         """Words cut where the size of their characters changes; those that have no such place left out."""
         if not words:
             return {}
-        boxes = self._boxes([at for span in words.values() for at in range(*span)])
+        boxes = self._boxes(np.array([at for span in words.values() for at in range(*span)]))
         sizes = boxes[:, 3] - boxes[:, 1]
         changes = _differ(sizes[:-1], sizes[1:]).tolist()
         parts: dict[int, list[_Span]] = {}
@@ -309,18 +325,39 @@ class _Reader:
         return parts
 
 
-def _words(text: str) -> NDArray[np.int64]:
-    """Where words begin and end: [word, (first character, the one after its last)]."""
-    if any(leader in text for leader in _LEADERS):
-        spans = list(map(re.Match.span, _WORD.finditer(text)))
-        return np.array(spans, np.int64).reshape(-1, 2)
-    codes = _codes(text)
+def _layer(runs: dict[int, list[Line]], all_: str, mapped: str) -> TextLayer:
+    """all_: what is written on the page, mapped: the same where characters without a map to Unicode are NUL,
+    both without white space.
+    """
+    total, readable = len(all_), _readable(mapped)
+    if not runs:
+        return TextLayer([], [], readable, total)
+    main = max(runs, key=lambda turn: sum(len(run.text) for run in runs[turn]) if len(runs) > 1 else 0)
+    others = [within(runs[turn], turn, runs[main], main) for turn in sorted(runs) if turn != main]
+    return TextLayer(runs[main], [lines for lines in others if lines], readable, total, main == 0)
+
+
+def _by_turn(runs: list[Line], quarters: Ints) -> dict[int, list[Line]]:
+    return {turn: list(compress(runs, quarters == turn)) for turn in set(quarters.tolist())}
+
+
+def _has_leaders(text: str) -> bool:
+    return any(sign in text for sign in _LEADER_SIGNS) and _LEADERS.search(text) is not None
+
+
+def _words_of(text: str) -> Ints:
+    if not _has_leaders(text):
+        return _words(_codes(text))
+    return np.array(list(map(re.Match.span, _WORD.finditer(text))), np.int64).reshape(-1, 2)
+
+
+def _words(codes: NDArray[np.uint32]) -> Ints:
+    """Where words begin and end, in a text without leaders."""
     written = np.zeros(len(codes) + 2, np.bool_)
     written[1:-1] = ~_BLANK[codes]
     cut = np.zeros(len(codes) + 1, np.bool_)
     for hyphen in _HYPHENS:
-        if hyphen in text:
-            cut[1:] |= codes == ord(hyphen)
+        cut[1:] |= codes == ord(hyphen)
     begins = written[1:] & (cut | ~written[:-1])
     ends = written[:-1] & (cut | ~written[1:])
     return np.stack([np.flatnonzero(begins), np.flatnonzero(ends)], axis=-1)
