@@ -1,7 +1,7 @@
 """The messages of the river, generated from proto/*.proto by `make proto`."""
 
 from contracts.archive_pb2 import ArchiveFile
-from contracts.document_pb2 import Document, Position, Reference, Removed
+from contracts.document_pb2 import Document, Documents, Position, Reference, Removed
 from contracts.ledger_pb2 import Tally
 from contracts.parts_pb2 import PartCatalogued, PartRecord, PartSealed, Span
 from contracts.river_pb2 import (
@@ -31,6 +31,7 @@ __all__ = [
     "Control",
     "DedupRecord",
     "Document",
+    "Documents",
     "FirstStart",
     "Flush",
     "Forget",

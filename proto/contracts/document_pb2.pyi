@@ -80,6 +80,12 @@ class Document(_message.Message):
     removed: _containers.RepeatedCompositeFieldContainer[Removed]
     def __init__(self, id: _Optional[str] = ..., uid: _Optional[int] = ..., source: _Optional[str] = ..., media_type: _Optional[str] = ..., body: _Optional[bytes] = ..., text: _Optional[str] = ..., ingested_ms: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., language: _Optional[str] = ..., language_confidence: _Optional[float] = ..., format: _Optional[str] = ..., category: _Optional[str] = ..., features: _Optional[_Mapping[str, float]] = ..., score: _Optional[float] = ..., rank: _Optional[float] = ..., calibration: _Optional[str] = ..., cluster: _Optional[int] = ..., token_ids: _Optional[bytes] = ..., num_tokens: _Optional[int] = ..., bucket: _Optional[str] = ..., phase: _Optional[str] = ..., use: _Optional[int] = ..., tokenizer: _Optional[str] = ..., recipe: _Optional[str] = ..., packing: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., removed: _Optional[_Iterable[_Union[Removed, _Mapping]]] = ...) -> None: ...
 
+class Documents(_message.Message):
+    __slots__ = ("documents",)
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    documents: _containers.RepeatedCompositeFieldContainer[Document]
+    def __init__(self, documents: _Optional[_Iterable[_Union[Document, _Mapping]]] = ...) -> None: ...
+
 class Position(_message.Message):
     __slots__ = ("topic", "partition", "offset", "topic_id", "redriven")
     TOPIC_FIELD_NUMBER: _ClassVar[int]

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from contracts import Document, PartSealed, Rejection, Removed
-from services.runtime import Message, ObjectStore, fetch, topics
+from services.runtime import Message, ObjectStore, fetch, json_lines, topics
 
 logger = structlog.get_logger(__name__)
 
@@ -96,8 +96,8 @@ def _uses(message: Message, store: ObjectStore) -> Sequence[Row]:
         return []
     place = _of_a_place(message)
     try:
-        lines = store.get(f"parts/{part.name}.jsonl").splitlines()
-        return [_of_a_use(json.loads(line), part) | place for line in lines]
+        records = json_lines(store.get(f"parts/{part.name}.jsonl"))
+        return [_of_a_use(record, part) | place for record in records]
     except (FileNotFoundError, LookupError, TypeError, ValueError) as error:
         # No waiting mends it: the part stands as it was announced, and `parts verify` tells what it lacks.
         logger.error("the uses of a part cannot be read", part=part.name, error=repr(error))
@@ -239,7 +239,8 @@ TABLES: Mapping[str, Table] = {table.name: table for table in (DOCUMENTS, DROPS,
 
 def num_bytes(row: Row) -> int:
     """About what a row takes in memory: its text and body, and a little for the rest."""
-    return 512 + len((row.get("text") or "").encode()) + len(row.get("body") or b"")
+    text, body = row.get("text"), row.get("body")
+    return 512 + (len(text.encode()) if text else 0) + (len(body) if body else 0)
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:

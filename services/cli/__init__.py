@@ -16,11 +16,11 @@ from services.local import interrupt
 def main() -> None:
     """Entry of the console script."""
     interrupt.take()  # a service installs its own
+    gc.disable()  # a tenth of an import's time goes into looking for what does not stay
     try:
         from services.cli.exits import errors
 
         with errors():
-            gc.disable()  # a tenth of an import's time goes into looking for what does not stay
             from services.cli.named import command_for
 
             command = command_for(sys.argv[1:])

@@ -73,8 +73,16 @@ def carry(source: Settings, target: Settings, recipe: Recipe) -> Carried:
         _bring_vocabulary(digest, Resources(source).store, store)
         agreement.finish_vocabulary(target, digest)
         pools = Pools(here, Resources(source).store, digest)
+        say = partial(message, store=store, limit=target.max_message_bytes)
         try:
-            return bring(pools, there, recipe, partial(_commit, transactions, store, target), target.lanes)
+            return bring(
+                pools,
+                there,
+                recipe,
+                say=say,
+                commit=lambda said: transactions.commit(said, {}, None),
+                lanes=target.lanes,
+            )
         finally:
             transactions.reset()
 
@@ -83,28 +91,21 @@ def bring(
     pools: Pools,
     there: Log,
     recipe: Recipe,
-    commit: Callable[[Sequence[Document], Sequence[Produce]], None],
+    *,
+    say: Callable[[Document], Produce],
+    commit: Callable[[Sequence[Produce]], None],
     lanes: int,
 ) -> Carried:
-    """As carry, by these clients. commit: documents and messages, in a transaction. lanes: of the target."""
+    """As carry, by these clients. say: see `message`. commit: in one transaction. lanes: of the target."""
     done, known = Carried(left=pools.left), _pooled(there)
-    for batch in _batches(_sorted(pools.documents(known), recipe, done.left)):
-        commit(batch, ())
-        done.documents.update(document.bucket for document in batch)
+    # Each is a message before the next is parsed: so one document's memory is enough for all.
+    for batch in _batches(map(say, _sorted(pools.documents(known), recipe, done.left))):
+        commit(arrived(batch))
+        done.documents.update(output.topic.removeprefix(topics.POOL) for output in batch)
     if withdrawn := _withdrawn(there, known, pools.standing, lanes):
-        commit((), withdrawn)
+        commit(withdrawn)
     done.withdrawn = len(withdrawn)
     return done
-
-
-def _commit(
-    transactions: Transactions,
-    store: ObjectStore,
-    target: Settings,
-    documents: Sequence[Document],
-    also: Sequence[Produce],
-) -> None:
-    transactions.commit([*messages(documents, store, target.max_message_bytes), *also], {}, None)
 
 
 class Pools:
@@ -172,14 +173,15 @@ def _sorted(documents: Iterator[Document], recipe: Recipe, left: Counter[str]) -
             left["of no bucket of this recipe"] += 1
 
 
-def messages(batch: Sequence[Document], store: ObjectStore, limit: int) -> list[Produce]:
-    """For the pools of their buckets, with the tally of those that came. Raises DependencyDown."""
-    found = []
-    for document in batch:
-        topic, uid = topics.POOL + document.bucket, document.uid
-        value = encode(document, store, limit, topic)
-        found.append(Produce(topic, value, uid.to_bytes(8, "big"), spread=uid))
-    return [*found, *tally(Told(Tally.CAME, document.uid) for document in batch)]
+def message(document: Document, store: ObjectStore, limit: int) -> Produce:
+    """For the pool of its bucket. Raises DependencyDown."""
+    topic, uid = topics.POOL + document.bucket, document.uid
+    return Produce(topic, encode(document, store, limit, topic), uid.to_bytes(8, "big"), spread=uid)
+
+
+def arrived(batch: Sequence[Produce]) -> list[Produce]:
+    """These, with the tally of those that came."""
+    return [*batch, *tally(Told(Tally.CAME, output.spread) for output in batch)]
 
 
 def _withdrawn(there: Log, known: Uids, standing: Sequence[Uids], lanes: int) -> list[Produce]:
@@ -242,11 +244,11 @@ def _bring_vocabulary(digest: str, here: ObjectStore, there: ObjectStore) -> Non
     VocabularyCard.find(here, digest).keep(there, VocabularyCard.content(here, digest))
 
 
-def _batches(found: Iterator[Document]) -> Iterator[list[Document]]:
-    batch, size = list[Document](), 0
-    for document in found:
-        batch.append(document)
-        size += len(document.token_ids)
+def _batches(found: Iterator[Produce]) -> Iterator[list[Produce]]:
+    batch, size = list[Produce](), 0
+    for output in found:
+        batch.append(output)
+        size += len(output.value or b"")
         if len(batch) == _BATCH or size > _BATCH_BYTES:
             yield batch
             batch, size = [], 0

@@ -7,7 +7,6 @@ that is seen both in flight and at its end counts at its end.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from google.protobuf.message import DecodeError
 from contracts import Document, IngestProgress, PartSealed, Redriven, Rejection
 from services.ledger.files import Files, file_of
 from services.ledger.letters import document_of, redriven_at
-from services.runtime import LaneService, ObjectStore, Resources, Settings
+from services.runtime import LaneService, ObjectStore, Resources, Settings, json_lines
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
 from services.runtime.loops.deadletter import ERROR_HEADER
@@ -331,5 +330,4 @@ class _Book:
 
 def part_records(store: ObjectStore, name: str) -> Iterator[dict[str, Any]]:
     """The lines of a part's .jsonl."""
-    for line in store.get(f"parts/{name}.jsonl").splitlines():
-        yield json.loads(line)
+    return json_lines(store.get(f"parts/{name}.jsonl"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.mixer.config import MixerConfig
@@ -56,6 +56,7 @@ class Choice:
     sorter: Sorter
     waits_for: str | None = None
     without: frozenset[str] = frozenset()
+    _heads: dict[str, Head] = field(default_factory=dict)  # of new documents, found and not taken yet
 
     def next(self, at: Moment) -> Head | None:
         """The document to take, or None when there is none or one has to be waited for."""
@@ -63,7 +64,7 @@ class Choice:
         without = set()
         for bucket in self.ledger.active:
             pool, terms = self.pools[bucket], self.recipe.terms(self.ledger.phase, bucket)
-            head = self._head(pool, terms, 0, at.draft, ends=pool.topic in at.drained)
+            head = self._new(pool, terms, at)
             if head is None and not pool.new:
                 head = self._used(pool, terms, at)
                 if head is None and self._passed_over(pool, at):
@@ -78,7 +79,17 @@ class Choice:
         )
         self.waits_for = bucket if heads[bucket] is None else None
         self.without = frozenset() if at.flushing else frozenset(without)
+        self._heads.pop(bucket, None)
         return heads[bucket]
+
+    def _new(self, pool: Pool, terms: Terms, at: Moment) -> Head | None:
+        """The first new document. Where nothing is kept apart it stays that, whatever else is mixed."""
+        if (known := self._heads.get(pool.bucket)) is not None and known.terms == terms:
+            return known
+        head = self._head(pool, terms, 0, at.draft, ends=pool.topic in at.drained)
+        if head is not None and not self.recent.apart:
+            self._heads[pool.bucket] = head
+        return head
 
     def _head(self, pool: Pool, terms: Terms, number: int, draft: Draft, *, ends: bool) -> Head | None:
         """The first document of a buffer that is wanted and allowed; what is not wanted is passed over.

@@ -24,7 +24,7 @@ class Draft:
     touched: dict[str, Pool] = field(default_factory=dict)
     changed: bool = False  # there is something to be said beside these
     taken: Counter[str] = field(default_factory=Counter)  # tokens by bucket
-    asked: dict[str, float] = field(default_factory=dict)  # the same, divided by the phase's shares
+    by_shares: list[tuple[Mapping[str, float], int]] = field(default_factory=list)  # their sums, by phase
     refills: bool = False  # documents went back into pools, so that none is dry
     _documents: int = 0
     _bytes: int = 0
@@ -48,17 +48,19 @@ class Draft:
     def take(self, bucket: str, num_tokens: int, shares: Mapping[str, float]) -> None:
         """Tokens that were taken of a bucket. shares: of all buckets in the phase that they were taken in."""
         self.taken[bucket] += num_tokens
-        for each, share in shares.items():
-            self.asked[each] = self.asked.get(each, 0.0) + num_tokens * share
+        before = self.by_shares.pop()[1] if self.by_shares and self.by_shares[-1][0] is shares else 0
+        self.by_shares.append((shares, before + num_tokens))
 
     @property
     def counted(self) -> list[Count]:
         """The mix, and what it should be."""
+        asked: dict[str, float] = {}
+        for shares, number in self.by_shares:
+            for bucket, share in shares.items():
+                asked[bucket] = asked.get(bucket, 0.0) + number * share
         # Of a bucket that gets nothing 0 is counted, or it would have no share to be off.
-        taken = [Count("mixed_tokens", (bucket,), self.taken[bucket]) for bucket in self.asked]
-        return taken + [
-            Count("mix_target_tokens", (bucket,), number) for bucket, number in self.asked.items()
-        ]
+        taken = [Count("mixed_tokens", (bucket,), self.taken[bucket]) for bucket in asked]
+        return taken + [Count("mix_target_tokens", (bucket,), number) for bucket, number in asked.items()]
 
     def erase(self, pool: Pool, uid: int) -> None:
         """What the pool holds of a document is not wanted any more."""

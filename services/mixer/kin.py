@@ -44,8 +44,9 @@ class Kin:
 
     def relabel(self, document: Document) -> None:
         """Say of a document to which cluster it belongs by what is known now."""
-        if (key := self.find(key_of(document))) != key_of(document):
-            document.cluster = key
+        key = key_of(document)
+        if (root := self.find(key)) != key:
+            document.cluster = root
 
     def join(self, one: int, other: int) -> Joined | None:
         """Make them one; which root gave way, None where they were one."""

@@ -27,12 +27,12 @@ class Ledger:
     @property
     def phase(self) -> Phase:
         """The phase that the next document belongs to."""
-        return self._recipe.phases[self._index]
+        return self._phase
 
     @property
     def active(self) -> tuple[str, ...]:
         """Buckets that may be taken from now, in the recipe's order; none once the last budget is spent."""
-        return () if self._spent() else tuple(self._weights)
+        return () if self._spent() else self._buckets
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -42,8 +42,7 @@ class Ledger:
     @property
     def left(self) -> int | None:
         """Tokens until this phase's budget is reached in this lane; None: it has no end."""
-        budget = self.phase.tokens
-        return None if budget is None else max(0, -(-budget // self._lanes) - self._total)
+        return None if self._budget is None else max(0, self._budget - self._total)
 
     def due(self, upcoming: Mapping[str, int | None]) -> str:
         """The bucket to take from; or the one to be waited for, of which no document is at hand.
@@ -56,15 +55,17 @@ class Ledger:
         INFOCOM 1996). Which one that is can't be told while one of them has nothing, so it is waited for.
         Where all of them are ahead, since those behind are passed over, they share by their weights.
         """
-        owed = [bucket for bucket in upcoming if self._deficit(bucket) > 0] or list(upcoming)
+        weights, taken, end = self._weights, self._taken, self._since + 1
+        owed = [bucket for bucket in upcoming if weights[bucket] * end > taken[bucket]] or list(upcoming)
         for bucket in owed:
             if upcoming[bucket] is None:
                 return bucket
-        return min(owed, key=lambda bucket: self._finish(bucket, upcoming[bucket] or 0))
+        return min(owed, key=lambda bucket: (taken[bucket] + (upcoming[bucket] or 0)) / weights[bucket])
 
     def add(self, bucket: str, num_tokens: int) -> bool:
         """Book what was taken; whether it reached this phase's budget and the next one has begun."""
         self._tokens[bucket] = self._tokens.get(bucket, 0) + num_tokens
+        self._taken[bucket] += num_tokens
         self._total += num_tokens
         self._since += num_tokens
         self._documents += 1
@@ -117,21 +118,19 @@ class Ledger:
     def _enter(self, index: int, tokens: dict[str, int], base: Mapping[str, int] | None = None) -> None:
         """base: what of the tokens was taken before the phase's weights held."""
         self._index = index
+        self._phase = self._recipe.phases[index]
+        budget = self._phase.tokens
+        self._budget = None if budget is None else -(-budget // self._lanes)
         self._tokens = tokens
         self._base = dict(base or {})
         self._total = sum(tokens.values())
         self._since = self._total - sum(self._base.values())  # tokens by these weights
-        shares = self.phase.shares
+        shares = self._phase.shares
         self._weights = {name: shares[name] for name in self._recipe.buckets if name in shares}
-
-    def _taken(self, bucket: str) -> int:
-        return self._tokens.get(bucket, 0) - self._base.get(bucket, 0)
-
-    def _deficit(self, bucket: str) -> float:
-        return self._weights[bucket] * (self._since + 1) - self._taken(bucket)
-
-    def _finish(self, bucket: str, num_tokens: int) -> float:
-        return (self._taken(bucket) + num_tokens) / self._weights[bucket]
+        self._buckets = tuple(self._weights)
+        self._taken = {  # by these weights
+            name: self._tokens.get(name, 0) - self._base.get(name, 0) for name in self._buckets
+        }
 
     def _spent(self) -> bool:
-        return self.left == 0
+        return self._budget is not None and self._total >= self._budget

@@ -61,6 +61,11 @@ class Recent:
         self._sources: Counter[int] = Counter()
 
     @property
+    def apart(self) -> bool:
+        """Whether a document can be kept back at all."""
+        return self._reach > 0
+
+    @property
     def end(self) -> int:
         """Tokens since it was begun."""
         return self._end

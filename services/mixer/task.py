@@ -262,7 +262,9 @@ class Mixer:
     def _is_dry(self, draft: Draft, drained: Collection[str]) -> bool:
         """Nothing is left that a Flush waits for."""
         pools = [self._pools[name] for name in self._ledger.active]
-        if draft.refills or any(pool.new or pool.topic not in drained for pool in pools + self._abandoned):
+        if draft.refills or any(pool.new for pool in pools):
+            return False
+        if any(pool.new or pool.topic not in drained for pool in pools + self._abandoned):
             return False
         filled = self._ledger.left is None
         return filled or not any(pool.again or pool.wanted_again(1) is not None for pool in pools)
@@ -289,7 +291,7 @@ class Mixer:
             logger.info("phase", lane=self._lane, phase=self._ledger.phase.name, too_near=self._near)
             self._near = 0
         draft.outputs.append(Output(topics.MIXED, document))
-        draft.moved(pool, head.one, document.ByteSize())
+        draft.moved(pool, head.one)
 
     def _stamp(self, document: Document) -> None:
         """Say how it was mixed; what was measured stays in the pool."""

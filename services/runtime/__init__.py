@@ -30,6 +30,7 @@ from services.runtime.errors import (
     DependencyDown,
     Fenced,
 )
+from services.runtime.lines import json_lines
 from services.runtime.logs import log
 from services.runtime.process.recorded import Recorded
 from services.runtime.resources import Resources
@@ -86,6 +87,7 @@ __all__ = [
     "configure",
     "extension",
     "fetch",
+    "json_lines",
     "load_settings",
     "log",
     "meant_path",

@@ -10,18 +10,20 @@ dead letter.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import xxhash
 from google.protobuf.message import DecodeError
 
-from contracts import Document, Reference
+from contracts import Document, Documents, Reference
 from services.runtime.clients.store import ObjectStore
 
 # Largest first: one of them is what makes a document large.
 _MOVABLE = ("body", "text", "token_ids")
 BODIES = "bodies"
 _PLACE = f"{BODIES}/".encode()  # in each message that keeps something there
+_FIELD = bytes((Documents.DESCRIPTOR.fields_by_name["documents"].number << 3 | 2,))  # 2: a length follows
 _LONGEST_TOPIC = 249  # characters: Kafka's limit
 _KEY_LENGTH = len(f"{BODIES}//2026-11-26/") + _LONGEST_TOPIC + 32  # at most
 
@@ -88,6 +90,29 @@ def decode(data: bytes, store: ObjectStore | None) -> Document:
     document = Document.FromString(data)
     fetch(document, store)
     return document
+
+
+def parsed(values: Sequence[bytes]) -> list[Document]:
+    """Documents as they came, without what lies in the store. Raises DecodeError: one of them is none.
+
+    Protobuf gives each message that is parsed memory of its own, and hands that back to the system now and
+    then: those of a thousand that are kept for a while take twice the time of these, which share theirs. It
+    is freed with the last of them, so `values` are few.
+    """
+    pieces: list[bytes] = []
+    for value in values:
+        pieces += (_head(len(value)), value)
+    return list(Documents.FromString(b"".join(pieces)).documents)
+
+
+def _head(size: int) -> bytes:
+    """Of one of Documents: its field, and its length as protobuf writes numbers."""
+    head = bytearray(_FIELD)
+    while size > 127:
+        head.append(size & 127 | 128)
+        size >>= 7
+    head.append(size)
+    return bytes(head)
 
 
 def fetch(document: Document, store: ObjectStore | None) -> None:

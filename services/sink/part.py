@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts import Document, PartRecord, PartSealed, Span
+from contracts import Document, PartRecord, PartSealed
 from services.runtime import Message, Vocabularies, VocabularyCard
 from services.sink import megatron, records
 from services.sink.config import SinkConfig
@@ -68,6 +68,7 @@ class Part:
 
 def packable(message: Message, document: Document) -> Packable:
     """Take what a part needs out of a document of docs.mixed that has no fault; about 5 µs."""
+    said = dict(document.metadata)
     record = PartRecord(
         id=document.id,
         uid=document.uid,
@@ -83,13 +84,13 @@ def packable(message: Message, document: Document) -> Packable:
         cluster=document.cluster,
         num_tokens=document.num_tokens,
         position=PartRecord.Position(lane=message.partition, offset=message.offset),
-        url=document.metadata.get("url", ""),
-        licence=document.metadata.get("licence", ""),
-        title=document.metadata.get("title", ""),
+        url=said.get("url", ""),
+        licence=said.get("licence", ""),
+        title=said.get("title", ""),
         tokenizer=document.tokenizer,
     )
-    thread = document.metadata.get("thread", "")
-    return Packable(record, np.frombuffer(document.token_ids, "<u4"), thread, document.packing)
+    tokens = np.frombuffer(document.token_ids, "<u4")
+    return Packable(record, tokens, said.get("thread", ""), document.packing)
 
 
 def build(
@@ -187,14 +188,9 @@ def _place(
 
 def _lines(packables: Sequence[Packable], layout: Layout, sequence_length: int) -> bytes:
     begin = layout.sequence * sequence_length + layout.offset
-    spans: list[list[Span]] = [[] for _ in packables]
+    spans: list[list[tuple[int, int]]] = [[] for _ in packables]
     for document, start, end in zip(
         layout.document.tolist(), begin.tolist(), (begin + layout.length).tolist(), strict=True
     ):
-        spans[document].append(Span(start=start, end=end))
-    lines = []
-    for one, where in zip(packables, spans, strict=True):
-        record = PartRecord(spans=where)
-        record.MergeFrom(one.record)
-        lines.append(records.to_line(record))
-    return b"".join(lines)
+        spans[document].append((start, end))
+    return b"".join(records.to_line(one.record, where) for one, where in zip(packables, spans, strict=True))

@@ -14,21 +14,25 @@ licence and title are there where the input said them.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from contracts import PartRecord, Span
 
+Spans = Sequence[tuple[int, int]]  # start and end of each
+
 _WHERE_KNOWN = ("url", "licence", "title")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-def to_line(record: PartRecord) -> bytes:
-    """One line with its newline; the same bytes for the same record."""
-    return json.dumps(as_plain(record), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+def to_line(record: PartRecord, spans: Spans | None = None) -> bytes:
+    """One line with its newline; the same bytes for the same record. spans: where the record says none."""
+    return _ENCODER.encode(as_plain(record, spans)).encode() + b"\n"
 
 
-def as_plain(record: PartRecord) -> dict[str, Any]:
+def as_plain(record: PartRecord, spans: Spans | None = None) -> dict[str, Any]:
     """A line as JSON has it."""
     plain: dict[str, Any] = {
         "id": record.id,
@@ -43,7 +47,7 @@ def as_plain(record: PartRecord) -> dict[str, Any]:
         "phase": record.phase,
         "use": record.use,
         "cluster": f"{record.cluster:016x}" if record.cluster else None,
-        "spans": [[span.start, span.end] for span in record.spans],
+        "spans": [[span.start, span.end] for span in record.spans] if spans is None else spans,
         "num_tokens": record.num_tokens,
         "lane": record.position.lane,
         "offset": record.position.offset,

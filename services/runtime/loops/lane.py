@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
@@ -212,13 +211,10 @@ class LaneLoop(ConsumerRebalanceListener):
         lane = self._lanes.get(self._inputs.lane(tp))
         if lane is None:
             return  # it waits for its other inputs, and is read again then
-        messages = []
-        for record in records:
-            try:
-                messages.append(self._messages.read(record))
-                lane.fed[self._inputs.name(tp)] = record.offset + 1
-            except (DecodeError, FileNotFoundError, UnicodeDecodeError) as error:
-                lane.unreadable.append((item_of(record), repr(error)))
+        messages, unreadable = self._messages.read_all(records)
+        lane.unreadable += [(item_of(record), error) for record, error in unreadable]
+        if messages:
+            lane.fed[self._inputs.name(tp)] = messages[-1].offset + 1
         lane.task.feed(messages)
 
     def _step(self, consumer: Consumer, drained: Mapping[int, set[str]]) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as ProtoMessage
 
 from contracts import Document, Tally
 from services.runtime.contracts.lane import LaneService, Message, Output, Step
@@ -19,9 +23,11 @@ from services.runtime.settings import Settings
 from services.runtime.topics import REJECTED
 from services.runtime.topology import Topology
 from services.runtime.topology import message as message_class
-from services.runtime.wire import decode, encode
+from services.runtime.wire import encode, fetch, parsed
 
 TYPE_HEADER = "type"  # set when a message is not what its topic holds
+# Parsed at once, and freed at once: one that a task keeps back for long keeps the others, too.
+_TOGETHER, _TOGETHER_BYTES = 64, 128 << 10
 
 
 class LaneMessages:
@@ -42,18 +48,36 @@ class LaneMessages:
         self._resources = resources
         self._watches = watches
 
+    def read_all(self, records: Sequence[Any]) -> tuple[list[Message], list[tuple[Any, str]]]:
+        """Of one partition; and records that cannot be read, with what is wrong. Raises DependencyDown."""
+        messages: list[Message] = []
+        unreadable: list[tuple[Any, str]] = []
+        for some in _sliced(records):
+            for record, document in zip(some, self._parsed(some), strict=True):
+                try:
+                    messages.append(self.read(record) if document is None else self._read(record, document))
+                except (DecodeError, FileNotFoundError, UnicodeDecodeError) as error:
+                    unreadable.append((record, repr(error)))
+        return messages, unreadable
+
     def read(self, record: Any) -> Message:
         """Raises DecodeError, UnicodeDecodeError; FileNotFoundError, where a field in the store is gone."""
         kind = dict(record.headers or ()).get(TYPE_HEADER)
         holds = message_class(kind.decode()) if kind else self._topology.holds(record.topic)
-        value = None
-        if record.value is not None:
-            value = (
-                decode(record.value, self._resources.store)
-                if holds is Document
-                else holds.FromString(record.value)
-            )
+        return self._read(record, None if record.value is None else holds.FromString(record.value))
+
+    def _read(self, record: Any, value: ProtoMessage | None) -> Message:
+        if isinstance(value, Document):
+            fetch(value, self._resources.store)
         return Message(record.topic, record.partition, record.offset, record.key, value, record.timestamp)
+
+    def _parsed(self, records: Sequence[Any]) -> Sequence[Document | None]:
+        """At once where each is a document; else none of them is parsed yet."""
+        values = [record.value for record in records if record.value is not None and not record.headers]
+        if len(values) == len(records) and self._topology.holds(records[0].topic) is Document:
+            with contextlib.suppress(DecodeError):  # of one of them, which is found below
+                return parsed(values)
+        return [None] * len(records)
 
     def of_step(self, lane: int, step: Step) -> tuple[list[Produce], list[Told]]:
         """What a step sends, and what it is tallied as. Raises ValueError for a reason not declared."""
@@ -93,3 +117,16 @@ class LaneMessages:
         if message is not None and type(message) is not self._topology.holds(output.topic):
             headers = [(TYPE_HEADER, type(message).__name__.encode())]
         return Produce(output.topic, value, output.key, partition=lane, headers=headers)
+
+
+def _sliced(records: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """What is parsed together; one that is larger than all may be, alone."""
+    start = size = 0
+    for at, record in enumerate(records):
+        more = len(record.value or b"")
+        if at > start and (at - start == _TOGETHER or size + more > _TOGETHER_BYTES):
+            yield records[start:at]
+            start, size = at, 0
+        size += more
+    if start < len(records):
+        yield records[start:]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from contracts import Control, Document, Forget, Quarantine, Retraction, Tally
-from services.cli.carry import Carried, Pools, bring, check, messages
+from services.cli.carry import Carried, Pools, arrived, bring, check, message
 from services.mixer.recipe import Recipe
 from services.runtime import ConfigurationError, ObjectStore, load_settings, topics
 from services.runtime.loops.transaction import Produce, Transactions
@@ -44,7 +45,7 @@ class River:
         self._transactions = Transactions(load_settings(), "test", "test", self.broker)
 
     def put(self, *documents: Document, limit: int = 900_000) -> None:
-        self._transactions.commit(messages(documents, self.store, limit), {}, None)
+        self._commit(arrived([message(document, self.store, limit) for document in documents]))
 
     def say(self, topic: str, uid: int, value: bytes | None) -> None:
         self._transactions.commit([Produce(topic, value, uid.to_bytes(8, "big"), spread=uid)], {}, None)
@@ -53,11 +54,13 @@ class River:
         self.say(topics.CONTROL, uid, told.SerializeToString())
 
     def mix_from(self, other: River, recipe: Recipe = BY_LENGTH) -> Carried:
-        def commit(documents: Sequence[Document], also: Sequence[Produce]) -> None:
-            self._transactions.commit([*messages(documents, self.store, 900_000), *also], {}, None)
-
+        say = partial(message, store=self.store, limit=900_000)
         with other.broker.log() as here, self.broker.log() as there:
-            return bring(Pools(here, other.store, OURS), there, recipe, commit, LANES)
+            pools = Pools(here, other.store, OURS)
+            return bring(pools, there, recipe, say=say, commit=self._commit, lanes=LANES)
+
+    def _commit(self, said: Sequence[Produce]) -> None:
+        self._transactions.commit(said, {}, None)
 
     def pooled(self) -> list[Document]:
         return sorted(self._documents(), key=lambda document: document.uid)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from services.cli.adopt import adopt
 from services.cli.ask import reconcile
-from services.cli.carry import Pools, _commit, bring
+from services.cli.carry import Pools, bring, message
 from services.cli.named import command_for
 from services.local import mixing
 from services.local.run import Job, attached
@@ -58,10 +58,15 @@ def mix(river: River, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     def brought(target: Settings) -> int:
         store, transactions = Resources(target).store, Transactions(target, "mix", "mix")
         VocabularyCard(OURS, 1000, 0, "<end>").keep(store, b"")
-        commit = partial(_commit, transactions, store, target)
+        say = partial(message, store=store, limit=target.max_message_bytes)
         with river.broker.log() as here, Log(target) as there:
             done = bring(
-                Pools(here, river.store, OURS), there, Recipe.load(target.recipe), commit, target.lanes
+                Pools(here, river.store, OURS),
+                there,
+                Recipe.load(target.recipe),
+                say=say,
+                commit=lambda said: transactions.commit(said, {}, None),
+                lanes=target.lanes,
             )
         return done.documents.total()
 

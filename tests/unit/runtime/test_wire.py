@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from contracts import Document
 from services.runtime import ObjectStore
-from services.runtime.wire import decode, encode, least, stored_bytes
+from services.runtime.wire import decode, encode, least, parsed, stored_bytes
 
 LIMIT = 10_000
 TOPIC = "docs.parsed"
@@ -124,3 +124,14 @@ def test_the_least_size_is_told_without_the_store(store: ObjectStore, number: in
     document = large(**dict(list(moved.items())[:number]), metadata={"title": "x" * 300})
     size = least(document)
     assert size - 3 * 250 <= len(encode(document, store, size, TOPIC)) <= size
+
+
+def test_what_is_parsed_together_is_what_it_is_alone() -> None:
+    """Prevents a length that is written wrong, by which one document would become part of the next."""
+    sizes = (0, 100, 123, 124, 125, 126, 127, 16_377, 16_379, 16_380, 16_382, 3_000_000)
+    documents = [Document(body=b"x" * size, metadata={"n": str(size)}) for size in sizes]
+    data = [document.SerializeToString() for document in documents]
+    assert parsed([b"", *data, b""]) == [Document(), *documents, Document()]
+    for bad in (b"\xff\xff", data[3][:-1], Document(text="x").SerializeToString().replace(b"x", b"\xff")):
+        with pytest.raises(DecodeError):
+            parsed([data[1], bad, data[2]])

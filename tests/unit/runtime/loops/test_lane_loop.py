@@ -147,6 +147,23 @@ def test_what_is_no_message_becomes_a_dead_letter_though_nothing_follows(
     assert committed(broker)["pool.zh", 0] == 2
 
 
+def test_what_is_no_message_takes_none_of_those_with_it_that_are_read_at_once(
+    broker: MemoryBroker, settings: Settings
+) -> None:
+    """Prevents: neighbours of a poisoned document that die with it, are doubled, or come in another order."""
+    texts = [
+        None if number in (0, 70, 149) else f"{number} " + "x" * 50 * (number % 90) for number in range(150)
+    ]
+    texts[100] = "y" * 200_000  # more than is read at once
+    publish(broker, "pool.zh", *texts, None)
+    rounds(loop(broker, settings), 12)
+    good = [text for text in texts if text is not None]
+    assert out(broker) == good[: len(good) // 2 * 2]
+    with broker.log() as log:
+        offsets = [dict(letter.headers)["__connect.errors.offset"] for letter in log.read_all("pool.zh.dlq")]
+    assert offsets[:2] == [b"0", b"70"]
+
+
 def test_an_aborted_step_is_done_again(broker: MemoryBroker, settings: Settings) -> None:
     """Prevents half of a step, or none of it, from standing."""
     it = loop(broker, settings)
