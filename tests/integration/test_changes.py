@@ -18,7 +18,7 @@ from services.runtime.errors import EXIT_CONFIGURATION
 from services.runtime.loops.transaction import Produce
 from services.runtime.topology import DEFAULT
 from services.sink.parts import list_parts, read_records, verify
-from tests.integration.rig import rig
+from tests.integration.rig import CARD, rig
 
 pytestmark = pytest.mark.stack
 
@@ -35,7 +35,7 @@ def _wait_until(true: Callable[[], object], what: str, timeout_s: float = 60) ->
 def _pooled(uid: int, bucket: str, lanes: int) -> Produce:
     tokens = np.arange(1, 20, dtype="<u4")
     document = Document(id=f"document {uid}", uid=uid, bucket=bucket, language="en", num_tokens=len(tokens))
-    document.token_ids = tokens.tobytes()
+    document.token_ids, document.tokenizer = tokens.tobytes(), CARD.digest
     return Produce(f"pool.{bucket}", document.SerializeToString(), uid.to_bytes(8, "big"), uid % lanes)
 
 

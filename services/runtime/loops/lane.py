@@ -108,6 +108,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._log: Log | None = None  # from the start on, until the first lanes are taken up
         self._lanes: dict[int, _Lane] = {}
         self._drained: dict[int, set[str]] = {}
+        self._returned: dict[TopicPartition, int] = {}  # where an input stood as its lane put something there
         self._rereads = False  # a task has just read again, and will have more to do
         self._idle = False  # nothing came the last time
         self._looked = 0.0  # when the inputs' ends were last asked for
@@ -245,10 +246,21 @@ class LaneLoop(ConsumerRebalanceListener):
             self._lanes[number].committed |= consumed[number]
             if step.committed is not None:
                 step.committed()
+        self._return(consumer, outputs)
         seconds = time.monotonic() - start
         count_steps(self._service.name, steps.values(), outputs, self._outputs, seconds)
         log.info("step", messages=len(outputs), seconds=round(seconds, 3))
         return True
+
+    def _return(self, consumer: Consumer, outputs: Sequence[Produce]) -> None:
+        """What lanes have put into inputs of their own is still to be read, though these were read out.
+
+        The broker may not show it yet: it answers before it marks what a transaction has written.
+        """
+        topics = {*self._inputs.topics}
+        for tp in {TopicPartition(o.topic, o.partition) for o in outputs if o.topic in topics}:
+            self._drained.get(self._inputs.lane(tp), set()).discard(self._inputs.name(tp))
+            self._returned[tp] = consumer.position(tp) or 0
 
     def _consumed(self, consumer: Consumer, number: int, step: Step) -> dict[str, int]:
         """Where the group stands after a step.
@@ -353,7 +365,7 @@ class LaneLoop(ConsumerRebalanceListener):
             self._drained = {}
             for tp, end in consumer.end_offsets(held).items():
                 position = consumer.position(tp)
-                if position is not None and position >= end:
+                if position is not None and position >= end and position > self._returned.get(tp, -1):
                     self._drained.setdefault(self._inputs.lane(tp), set()).add(self._inputs.name(tp))
         return self._drained
 
@@ -378,6 +390,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._history.close()
         self._lanes.clear()
         self._drained = {}
+        self._returned = {}
         if self._consumer is not None:
             self._consumer.close(autocommit=False, timeout_ms=1000)
             self._consumer = None
@@ -391,6 +404,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._drained = {}
         for tp in revoked:
             self._lanes.pop(self._inputs.lane(tp), None)
+            self._returned.pop(tp, None)
 
     def _show(self, consumer: Consumer) -> None:
         """How the lanes stand."""

@@ -164,6 +164,36 @@ def test_what_is_no_message_takes_none_of_those_with_it_that_are_read_at_once(
     assert offsets[:2] == [b"0", b"70"]
 
 
+class Returns(Pairs):
+    """Puts what says "back" into its own pool, and tells once that the pool has been read out."""
+
+    _told = False
+
+    def step(self, now: float, drained: Collection[str]) -> Step | None:
+        if self._waiting:
+            message = self._waiting.pop(0)
+            output = Output("docs.mixed", message.value)
+            if message.value.text == "back":
+                output = Output("pool.zh", Document(text="once more"))
+            return Step([output], {"pool.zh": message.offset + 1})
+        if "pool.zh" not in drained or self._told:
+            return None
+        self._told = True
+        return Step([Output("docs.mixed", Document(text="that was all"))], {})
+
+
+def test_what_a_lane_puts_into_its_own_input_is_read_before_that_is_read_out(
+    broker: MemoryBroker, settings: Settings
+) -> None:
+    """Prevents: documents sorted into another bucket that a flush behind them passes over."""
+    service = LaneService("pairs", NoConfig, lambda _config, _resources, lane: Pairs() if lane else Returns())
+    topology = Topology(TABLE, ("zh", "en"))
+    it = LaneLoop(settings, topology, topology.service("pairs"), "0", broker=broker, definition=service)
+    publish(broker, "pool.zh", "back")
+    rounds(it)
+    assert out(broker) == ["once more", "that was all"]
+
+
 def test_an_aborted_step_is_done_again(broker: MemoryBroker, settings: Settings) -> None:
     """Prevents half of a step, or none of it, from standing."""
     it = loop(broker, settings)
