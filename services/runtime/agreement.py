@@ -11,8 +11,8 @@ changes that are supported; every other process compares its own at start, and d
     vocabulary     another: only while no pool holds anything, since a part never mixes two; else the pools
                    are retokenized first (`corpusworks pool retokenize`), and until that is done nothing runs
     store          another: taken over where it is set; a process that would write elsewhere does not run
-    layouts (dedup, sentences)   another: once what they are of was made anew by it (`corpusworks dedup rebuild`)
-    partitions, messages         refused
+    layouts        another (of dedup, sentences): once `corpusworks dedup rebuild` has made the index by it
+    partitions, messages                   refused
     anything else (calibration)            taken over
 
 The recipe is read from here and not from the settings once it stands: settings say which one is begun with,
