@@ -20,7 +20,7 @@ from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
-from services.local.folder import running
+from services.local.folder import require_room, running
 from services.local.forget import finish, refuse_half
 from services.local.origin import check_origin, origin
 from services.local.progress import Progress
@@ -190,7 +190,11 @@ def river_on(
             river.prepare(job.paths)
             river.create_topics(job.begin_by)
             stack.wait_for_judges()
-            yield river, settings
+            try:
+                yield river, settings
+            except DependencyDown:
+                require_room(job.out)  # which is why, then
+                raise
 
 
 def repositories(settings: Settings, topology: Topology) -> list[Path]:
