@@ -12,7 +12,7 @@ from contracts import DedupRecord
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.kept import Progress, chain_of, committed_in, stand, wait_for_its_end
 from services.cli.options import Out
-from services.runtime import ConfigurationError, Resources, Settings, configure, topics
+from services.runtime import ConfigurationError, Resources, Settings, agreement, configure, topics
 from services.runtime.topology import Chain
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def rebuild(
     """Make the index again from dedup.log, after Redis has lost it; dedup must not run meanwhile."""
     from rich.console import Console
 
+    from services.dedup import agrees
     from services.dedup.rebuild import rebuild as rebuild_index
     from services.local.run import attached
     from services.runtime.clients.log import Log
@@ -59,6 +60,7 @@ def rebuild(
                 Progress(console),
                 read_cold=lambda: _records(log, {tp: (0, bound) for tp, bound in bounds.items()}),
             )
+        agreement.remade(settings, agrees(config, settings))
         resources.close()
     rate = made.documents / made.seconds if made.seconds else 0.0
     console.print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_WRONG", "errors", "fail"]
 
 EXIT_WRONG = 1
 EXIT_FAILED = 3
+# Of a path that was given, or of its disk; anything else that the system refuses is a mistake of ours.
+_OF_A_PATH = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+}
 
 
 def fail(message: object, code: int) -> NoReturn:
@@ -41,3 +47,7 @@ def errors() -> Iterator[None]:
         fail(error, EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has seen enough
+    except OSError as error:
+        if error.errno not in _OF_A_PATH:
+            raise
+        fail(f"{error.filename or 'a file'} cannot be used: {error.strerror}", EXIT_CONFIGURATION)

@@ -12,7 +12,7 @@ from contracts import Document
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.kept import Progress, chain_of, committed_in, stand, wait_for_its_end
 from services.cli.options import Out, topology_of
-from services.runtime import ConfigurationError, ObjectStore, Resources, Settings, configure
+from services.runtime import ConfigurationError, ObjectStore, Resources, Settings, agreement, configure
 from services.runtime.wire import fetch
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def rebuild(
     from services.local.run import attached
     from services.local.store import store_in
     from services.runtime.clients.log import Log
+    from services.sentences import agrees
     from services.sentences.recount import rebuild as recount
 
     console = Console()
@@ -64,6 +65,7 @@ def rebuild(
                 fail("nothing was changed", EXIT_WRONG)
             documents = joined(_archived(archive), _logged(log, ends, resources.store))
             made = recount(documents, committed, resources, config, Progress(console))
+        agreement.remade(settings, agrees(config, settings))
         resources.close()
     console.print(
         f"{made.documents:,} documents read and {made.counted:,} of them counted in {made.seconds:.1f} s. "

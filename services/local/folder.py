@@ -22,6 +22,7 @@ from services.runtime import ConfigurationError
 
 LOCK = "stack.lock"
 MIN_FREE_BYTES = 256 << 20  # Kafka and Redis stop for good when the disk is full
+_LAST_FREE_BYTES = 32 << 20  # with which they still come to an end
 # A run that was killed holds its lock until its servers are gone, a moment later.
 PATIENCE_S = 15.0
 # A process that was killed a moment ago may not have noticed yet.
@@ -44,6 +45,16 @@ def prepare(folder: Path) -> None:
         raise ConfigurationError(
             f"the disk of {folder} has {free >> 20} MB left and at least {MIN_FREE_BYTES >> 20} MB are "
             "needed. Free some space or choose a folder on another disk."
+        )
+
+
+def require_room(folder: Path) -> None:
+    """While a river runs: raises ConfigurationError where its servers could not write much longer."""
+    free = shutil.disk_usage(folder).free
+    if free < _LAST_FREE_BYTES:
+        raise ConfigurationError(
+            f"the disk of {folder} is full, {free >> 20} MB are left. Free some space: then the same command "
+            "goes on from here, and nothing is lost."
         )
 
 

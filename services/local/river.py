@@ -18,6 +18,7 @@ from services.ledger.account import Account, Marks, read_account
 from services.local.balance import Stage
 from services.local.child import Child, Program, tail
 from services.local.flushes import archive_flushes, lane_flushes
+from services.local.folder import require_room
 from services.local.process import Supervisor
 from services.local.usage import Used, by_stage
 from services.runtime import (
@@ -314,8 +315,9 @@ class River:
     def check(self) -> None:
         """Raises ProcessFailed when a process cannot be kept running.
 
-        ConfigurationError with what it said, when a setting is why.
+        ConfigurationError with what it said, when a setting is why, and where the disk is full.
         """
+        require_room(self._folder)
         for child in self._children:
             if child.failure and child.exits and child.exits[-1].code == EXIT_CONFIGURATION:
                 said = tail(child.program.log, 1)

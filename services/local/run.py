@@ -20,7 +20,7 @@ from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
-from services.local.folder import running
+from services.local.folder import require_room, running
 from services.local.forget import finish, refuse_half
 from services.local.needs import need_all_served, need_partitions, need_servers
 from services.local.origin import check_origin, origin
@@ -31,7 +31,7 @@ from services.local.stack import KAFKA_SETTING, REDIS_SETTING, STAND_IN, TRITON,
 from services.local.store import JOURNAL, KAFKA, STATE, check, keep_url, url_of
 from services.local.usage import Used
 from services.local.zygote import Zygote
-from services.runtime import ConfigurationError, Settings, load_settings
+from services.runtime import ConfigurationError, DependencyDown, Settings, load_settings
 from services.runtime.clients.reach import address_of
 from services.runtime.journal import closed, journal_url
 from services.runtime.settings import NO_REDIS, PREFIX
@@ -187,7 +187,11 @@ def river_on(
             river.prepare(job.paths)
             river.create_topics(job.begin_by)
             stack.wait_for_judges()
-            yield river, settings
+            try:
+                yield river, settings
+            except DependencyDown:
+                require_room(job.out)  # which is why, then
+                raise
 
 
 def repositories(settings: Settings, topology: Topology) -> list[Path]:

@@ -11,7 +11,8 @@ changes that are supported; every other process compares its own at start, and d
     vocabulary     another: only while no pool holds anything, since a part never mixes two; else the pools
                    are retokenized first (`corpusworks pool retokenize`), and until that is done nothing runs
     store          another: taken over where it is set; a process that would write elsewhere does not run
-    partitions, messages, layouts (dedup, sentences)     refused
+    layouts        another (of dedup, sentences): once `corpusworks dedup rebuild` has made the index by it
+    partitions, messages                   refused
     anything else (calibration)            taken over
 
 The recipe is read from here and not from the settings once it stands: settings say which one is begun with,
@@ -48,7 +49,7 @@ _FIXED = {  # what to do, where a value cannot be changed
     "partitions": "set CORPUSWORKS_PARTITIONS to what it was, or begin a new river",
     "messages": "this version cannot read those messages: use the one that wrote them, or begin a new river",
     "dedup layout": "set the dedup unit as it was, or make its index anew: `corpusworks dedup rebuild`",
-    "sentences layout": "set the sentences unit as it was, or begin new counts with another prefix",
+    "sentences layout": "set the sentences unit as it was, or count anew: `corpusworks sentences rebuild`",
 }
 _SEVERAL = (
     "the pools hold documents tokenised with it. Give them the ids of the other one with `corpusworks pool "
@@ -273,6 +274,13 @@ def begin_vocabulary(settings: Settings, digest: str) -> None:
 def finish_vocabulary(settings: Settings, digest: str) -> None:
     """All that the pools hold is of this vocabulary. Raises DependencyDown."""
     _record_alone(settings, {_VOCABULARY: digest, _UNDER_WAY: ""})
+
+
+def remade(settings: Settings, layouts: Mapping[str, str]) -> None:
+    """What a unit keeps outside Kafka was made anew, and is of these layouts now. Raises DependencyDown."""
+    with Log(settings) as log:
+        stands = read(log)
+    _record_alone(settings, {name: to for name, to in layouts.items() if stands.get(name, to) != to})
 
 
 def _any_pooled(log: Log, buckets: str) -> bool:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from contracts import DedupRecord, Document
+from services.cli.named import command_for
 from services.dedup import DedupConfig, build
 from services.dedup.namespaces import Namespace
 from services.dedup.page import unpack_keys
 from services.dedup.rebuild import documents_in, rebuild
 from services.dedup.redis_index import RedisIndex
+from services.mixer.recipe import bucket_names
 from services.runtime import (
     ConfigurationError,
     DependencyDown,
@@ -22,9 +25,13 @@ from services.runtime import (
     Resources,
     Settings,
     Verdict,
+    agreement,
+    load_settings,
 )
+from services.runtime.journal import closed, journal_url
 from services.runtime.settings import RedisSettings
 from services.runtime.state import REBUILDING, Server, key, standing
+from services.runtime.topology import Topology
 from tests.dedup_kafka import PLACE, Kafka, placed, said
 from tests.near_duplicates import chain, corpus, document
 from tests.servers import RedisServer
@@ -307,3 +314,22 @@ def test_a_crowd_is_made_again(resources: Resources) -> None:
     expected = said(Kafka().judge(judge, documents[300:]))
     assert sum(kind == "near_duplicate" for _, kind, *_ in expected) > 5
     assert said(Kafka().judge(again, documents[300:])) == expected
+
+
+def test_the_layout_that_it_is_made_by_is_that_of_the_river(
+    empty_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a newer version that asks for a rebuild, and asks for it again after each."""
+    address = journal_url(tmp_path / "journal")
+    monkeypatch.setenv("CORPUSWORKS_KAFKA__BOOTSTRAP_SERVERS", address)
+    monkeypatch.setenv("CORPUSWORKS_REDIS__URL", empty_server.url)
+    monkeypatch.setenv("CORPUSWORKS_STORE_URL", tmp_path.as_uri())
+    topology = Topology.load(None, bucket_names(None))
+    with closed(address):
+        agreement.make(load_settings(), topology)
+        monkeypatch.setenv("CORPUSWORKS_UNITS__DEDUP__BANDS", "10")
+        with pytest.raises(ConfigurationError, match="dedup rebuild"):
+            agreement.make(load_settings(), topology)
+        done = CliRunner().invoke(command_for(["dedup", "rebuild"]), ["dedup", "rebuild", "--yes"])
+        assert done.exit_code == 0, done.output
+        agreement.make(load_settings(), topology)

@@ -7,6 +7,7 @@ DependencyDown, after `timeout_s` + `retry_s` at the latest.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -195,6 +196,8 @@ class ObjectStore:
             text = str(error)
             if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text and not writing:
                 raise FileNotFoundError(_beginning(error)) from None
+            if isinstance(error, OSError) and error.errno == errno.EROFS:  # nothing here waits for that
+                raise ConfigurationError(f"object store {self.url} is read-only: {text}") from None
             if advice := self._wrong_bucket if "NoSuchBucket" in text else _advice(text):
                 raise ConfigurationError(f"object store {self.url}: {_reason(text)}; {advice}") from None
             raise DependencyDown(f"object store {self.url}", _reason(text)) from None

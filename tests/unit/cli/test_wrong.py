@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from services.cli import given
+from services.cli.exits import errors
 from services.local.stack import Stack
 from services.runtime import ConfigurationError, Settings
 from services.runtime.settings import GROUPS
@@ -223,6 +225,17 @@ def test_a_wrong_recipe(recipe: str, says: str, here: Path) -> None:
 def test_a_wrong_path(arguments: tuple[str, ...], says: str, here: Path) -> None:
     """Prevents a search for what a letter more would have found."""
     _assert_told(ask(*(argument.format(here=here) for argument in arguments)), says)
+
+
+@pytest.mark.parametrize("why", [errno.ENOSPC, errno.EROFS, errno.ENOTDIR])
+def test_a_path_that_cannot_be_written(why: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents sixty lines of a traceback for an output that lies in a file's place, or on a full disk."""
+    with pytest.raises(SystemExit) as ended, errors():
+        raise OSError(why, os.strerror(why), "corpus/zh.jsonl")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"corpusworks: corpus/zh.jsonl cannot be used: {os.strerror(why)}\n"
+    with pytest.raises(OSError, match="of ours"), errors():
+        raise OSError(errno.EBADF, "a mistake of ours")
 
 
 def test_the_list_is_long() -> None:

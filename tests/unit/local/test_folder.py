@@ -16,6 +16,7 @@ import pytest
 
 from services.local import folder
 from services.local.folder import LOCK, FolderLock, prepare, reading, running
+from services.local.river import River
 from services.runtime import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -114,6 +115,17 @@ def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100 << 30, 100 << 30, 5 << 20))
     with pytest.raises(ConfigurationError, match=r"has 5 MB left.*Free some space"):
         FolderLock(tmp_path)
+
+
+def test_a_disk_that_fills_up_meanwhile(tmp_path, monkeypatch):
+    """Prevents a minute of `processing`, and then `Kafka does not answer: NodeNotReadyError`."""
+    usage = namedtuple("usage", "total used free")
+    folder.require_room(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100 << 30, 100 << 30, 5 << 20))
+    river = River.__new__(River)
+    river._folder = tmp_path
+    with pytest.raises(ConfigurationError, match=r"is full, 5 MB are left.*the same command goes on"):
+        river.check()
 
 
 def test_the_number_of_a_dead_owner_may_be_another_processs_by_now(tmp_path):
