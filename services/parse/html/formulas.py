@@ -64,20 +64,23 @@ def formula_by_tag(element: Any) -> str | None:
     return _BY_TAG[element.tag](element)
 
 
-def formula_by_attributes(element: Any, tag: str, attributes: Mapping[str, str]) -> str | None:
-    """The same of an element of another tag, which its attributes tell."""
+def may_be_formula(tag: str, attributes: Mapping[str, str]) -> bool:
+    """Whether the attributes of an element of another tag speak of one: a look at all that it holds tells."""
     if tag in _PART_OF_ONE:
-        return None
+        return False
     named = attributes.get("class")
-    if named and tag in _WRAPPERS and _is_about(named):
+    return (bool(named) and tag in _WRAPPERS and _is_holder(named)) or not _OWN_TEX.isdisjoint(attributes)
+
+
+def formula_by_attributes(element: Any, tag: str, attributes: Mapping[str, str]) -> str | None:
+    """The formula of such an element, as of one that its tag tells."""
+    named = attributes.get("class")
+    if named and tag in _WRAPPERS and _is_holder(named):
         if _RENDERED.search(named):
             if (mathml := element.get("data-mathml")) and not _has_script_beside(element):
                 return _wrapped(*_of_source(mathml))
             return _of_holder(element) or ""
-        if _HOLDER.search(named):
-            return _of_holder(element)
-    if _OWN_TEX.isdisjoint(attributes):
-        return None
+        return _of_holder(element)
     for name in _OWN_TEX.intersection(attributes):
         if _looks_like_tex(tex := attributes[name]):
             shown = "".join(element.itertext()).strip()
@@ -86,8 +89,8 @@ def formula_by_attributes(element: Any, tag: str, attributes: Mapping[str, str])
 
 
 @lru_cache(8192)
-def _is_about(named: str) -> bool:
-    return _ABOUT.mask(named.lower()) > 0
+def _is_holder(named: str) -> bool:
+    return _ABOUT.mask(named.lower()) > 0 and bool(_RENDERED.search(named) or _HOLDER.search(named))
 
 
 def writes_asciimath(root: Any) -> bool:

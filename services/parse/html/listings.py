@@ -53,7 +53,7 @@ _LEFT_OUT = frozenset({"script", "style", "button", "svg", "noscript", "template
 _LAYOUTS = frozenset({"table", "ol", "ul", "div", "td", "p", "blockquote", "section", "figure"})
 _MAX_INSIDE = 8
 _num_inside = etree.XPath("count(descendant-or-self::*)")
-_MOST_LOOKED_AT = 200_000  # elements, in all looks together; pages need a sixtieth
+_MOST_LOOKED_AT = 50_000  # elements, in all looks together; pages need a fifteenth
 _HOLDERS = ("div", "p", "td", "blockquote", "section", "figure", "ol", "ul", "dd", "article")
 
 
@@ -144,13 +144,14 @@ def _listing(element: Any) -> Listing | None:
     return Listing(text, fenced=True)
 
 
-def is_numbering(element: Any, named: str) -> bool:
-    """Numbers of lines beside a listing, outside of it. named: the element's class."""
-    return _is_class_of_numbers(named) and bool(_DIGITS.fullmatch("".join(element.itertext())))
+def is_numbering(element: Any) -> bool:
+    """Numbers of lines beside a listing, outside of it; of an element whose class speaks of them."""
+    return bool(_DIGITS.fullmatch("".join(element.itertext())))
 
 
 @lru_cache(8192)
-def _is_class_of_numbers(named: str) -> bool:
+def speaks_of_numbers(named: str) -> bool:
+    """Whether a class is of line numbers."""
     return _SPEAKS_OF_NUMBERS.mask(named.lower()) > 0 and _NUMBERS.search(named) is not None
 
 
@@ -217,14 +218,14 @@ def _is_typewriter(element: Any) -> bool:
     """Whether all of its text is set like code, on several lines."""
     if element.tag in ("code", "tt") or _MONOSPACE.search(element.get("style", "")):
         return True
-    if _has_own_text(element):
+    if _has_own_text(element) or next(element.iterancestors(*_TYPEWRITER), None) is not None:
         return False
     inside = 0
     whole = sum(len(text.strip()) for text in element.itertext())
-    for each in element.iter(*_TYPEWRITER):
-        if each.tag == "font" and not _MONOSPACE.search(each.get("face", "")):
-            continue
-        if next(each.iterancestors(*_TYPEWRITER), None) is None:
+    outermost = etree.iterwalk(element, events=("start",), tag=_TYPEWRITER)
+    for _, each in outermost:
+        outermost.skip_subtree()
+        if each.tag != "font" or _MONOSPACE.search(each.get("face", "")):
             inside += sum(len(text.strip()) for text in each.itertext())
     return whole > 0 and inside == whole
 

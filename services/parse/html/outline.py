@@ -15,11 +15,12 @@ from services.parse.html.formulas import (
     formula_by_attributes,
     formula_by_tag,
     hidden_formula,
+    may_be_formula,
     with_asciimath,
     writes_asciimath,
 )
 from services.parse.html.hints import hints_of
-from services.parse.html.listings import Listing, find_listings, is_numbering
+from services.parse.html.listings import Listing, find_listings, is_numbering, speaks_of_numbers
 from services.parse.html.tables import is_data, rows_of
 from services.parse.html.wording import (
     BREAK,
@@ -61,6 +62,7 @@ _KIND_IN = {
     "dt": "dt", "dd": "dd", "summary": "summary", "caption": "caption", "figcaption": "caption", "td": "cell",
     "th": "cell",
 }  # fmt: skip
+_MAX_LOOKS = 8  # at all that an element holds, while others around it were looked at so
 _MAX_WRAPPED = 8  # bold in italics in bold …: deeper ones are left plain, since each copies its text
 
 
@@ -97,6 +99,7 @@ class _Walker:
         self._listings = listings
         self._max_depth = max_depth
         self._open: list[_Open] = []
+        self._looked_at: list[int] = []  # of the open elements, how many are around each that was
         self._frame = -1
         self._text: list[str] = []
         self._pressed: dict[str, list[str]] = {"a": [], "button": []}
@@ -122,6 +125,7 @@ class _Walker:
                     continue
                 attributes = dict(element.items())
                 if self._is_whole(element, tag, attributes):
+                    self._forget_looks()
                     inert = element
                     steps.skip_subtree()
                     continue
@@ -151,17 +155,23 @@ class _Walker:
         if attributes:
             if "itemtype" in attributes and len(self.found.item_types) < _MOST_TYPES:
                 self.found.item_types.append(attributes["itemtype"])
-            if (formula := formula_by_attributes(element, tag, attributes)) is not None:
-                self._say_formula(formula)
-                return True
-            if tag in _NUMBERING:
-                if (named := attributes.get("class")) and is_numbering(element, named):
+            if may_be_formula(tag, attributes) and self._may_look():
+                if (formula := formula_by_attributes(element, tag, attributes)) is not None:
+                    self._say_formula(formula)
                     return True
+                self._looked_at.append(len(self._open))
+            if tag in _NUMBERING:
+                if (named := attributes.get("class")) and speaks_of_numbers(named) and self._may_look():
+                    if is_numbering(element):
+                        return True
+                    self._looked_at.append(len(self._open))
             elif tag not in _BLOCKS and _is_hidden(attributes):
                 self._say(hidden_formula(element))
                 return True
-        if tag == "noscript" and not _is_page_of_its_own(element):
-            return True
+        if tag == "noscript":
+            if not (self._may_look() and _is_page_of_its_own(element)):
+                return True
+            self._looked_at.append(len(self._open))
         if self._listings and (listing := self._listings.get(element)) is not None:
             self._flush()
             kind = "code" if listing.fenced else "pre"
@@ -176,6 +186,16 @@ class _Walker:
             self._leave()
             return True
         return False
+
+    def _may_look(self) -> bool:
+        """Whether to look at all that an element holds: once for each of those in one another takes quadratic
+        time.
+        """
+        return len(self._looked_at) < _MAX_LOOKS
+
+    def _forget_looks(self) -> None:
+        while self._looked_at and self._looked_at[-1] >= len(self._open):
+            self._looked_at.pop()
 
     def _enter(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag in _BLOCKS:
@@ -210,6 +230,7 @@ class _Walker:
 
     def _leave(self) -> None:
         opened = self._open.pop()
+        self._forget_looks()
         if opened is _NOTHING:
             return
         if opened.block and self._text:

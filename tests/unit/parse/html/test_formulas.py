@@ -2,6 +2,7 @@
 import pytest
 from lxml import etree
 
+from services.parse.html import outline
 from services.parse.html.asciimath import from_asciimath
 from services.parse.html.mathml import to_latex
 from tests.unit.parse.html.test_listings import markdown
@@ -120,6 +121,17 @@ def test_asciimath_is_translated_only_where_a_script_renders_it():
 def test_brackets_in_each_other_without_end_cost_no_more_than_others():
     """Prevents a formula of nothing but brackets from exhausting the stack."""
     assert "(" * 200 in from_asciimath("(" * 300)
+
+
+def test_what_may_be_a_formula_is_looked_at_only_so_deep(monkeypatch):
+    """Prevents wrappers in each other, each read whole, from taking quadratic time."""
+    looks = []
+    monkeypatch.setitem(outline.__globals__, "formula_by_attributes", lambda *of: looks.append(of))
+    beside = "<span class=katex>beside</span> " * 12
+    page = markdown(f"<p>{'<span class=katex>' * 100}in the middle{'</span>' * 100} {beside}</p>")
+    assert "in the middle" in page
+    assert page.count("beside") == 12
+    assert len(looks) == 8 + 12
 
 
 def test_pictures_and_text_that_are_no_formulas_stay_what_they_are():
