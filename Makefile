@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
-setup: $(DONE)/servers $(DONE)/corpus ## Virtual environment, Kafka, Triton, demo documents; needs Python 3.11, pip and the network
+setup: $(DONE)/tried $(DONE)/corpus ## Virtual environment, Kafka, Triton, demo documents; needs Python 3.11, pip and the network
 
 demo: setup ## Run the demo documents through the whole river; parts and report in demo/
 	$(BIN)/corpusworks run $(CORPUS) tests/data/documents --out demo
@@ -122,6 +122,13 @@ $(DONE)/docs: $(DONE)/venv
 $(DONE)/servers: services/local/servers/kafka.py $(addprefix services/local/packages/,kafka.lock.toml triton.lock.txt wheels.py) $(DONE)/venv
 	$(uv) $(BIN)/python -m services.local.packages.install
 	@touch $@
+
+# A run, so that what runs import is compiled before the first that somebody waits for, and that a machine which
+# cannot do it says so here.
+$(DONE)/tried: $(DONE)/servers
+	@rm -rf build/tried
+	@$(BIN)/corpusworks run tests/data/documents --out build/tried >build/tried.log 2>&1 || { cat build/tried.log; exit 1; }
+	@rm -rf build/tried build/tried.log && touch $@
 
 # An S3 server, which the tests and the images of servers need.
 $(DONE)/s3: $(addprefix services/local/packages/,s3proxy.lock.toml jars.py) $(DONE)/venv

@@ -62,8 +62,9 @@ class Choice:
         """The document to take, or None when there is none or one has to be waited for."""
         heads: dict[str, Head | None] = {}
         without = set()
+        phase = self.ledger.phase
         for bucket in self.ledger.active:
-            pool, terms = self.pools[bucket], self.recipe.terms(self.ledger.phase, bucket)
+            pool, terms = self.pools[bucket], self.recipe.terms(phase, bucket)
             head = self._new(pool, terms, at)
             if head is None and not pool.new:
                 head = self._used(pool, terms, at)

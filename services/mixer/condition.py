@@ -28,6 +28,10 @@ FIELDS: dict[str, Callable[[Document], Any]] = {
     "metadata": lambda d: dict(d.metadata),
 }
 
+# Of few different values: an answer that depends on these alone is remembered.
+_FEW = frozenset({"media_type", "language", "format", "category"})
+_MOST = 1000  # answers; the values are what the input says
+
 # Fields that are asked by name: features.x, has(features.x), features["x"]; of these no other key is read.
 _KEY = r"""\b{}(?:\.(\w+)\b(?!\s*\()|\[\s*["']([^"'\\]+)["']\s*\])"""
 
@@ -68,6 +72,7 @@ class Condition:
             )
         self.names = frozenset(names)
         self._readers = {name: _keyed(name, expression) or FIELDS[name] for name in names}
+        self._known: dict[tuple[Any, ...], bool] | None = {} if self.names <= _FEW else None
         for document in _TRIALS:
             self._try(document)
 
@@ -77,9 +82,18 @@ class Condition:
         Raises LookupError when it cannot be answered (an absent feature, a rank that is not set).
         """
         try:
-            return self._answer(document) is True
+            return self._recalled(document) if self._known is not None else self._answer(document) is True
         except _UNANSWERED as error:
             raise LookupError(f"`{self.expression}` cannot be answered: {error}") from error
+
+    def _recalled(self, document: Document) -> bool:
+        assert self._known is not None
+        values = tuple(read(document) for read in self._readers.values())
+        if (found := self._known.get(values)) is None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            found = self._known[values] = self._answer(document) is True
+        return found
 
     def _answer(self, document: Document) -> Any:
         return self._program.execute({name: read(document) for name, read in self._readers.items()})

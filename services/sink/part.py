@@ -68,7 +68,7 @@ class Part:
 
 def packable(message: Message, document: Document) -> Packable:
     """Take what a part needs out of a document of docs.mixed that has no fault; about 5 µs."""
-    said = dict(document.metadata)
+    said = document.metadata
     record = PartRecord(
         id=document.id,
         uid=document.uid,

@@ -144,12 +144,19 @@ class Writer:
         self._sent, self._offsets, self._group = {}, {}, None
         self._now_ms = int(time.time() * 1000)
 
-    def send(self, topic: str, value: bytes | None = None, **options: Any) -> None:
-        place = TopicPartition(topic, options.get("partition") or 0)
+    def send(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        place = TopicPartition(topic, partition or 0)
         if (sent := self._sent.get(place)) is None:
             self._cluster.log_of(place)
             sent = self._sent[place] = []
-        key, headers = options.get("key"), options.get("headers") or ()
         sent.append(Record(topic, place.partition, len(sent), key, value, headers, self._now_ms))
 
     def partitions_for(self, topic: str) -> set[int] | None:

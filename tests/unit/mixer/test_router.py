@@ -57,6 +57,19 @@ def test_tests_may_ask_for_features_rank_and_metadata(tmp_path):
     assert [v.document.bucket for v in route(documents)] == ["math", "math", "best", "licensed", "long"]
 
 
+def test_an_answer_that_is_remembered_is_that_of_the_same_values(monkeypatch):
+    """Prevents a bucket that depends on the document that came before."""
+    monkeypatch.setattr("services.mixer.condition._MOST", 3)
+    condition = Condition('language == "en" && (format != "code" || category == "en")')
+    values = ("en", "code", "")
+    asked = [Document(language=a, format=b, category=c) for a in values for b in values for c in values]
+    told = [(one.language == "en" and (one.format != "code" or one.category == "en")) for one in asked]
+    for _ in range(2):
+        assert [condition.holds(one) for one in asked] == told
+    assert not Condition("num_tokens > 5").holds(Document(num_tokens=5))
+    assert Condition("num_tokens > 5").holds(Document(num_tokens=6))
+
+
 def test_a_test_that_cannot_be_answered_does_not_hold_and_the_drop_says_so(tmp_path):
     """A missing feature must neither crash the batch nor vanish: the drop names the bucket and the cause."""
     route = judge(tmp_path, {"math": "features.math > 0.5", "best": "rank > 0.5"})
