@@ -91,7 +91,7 @@ def calibrate(
 def kinds(
     *,
     index: Annotated[
-        Path, typer.Argument(help="JSONL: a line for each page, with its `file`, `category` and `url`.")
+        Path, typer.Argument(help="JSONL: a line for each page: its `file`, `category`, `url`, maybe `lang`.")
     ],
     to: Annotated[
         Path | None, typer.Option("--to", help="File to write; without it the table is only measured.")
@@ -166,12 +166,14 @@ def _show_worth(rows: Sequence[Worth]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("category", title="each half of the sites by a table of the other", title_justify="left")
+    table = Table(
+        "language", "category", title="each half of the sites by a table of the other", title_justify="left"
+    )
     for heading in ("pages", "say a kind", "right by text", "right with it"):
         table.add_column(heading, justify="right")
     for row in rows:
         told = (str(row.pages), str(row.declaring), f"{row.by_text:.3f}", f"{row.with_kinds:.3f}")
-        table.add_row(row.category, *told)
+        table.add_row(row.language, row.category, *told)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -23,21 +23,29 @@ from services.runtime.apply import judged
 from services.runtime.topology import Topology
 
 _BATCH = 64
+ALL, MEAN = "all pages", "mean of categories"
 
 
 @dataclass(frozen=True)
 class Page:
-    """row: the probabilities of the categories by the text alone. site: whose pages are counted together."""
+    """row: the probabilities of the categories by the text alone. site: whose pages are counted together.
+    language: as the index names it; "" where it does not.
+    """
 
     category: str
     kind: str
     site: str
     row: npt.NDArray[np.float32]
+    language: str = ""
 
 
 class Worth(NamedTuple):
-    """Of a category: pages, those that declare a kind, and the share named right without and with it."""
+    """Of a language's category: pages, those that declare a kind, and the share named right without and with
+    it. Of a language with several categories besides: of all its pages (ALL), and the mean of their shares
+    (MEAN), in which few pages of a category count as much as many.
+    """
 
+    language: str
     category: str
     pages: int
     declaring: int
@@ -47,7 +55,7 @@ class Worth(NamedTuple):
 
 def pages_of(index: Path, settings: Settings, topology: Topology) -> tuple[list[Page], Sequence[str]]:
     """The pages of a JSONL file, and the judge's categories. A line names a `file` beside it, its `category`
-    ("" for none that a judge knows) and its `url`. A page without text is passed over.
+    ("" for none that a judge knows), its `url`, and may name its `lang`. A page without text is passed over.
 
     Raises ConfigurationError.
     """
@@ -62,7 +70,13 @@ def pages_of(index: Path, settings: Settings, topology: Topology) -> tuple[list[
         some = found[start : start + _BATCH]
         rows = head.probabilities(encoder.judge([document.text for document, _ in some]).logits[config.head])
         pages += [
-            Page(str(line["category"]), kind_of(document.features), _site(document), row)
+            Page(
+                str(line["category"]),
+                kind_of(document.features),
+                _site(document),
+                row,
+                str(line.get("lang") or ""),
+            )
             for (document, line), row in zip(some, rows, strict=True)
         ]
     return pages, head.labels
@@ -81,8 +95,8 @@ def counted(pages: Sequence[Page]) -> PageKinds:
 
 
 def worth(pages: Sequence[Page], labels: Sequence[str]) -> list[Worth]:
-    """By category: the pages of each half of the sites, weighed by a table of the other half."""
-    found: defaultdict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
+    """By language and category: the pages of each half of the sites, weighed by a table of the other half."""
+    found: defaultdict[tuple[str, str], list[tuple[bool, bool, bool]]] = defaultdict(list)
     for half in (0, 1):
         others = [page for page in pages if _half(page) != half]
         table = counted(others) if others else None
@@ -90,11 +104,24 @@ def worth(pages: Sequence[Page], labels: Sequence[str]) -> list[Worth]:
             if _half(page) == half and page.category in labels:
                 row = table.weighed(page.row, labels, page.kind) if table is not None else page.row
                 by_text, weighed = (labels[int(each.argmax())] == page.category for each in (page.row, row))
-                found[page.category].append((bool(page.kind), by_text, weighed))
-    return [
-        Worth(category, len(rows), *np.sum(rows, 0)[:1].tolist(), *np.mean(rows, 0)[1:].tolist())
-        for category, rows in sorted(found.items())
+                found[page.language, page.category].append((bool(page.kind), by_text, weighed))
+    by_category = [
+        Worth(*key, len(rows), *np.sum(rows, 0)[:1].tolist(), *np.mean(rows, 0)[1:].tolist())
+        for key, rows in sorted(found.items())
     ]
+    return by_category + _overall(by_category)
+
+
+def _overall(rows: Sequence[Worth]) -> list[Worth]:
+    """ALL and MEAN of each language that has several categories."""
+    found = []
+    for language in dict.fromkeys(row.language for row in rows):
+        of = [row for row in rows if row.language == language]
+        pages, declaring = sum(row.pages for row in of), sum(row.declaring for row in of)
+        for name, weights in ((ALL, [row.pages for row in of]), (MEAN, [1] * len(of))):
+            shares = np.average([row[-2:] for row in of], axis=0, weights=weights)
+            found += [Worth(language, name, pages, declaring, *shares.tolist())] if len(of) > 1 else []
+    return found
 
 
 def _parsed(index: Path, settings: Settings, topology: Topology) -> Iterator[tuple[Document, dict[str, Any]]]:

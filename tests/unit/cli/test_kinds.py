@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from services.classifier import PageKinds
 from services.cli.judge import app
-from services.cli.kinds import Page, worth
+from services.cli.kinds import ALL, MEAN, Page, worth
 from services.runtime import ConfigurationError
 
 LABELS = ("news", "product")
@@ -55,10 +55,26 @@ def test_a_site_is_not_measured_by_itself() -> None:
     one = [Page("product", "shop", "a.example", unsure) for _ in range(9)]
     others = [Page("", "", f"{n}.example", unsure) for n in range(30)]
     (alone,) = worth(one + others, LABELS)
-    assert alone == ("product", 9, 9, 0, 0)
+    assert alone == ("", "product", 9, 9, 0, 0)
     more = [Page("product", "shop", f"shop{n}.example", unsure) for n in range(30)]
     (among,) = worth(one + others + more, LABELS)
-    assert among == ("product", 39, 39, 0, 1)
+    assert among == ("", "product", 39, 39, 0, 1)
+
+
+def test_few_pages_of_a_category_count_as_much_as_many() -> None:
+    """Prevents a judge that knows shops alone from passing for one that knows pages."""
+    sure = np.array([0.1, 0.9], np.float32)
+    shops = [Page("product", "", f"{n}.example", sure, "zh") for n in range(30)]
+    papers = [Page("news", "", f"news{n}.example", sure, "zh") for n in range(10)]
+    english = [Page("product", "", f"en{n}.example", sure, "en") for n in range(2)]
+    rows = worth(shops + papers + english, LABELS)
+    assert [(row.language, row.category, row.pages, row.with_kinds) for row in rows] == [
+        ("en", "product", 2, 1),
+        ("zh", "news", 10, 0),
+        ("zh", "product", 30, 1),
+        ("zh", ALL, 40, 0.75),
+        ("zh", MEAN, 40, 0.5),
+    ]
 
 
 @pytest.mark.parametrize(
