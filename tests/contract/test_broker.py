@@ -341,3 +341,17 @@ def test_the_last_message_is_found_behind_what_was_aborted(broker: Any, topic: s
         found = log.last(topic, 0)
     assert found is not None
     assert found.value == b"b"
+
+
+def test_what_a_partition_refuses_is_not_committed(kafka: Kafka) -> None:
+    """Prevents a batch that is lost from being told as done: the client went on with its next epoch."""
+    topic = "refused"
+    kafka.create_topic(topic)
+    producer: Any = _producer(kafka, topic)
+    _put(producer, topic, b"a")
+    producer.begin_transaction()
+    producer._transaction_manager.set_sequence_number(TopicPartition(topic, 0), 50)
+    producer.send(topic, b"x", partition=0)
+    with pytest.raises(KafkaError):
+        producer.commit_transaction()
+    assert not producer.fenced()

@@ -19,6 +19,7 @@ from kafka.util import Timer
 
 from services.runtime import journal
 from services.runtime.clients.loop import OrderlyClient
+from services.runtime.clients.refused import be_strict
 from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.settings import KafkaSettings, Settings, secret
 
@@ -333,7 +334,7 @@ def producer(settings: Settings, transactional_id: str | None) -> Any:
             "transactional_id": GROUP_PREFIX + transactional_id,
             "transaction_timeout_ms": int(kafka.transaction_timeout_s * 1000),
         }
-    return BoundedProducer(
+    made = BoundedProducer(
         **connection(kafka),
         metrics_enabled=False,
         **options,
@@ -345,6 +346,9 @@ def producer(settings: Settings, transactional_id: str | None) -> Any:
         max_block_ms=int(kafka.transaction_timeout_s * 1000),
         allow_auto_create_topics=False,
     )
+    if transactional_id:
+        be_strict(made)
+    return made
 
 
 @contextmanager
