@@ -38,6 +38,14 @@ class Clone:
                 if not info.is_dir():
                     yield info.filename, archive.read(info).decode("utf-8", errors="ignore")
 
+    def history(self, path: str) -> Iterator[str]:
+        """Each text that a file ever was, on any branch, oldest first: a feed is written over daily."""
+        lines = self._git("log", "--all", "--reverse", "--raw", "--no-abbrev", "--format=", "--", path)
+        blobs = dict.fromkeys(line.split()[3] for line in lines.decode().splitlines() if line)
+        for blob in blobs:
+            if set(blob) != {"0"}:  # the file went away
+                yield self._git("cat-file", "blob", blob).decode("utf-8-sig", errors="ignore")
+
     @property
     def commit(self) -> str:
         """Short; of a plain folder (Debian's component files) nothing."""

@@ -1,5 +1,6 @@
 """Texts put together at random from phrases of our own, for what no permissive source gives enough of:
 Chinese headlines, posts, short reviews and questions; advertisements and blurbs in both languages.
+And texts that we wrote whole (own.yaml, articles.yaml).
 
 Made texts teach a form (a headline leaves out its verb's particles, a blurb says "one tap"), not the world:
 they are a small part of their classes, and none of them is ever measured on.
@@ -16,6 +17,8 @@ from typing import Any
 
 import yaml
 
+REPEATS = 5  # few articles stand against many examinations
+
 
 @cache
 def phrases() -> dict[str, Any]:
@@ -24,6 +27,16 @@ def phrases() -> dict[str, Any]:
         Path(__file__).with_name("phrases.yaml").read_text(encoding="utf-8")
     )
     return found
+
+
+def own() -> Iterator[dict[str, Any]]:
+    """Records of own.yaml, to be taught once, and of articles.yaml, REPEATS times: `times` says so."""
+    for file, times in (("own.yaml", 1), ("articles.yaml", REPEATS)):
+        texts = yaml.safe_load(Path(__file__).with_name(file).read_text(encoding="utf-8"))
+        for lang, categories in texts.items():
+            for category, written in categories.items():
+                about = {"lang": lang, "category": category, "source": "own texts", "licence": "made here"}
+                yield from ({"text": text, "times": times} | about for text in written)
 
 
 def compose(seed: int = 1) -> Iterator[dict[str, Any]]:

@@ -66,7 +66,9 @@ def _thread(
             bodies[place] = draw.choice(words["replies"])
     head, tail = draw.choice(words["heads"]), draw.choice(words["tails"])
     laid = [
-        _fill(layout, words, draw, title=title, body=body, k=str(place + 1))
+        _fill(
+            layout, words, draw, title=title, body=body, reply=draw.choice(words["replies"]), k=str(place + 1)
+        )
         for place, body in enumerate(bodies)
     ]
     return (_fill(head, words, draw, title=title) + "\n".join(laid) + _fill(tail, words, draw)).strip()

@@ -24,7 +24,7 @@ from typing import Any
 
 from trainer.bert.data import part_of
 from trainer.bert.default import pages
-from trainer.bert.default.composed import compose
+from trainer.bert.default.composed import compose, own
 from trainer.bert.default.junk import damage
 from trainer.bert.recipe import SplitConfig
 
@@ -75,7 +75,7 @@ def write(data: Path, gathered: Path, out: Path, seed: int = 1) -> None:
         raise ValueError(f"{data}: no record under a permissive licence")
     known = {_key(r["text"]) for r in [*permitted, *other]}
     added = [tidy(r) for r in _lines(gathered)] if gathered.exists() else []
-    added = [r for r in added if _key(r["text"]) not in known] + [tidy(r) for r in compose(seed)]
+    added = [r for r in added if _key(r["text"]) not in known] + [tidy(r) for r in (*compose(seed), *own())]
     added = [r | {"split": "train", "added": True} for r in added]
     chosen = [r | {"split": r.get("split") or part_of(r["text"], SPLIT)} for r in [*permitted, *added]]
     made = [tidy(r) | {"split": "train", "added": True} for r in pages.compose(chosen, seed)]
@@ -149,7 +149,8 @@ def finished(records: Iterable[Record], damaged: bool = True) -> Iterator[Record
         draw = random.Random(key)
         if train and record["category"] == "exam":
             text = text[-ASKED:]
-        yield record | {"text": crop(text, draw, LONGEST) if train else text}
+        for _ in range(record.get("times", 1) if train else 1):
+            yield record | {"text": crop(text, draw, LONGEST) if train else text}
         if train and record["category"] and len(text) > 600 and draw.random() < CROPPED:
             yield record | {"text": crop(text, draw, draw.randint(60, 400))}
         if damaged and record["quality"] == 1.0 and record["category"] != "code" and draw.random() < DAMAGED:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.bert.default import readers
+from trainer.bert.default import readers, talks
 from trainer.bert.default.clone import Clone
 from trainer.bert.default.readers import Reader
 
@@ -313,5 +313,89 @@ SOURCES = (
         200,
         readers.ntrex("newstest2019-ref.zho-CN.txt", "", (16, 10)),
         "zho-CN long",
+    ),
+    Source("ymcui/cmrc2019", "zh", "book", "CC-BY-SA-4.0", 130, talks.stories, "stories"),
+    Source("ymcui/Chinese-Cloze-RC", "zh", "book", "CC-BY-SA-4.0", 80, talks.tales, "tales"),
+    Source("thu-coai/CDial-GPT", "zh", "dialogue", "MIT", 120, talks.exchanges(talks.talk), "LCCC talks"),
+    Source("thu-coai/CDial-GPT", "zh", "social", "MIT", 260, talks.exchanges(talks.post), "LCCC posts"),
+    Source(
+        "UniversalDependencies/UD_Chinese-GSDSimp",
+        "zh",
+        "encyclopedia",
+        "CC-BY-SA-4.0",
+        130,
+        talks.sentences(("zh_gsdsimp-ud-dev.conllu", "zh_gsdsimp-ud-test.conllu"), (1, 1, 2)),
+    ),
+    Source(
+        "UniversalDependencies/UD_English-EWT",
+        "en",
+        "email",
+        "CC-BY-SA-4.0",
+        80,
+        readers.ewt("email"),
+        "EWT email",
+    ),
+    Source(
+        "UniversalDependencies/UD_English-GUM",
+        "en",
+        "book",
+        "CC-BY-4.0",
+        40,
+        readers.gum("fiction"),
+        "fiction",
+    ),
+    Source(
+        "UniversalDependencies/UD_English-GUM",
+        "en",
+        "encyclopedia",
+        "CC-BY-4.0",
+        40,
+        readers.gum("bio"),
+        "lives",
+    ),
+    Source(
+        "UniversalDependencies/UD_English-GUM",
+        "en",
+        "dialogue",
+        "CC-BY-4.0",
+        40,
+        readers.gum("interview"),
+        "interviews",
+    ),
+    Source(
+        "jkkummerfeld/irc-disentanglement",
+        "en",
+        "dialogue",
+        "CC-BY-4.0",
+        60,
+        talks.bare(readers.irc),
+        "bare lines",
+    ),
+    Source(
+        "nltk/nltk_data",
+        "en",
+        "social",
+        "unrestricted, commercial use included (American National Corpus)",
+        50,
+        readers.masc("twitter"),
+        "MASC twitter",
+    ),
+    Source(
+        "taiji1368-ui/chinesenews-config",
+        "zh",
+        "news",
+        "public domain (Voice of America, 17 U.S.C. 105)",
+        500,
+        talks.articles("voa"),
+        "articles of the Voice of America",
+    ),
+    Source(
+        "taiji1368-ui/chinesenews-config",
+        "zh",
+        "news",
+        "CC-BY-2.5 (Wikinews)",
+        20,
+        talks.articles("wikinews"),
+        "articles of Wikinews",
     ),
 )

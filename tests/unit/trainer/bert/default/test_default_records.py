@@ -6,12 +6,13 @@ import gzip
 import json
 import random
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainer.bert.default import composed, junk, pages, readers, records, sources
+from trainer.bert.default import composed, junk, pages, readers, records, sources, talks
 from trainer.bert.default.clone import Clone
 
 CLEAN = {
@@ -144,7 +145,10 @@ def test_parts_share_no_text_and_made_texts_are_never_measured_on(tmp_path: Path
         parts.setdefault(row["split"], set()).add(row["text"])
     assert all(parts[name] for name in ("train", "validation", "test"))
     assert not parts["train"] & parts["test"]
-    assert {r["split"] for r in rows if r["source"] == "composed"} == {"train"}
+    assert {(r["source"], r["split"]) for r in rows if r["licence"] == "made here"} == {
+        ("composed", "train"),
+        ("own texts", "train"),
+    }
 
 
 def test_damaged_copies_stay_in_the_part_of_their_text(tmp_path: Path) -> None:
@@ -279,3 +283,71 @@ def test_threads_of_a_treebank_keep_their_paragraphs(tmp_path: Path) -> None:
         subprocess.run([*git, *command], check=True)
     (thread,) = readers.ewt("answers")(Clone(tmp_path))
     assert thread.splitlines()[:2] == ["Why does it leak? It is new.", "Rust."]
+
+
+def cloned(folder: Path, files: dict[str, str]) -> Clone:
+    """A clone with one commit."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *command], check=True)
+    return Clone(folder)
+
+
+def test_posts_and_talks_are_parted_and_their_words_closed_up(tmp_path: Path) -> None:
+    """Prevents an answer from being learnt as a post, and blanks between words as the mark of a class."""
+    long, short = ["今 天 的 晚 霞 真 是 好 看 极 了 大 家 快 看", "是 的"], ["早", "早", "吃 了 吗", "吃 了"]
+    clone = cloned(tmp_path, {"data/toy_data.json": json.dumps({"train": [long, short, ["短"]]})})
+    assert sources.draw(talks.exchanges(talks.post)(clone), 9) == ["今天的晚霞真是好看极了大家快看"]
+    assert sources.draw(talks.exchanges(talks.talk)(clone), 9) == ["早\n早\n吃了吗\n吃了"]
+
+
+def test_tales_begin_where_numbers_do(tmp_path: Path) -> None:
+    """Prevents two tales from becoming one, and the mark of a missing word from meaning a book."""
+    tale = "".join(f"{n} ||| 小 熊 在 XXXXX 林 里 走 了 很 久 很 久 才 找 到 家 {n}\n" for n in range(1, 12))
+    with zipfile.ZipFile(tmp_path / "cft.zip", "w") as archive:
+        archive.writestr("a/cft.test.human", tale + tale.replace("熊", "鹿") + "1 ||| 太 短\n")
+    (tmp_path / "children_fairy_tale").mkdir()
+    (tmp_path / "cft.zip").rename(tmp_path / "children_fairy_tale" / "cft.zip")
+    found = list(talks.tales(cloned(tmp_path, {})))
+    assert [text[:8] for text in found] == ["小熊在林里走了很", "小鹿在林里走了很"]
+
+
+def test_a_channel_without_its_frame(tmp_path: Path) -> None:
+    """Prevents a judge from knowing chat by its times and names only."""
+    lines = [f"[10:0{n}] <ann> is it warm, {n}?" for n in range(6)] + ["=== bob has joined #x"]
+    (block,) = talks.bare(lambda _: iter(["\n".join(lines), "[10:00] <ann> alone"]))(Clone(tmp_path))
+    assert block.splitlines() == [f"is it warm, {n}?" for n in range(6)]
+
+
+def test_a_feed_gives_each_article_once_and_no_agencys(tmp_path: Path) -> None:
+    """Prevents an article that stands in a feed for days from being many, and an agency's from being one."""
+
+    def day(*articles: tuple[str, str, str]) -> str:
+        named = [dict(zip(("source", "link", "content"), each, strict=True)) for each in articles]
+        return json.dumps({"articles": [each | {"title": "题\r\n副题"} for each in named]})
+
+    ours, longer = ("voa", "/1", "早报。" * 40), ("voa", "/2", "晚报。" * 200)
+    clone = cloned(tmp_path, {"daily-news.json": day(ours, ("un", "/3", "公报。" * 40))})
+    cloned(tmp_path, {"daily-news.json": day(ours, longer, ("voa", "/4", "电。" * 40 + "（美联社）"))})
+    found = list(talks.articles("voa")(clone))
+    assert [(text[:5], text.count("报。")) for text in found] == [
+        ("题\n\n早报", 40),
+        ("题\n\n晚报", 140),
+        ("晚报。晚报", 140),
+    ]
+
+
+def test_own_articles_are_taught_more_than_once() -> None:
+    """Prevents a recipe that says so and a file in which each stands once."""
+    article = {
+        "text": "桥上的灯亮了。" * 9,
+        "lang": "zh",
+        "source": "own texts",
+        "quality": 1.0,
+        "split": "train",
+    }
+    rows = list(records.finished([article | {"category": "news", "added": True, "times": 3}]))
+    assert [row["text"] for row in rows if row["category"]] == [article["text"]] * 3
