@@ -13,13 +13,6 @@ from services.catalog.announce import Announcements
 from services.catalog.entry import Entry, entry_in, entry_of
 from services.catalog.segments import Segments, stored
 from services.runtime import ConfigurationError, ObjectStore
-from services.runtime.clients.log import Log
-from services.runtime.topics import CATALOG
-
-
-def announced(log: Log) -> list[PartCatalogued]:
-    """All that shards.catalog has, in order. Raises DependencyDown."""
-    return [PartCatalogued.FromString(record.value) for record in log.read_all(CATALOG)]
 
 
 def restore(store: ObjectStore, said: Sequence[PartCatalogued], parts: Sequence[PartSealed]) -> int:

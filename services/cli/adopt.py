@@ -28,7 +28,7 @@ def adopt(out: Out = None) -> None:
     gives stay as they are, and are announced anew too; where the store has lost some that shards.catalog
     knows, they are written there again. A line for each part.
     """
-    from services.catalog.adopt import announced, restore
+    from services.catalog.adopt import restore
     from services.ledger.adopted import told_of, untold
     from services.local.run import attached
     from services.sink.adopt import parts_of, whole
@@ -40,13 +40,12 @@ def adopt(out: Out = None) -> None:
         with Admin(settings) as admin, Log(settings) as log:
             ids = admin.topic_ids()
             _require(ids)
-            found = parts_of(
-                store, settings.lanes
-            )  # before the log: what a manifest names is in the log then
+            found = parts_of(store, settings.lanes)  # before the log: it has what a manifest names by then
             known = {PartSealed.FromString(record.value).name for record in log.read_all(topics.SEALED)}
             missing = whole(store, [part for part in found if part.name not in known])
             unproven = untold(log, found)
-            restored = restore(store, announced(log), found)  # before they are read
+            said = [PartCatalogued.FromString(record.value) for record in log.read_all(topics.CATALOG)]
+            restored = restore(store, said, found)  # before they are read
             numbered, behind = _numbers(admin, log, store, settings)
         for part in missing:
             part.numbered = part.name in numbered

@@ -143,7 +143,7 @@ def test_bad_input_passes() -> None:
         ({"min_line": 0}, "1 byte or more"),
         ({"entries": 5}, "entries"),
         ({"prefix": "a{b}"}, "without braces"),
-        ({"sync_timeout_s": 0}, "more than 0"),
+        ({"sync_timeout_s": 0}, "above 0"),
     ],
 )
 def test_wrong_settings_are_refused(settings: Mapping[str, Any], said: str) -> None:
