@@ -13,13 +13,18 @@ HOST = "127.0.0.1"
 # again and again would one day be given that port as its own, and the server could not come back.
 RANGE = range(15_000, 32_000)
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_given: set[int] = set()  # by this process, for servers that may not listen yet
 
 
 def free_port() -> int:
-    """A port that nobody listens on now. Raises ConfigurationError if there is none."""
+    """A port that nobody listens on now, another each time while there are others.
+
+    Raises ConfigurationError if there is none.
+    """
     choices = range(RANGE.start, min(RANGE.stop, _first_ephemeral())) or RANGE
-    for port in random.sample(choices, min(100, len(choices))):
+    for port in sorted(random.sample(choices, min(100, len(choices))), key=_given.__contains__):
         if not taken(port):
+            _given.add(port)
             return port
     raise ConfigurationError(f"no free port on {HOST} between {choices[0]} and {choices[-1]}")
 
@@ -28,9 +33,12 @@ def kept_port(file: Path) -> int:
     """The port that stands in a file, if nobody listens there; else a free one. Raises ConfigurationError."""
     try:
         known = int(file.read_text())
-        return known if known in RANGE and not taken(known) else free_port()
     except (OSError, ValueError):
         return free_port()
+    if known not in RANGE or taken(known):
+        return free_port()
+    _given.add(known)
+    return known
 
 
 def taken(port: int) -> bool:

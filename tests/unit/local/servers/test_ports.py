@@ -36,6 +36,16 @@ def test_a_free_port_is_free_and_not_one_that_clients_are_given(listener, monkey
     assert ports.free_port() in ports.RANGE
 
 
+def test_two_that_do_not_listen_yet_are_given_two_ports(monkeypatch, tmp_path):
+    """Prevents a broker whose two listeners are to be on one port."""
+    monkeypatch.setattr(ports, "_given", set())
+    monkeypatch.setattr(ports, "RANGE", range(15_000, 15_020))
+    first = ports.free_port()
+    (tmp_path / "port").write_text(f"{15_000 if first != 15_000 else 15_001}")
+    kept = ports.kept_port(tmp_path / "port")
+    assert len({first, kept, *(ports.free_port() for _ in range(8))}) == 10
+
+
 def test_a_silent_server_gives_no_answer(listener):
     """Prevents a readiness probe that hangs or raises."""
     assert ports.exchange(listener.getsockname()[1], b"PING\r\n", timeout_s=0.05) == b""
