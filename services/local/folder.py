@@ -94,9 +94,7 @@ def reading(folder: Path) -> Iterator[None]:
     """
     try:
         fd = os.open(folder / LOCK, os.O_RDONLY)
-    except (
-        OSError
-    ):  # nobody ever began there, or this user may not look: whoever may not write starts nothing
+    except OSError:  # nobody ever began there, or this user may not look: who may not write starts nothing
         yield
         return
     _take(fd, folder, fcntl.LOCK_SH)
@@ -134,11 +132,7 @@ def _take(fd: int, folder: Path, kind: int) -> None:
             doubtful = now
         if now - doubtful > DOUBT_S or now - begun > PATIENCE_S:
             os.close(fd)
-            who = (
-                f"process {owner['pid']}"
-                if alive
-                else "a command that reads it, or by what a killed one left"
-            )
+            who = f"process {owner['pid']}" if alive else "a command that reads it, or what a killed one left"
             raise ConfigurationError(
                 f"{folder} is in use by {who}. Wait for it, stop it, or choose another folder."
             )

@@ -56,7 +56,7 @@ class Choice:
     sorter: Sorter
     waits_for: str | None = None
     without: frozenset[str] = frozenset()
-    _heads: dict[str, Head] = field(default_factory=dict)  # of new documents, found and not taken yet
+    _heads: dict[str, Head] = field(default_factory=dict)  # by bucket: its first new document, not taken yet
 
     def next(self, at: Moment) -> Head | None:
         """The document to take, or None when there is none or one has to be waited for."""
@@ -87,6 +87,7 @@ class Choice:
         """The first new document. Where nothing is kept apart it stays that, whatever else is mixed."""
         if (known := self._heads.get(pool.bucket)) is not None and known.terms == terms:
             return known
+        self._heads.pop(pool.bucket, None)  # by these terms it may be passed over
         head = self._head(pool, terms, 0, at.draft, ends=pool.topic in at.drained)
         if head is not None and not self.recent.apart:
             self._heads[pool.bucket] = head

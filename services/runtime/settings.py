@@ -117,9 +117,8 @@ class Settings(BaseSettings):
     batch: BatchSettings = BatchSettings()
     store_url: str = "file:///tmp/corpusworks"
     store_timeout_s: Seconds = 30.0  # of one request to S3
-    store_retry_s: float = Field(
-        10.0, ge=0, le=604_800, allow_inf_nan=False
-    )  # after it a failed request is not sent again: the river waits
+    # After it a failed request is not sent again: the river waits.
+    store_retry_s: float = Field(10.0, ge=0, le=604_800, allow_inf_nan=False)
     triton_url: str = "127.0.0.1:8001"  # grpcs://host:port for TLS
     triton_ca_file: Path | None = None
     triton_certificate_file: Path | None = None

@@ -99,6 +99,23 @@ def test_what_a_phase_passes_over_waits_for_one_that_wants_it():
     assert [uid for step in river.steps for uid in step.resumed] == [3, 6]
 
 
+def test_a_document_that_was_next_and_passed_over_since_is_not_next_again():
+    """Prevents: once terms come back, one that left the buffer is mixed, and the one in its place is lost."""
+    phases = [
+        {"name": "all", "weights": {"zh": 1, "en": 1}, "tokens": 10},  # 101 is next when it ends
+        {"name": "good", "weights": {"zh": 1, "en": 1}, "tokens": 20, "where": "rank > 0.5"},
+        {"name": "rest", "weights": {"zh": 1, "en": 1}},
+    ]
+    river = lane(recipe(*phases, starvation="relax", relax_after_s=0))
+    river.put("pool.zh", *(document(uid, rank=0.9) for uid in (1, 2, 3)))
+    river.put("pool.en", *(document(uid, "en") for uid in (101, 102)))
+    river.run()
+    river.put("pool.en", *(document(uid, "en") for uid in (103, 104)))
+    river.run()
+    assert order(river)[:3] == [1, 2, 3]
+    assert uses(river) == {uid: [1] for uid in (1, 2, 3, 101, 102, 103, 104)}
+
+
 def test_a_reading_that_passed_over_what_had_its_uses_counts_as_none():
     """A document that was spared for its uses would be taken for used once more, and never come again."""
     phases = [
