@@ -98,7 +98,7 @@ def said(verdicts: Sequence[Verdict]) -> list[tuple[object, ...]]:
 
 
 def judged(judge: Deduplicator, batch: list[Document]) -> list[Verdict]:
-    """As the runtime does it: again, since on a busy machine a node may take another for dead for a moment."""
+    """As the runtime does it: again, since on a busy machine a node may take another for dead."""
     deadline = time.monotonic() + 60
     while True:
         try:
