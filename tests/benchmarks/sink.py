@@ -60,7 +60,7 @@ def mixing(recipe: Recipe) -> float:
 
 def mix(pools: dict[str, list[Message]], recipe: Recipe) -> list[Document]:
     """Feed and step as the runtime does; the documents in the order in which they were mixed."""
-    mixer = Mixer(MixerConfig(), recipe, 0, 1)
+    mixer = Mixer(MixerConfig(linger_s=0), recipe, 0, 1)
     mixed: list[Document] = []
     at = dict.fromkeys(pools, 0)
     while True:
