@@ -102,9 +102,9 @@ def kinds(
 
     settings = load_settings()
     pages, labels = pages_of(index, settings, topology_of(settings))
-    made = counted(pages)
+    made = counted(pages, labels)
     _show_worth(worth(pages, labels))
-    print(f"{len(pages)} pages; table {made.version}", file=sys.stderr)
+    print(f"{len(pages)} pages; table {made.version}, weight of the text {made.text_weight}", file=sys.stderr)
     if to is not None:
         _write(to, made.data)
         print(f"{to} written; beside a model's model.json, as page_kinds.json, it counts", file=sys.stderr)

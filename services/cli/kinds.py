@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ from services.runtime.apply import judged
 from services.runtime.topology import Topology
 
 _BATCH = 64
+_WEIGHTS = tuple(tenth / 10 for tenth in range(10, 1, -1))  # of a page's text, from 1 down
+_LEAST = 1e-6  # a category that the text rules out tells as much and no more
 ALL, MEAN = "all pages", "mean of categories"
 
 
@@ -82,16 +85,29 @@ def pages_of(index: Path, settings: Settings, topology: Topology) -> tuple[list[
     return pages, head.labels
 
 
-def counted(pages: Sequence[Page]) -> PageKinds:
-    """The table. Raises ConfigurationError where no page is counted."""
+def counted(pages: Sequence[Page], labels: Sequence[str]) -> PageKinds:
+    """The table, with the weight of a text by which the pages' categories are likeliest. Raises
+    ConfigurationError where no page is counted.
+    """
     declared: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for page in pages:
         if page.kind:
             declared[page.kind][page.category] += 1
     try:
-        return PageKinds(Counter(page.category for page in pages), declared)
+        table = PageKinds(Counter(page.category for page in pages), declared)
     except ValueError as error:
         raise ConfigurationError(f"no table can be made of {len(pages)} pages: {error}") from error
+    tables = [replace(table, text_weight=weight) for weight in _WEIGHTS]
+    return max(tables, key=lambda each: _likelihood(each, pages, labels))
+
+
+def _likelihood(table: PageKinds, pages: Sequence[Page], labels: Sequence[str]) -> float:
+    """Logarithm; of the pages that say what they are, and are of a category that the judge knows."""
+    return sum(
+        math.log(max(_LEAST, table.weighed(page.row, labels, page.kind)[labels.index(page.category)]))
+        for page in pages
+        if page.kind and page.category in labels
+    )
 
 
 def worth(pages: Sequence[Page], labels: Sequence[str]) -> list[Worth]:
@@ -99,7 +115,7 @@ def worth(pages: Sequence[Page], labels: Sequence[str]) -> list[Worth]:
     found: defaultdict[tuple[str, str], list[tuple[bool, bool, bool]]] = defaultdict(list)
     for half in (0, 1):
         others = [page for page in pages if _half(page) != half]
-        table = counted(others) if others else None
+        table = counted(others, labels) if others else None
         for page in pages:
             if _half(page) == half and page.category in labels:
                 row = table.weighed(page.row, labels, page.kind) if table is not None else page.row

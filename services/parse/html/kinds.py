@@ -89,7 +89,9 @@ NAMES = _by_word(
     }
 )
 
-# Hosts and paths, lower-cased, of the same engines' addresses; the first that is found counts.
+# Hosts and paths, lower-cased, of the same engines' addresses, and of large Chinese sites: threads of phpwind,
+# Tianya, V2EX and SegmentFault; the clouds' documents; goods of ECShop, JD, Taobao and Tmall; articles of People's
+# Daily, Sina, Sohu, Tencent, The Paper and of public accounts. The first that is found counts.
 ADDRESSES = [
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -97,18 +99,23 @@ ADDRESSES = [
             "forum",
             r"//(?:forums?|bbs|discuss|discourse)\.|/viewtopic\.php|/showthread\.php|/ubbthreads\.php|/thread-\d+|mod=viewthread"
             r"|index\.php\?topic=|/threads?/[^/]|/t/[^/]+/\d+|/d/\d+|/forums?/[^/]|/topics?/\d+|/questions?/\d+"
-            r"|/comments/[a-z0-9]{5,}/|/discussions?/\d+|/discussions/topic/|tieba\.baidu\.com/p/",
+            r"|/comments/[a-z0-9]{5,}/|/discussions?/\d+|/discussions/topic/|tieba\.baidu\.com/p/"
+            r"|/read\.php\?tid=|/forum\.php\?.*\btid=|/post-\w+-\d+-\d+\.shtml|v2ex\.com/t/\d|segmentfault\.com/q/",
         ),
         (
             "documentation",
             r"//(?:docs?|developers?|manual|man)[-.]|\.readthedocs\.|\.gitbook\.io/|/docs?/|/documentation/|/reference/|/javadoc"
-            r"|/man-pages/|/api-?docs?/|/users?-?guide/",
+            r"|/man-pages/|/api-?docs?/|/users?-?guide/|/document/product/|/document_detail/",
         ),
-        ("product", r"/products?/[^/]|/dp/[a-z0-9]{10}|/itm/|/item/\d|/shop/p/|/store/p/"),
+        (
+            "product",
+            r"/products?/[^/]|/dp/[a-z0-9]{10}|/itm/|/item/\d|/shop/p/|/store/p/|//item(?:\.m)?\.jd\.|/item\.html?\?|/goods[-/]\d|/goods\.php\?",
+        ),
         (
             "article",
             r"/(?:19|20)\d\d[/-][01]?\d[/-]|/(?:19|20)\d{6}/|/(?:19|20)\d{4}/t(?:19|20)\d{6}_|/content_\d+|/news/|/articles?/|/blogs?/"
-            r"|/stor(?:y|ies)/|/posts?/",
+            r"|/stor(?:y|ies)/|/posts?/|/(?:19|20)\d\d/[01]\d[0-3]\d/|/doc-i\w+\.shtml|/a/\d+_\d|/rain/a/|newsdetail_forward_"
+            r"|//mp\.weixin\.qq\.com/s",
         ),
     )
 ]

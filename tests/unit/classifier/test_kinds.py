@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ class TestWeighing:
         assert read("news", 4.5, -9, 0, kinds=certain).category == "news"
         assert read("news", 4.7, -9, 0, kinds=certain).category == "book"
 
+    def test_a_text_surer_than_right_weighs_less_beside_the_page(self) -> None:
+        """Prevents a judge's false sureness from silencing pages; what says nothing stays as it was."""
+        half = replace(TABLE, text_weight=0.5)
+        assert read("news", 5, -9, 0).category == "book"
+        assert read("news", 5, -9, 0, kinds=half).category == "news"
+        for kind in ("", "forum"):
+            assert read(kind, 5, -9, 0, kinds=half).features == read(kind, 5, -9, 0).features
+
     def test_what_all_pages_say_weighs_little(self) -> None:
         """Prevents the word article, which is on half of all pages, from making them news."""
         assert 1 == TABLE.factors["article"]["math"] < TABLE.factors["article"]["news"] < 2
@@ -68,6 +77,14 @@ class TestWeighing:
 
 
 class TestTable:
+    def test_a_table_without_a_weight_leaves_texts_as_they_are(self, tmp_path: Path) -> None:
+        """Prevents a table that was written before from being refused."""
+        path = tmp_path / "page_kinds.json"
+        content = json.loads(replace(TABLE, text_weight=0.5).data)
+        del content["text_weight"]
+        path.write_text(json.dumps(content))
+        assert PageKinds.load(path) == TABLE
+
     def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
         """Prevents replicas from weighing by tables that only look alike."""
         (tmp_path / "own").mkdir()
@@ -86,6 +103,8 @@ class TestTable:
             ({"layout": 2}, "layout"),
             ({"bound": 1}, "bound"),
             ({"bound": "high"}, "not supported"),
+            ({"text_weight": 0}, "text_weight"),
+            ({"text_weight": 1.5}, "text_weight"),
             ({"pages": {}}, "pages"),
             ({"pages": {"": 0}}, "a page of each"),
             ({"pages": 3}, "table of page kinds"),

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from services.classifier import PageKinds
 from services.cli.judge import app
-from services.cli.kinds import ALL, MEAN, Page, worth
+from services.cli.kinds import ALL, MEAN, Page, counted, worth
 from services.runtime import ConfigurationError
 
 LABELS = ("news", "product")
@@ -59,6 +59,17 @@ def test_a_site_is_not_measured_by_itself() -> None:
     more = [Page("product", "shop", f"shop{n}.example", unsure) for n in range(30)]
     (among,) = worth(one + others + more, LABELS)
     assert among == ("", "product", 39, 39, 0, 1)
+
+
+@pytest.mark.parametrize(("wrong", "weight"), [(0, 1.0), (3, 0.3)])
+def test_a_text_weighs_as_much_as_it_is_right(wrong: int, weight: float) -> None:
+    """Prevents a table from believing what a judge is sure of, where it is sure of what is not so."""
+    sure = np.array([0.001, 0.999], np.float32)
+    shops = [Page("product", "shop", f"{n}.example", sure) for n in range(20)]
+    rows = [sure] * wrong + [sure[::-1]] * (20 - wrong)
+    papers = [Page("news", "paper", f"news{n}.example", row) for n, row in enumerate(rows)]
+    rest = [Page("", "", f"rest{n}.example", sure) for n in range(20)]
+    assert counted(shops + papers + rest, LABELS).text_weight == pytest.approx(weight, abs=0.11)
 
 
 def test_few_pages_of_a_category_count_as_much_as_many() -> None:
