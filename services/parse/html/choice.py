@@ -56,9 +56,7 @@ def _like(page: Outline, block: Block) -> Hashable:
     if block.frame < 0:
         return (block.kind,)
     frame = page.frames[block.frame]
-    if frame.tag in ("p", "li"):
-        return (block.kind, frame.parent, frame.kind)
-    return (block.kind, block.frame)
+    return (block.kind, frame.parent, frame.kind)
 
 
 def _listings_between(page: Outline, kept: npt.NDArray[np.bool_]) -> list[int]:
