@@ -43,6 +43,7 @@ _TEX_ATTRIBUTES = (
 _OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
 _PART_OF_ONE = frozenset({"mjx-assistive-mml", "annotation", "annotation-xml"})
 _WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
+_MATH = ("math", "mml:math", "m:math")  # as pages made of XML write it too
 _ABOUT = Finder([["math", "katex", "mjx", "mwe", "tex", "formula", "equation"]])
 _DISPLAY = re.compile(r"display|block", re.IGNORECASE)
 _COMMAND = re.compile(r"\\[A-Za-z]+|[_^]\{?\w|[=<>+]")
@@ -52,7 +53,7 @@ _IN_TEXT = re.compile(r"\\\((?=\S| )(.{1,1000}?)\\\)|\\\[(.{1,4000}?)\\\]", re.D
 _ASCIIMATH = re.compile(
     r"ascii-?math(?:ml)?\w*(?:\.min)?\.js|asciimath2jax|input/asciimath|config=\w*(?:mml-)?am_"
 )
-_BETWEEN_BACKTICKS = re.compile(r"(?<![\\`])`([^`\n]{1,300})(?<!\\)`(?!`)")
+_BETWEEN_BACKTICKS = re.compile(r"(?<![\\`])`((?:[^`\n]|\n(?!\s*\n)){1,300})(?<!\\)`(?!`)")
 _LONGEST_ASCIIMATH = 2000  # characters
 _TEX_CHARACTERS = re.compile(r"[A-Za-z0-9]")
 
@@ -117,7 +118,7 @@ def hidden_formula(element: Any) -> str:
     """The formula that stands in a hidden element for those who cannot see its picture; "" where there is
     none.
     """
-    maths = element.findall(".//math")
+    maths = list(element.iterdescendants(*_MATH))
     return _wrapped(*_of_math(maths[0])) if len(maths) == 1 else ""
 
 
@@ -142,9 +143,12 @@ def _of_holder(element: Any) -> str | None:
     for name in _TEX_ATTRIBUTES:
         if (tex := element.get(name)) and _looks_like_tex(tex):
             return _wrapped(tex, display)
+    if mathml := element.get("data-mathml"):
+        tex, block = _of_source(mathml)
+        return _wrapped(tex, display or block)
     if element.tag == "mjx-container" and next(element.iterdescendants("mjx-container"), None) is not None:
         return None  # containers in each other are none, and to read each whole would take quadratic time
-    maths = element.findall(".//math")
+    maths = list(element.iterdescendants(*_MATH))
     if len(maths) == 1:
         tex, block = _of_math(maths[0])
         return _wrapped(tex, display or block)
@@ -170,7 +174,7 @@ def _of_math(element: Any) -> tuple[str, bool]:
     display = (
         element.get("display") == "block" or element.get("mode") == "display" or _around_is_display(element)
     )
-    for annotation in element.iter("annotation"):
+    for annotation in element.iter("annotation", "mml:annotation", "m:annotation"):
         if "tex" in (annotation.get("encoding") or "").lower() and (
             tex := "".join(annotation.itertext()).strip()
         ):
@@ -186,7 +190,7 @@ def _of_source(mathml: str) -> tuple[str, bool]:
         root = etree.fromstring(mathml.encode(), etree.HTMLParser(encoding="utf-8"))
     except (etree.LxmlError, ValueError):
         return "", False
-    math = next(root.iter("math"), None) if root is not None else None
+    math = next(root.iter(*_MATH), None) if root is not None else None
     return _of_math(math) if math is not None else ("", False)
 
 
@@ -243,7 +247,7 @@ def _of_address(source: str) -> str:
 def _is_after_math(element: Any) -> bool:
     before = element.getprevious()
     return (
-        before is not None and not (before.tail or "").strip() and next(before.iter("math"), None) is not None
+        before is not None and not (before.tail or "").strip() and next(before.iter(*_MATH), None) is not None
     )
 
 
@@ -300,7 +304,7 @@ def _wrapped(tex: str, display: bool) -> str:
 
 
 _BY_TAG: dict[str, Callable[[Any], str | None]] = {
-    "math": lambda element: _wrapped(*_of_math(element)),
+    **dict.fromkeys(_MATH, lambda element: _wrapped(*_of_math(element))),
     "script": _of_script,
     "img": _of_picture,
     "mjx-container": _of_holder,
