@@ -28,6 +28,7 @@ from services.parse.html.leftovers import leftovers
 from services.parse.html.markdown import render
 from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
+from services.parse.html.wording import letters_of
 
 _TAG_NAME = re.compile(r"<(/?[a-zA-Z]\w*)")
 # Void, or closed by the next of their kind: they don't stack up when left open.
@@ -99,8 +100,9 @@ def _understood(page: str, other: str, config: ParseConfig) -> tuple[str, About 
 def _likely(page: Outline, said: About, other: str) -> npt.NDArray[np.float32]:
     """Of each block, 0 to 1, how likely it is main text."""
     words = np.array([block.words for block in page.blocks], np.float32)
-    likely = main_text.likelihoods(features_of(page, said, other), words)
-    likely[leftovers(page)] = 0
+    letters = [letters_of(block.text) for block in page.blocks]
+    likely = main_text.likelihoods(features_of(page, letters, said, other), words)
+    likely[leftovers(page, letters)] = 0
     return likely
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -28,9 +27,9 @@ _PICTURE = re.compile(
     r"(?:^|[\s_-])(?:tex|latex|math|mwe-math\S*|formula|equation|eqn|wirisformula|ee_img)(?=[\s_-]|$)",
     re.IGNORECASE,
 )
-_RENDERERS = re.compile(
-    r"latex|equation\?tex|mathtex|mimetex|chart\?cht=tx|/math/|codecogs|texify|/tex/", re.IGNORECASE
-)
+_RENDERERS = Finder([
+    ("latex", "equation?tex", "mathtex", "mimetex", "chart?cht=tx", "/math/", "codecogs", "texify", "/tex/")
+])  # fmt: skip
 _TEX_ATTRIBUTES = (
     "data-tex",
     "data-latex",
@@ -40,7 +39,7 @@ _TEX_ATTRIBUTES = (
     "data-expr",
     "data-value",
 )
-_OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
+OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
 _PART_OF_ONE = frozenset({"mjx-assistive-mml", "annotation", "annotation-xml"})
 _WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
 _MATH = ("math", "mml:math", "m:math")  # as pages made of XML write it too
@@ -70,27 +69,28 @@ def may_be_formula(tag: str, attributes: Mapping[str, str]) -> bool:
     if tag in _PART_OF_ONE:
         return False
     named = attributes.get("class")
-    return (bool(named) and tag in _WRAPPERS and _is_holder(named)) or not _OWN_TEX.isdisjoint(attributes)
+    holds = tag in _WRAPPERS and named is not None and is_holder(named)
+    return holds or not OWN_TEX.isdisjoint(attributes)
 
 
 def formula_by_attributes(element: Any, tag: str, attributes: Mapping[str, str]) -> str | None:
     """The formula of such an element, as of one that its tag tells."""
     named = attributes.get("class")
-    if named and tag in _WRAPPERS and _is_holder(named):
+    if named and tag in _WRAPPERS and is_holder(named):
         if _RENDERED.search(named):
             if (mathml := element.get("data-mathml")) and not _has_script_beside(element):
                 return _wrapped(*_of_source(mathml))
             return _of_holder(element) or ""
         return _of_holder(element)
-    for name in _OWN_TEX.intersection(attributes):
+    for name in OWN_TEX.intersection(attributes):
         if _looks_like_tex(tex := attributes[name]):
             shown = "".join(element.itertext()).strip()
             return _wrapped(tex, _is_display(element)) if len(shown) < 20 + 4 * len(tex) else None
     return None
 
 
-@lru_cache(8192)
-def _is_holder(named: str) -> bool:
+def is_holder(named: str) -> bool:
+    """Whether a class is of what may hold a formula."""
     return _ABOUT.mask(named.lower()) > 0 and bool(_RENDERED.search(named) or _HOLDER.search(named))
 
 
@@ -218,7 +218,7 @@ def _of_picture(element: Any) -> str | None:
         return ""
     alt = (element.get("alt") or element.get("data-tex") or "").strip()
     drawn = (
-        bool(_RENDERERS.search(source[:2000]))
+        _RENDERERS.mask(source[:2000].lower()) > 0
         or bool(_PICTURE.search(named))
         or element.get("eeimg") is not None
     )

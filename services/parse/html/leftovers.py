@@ -9,6 +9,7 @@ told by being nothing but that.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from services.parse.html.blocks import Block, Outline
 from services.parse.html.hints import NAMES
@@ -48,32 +49,32 @@ _MOST = 0.4  # of a page's words; a dialog with more is the page
 _WHOLE = frozenset({"code", "pre", "row"})
 
 
-def leftovers(page: Outline) -> list[bool]:
-    """For each block whether it is one."""
+def leftovers(page: Outline, letters: Sequence[str]) -> list[bool]:
+    """For each block whether it is one. letters: of each block's text, as letters_of has them."""
     dialogs = _dialogs(page)
     return [
         block.frame in dialogs
         or (
             block.kind not in _WHOLE
-            and (_is_label(block.text) or _is_unfilled(block.text) or _is_note(page, block))
+            and (_is_label(block.text, its) or _is_unfilled(block.text, its) or _is_note(page, block))
         )
-        for block in page.blocks
+        for block, its in zip(page.blocks, letters, strict=True)
     ]
 
 
-def _is_label(text: str) -> bool:
-    if len(text) <= _LONGEST_LABEL and (text in _CLOSERS or _LABEL.fullmatch(letters_of(text))):
+def _is_label(text: str, letters: str) -> bool:
+    if len(text) <= _LONGEST_LABEL and (text in _CLOSERS or _LABEL.fullmatch(letters)):
         return True
     if text.startswith("*") and _MARKED.match(text):
         return True
     return not text.isascii() and len(text) <= _LONGEST_DISCLAIMER and bool(_DISCLAIMER.match(text))
 
 
-def _is_unfilled(text: str) -> bool:
+def _is_unfilled(text: str, letters: str) -> bool:
     """Most of it is to be filled in by a script: "{{price.total}}"; neither code nor a formula."""
     if "{{" not in text or not {"`", "$", "\\"}.isdisjoint(text):
         return False
-    return 2 * len(letters_of(_UNFILLED.sub("", text))) < len(letters_of(text))
+    return 2 * len(letters_of(_UNFILLED.sub("", text))) < len(letters)
 
 
 def _is_note(page: Outline, block: Block) -> bool:

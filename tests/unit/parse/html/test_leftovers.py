@@ -5,6 +5,7 @@ from services.parse.config import ParseConfig
 from services.parse.html import parse_html
 from services.parse.html.leftovers import leftovers
 from services.parse.html.outline import outline
+from services.parse.html.wording import letters_of
 
 TEXT = "<p>The keeper wrote down the weather each evening, and once a month sent the book to town.</p>"
 
@@ -13,7 +14,8 @@ def left_of(body: str) -> list[str]:
     """Blocks of a page that are no leftovers, without those of TEXT."""
     root = etree.fromstring(f"<html><body>{TEXT}{body}{TEXT}</body></html>", etree.HTMLParser())
     page = outline(root, 64)
-    kept = [block.text for block, left in zip(page.blocks, leftovers(page), strict=True) if not left]
+    found = leftovers(page, [letters_of(block.text) for block in page.blocks])
+    kept = [block.text for block, left in zip(page.blocks, found, strict=True) if not left]
     assert kept[0] == kept[-1]
     return kept[1:-1]
 
