@@ -111,3 +111,17 @@ def test_a_page_without_frames_or_repetition_has_features_too():
         features_of(page, [letters_of(block.text) for block in page.blocks], about(root, []), "").shape[0]
         == 1
     )
+
+
+def test_what_holds_most_of_a_page_is_not_hidden():
+    """Prevents articles that are shown once scripts have run, as WeChat's are, from being left out."""
+    body = "<div id=a{}><p>{}</p></div><div{}><p>Subscribe to the letters of the keeper.</p></div>"
+    hidden, text = " style='visibility: hidden'", "The keeper wrote down the weather. " * 9
+
+    def features(*hides: str):
+        page = outline(tree(body=body.format(hides[0], text, hides[1])), 9)
+        return features_of(page, [letters_of(block.text) for block in page.blocks], about(tree(), []), "")
+
+    shown = features("", "").tolist()
+    assert features(hidden, "").tolist() == shown
+    assert features("", hidden).tolist() != shown
