@@ -23,6 +23,7 @@ _MAX_DEPTH = 8
 _MIN_LINES = 3  # on each side of a gutter
 _MAX_COLUMNS = 4
 _PIECE_GAP = 0.65  # of the font's height: what follows by less, as after a typewriter's space, is one line
+_BOX_GAP = 0.25  # the same of lines that were recognised, each as a whole, and have no order as drawn
 _PIECE_BASE = 0.6  # of the font's height: exponents and indices are no other line
 _ACROSS_COST = 0.25  # a gutter with text across it is worth so much of its area less
 _PROSE_FILL = 0.65  # of the width: lines of prose fill it; those of tables do not
@@ -64,10 +65,11 @@ class _Page:
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> _Page:
-        left, right, base, height = np.array(list(zip(*lines, strict=True))[1:5], np.float64)
+        left, right, base, height, at = np.array(list(zip(*lines, strict=True))[1:], np.float64)
         follows = np.zeros(len(lines), np.bool_)
         size = np.maximum(height[1:], height[:-1])
-        follows[1:] = (np.abs(left[1:] - right[:-1]) < _PIECE_GAP * size) & (
+        gap = np.where(at[1:] == at[:-1], _BOX_GAP, _PIECE_GAP)
+        follows[1:] = (np.abs(left[1:] - right[:-1]) < gap * size) & (
             np.abs(base[1:] - base[:-1]) < _PIECE_BASE * size
         )
         firsts = np.flatnonzero(~follows)
