@@ -29,7 +29,10 @@ _SLIVER = (
 )
 # The detector's box is the ink and a margin: so much of its height is under the baseline, and is the font's.
 _UNDER_BASE, _FONT = 0.2, 0.85
+_BESIDE = 0.15  # of its height: the margin to the left and to the right, where a narrow gutter is lost in it
 _SAME_FONT = 0.75  # boxes of one font differ as their letters do
+_GUTTER = 0.9  # of a line's height: wider than a space between words
+_MARGIN = 0.2  # of its height, to either side
 _AT_A_TIME = 12  # lines, between two looks at the clock: about a second
 _MIN_SCORE = 0.5  # RapidOCR's own
 _TALL = 1.5  # times as high as wide; RapidOCR turns such a line
@@ -98,7 +101,39 @@ def _lines_in(picture: Any) -> tuple[list[list[tuple[float, float]]], list[Any]]
     except RapidOCRError:  # it finds none
         return [], []
     boxes = map_boxes_to_original(found.boxes, record, *picture.shape[:2])
-    return [[(float(x), float(y)) for x, y in box] for box in boxes], list(crops)
+    parts = [part for box, crop in zip(boxes, crops, strict=True) for part in _parted(box, crop)]
+    return [corners for corners, _ in parts], [crop for _, crop in parts]
+
+
+def _parted(box: Any, crop: Any) -> list[tuple[list[tuple[float, float]], Any]]:
+    """The corners and the picture of a line, or of its parts where it is white for as wide as a gutter: what
+    is found on the smaller picture runs over narrow ones.
+    """
+    import numpy as np
+
+    a, b, c, d = np.asarray(box, np.float64)
+    height, width = crop.shape[:2]
+    edges = [(0, width)]
+    if math.dist(a, d) <= _TALL * math.dist(a, b):
+        darkest = crop[height // 6 : height - height // 6].min((0, 2))
+        inked = np.flatnonzero(darkest < (int(darkest.min()) + int(darkest.max())) / 2)
+        gaps = np.flatnonzero(np.diff(inked) > _GUTTER * height)
+        margin = int(_MARGIN * height)
+        starts = [0, *(inked[gaps + 1] - margin).tolist()]
+        edges = list(zip(starts, [*(inked[gaps] + margin).tolist(), width], strict=True))
+    return [
+        (
+            [
+                (float(x), float(y))
+                for x, y in (
+                    a + (b - a) * left / width, a + (b - a) * right / width,
+                    d + (c - d) * right / width, d + (c - d) * left / width,
+                )
+            ],
+            crop[:, left:right],
+        )
+        for left, right in edges
+    ]  # fmt: skip
 
 
 def _quarters(boxes: Sequence[Sequence[tuple[float, float]]], crops: Sequence[Any]) -> int:
@@ -182,7 +217,9 @@ def _line(seen: Seen, turn: float, scale: float, height: float) -> Line:
     above, below = (ys[0] + ys[1]) / 2, (ys[2] + ys[3]) / 2
     size = (below - above) / scale
     base = height - below / scale + _UNDER_BASE * size
-    return Line(_HAN_GAP.sub("", seen.text), xs[0] / scale, xs[3] / scale, base, _FONT * size)
+    left, right = xs[0] / scale, xs[3] / scale
+    beside = min(_BESIDE * size, (right - left) / 4)
+    return Line(_HAN_GAP.sub("", seen.text), left + beside, right - beside, base, _FONT * size)
 
 
 def _angle(seen: Seen) -> float:

@@ -20,6 +20,7 @@ _HALF_LINE = 0.8  # a cell beside two lines of another stands between them
 _TIGHT = 1.4  # a row so near under another may go on with its cells
 _HEAD_ROWS = 2
 _WRAPPED = 3  # words of a line, on average: of a text that is wrapped in its cell
+_DRAWN_DOWN = 0.5  # of the rows: in fewer a cell may go on while others begin
 _MIN_ROWS = 3  # two, where there are three columns
 _MARKER = re.compile(
     r"(?:[•·▪◦‣●○■□◆–—*\-➢✓]|[\[(]?\w{1,3}[.)\]、:]|\d{1,3}|[(（]?[一二三四五六七八九十]+[)）、]?)"
@@ -165,14 +166,20 @@ def _placed(row: Row, columns: Sequence[_Strip]) -> dict[int, Line]:
 
 
 def _going_on(rows: Sequence[Mapping[int, Line]]) -> list[set[int]]:
-    """Of each row the columns in which it goes on with the cell above; nowhere in a table whose columns are
-    drawn one after the other, where every cell would be one line of the same.
+    """Of each row the columns in which it goes on with the cell above; nowhere in a column that is drawn from
+    top to bottom beside others that are not, or in a table of such columns: every cell of them would be one
+    line of the same.
     """
     found: list[set[int]] = []
     last: dict[int, Line] = {}
     for cells in rows:
         found.append({c for c, cell in cells.items() if c in last and _goes_on(cell, last[c])})
         last |= cells
+    for column in {column for on in found for column in on}:
+        beside = sum(column in on and cells.keys() > on for cells, on in zip(rows, found, strict=True))
+        if beside > max(_HEAD_ROWS, _DRAWN_DOWN * len(rows)):
+            for on in found:
+                on.discard(column)
     whole = [len(cells) > 1 and cells.keys() == on for cells, on in zip(rows, found, strict=True)]
     index = 0
     for is_whole, run in groupby(whole):
