@@ -51,7 +51,10 @@ def audit_bias(
     every: Annotated[bool, typer.Option("--all", help="Groups too small to tell as well.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Each rule's share of drops in each group against its share in the whole; exit 1 where one is biased."""
+    """Each rule's share of drops in each group against its share in the whole; exit 1 where one is biased.
+
+    The ratio lies between `from` and `to`, and is no bias where it may be 1.
+    """
     from services.archive.bias import BOUND, GROUPS, LEAST_DROPS, LEAST_JUDGED, bias
     from services.archive.query import Damaged
     from services.cli.options import topology_of
@@ -70,8 +73,8 @@ def audit_bias(
         fail(error, EXIT_WRONG)
     if picture is not None:
         _picture_of(found, picture)
-    columns = ["unit", "reason", "by", "group", "drops", "judged", "share", "whole", "ratio", "verdict"]
-    print_rows(columns, [_row(share) for share in found], as_json=as_json, as_csv=False)
+    rows = [_row(share) for share in found]
+    print_rows(_BIAS, [row if as_json else _short(row) for row in rows], as_json=as_json, as_csv=False)
     if biased := [share for share in found if share.is_biased]:
         print(
             f"{len(biased)} above {BOUND:g}: `audit sample --rule {biased[0].reason}` shows why",
@@ -174,6 +177,9 @@ def _sampled(store: ObjectStore, number: int, seed: int, **equal: str) -> Iterat
     return (row for _, row in sorted(kept, key=lambda each: each[0]))
 
 
+_BIAS = ("unit", "reason", "group", "drops", "judged", "ratio", "from", "to", "verdict")
+
+
 def _applies(unit: str, reason: str, by: str, group: str) -> bool:
     """Whether a rule of the table can drop a group; every other reason can drop any."""
     from services.rules.table import RULES, group_of
@@ -188,7 +194,14 @@ def _applies(unit: str, reason: str, by: str, group: str) -> bool:
 
 def _row(share: Share) -> dict[str, Any]:
     told = ("unit", "reason", "by", "group", "drops", "judged", "share", "whole", "ratio")
-    return {name: getattr(share, name) for name in told} | {"verdict": "BIASED" if share.is_biased else ""}
+    low, high = share.between
+    more = {"from": low, "to": high, "verdict": "BIASED" if share.is_biased else ""}
+    return {name: getattr(share, name) for name in told} | more
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """For a screen of 80 columns."""
+    return {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _page(row: dict[str, Any]) -> str:

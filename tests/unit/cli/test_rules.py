@@ -105,6 +105,19 @@ def test_the_guard_catches_the_textbooks_url_rule_and_passes_the_defaults() -> N
     assert biased(_judge()) == set()
 
 
+def test_more_drops_of_a_group_than_by_chance() -> None:
+    """24 for 14 come about in a group of one in forty; 24 for 10 do not in one of a third."""
+    judged = {"zh": 500, "en": 19_500}
+    (small, _) = shares(("rules", "menu"), "language", {"zh": 24, "en": 536}, judged, _applies)
+    assert small.ratio > 1.7
+    assert small.between == pytest.approx((0.94, 3.07), abs=0.01)
+    assert not small.is_biased
+    (large, _) = shares(("rules", "menu"), "language", {"zh": 24, "en": 6}, {"zh": 500, "en": 1000}, _applies)
+    assert large.is_biased
+    (none, _) = shares(("rules", "menu"), "language", {"zh": 0, "en": 9}, judged, _applies)
+    assert none.between[0] == 0
+
+
 def test_bias_is_told_and_drawn(out: Path, tmp_path: Path) -> None:
     picture = tmp_path / "bias.svg"
     found = run("audit", "bias", out, "--json", "--picture", picture)
@@ -118,6 +131,7 @@ def test_bias_is_told_and_drawn(out: Path, tmp_path: Path) -> None:
         NUM * 3 // 4,
     )
     assert worst["ratio"] == pytest.approx(2, abs=0.02)
+    assert 1.8 < worst["from"] < worst["ratio"] < worst["to"] + 1e-9
     assert "rules urls: en" in picture.read_text()
     assert "menu" in run("audit", "bias", out, "--all", "--by", "format").stdout
     assert run("audit", "bias", out, "--by", "colour").exit_code != 0

@@ -132,7 +132,9 @@ def test_listings_and_quotes_are_no_repetition() -> None:
     listing = "```\nfor each in found:\n    print(each)\n```"
     told = "\n".join(f"Step {i} prints what was found so far.\n{listing}" for i in range(9))
     assert dup_line_share(Page(told)) == 0
-    assert dup_line_share(Page(told.replace("```", ""))) > 0.25  # of an indented line nothing is held to be said again
+    assert (
+        dup_line_share(Page(told.replace("```", ""))) > 0.25
+    )  # of an indented line nothing is held to be said again
 
     answer = "Pilot lamps are anything from 6 to 120 volts, incandescent or neon."
     thread = f"{answer}\nstrato said:\n\n{answer}\nClick to expand...\nThen measure the voltage first."
@@ -186,7 +188,9 @@ def test_sentences_with_a_few_short_lines_are_no_menu() -> None:
 def test_a_page_that_is_sentences_for_the_most_part_is_no_menu() -> None:
     """A product page: what it says of the thing, among columns of names and values."""
     sentence = "The handle is of beech, and the blade is ground from one piece of steel that keeps its edge. "
-    table = "\n\n".join(f"{name}\n\n{name} value" for name in ("Steel", "Handle", "Length", "Weight", "Maker"))
+    table = "\n\n".join(
+        f"{name}\n\n{name} value" for name in ("Steel", "Handle", "Length", "Weight", "Maker")
+    )
     assert menu_line_share(Page(f"{sentence * 2}\n\n{table}".strip())) == 10 / 11
     assert menu_line_share(Page(f"{sentence * 4}\n\n{table}".replace(". \n", ".\n"))) == 0
 
