@@ -19,8 +19,8 @@ from services.runtime import ObjectStore
 
 BOUND = 1.5  # a ratio above is a bias; as the alert's
 LEAST_JUDGED, LEAST_DROPS = 200, 20  # documents of a group, and drops: fewer are chance; as the alert's
-# Standard errors that the drops lie above what the group's part of the documents makes likely; as the alert's.
-# Of nine groups and 500 drops a fair rule is called biased in one of 85 cases, by the numbers above alone in 15.
+# Standard errors by which the drops are more than the group's part of the documents makes likely; as the
+# alert's. A fair rule of nine groups and 500 drops is called biased once in 85 times; by the above alone, in 15.
 ERRORS = 3.0
 
 # Drops that are meant to hit one group: what is not to be kept, and what holds nothing; as the alert's.

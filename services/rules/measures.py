@@ -220,8 +220,8 @@ def menu_line_share(page: Page) -> float:
     Such a line is narrow, ends with no punctuation, is not taken up by a next line in lower case, and is no
     list item, number, heading, `name: value` or code, nor part of a list that a sentence announces, nor one
     that stands there again and again. Own measure, in the spirit of jusText's short link-less blocks.
-    0 where such lines hold less than _MENU_COLUMNS of the text, or wide sentences more than _SENTENCE_COLUMNS:
-    a thread with its names and buttons, or a description with its table, is no menu.
+    0 where such lines hold less than _MENU_COLUMNS of the text, or sentences more than _SENTENCE_COLUMNS: a
+    thread with its names and buttons, or a description with its table, is no menu.
     """
     last = page.line_end_classes
     widths, lengths = page.line_widths, page.line_lengths

@@ -142,7 +142,7 @@ class Page:
 
     @property
     def own_words(self) -> Page:
-        """The page without fenced blocks, markup, addresses of links and quoted lines: all repeat by nature."""
+        """The page without fenced blocks, markup, addresses of links, quoted lines: all repeat by nature."""
         # Not kept where it is this page: one that holds itself, and its arrays, waits for the collector.
         return self if self._own_words is None else self._own_words
 
