@@ -20,7 +20,7 @@ from services.runtime import ObjectStore
 BOUND = 1.5  # a ratio above is a bias; as the alert's
 LEAST_JUDGED, LEAST_DROPS = 200, 20  # documents of a group, and drops: fewer are chance; as the alert's
 # Standard errors by which the drops are more than the group's part of the documents makes likely; as the
-# alert's. A fair rule of nine groups and 500 drops is called biased once in 85 times; by the above alone, in 15.
+# alert's. A fair rule of nine groups and 500 drops is called biased once in 85 times; without, in 15.
 ERRORS = 3.0
 
 # Drops that are meant to hit one group: what is not to be kept, and what holds nothing; as the alert's.

@@ -199,7 +199,7 @@ def test_markup_rulers_labels_and_listings_may_come_again() -> None:
     """Manuals: what stands around each of their sections and samples."""
     section = (
         '<div class="sample">\n\n{{% copy "sql" %}}\n\n    connect --host db\n    list tables\n\n'
-        "-----------------\n\nAlso needed:\n\nSentence number {n} of the manual says what this does.\n\n</div>\n\n"
+        "-----------------\n\nAlso needed:\n\nSentence {n} of the manual says what this does.\n\n</div>\n\n"
     )
     page = Page("".join(section.replace("{n}", str(n)) for n in range(12)))
     for name in ("line_share", "line_char_share", "paragraph_share", "paragraph_char_share"):
