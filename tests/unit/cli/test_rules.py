@@ -69,7 +69,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
             drops.put("docs.rejected", _rejection(document, verdict))
         else:
             documents.put("pool.zh", document)
-    menu = Document(uid=7, id="menu", text=MENU, source="file:///in/menu")
+    menu = Document(
+        uid=7, id="menu", text=MENU, source="file:///in/menu", media_type="text/x-log",
+        metadata={"url": "http://a.example/", "licence": "CC0", "waiver": "forged"},
+    )  # fmt: skip
     (verdict,) = _judge()([menu])
     assert isinstance(verdict, Drop)
     drops.put("docs.rejected", _rejection(menu, verdict))
@@ -168,6 +171,8 @@ def test_what_was_dropped_wrongly_goes_back_once_and_alone(out: Path, tmp_path: 
     )
     assert run(*arguments).exit_code == 0
     (record,) = map(json.loads, to.read_text().splitlines())
+    assert (record["url"], record["licence"]) == ("http://a.example/", "CC0")
+    assert (record["media_type"], len(record["waiver"])) == ("text/x-log", 32)
     assert json.loads(labels.read_text()) == {
         "text": MENU, "quality": 1.0, "lang": "en", "source": "waived: a poem",
     }  # fmt: skip
@@ -198,6 +203,30 @@ def test_tune_says_who_would_go_and_who_come_back(out: Path) -> None:
     assert "dropped too_short" in shown
     assert "The gauge at bridge" in shown
     assert "zh" not in shown
+    for told in ("ngram_leniency=0.01", "max_top_ngrams_spaced[0]=0.001", "sample_words=1"):
+        assert run("rules", "tune", out, "--set", told).exit_code == 0, told
+
+
+def test_tune_counts_a_document_once_and_leaves_waived_ones(tmp_path: Path) -> None:
+    """One that was dropped, judged again and kept has two rows; one that was waived breaks its bound."""
+    (tmp_path / "parts").mkdir()
+    store = ObjectStore(tmp_path.as_uri())
+    store.put("parts/river.json", b"{}")
+    drops, documents = lane(store, "drops"), lane(store)
+    for uid, features in ((1, {}), (2, {"waived": 1.0})):
+        menu = Document(uid=uid, id="menu", text=MENU, source=f"file:///in/{uid}")
+        (verdict,) = _judge()([menu])
+        assert isinstance(verdict, Drop)
+        drops.put("docs.rejected", _rejection(menu, verdict))
+        menu.features.update(features)
+        documents.put("pool.en", menu)
+    for each in (drops, documents):
+        each.put("archive.flush", Flush())
+        each.run()
+    (row,) = map(
+        json.loads, run("rules", "tune", tmp_path, "--set", "min_words=4", "--json").stdout.splitlines()
+    )
+    assert (row["would be"], row["rule"], row["documents"], row["of"]) == ("dropped", "menu", 1, 2)
 
 
 @pytest.mark.parametrize("told", ["max_url_share", "max_url_share=much", "max_nothing=1", "max_url_share=-1"])

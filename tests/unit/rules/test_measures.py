@@ -132,9 +132,7 @@ def test_listings_and_quotes_are_no_repetition() -> None:
     listing = "```\nfor each in found:\n    print(each)\n```"
     told = "\n".join(f"Step {i} prints what was found so far.\n{listing}" for i in range(9))
     assert dup_line_share(Page(told)) == 0
-    assert (
-        dup_line_share(Page(told.replace("```", ""))) > 0.25
-    )  # of an indented line nothing is held to be said again
+    assert dup_line_share(Page(told.replace("```", ""))) > 0.25  # the indented ones count nothing
 
     answer = "Pilot lamps are anything from 6 to 120 volts, incandescent or neon."
     thread = f"{answer}\nstrato said:\n\n{answer}\nClick to expand...\nThen measure the voltage first."
