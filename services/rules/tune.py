@@ -10,7 +10,8 @@ from typing import Any
 from services.rules.config import RulesConfig
 from services.rules.table import RULES, bind
 
-_OTHERS = ("ngram_leniency", "sample_words", "sample_lines")  # what the table's bounds go by
+# What the bounds of the table go by.
+_OTHERS = ("ngram_leniency_spaced", "ngram_leniency_zh", "sample_words", "sample_lines")
 
 
 @dataclass(frozen=True)

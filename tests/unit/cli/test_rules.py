@@ -203,7 +203,7 @@ def test_tune_says_who_would_go_and_who_come_back(out: Path) -> None:
     assert "dropped too_short" in shown
     assert "The gauge at bridge" in shown
     assert "zh" not in shown
-    for told in ("ngram_leniency=0.01", "max_top_ngrams_spaced[0]=0.001", "sample_words=1"):
+    for told in ("ngram_leniency_zh=0.01", "max_top_ngrams_spaced[0]=0.001", "sample_words=1"):
         assert run("rules", "tune", out, "--set", told).exit_code == 0, told
 
 
