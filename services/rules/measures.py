@@ -47,8 +47,12 @@ _MENU_COLUMNS = (
 _SENTENCE, _SENTENCE_COLUMNS = 80, 0.55
 _LIST_SIGNS = "-*+•#=|>"
 _MANY_TIMES = 3  # a writer's name, above each of the posts
-# An item by its number, or so many of a thing.
-_NUMBERED = re.compile(r"\s*[0-9]{1,3} ?(?:[.)、）] ?[^\s0-9]|[x×] )")
+# An item by its number, or so many of a thing; a chapter (11.2. Types); a row of four figures and more.
+_NUMBERED = re.compile(
+    r"\s*[0-9]{1,3} ?(?:[.)、）] ?[^\s0-9]|[x×] )"
+    r"|\s*[0-9]{1,2}(?:\.[0-9]{1,2})+\.? [A-Z\u4e00-\u9fff]"
+    r"|\s*(?:[0-9]++[^\w\n]++){3}[0-9][0-9\W]*+$"
+)
 
 MIN_REPEATED = 10
 

@@ -46,8 +46,9 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 _NUM_HASHES = 1 << 17  # that known words are told by
-# What may come again: marks alone (rulers, borders of tables); of paragraphs a heading or a label as well.
-_MARKS = re.compile(r"[\W_]*")
+# What may come again: marks alone (rulers, borders of tables) or a small word, which a listing leaves where
+# each of its words became a line; of paragraphs a heading or a label as well.
+_MARKS = re.compile(r"[\W_]*|[a-z_]{1,9}")
 _LABEL = re.compile(r"(?:#[^\n]*|[^\n]*[:：])\s*(?:\n[\W_]*)?|[\W_]*")
 _INDENTED = ("    ", "\t")
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse

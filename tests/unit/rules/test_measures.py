@@ -103,7 +103,8 @@ def test_lists_of_a_text_and_writers_of_a_thread_are_no_menu() -> None:
     assert share(Page(said + parts)) == 0
     assert share(Page(f"{said}\n{parts}")) == 0.8  # behind a blank line nothing is announced
     assert share(Page("1. Ann Hill\n2 . Bo Reed\n2 x amplifiers\n3）赵小梅")) == 0
-    assert share(Page("9.6\n13\n11 Sep\n2024")) == 1
+    assert share(Page("11.2. Index Types\n11.2.1 B-Tree\n3.1 绪论\n12 / 23 / 99 ( 133 )")) == 0
+    assert share(Page("9.6\n13\n11 Sep\n2024\n4.5 stars\n2019-11-20")) == 1
     thread = "".join(
         f"鹿小\n{said}\n" for said in ("放假了都好好休息", "这放假方式有点奇特", "我们放一天再上一天")
     )
@@ -174,6 +175,10 @@ def test_emoji_are_no_picture_out_of_characters() -> None:
 
 def test_an_open_fence_hides_nothing() -> None:
     assert dup_line_share(Page("```\n" + "the same line again\n" * 9)) > 0.8
+    closed = "```py\nthe same line again\nthe same line again\n```\n"
+    text = "The text around it says something else.\n" + closed
+    assert dup_line_share(Page(text)) == 0
+    assert dup_line_share(Page(f"{text}```py\nlast\n")) == 0  # cut in a listing: the former ones are closed
 
 
 def test_sentences_with_a_few_short_lines_are_no_menu() -> None:
