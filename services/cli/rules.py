@@ -150,18 +150,23 @@ def _setting(told: str) -> tuple[str, float]:
 
 
 def _known(store: ObjectStore, seen: Counter[str]) -> Iterator[Known]:
-    """What the rules judged, of the archive; seen: how many of each language."""
+    """What the rules judged, of the archive, each document once; seen: how many of each language.
+
+    One that was judged again, or dropped behind the rules, has several rows: that it was kept counts.
+    """
     from services.archive.query import Damaged, rows
     from services.archive.tables import TABLES
     from services.rules.tune import Known
 
     columns = ["uid", "language", "format", "features"]
+    before = set[str]()
     try:
         for table, more in (("documents", []), ("drops", ["unit", "reason"])):
             for row in rows(store, TABLES[table], Asked(), [*columns, *more]):
                 features = dict(row["features"] or ())
-                if not row["format"] or not features:
+                if not row["format"] or not features or row["uid"] in before:
                     continue
+                before.add(row["uid"])
                 seen[row["language"] or "und"] += 1
                 reason = row["reason"] if row.get("unit") == "rules" else ""
                 yield Known(row["uid"], row["language"] or "und", row["format"], reason, features)
