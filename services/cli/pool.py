@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -91,7 +91,7 @@ def _known(uids: list[str], why: str, out: Path | None) -> Iterator[tuple[Settin
     wanted, told = _asked(uids, why)
     with attached(out) as settings:
         try:
-            strange = unknown(settings, topology_of(settings), wanted)
+            strange = unknown(settings, topology_of(settings), wanted, _archived_by(settings))
         except Damaged as error:
             fail(error, EXIT_WRONG)
         named = ", ".join(f"{uid:016x}" for uid in strange[:_NAMED])
@@ -101,6 +101,16 @@ def _known(uids: list[str], why: str, out: Path | None) -> Iterator[tuple[Settin
         yield settings, [uid for uid in wanted if uid not in set(strange)], told
     if strange:
         fail(f"not in this river, and passed over: {named}", EXIT_WRONG)
+
+
+def _archived_by(settings: Settings) -> Callable[[int], bool]:
+    """Whether a river's archive has a uid: kept, dropped or used."""
+    from services.archive.lookup import find
+    from services.archive.tables import TABLES
+    from services.runtime import Resources
+
+    store = Resources(settings).store
+    return lambda uid: any(find(store, table, f"{uid:016x}", ("uid",)) for table in TABLES.values())
 
 
 def _asked(uids: list[str], why: str) -> tuple[list[int], str]:

@@ -22,7 +22,7 @@ from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
 from services.local.folder import require_room, running
 from services.local.forget import finish, refuse_half
-from services.local.needs import need_all_served, need_partitions, need_servers
+from services.local.needs import need_all_served, need_named, need_partitions, need_servers
 from services.local.origin import check_origin, origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
@@ -159,6 +159,7 @@ def river_on(
     check_origin(job.out, None)
     given = load_settings()
     need_all_served(job.topology, given)
+    need_named(job.topology, given)
     url = url_of(job.out, given)
     check(url, given)
     apart = partitions.environment(job.out, given)

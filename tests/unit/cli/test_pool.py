@@ -44,7 +44,7 @@ def test_a_uid_that_never_came_is_named_and_the_others_are_told(
     (tmp_path / "state").mkdir()
     monkeypatch.setattr("services.local.run.running", lambda _: {})
     monkeypatch.setattr(
-        "services.ledger.known.unknown", lambda _, __, uids: [uid for uid in uids if uid == 0]
+        "services.ledger.known.unknown", lambda _, __, uids, ___: [uid for uid in uids if uid == 0]
     )
     told: list[int] = []
     monkeypatch.setattr(f"services.ledger.quarantine.{command}", lambda _, uids, __: told.extend(uids))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.archive.files import counting
+from services.archive.lookup import find
+from services.archive.tables import TABLES
 from services.ledger.known import unknown_to
 from tests.unit.archive.rows import document, rejection
 from tests.unit.ledger.test_trace import River
@@ -31,8 +33,8 @@ def test_a_document_is_known_wherever_it_is_and_a_mistyped_uid_is_not(tmp_path: 
         found = unknown_to(
             lambda name: river.broker.group(name).committed,  # type: ignore[arg-type,return-value]
             log,
-            river.store,
             river.topology,
             wanted,
+            lambda uid: any(find(river.store, table, f"{uid:016x}", ("uid",)) for table in TABLES.values()),
         )
     assert found == wanted[6:]
