@@ -29,7 +29,9 @@ def status(out: Out = None) -> None:
     from services.ledger.status import status as status_of
     from services.local.run import attached
     from services.local.screen import show_status
+    from services.runtime.logs import quiet
 
+    quiet()
     with attached(out) as settings:
         show_status(status_of(settings, topology_of(settings)), Console())
 
@@ -156,7 +158,9 @@ def reconcile(
 ) -> None:
     """Prove that every document ingested is accounted for; exit 1 with the ids that are not."""
     from services.local.run import attached
+    from services.runtime.logs import quiet
 
+    quiet()
     with attached(out) as settings:
         whole = _reconcile_thoroughly(settings) if thorough else _reconcile(settings)
     if not whole:
