@@ -11,6 +11,7 @@ import typer
 
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import Out, topology_of
+from services.cli.uid import meant_uid
 from services.runtime import ConfigurationError, ObjectStore, Resources
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ def trace(
         row = {"at_ms": sighting.at_ms, "topic": sighting.topic, "partition": sighting.partition}
         print(json.dumps(row | {"offset": sighting.offset} | sighting.what, ensure_ascii=False))
     if not found:
-        fail(f"no document {document!r} in the archive, the topics or the parts", EXIT_WRONG)
+        fail(
+            f"no document {document!r} in the archive, the topics or the parts{meant_uid(document)}",
+            EXIT_WRONG,
+        )
 
 
 def _is_whole(out: Path) -> bool:

@@ -15,6 +15,7 @@ import typer
 
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import AsJson, Out, topology_of
+from services.cli.uid import meant_uid
 from services.runtime import ConfigurationError
 
 if TYPE_CHECKING:
@@ -130,5 +131,7 @@ def _numbers(uids: Iterable[str]) -> list[int]:
         raise ConfigurationError("no uid was given")
     for uid in found:
         if not re.fullmatch(r"[0-9a-f]{16}", uid):
-            raise ConfigurationError(f"{uid!r} is no uid: 16 hex digits are needed, as `trace` shows them")
+            raise ConfigurationError(
+                f"{uid!r} is no uid: 16 hex digits are needed, as `trace` shows them{meant_uid(uid)}"
+            )
     return [int(uid, 16) for uid in found]

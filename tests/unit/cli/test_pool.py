@@ -19,6 +19,8 @@ UID = "00f3a1b2c3d4e5f6"
     [
         (["notes/7.md", "--why", "spoils"], "'notes/7.md' is no uid: 16 hex digits"),
         ([UID[:-1], "--why", "spoils"], "is no uid"),
+        (["0x" + UID, "--why", "spoils"], f"did you mean the uid {UID}?"),
+        ([str(int(UID, 16)), "--why", "spoils"], f"did you mean the uid {UID}?"),
         ([UID, "--why", " "], "--why is empty"),
         (["-", "--why", "spoils"], "no uid was given"),
     ],
