@@ -26,7 +26,7 @@ class MixerConfig:
     step_documents: int = 1000
     step_bytes: int = 8 << 20
     look_ahead: int = 256
-    linger_s: float = 1.0
+    linger_s: float = 2.0
     hold: bool = False
 
     def __post_init__(self) -> None:
