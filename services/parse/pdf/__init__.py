@@ -17,5 +17,6 @@ picture leaves no mark.
 from services.parse.pdf.document import parse_pdf, prepare
 from services.parse.pdf.line import Line
 from services.parse.pdf.recognise import Recognised, Recogniser
+from services.parse.pdf.tables import Table, markdown
 
-__all__ = ["Line", "Recognised", "Recogniser", "parse_pdf", "prepare"]
+__all__ = ["Line", "Recognised", "Recogniser", "Table", "markdown", "parse_pdf", "prepare"]

@@ -108,8 +108,13 @@ def _table(rows: Sequence[Row]) -> Table | None:
     marked = sum(bool(_MARKER.fullmatch(text)) for text in firsts)
     if 2 * leaders >= len(rows) or (len(columns) == 2 and marked > 0.6 * len(firsts)):
         return None
-    lines = ["| " + " | ".join(cells) + " |" for cells in _grid(rows, columns)]
-    return Table("\n".join([lines[0], "|" + " --- |" * len(columns), *lines[1:]]))
+    return markdown(_grid(rows, columns))
+
+
+def markdown(grid: Sequence[Sequence[str]]) -> Table:
+    """The table of these rows of cells."""
+    lines = ["| " + " | ".join(map(_escaped, cells)) + " |" for cells in grid]
+    return Table("\n".join([lines[0], "|" + " --- |" * len(grid[0]), *lines[1:]]))
 
 
 def _columns(rows: Sequence[Row]) -> list[_Strip]:
@@ -152,7 +157,7 @@ def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
         base = row.base
         for column, cell in cells.items():
             texts = grid[last[column]]
-            texts[column] = f"{texts[column]} {_escaped(cell.text)}".strip()
+            texts[column] = f"{texts[column]} {cell.text}".strip()
     return grid
 
 

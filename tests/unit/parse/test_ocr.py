@@ -12,6 +12,7 @@ from services.parse.image import parse_image
 from services.parse.ocr import Looked, Reader, Seen, lines_of
 from services.parse.pdf import parse_pdf
 from services.parse.pdf.columns import in_order
+from services.parse.ruled import Rules
 from services.parse.unit import Readers, build, judge
 from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings
 from tests.benchmarks.figures import SHARED
@@ -53,17 +54,27 @@ def test_places_are_those_of_the_page_upright():
     assert 740 < lines[0].base < 750, "from the foot of the page"
 
 
+NO_RULES = Rules(numpy.empty((0, 3), numpy.int64), numpy.empty((0, 3), numpy.int64))
+
+
+def part(corners, crop, rules=NO_RULES):
+    return ocr._parted(corners, crop, rules)
+
+
 def test_a_line_found_over_a_gutter_is_two():
     """Prevents two columns that nearly touch from being read as one, line by line."""
     crop = numpy.full((20, 400, 3), 255, numpy.uint8)
     for left, right in ((4, 190), (196, 198), (220, 396)):  # the second a word's space away
         crop[6:14, left:right] = 0
-    parts = ocr._parted([(100, 50), (500, 50), (500, 70), (100, 70)], crop)
+    parts = part([(100, 50), (500, 50), (500, 70), (100, 70)], crop)
     assert [part.shape[1] for _, part in parts] == [201, 184]
     assert [[corner[0] for corner in corners[:2]] for corners, _ in parts] == [[100, 301], [316, 500]]
+    ruled = NO_RULES._replace(down=numpy.array([(200, 40, 80)]))
+    parts = part([(100, 50), (500, 50), (500, 70), (100, 70)], crop, ruled)
+    assert [crop.shape[1] for _, crop in parts] == [100, 101, 184], "a rule parts cells"
     upright = [(0, 0), (20, 0), (20, 400), (0, 400)]
-    assert len(ocr._parted(upright, crop)) == 1, "it runs down the page"
-    assert len(ocr._parted([(0, 0), (400, 0), (400, 20), (0, 20)], crop * 0)) == 1, "nothing is white"
+    assert len(part(upright, crop)) == 1, "it runs down the page"
+    assert len(part([(0, 0), (400, 0), (400, 20), (0, 20)], crop * 0)) == 1, "nothing is white"
 
 
 def test_lines_that_were_recognised_are_apart_over_a_narrow_gutter():
@@ -204,16 +215,21 @@ def as_picture(body, dpi=150):
     return out.getvalue()
 
 
-def test_a_scanned_page_gives_its_paragraphs(real_look):
+def test_a_scanned_page_gives_its_paragraphs_and_ruled_tables(real_look):
     """Prevents another version of the models or of RapidOCR from reading less."""
-    [found] = judge(
-        [Document(body=as_picture(make_pdf([paragraph(PROSE * 4)])))],
-        config=PATIENT,
-        readers=Readers(look=real_look),
-    )
+    cells = [
+        (76, 580, "Boat"),
+        (306, 580, "Master"),
+        (76, 550, "Gull,"),
+        (76, 535, "sold"),
+        (306, 542, "Brandt"),
+    ]
+    rules = "".join(f"72 {y} m 500 {y} l S " for y in (600, 570, 525)) + "300 600 m 300 525 l S"
+    body = make_pdf([[*paragraph(PROSE * 4), *cells]], drawn=rules)
+    [found] = judge([Document(body=as_picture(body))], config=PATIENT, readers=Readers(look=real_look))
     assert isinstance(found, Emit)
-    assert found.document.text.split() == (PROSE * 4).split()
-    assert "\n" not in found.document.text, "lines are joined"
+    table = "| Boat | Master |\n| --- | --- |\n| Gull, sold | Brandt |"
+    assert found.document.text == f"{(PROSE * 4).strip()}\n\n{table}", "lines are joined"
     assert found.document.features["parse_confidence"] > 0.9
 
 
