@@ -100,8 +100,8 @@ def dlq_redrive(  # noqa: PLR0917 - typer names them
         print(f"{number} put back into {name}")
     if done.before:
         print(
-            f"{done.before} stay: they were put back before; --again to insist, if those messages were lost: "
-            "else there will be two of each",
+            f"put back before, and stay: {done.before}; --again to insist, if those messages were lost "
+            "(else there will be two of each)",
             file=sys.stderr,
         )
     if not done.put_back:

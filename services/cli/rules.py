@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,8 +58,8 @@ def rules_test(
             language = f"{document.language} ({document.language_confidence:.2f}), {document.format}"
             print(f"{document.id}: {told}\n{language}")
             print_rows(
-                ["measure", "value", "bound", "threshold", "from", "drops"],
-                _measures(document, config),
+                ["measure", "value", "bound", "from", "drops"],
+                map(_short, _measures(document, config)),
                 as_json=False,
                 as_csv=False,
             )
@@ -120,7 +121,24 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _measures(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
-    """A row for each measure and bound; "from" is where the bound is set."""
+    """A row for each measure and bound, those that drop first and those without a bound last.
+
+    "from" is where the bound is set.
+    """
+    return iter(
+        sorted(_rows(document, config), key=lambda row: (not row["drops"], not row["from"], row["measure"]))
+    )
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """For a screen."""
+    sign = "≥" if row["bound"] == "at least" else "≤"
+    most = "" if row["threshold"] is None else f"{sign} {row['threshold']:.4g}"
+    is_off = row["threshold"] == inf or (row["threshold"] == 0 and sign == "≥")
+    return row | {"bound": "off" if is_off else most, "from": row["from"].removeprefix("units.rules.")}
+
+
+def _rows(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
     from services.rules.table import bind
 
     bounds = bind(config, document.language, document.format) if document.format else ()

@@ -97,7 +97,7 @@ def test_menu_lines_are_told_from_verse_lists_and_wrapped_text() -> None:
 
 def test_lists_of_a_text_and_writers_of_a_thread_are_no_menu() -> None:
     share = MEASURES["menu_line_share"]
-    parts = "Tabs and panes\nA search in the text\nKeys of your own\nPictures behind the text"
+    parts = "Tabs, panes, windows\nText search everywhere\nFree choice of all keys\nBackground pictures"
     said = "Marnterm is a small terminal for people who like quiet programs. Its main features are:\n"
     assert share(Page(parts)) == 1
     assert share(Page(said + parts)) == 0
@@ -209,3 +209,14 @@ def test_markup_rulers_labels_and_listings_may_come_again() -> None:
         assert MEASURES[f"dup_{name}"](page) < 0.2, name
     assert dup_line_share(Page("".join(f"    {line}" for line in "a line of a letter, set in\n" * 9))) > 0.8
     assert dup_line_share(Page("# BUY OUR PILLS NOW\n" * 9)) > 0.8
+
+
+def test_verse_and_talk_without_punctuation_are_no_menu() -> None:
+    """As lyrics and subtitles are printed, in both languages."""
+    verse = "The mill is still and all the wheels are dumb\nAnd no one knows the way that I have come\n"
+    assert menu_line_share(Page(verse * 2 + "Snow\nOver fallow fields")) == 0
+    assert (
+        menu_line_share(Page("山中一夜雪\n溪上数声钟\n孤村三两犬\n斜日五六松\n空谷闻樵斧\n石桥无客踪")) == 0
+    )
+    assert menu_line_share(Page("你今天去哪里了\n我去河边看书\n那里的人多吗\n没有人\n真好")) == 0
+    assert menu_line_share(Page("首页\n新闻\n财经频道\n体育\n网站导航\n联系我们\n手机版")) == 1
