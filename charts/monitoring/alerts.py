@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from charts.monitoring.query import EVERYWHERE as ALL
-from charts.monitoring.query import bias, deviation
+from charts.monitoring.query import bias, deviation, surprise
 
 Json = dict[str, Any]
 
@@ -29,6 +29,7 @@ DEAD_LEAST, DEAD_SHARE = (
 )  # in 15 minutes. At a tenth of 1,000 in a row a service stops (dead_letter_limit)
 BIAS = 1.5  # DESIGN's bias guard
 BIAS_SEEN, BIAS_DROPS = 200, 20  # documents of a group, and drops, in 6 hours: fewer are chance
+BIAS_ERRORS = 3  # standard errors; in a small group more than 20 drops are chance as well
 MIX_OFF, MIX_LEAST = 0.05, 1_000_000  # points; tokens in 6 hours, since a lane is off by up to a document
 REDIS_FULL = 0.85
 PART_AGE_S = 1800  # six times the sink's seal_age_s by default
@@ -91,6 +92,7 @@ _BIASED = (
     f" {ALL.increase(JUDGED, 'language', 'format', window='6h')} >= {BIAS_SEEN}"
     f" and {ALL.on('language', 'format', 'reason')}"
     f" {ALL.increase(JUDGED, 'language', 'format', 'reason', window='6h')} >= {BIAS_DROPS}"
+    f" and {ALL.on('language', 'format', 'reason')} {surprise(ALL, '6h')} > {BIAS_ERRORS}"
 )
 
 _OFF = (

@@ -72,14 +72,30 @@ def bias(scope: Scope, window: str) -> str:
     1: the rule treats the group as it does all. It applies to the groups of which it has a series, be it at 0
     (services/rules/counts.py).
     """
+    drops, seen, applies = _judged(scope, window)
+    everywhere = f"({scope.sum(drops, 'reason')} / {scope.sum(applies, 'reason')})"
+    here = f"(({drops}) / {scope.on('language', 'format')} group_left () ({seen}))"
+    return f"{here} / {scope.on('reason')} group_left () {everywhere}"
+
+
+def surprise(scope: Scope, window: str) -> str:
+    """Likewise: by how many standard errors a group's drops are more than its part of the documents makes
+    likely (the score test of services/archive/bias.py).
+    """
+    drops, _, applies = _judged(scope, window)
+    by_reason = f"{scope.on('reason')} group_left ()"
+    part = f"({applies} / {by_reason} {scope.sum(applies, 'reason')})"
+    found = scope.sum(drops, "reason")
+    likely = f"({part} * {by_reason} {found})"
+    return f"(({drops}) - {likely}) / sqrt({likely} * (1 - {part}))"
+
+
+def _judged(scope: Scope, window: str) -> tuple[str, str, str]:
+    """Drops by language, format and rule; documents by language and format; these beside each rule."""
     judged = "rules_judged_documents_total"
-    group = scope.on("language", "format")
     drops = scope.increase(judged, "language", "format", "reason", where=('reason!=""', MEANT), window=window)
     seen = scope.increase(judged, "language", "format", window=window)
-    applies = f"(0 * ({drops}) + {group} group_left () ({seen}))"
-    everywhere = f"({scope.sum(drops, 'reason')} / {scope.sum(applies, 'reason')})"
-    here = f"(({drops}) / {group} group_left () ({seen}))"
-    return f"{here} / {scope.on('reason')} group_left () {everywhere}"
+    return drops, seen, f"(0 * ({drops}) + {scope.on('language', 'format')} group_left () ({seen}))"
 
 
 def share(scope: Scope, name: str, label: str, window: str) -> str:

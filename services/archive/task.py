@@ -187,9 +187,15 @@ class Archive:
             yield max(made, key=lambda topic: made[topic].num_bytes)
         flushed = self._flushing and self._inputs.keys() <= set(drained)
         for topic, one in made.items():
-            since = one.since_log if topic in drained else one.since
-            if flushed or (since is not None and now - since >= self._config.seal_age_s):
+            if flushed or self._is_old(one, topic, now, drained):
                 yield topic
+
+    def _is_old(self, one: _Open, topic: str, now: float, drained: Collection[str]) -> bool:
+        """By the log where all of it is read, else by when the first row came; mostly both say the same."""
+        limit = self._config.seal_age_s
+        by_log = now - one.since_log >= limit
+        by_step = one.since is not None and now - one.since >= limit
+        return by_log if by_log == by_step or topic in drained else by_step
 
     def _is_at_rest(self, drained: Collection[str]) -> bool:
         held = any(found.open or found.waiting for found in self._inputs.values())

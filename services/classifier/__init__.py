@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from services.classifier.config import ClassifierConfig
 from services.classifier.judge import Classifier
 from services.classifier.kinds import PageKinds
-from services.inference import Encoder
+from services.inference import Description, Encoder
 from services.runtime import Resources, Settings, Unit
 
 
@@ -18,6 +18,12 @@ def build(config: ClassifierConfig, resources: Resources) -> Classifier:
     return Classifier(
         Encoder.open(url, config.models, config.model, config.inference, tls), config, _kinds(config)
     )
+
+
+def needs(config: ClassifierConfig, _settings: Settings) -> None:
+    """Its model and the table beside it. Raises ConfigurationError."""
+    Description.read(config.models, config.model)
+    _kinds(config)
 
 
 def agrees(config: ClassifierConfig, settings: Settings) -> Mapping[str, str]:
@@ -38,6 +44,7 @@ SERVICE = Unit(
     build=build,
     offline={"triton_url": "onnx:"},
     agrees=agrees,
+    needs=needs,
 )
 
 __all__ = ["SERVICE", "Classifier", "ClassifierConfig", "PageKinds", "build"]

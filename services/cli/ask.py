@@ -11,6 +11,7 @@ import typer
 
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import Out, topology_of
+from services.cli.uid import meant_uid
 from services.runtime import ConfigurationError, ObjectStore, Resources
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def status(out: Out = None) -> None:
     from services.ledger.status import status as status_of
     from services.local.run import attached
     from services.local.screen import show_status
+    from services.runtime.logs import quiet
 
+    quiet()
     with attached(out) as settings:
         show_status(status_of(settings, topology_of(settings)), Console())
 
@@ -82,7 +85,10 @@ def trace(
         row = {"at_ms": sighting.at_ms, "topic": sighting.topic, "partition": sighting.partition}
         print(json.dumps(row | {"offset": sighting.offset} | sighting.what, ensure_ascii=False))
     if not found:
-        fail(f"no document {document!r} in the archive, the topics or the parts", EXIT_WRONG)
+        fail(
+            f"no document {document!r} in the archive, the topics or the parts{meant_uid(document)}",
+            EXIT_WRONG,
+        )
 
 
 def _is_whole(out: Path) -> bool:
@@ -156,7 +162,9 @@ def reconcile(
 ) -> None:
     """Prove that every document ingested is accounted for; exit 1 with the ids that are not."""
     from services.local.run import attached
+    from services.runtime.logs import quiet
 
+    quiet()
     with attached(out) as settings:
         whole = _reconcile_thoroughly(settings) if thorough else _reconcile(settings)
     if not whole:

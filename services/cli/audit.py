@@ -11,6 +11,7 @@ import typer
 from services.archive.asked import Asked
 from services.archive.tables import TABLES, Table
 from services.cli import dead
+from services.cli.archived import archive_in
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.filters import filtered
 from services.cli.rows import print_rows
@@ -95,7 +96,7 @@ def audit_count(
             found = counted(dead.found(folder, asked), columns)
         else:
             chosen = _table(table)
-            found = count(store_in(folder), chosen, asked, columns, tokens=tokens)
+            found = count(archive_in(folder), chosen, asked, columns, tokens=tokens)
     except Damaged as error:
         fail(error, EXIT_WRONG)
     names = [*columns, "rows", *(["tokens"] if tokens else [])]
@@ -127,7 +128,7 @@ def audit_list(
         if table == dead.NAME:
             found = listed_rows(dead.found(folder, asked), columns)
         else:
-            found = rows(store_in(folder), chosen, asked, columns)
+            found = rows(archive_in(folder), chosen, asked, columns)
         page = islice(found, skip, skip + limit if limit else None)
         print_rows(columns, page, as_json=as_json, as_csv=as_csv)
     except Damaged as error:

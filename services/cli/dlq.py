@@ -98,10 +98,18 @@ def dlq_redrive(  # noqa: PLR0917 - typer names them
         print(f"{name} stays: {why}", file=sys.stderr)
     for name, number in sorted(done.put_back.items()):
         print(f"{number} put back into {name}")
+    if done.before:
+        print(
+            f"put back before, and stay: {done.before}; --again to insist, if those messages were lost "
+            "(else there will be two of each)",
+            file=sys.stderr,
+        )
     if not done.put_back:
         fail("nothing was put back", EXIT_WRONG)
     print(
-        "the running services take them up" if running else f"the next `run` or `up` on {out} takes them up"
+        "the running services take them up"
+        if running
+        else f"the next `run` or `up` on {out} takes them up: corpusworks run --out {out}"
     )
 
 

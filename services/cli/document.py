@@ -16,6 +16,7 @@ from services.archive.tables import DOCUMENTS, DROPS, USES, Row
 from services.cli.audit import Folder
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import AsJson
+from services.cli.uid import meant_uid
 from services.local.store import store_in
 from services.runtime import ConfigurationError, load_settings
 
@@ -64,7 +65,8 @@ def show(
         fail(error, EXIT_WRONG)
     letters = _letters(folder, document)
     if not found and not letters:
-        fail(f"no document {document!r} in the archive, by id, uid, source, path, URL or title", EXIT_WRONG)
+        named = "by id, uid, source, path, URL or title"
+        fail(f"no document {document!r} in the archive, {named}{meant_uid(document)}", EXIT_WRONG)
     for one in found:
         if original:
             one["original"] = _original(one)

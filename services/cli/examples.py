@@ -10,6 +10,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "run": (
         "corpusworks run ~/papers notes.jsonl.gz --out corpus",
         "corpusworks run ~/more --out corpus --set rules.min_words=20",
+        "corpusworks run --out corpus",
     ),
     "up": (
         "corpusworks up --out corpus --upload 8000 --train 125m",

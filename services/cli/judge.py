@@ -54,7 +54,7 @@ def calibrate(
     to: Annotated[
         Path | None, typer.Option("--to", help="File to write; without it the table is only shown.")
     ] = None,
-    anew: Annotated[
+    from_nothing: Annotated[
         bool, typer.Option("--anew", help="Take nothing over from the present calibration.")
     ] = False,
     least: Annotated[int, typer.Option("--least", min=2, help="Documents that a group needs.")] = 200,
@@ -75,11 +75,13 @@ def calibrate(
             "no document has a score: "
             + ("look at what `corpusworks apply` says of them" if paths else "run some first")
         )
-    present = Calibration.of({}) if anew else chosen(config)
+    present = Calibration.of({}) if from_nothing else chosen(config)
     made = census.calibration(present, least).without(without or ())
     _show(census.rows(present, made))
+    anew = sum(made.groups[group] != present.groups.get(group) for group in made.groups)
     print(
-        f"{census.documents} documents; calibration {made.version}, {len(made.groups)} groups",
+        f"{census.documents} documents; calibration {made.version}, {len(made.groups)} groups, of which "
+        f"{anew} are of these documents: of less than {least} (--least) a group stays as it was",
         file=sys.stderr,
     )
     if to is not None:

@@ -14,6 +14,7 @@ import typer
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.options import AsJson, Out
 from services.cli.parts import wrong_parts
+from services.cli.uid import meant_uid
 from services.local.store import store_in
 from services.runtime import ConfigurationError, ObjectStore, load_settings
 
@@ -61,7 +62,7 @@ def ledger_doc(document: str, out: Out = None, run: Run = None) -> None:
     for account in found:
         print(json.dumps(account, ensure_ascii=False))
     if not found:
-        fail(f"no document {document!r} in the parts or the archive", EXIT_WRONG)
+        fail(f"no document {document!r} in the parts or the archive{meant_uid(document)}", EXIT_WRONG)
 
 
 @app.command("summary")

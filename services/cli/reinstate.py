@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.media_types import HTML
 from services.archive.asked import Asked
 from services.cli.audit import AsJson, Folder
 from services.cli.exits import EXIT_WRONG, fail
@@ -36,7 +36,7 @@ Seed = Annotated[int, typer.Option(help="Another one: other drops.")]
 
 _SAMPLED = (
     "uid", "id", "source", "unit", "reason", "measured", "threshold", "detail", "language", "format",
-    "category", "body", "text",
+    "category", "media_type", "metadata", "body", "text",
 )  # fmt: skip
 
 
@@ -51,7 +51,10 @@ def audit_bias(
     every: Annotated[bool, typer.Option("--all", help="Groups too small to tell as well.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Each rule's share of drops in each group against its share in the whole; exit 1 where one is biased."""
+    """Each rule's share of drops in each group against its share in the whole; exit 1 where one is biased.
+
+    The ratio lies between `from` and `to`, and is no bias where it may be 1.
+    """
     from services.archive.bias import BOUND, GROUPS, LEAST_DROPS, LEAST_JUDGED, bias
     from services.archive.query import Damaged
     from services.cli.options import topology_of
@@ -70,8 +73,8 @@ def audit_bias(
         fail(error, EXIT_WRONG)
     if picture is not None:
         _picture_of(found, picture)
-    columns = ["unit", "reason", "by", "group", "drops", "judged", "share", "whole", "ratio", "verdict"]
-    print_rows(columns, [_row(share) for share in found], as_json=as_json, as_csv=False)
+    rows = [_row(share) for share in found]
+    print_rows(_BIAS, [row if as_json else _short(row) for row in rows], as_json=as_json, as_csv=False)
     if biased := [share for share in found if share.is_biased]:
         print(
             f"{len(biased)} above {BOUND:g}: `audit sample --rule {biased[0].reason}` shows why",
@@ -92,15 +95,15 @@ def audit_sample(
     as_json: AsJson = False,
 ) -> None:
     """Drops by chance: what was measured, the threshold, the text as it was received and as it was judged."""
-    found = list(_sampled(store_in(folder), number, seed, unit=unit, reason=rule, language=language))
+    found, number_of = _sampled(store_in(folder), number, seed, unit=unit, reason=rule, language=language)
     for row in found:
         if row["body"] is not None:
             row["body"] = (
                 row["body"].decode(errors="replace") if isinstance(row["body"], bytes) else row["body"]
             )
         print(json.dumps(row, ensure_ascii=False, default=str) if as_json else _page(row))
-    if not found:
-        print("nothing was dropped that is like this", file=sys.stderr)
+    told = f"{len(found)} of {number_of} drops" if found else "nothing was dropped that is like this"
+    print(told, file=sys.stderr)
 
 
 @app.command("reinstate")
@@ -120,7 +123,7 @@ def audit_reinstate(
     seed: Seed = 0,
 ) -> None:
     """Drops of the rules that were wrong, as documents with a waiver, and as examples for the judges."""
-    from services.rules.waivers import NAME, grant
+    from services.rules.waivers import grant
 
     if not (rule or name or uid):
         raise ConfigurationError("say which drops: --rule, --id or --uid")
@@ -128,20 +131,16 @@ def audit_reinstate(
         raise ConfigurationError(f"{to} is there already: name a new file")
     store = store_in(folder)
     asked = {"unit": "rules", "reason": rule, "language": language, "id": name, "uid": uid.lower()}
-    found = [row for row in _sampled(store, number, seed, **asked) if row["text"]]
+    sampled, number_of = _sampled(store, number, seed, **asked)
+    # One that was judged again has several drops.
+    found = list({row["uid"]: row for row in sampled if row["text"]}.values())
     if not found:
         raise ConfigurationError(
             "the rules dropped no text that is like this: `audit list --unit rules` has them"
         )
     with to.open("x", encoding="utf-8") as documents:
         for row in found:
-            waiver = grant(store, row["text"], {row["reason"]}, why)
-            record = {
-                "id": f"{row['id']}#reinstated",
-                "text": row["text"],
-                NAME: waiver,
-                "reinstated": row["source"],
-            }
+            record = _record(row, grant(store, row["text"], {row["reason"]}, why))
             documents.write(json.dumps(record, ensure_ascii=False) + "\n")
     if labels is not None:
         with labels.open("a", encoding="utf-8") as examples:
@@ -153,25 +152,49 @@ def audit_reinstate(
                     "source": f"waived: {why}",
                 }
                 examples.write(json.dumps(example, ensure_ascii=False) + "\n")
-    print(f"{len(found)} documents in {to}; they go back with: corpusworks run {to} --out …", file=sys.stderr)
+    some = f" of {number_of} (-n for more)" if number_of > len(found) else ""
+    print(
+        f"{len(found)} documents{some} in {to}; they go back with: corpusworks run {to} --out …\n"
+        "The rules let them pass; the judges and dedup judge them as any other.",
+        file=sys.stderr,
+    )
 
 
-def _sampled(store: ObjectStore, number: int, seed: int, **equal: str) -> Iterator[dict[str, Any]]:
-    """A sample of the drops that are like this, each as likely as any other (reservoir), in order."""
+def _record(row: dict[str, Any], waiver: str) -> dict[str, Any]:
+    """As `run` reads it: with what was known of the document, and of a text its kind."""
+    from services.rules.waivers import NAME
+
+    kind = row["media_type"] or ""
+    is_text = kind.startswith("text/") and not kind.startswith(HTML)
+    said = {
+        "id": f"{row['id']}#reinstated",
+        "text": row["text"],
+        NAME: waiver,
+        "reinstated": row["source"],
+        **({"media_type": kind} if is_text else {}),
+    }
+    return said | {name: value for name, value in row["metadata"] or () if name not in {*said, "html"}}
+
+
+def _sampled(store: ObjectStore, number: int, seed: int, **equal: str) -> tuple[list[dict[str, Any]], int]:
+    """Drops that are like this, each as likely as any other (reservoir), in order; and how many there are."""
     from services.archive.query import Damaged, rows
     from services.archive.tables import TABLES
 
-    rng, kept = random.Random(seed), list[tuple[int, dict[str, Any]]]()
+    rng, kept, seen = random.Random(seed), list[tuple[int, dict[str, Any]]](), 0
     asked = Asked({name: value for name, value in equal.items() if value})
     try:
-        for seen, row in enumerate(rows(store, TABLES["drops"], asked, _SAMPLED)):
+        for seen, row in enumerate(rows(store, TABLES["drops"], asked, _SAMPLED), start=1):
             if len(kept) < number:
                 kept.append((seen, row))
-            elif (place := rng.randrange(seen + 1)) < number:
+            elif (place := rng.randrange(seen)) < number:
                 kept[place] = (seen, row)
     except Damaged as error:
         fail(error, EXIT_WRONG)
-    return (row for _, row in sorted(kept, key=lambda each: each[0]))
+    return [row for _, row in sorted(kept, key=lambda each: each[0])], seen
+
+
+_BIAS = ("unit", "reason", "group", "drops", "judged", "ratio", "from", "to", "verdict")
 
 
 def _applies(unit: str, reason: str, by: str, group: str) -> bool:
@@ -188,7 +211,14 @@ def _applies(unit: str, reason: str, by: str, group: str) -> bool:
 
 def _row(share: Share) -> dict[str, Any]:
     told = ("unit", "reason", "by", "group", "drops", "judged", "share", "whole", "ratio")
-    return {name: getattr(share, name) for name in told} | {"verdict": "BIASED" if share.is_biased else ""}
+    low, high = share.between
+    more = {"from": low, "to": high, "verdict": "BIASED" if share.is_biased else ""}
+    return {name: getattr(share, name) for name in told} | more
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """For a screen of 80 columns."""
+    return {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _page(row: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,8 +58,8 @@ def rules_test(
             language = f"{document.language} ({document.language_confidence:.2f}), {document.format}"
             print(f"{document.id}: {told}\n{language}")
             print_rows(
-                ["measure", "value", "bound", "threshold", "from", "drops"],
-                _measures(document, config),
+                ["measure", "value", "bound", "from", "drops"],
+                map(_short, _measures(document, config)),
                 as_json=False,
                 as_csv=False,
             )
@@ -120,7 +121,24 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _measures(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
-    """A row for each measure and bound; "from" is where the bound is set."""
+    """A row for each measure and bound, those that drop first and those without a bound last.
+
+    "from" is where the bound is set.
+    """
+    return iter(
+        sorted(_rows(document, config), key=lambda row: (not row["drops"], not row["from"], row["measure"]))
+    )
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """For a screen."""
+    sign = "≥" if row["bound"] == "at least" else "≤"
+    most = "" if row["threshold"] is None else f"{sign} {row['threshold']:.4g}"
+    is_off = row["threshold"] == inf or (row["threshold"] == 0 and sign == "≥")
+    return row | {"bound": "off" if is_off else most, "from": row["from"].removeprefix("units.rules.")}
+
+
+def _rows(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
     from services.rules.table import bind
 
     bounds = bind(config, document.language, document.format) if document.format else ()
@@ -150,18 +168,23 @@ def _setting(told: str) -> tuple[str, float]:
 
 
 def _known(store: ObjectStore, seen: Counter[str]) -> Iterator[Known]:
-    """What the rules judged, of the archive; seen: how many of each language."""
+    """What the rules judged, of the archive, each document once; seen: how many of each language.
+
+    One that was judged again, or dropped behind the rules, has several rows: that it was kept counts.
+    """
     from services.archive.query import Damaged, rows
     from services.archive.tables import TABLES
     from services.rules.tune import Known
 
     columns = ["uid", "language", "format", "features"]
+    before = set[str]()
     try:
         for table, more in (("documents", []), ("drops", ["unit", "reason"])):
             for row in rows(store, TABLES[table], Asked(), [*columns, *more]):
                 features = dict(row["features"] or ())
-                if not row["format"] or not features:
+                if not row["format"] or not features or row["uid"] in before:
                     continue
+                before.add(row["uid"])
                 seen[row["language"] or "und"] += 1
                 reason = row["reason"] if row.get("unit") == "rules" else ""
                 yield Known(row["uid"], row["language"] or "und", row["format"], reason, features)

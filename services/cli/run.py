@@ -15,7 +15,7 @@ from services.cli.given import given, is_of_river
 from services.cli.options import RecipeName, Workers, topology_of, workers_of
 from services.mixer.presets import lasting
 from services.mixer.recipe import Recipe
-from services.runtime import configure, load_settings
+from services.runtime import ConfigurationError, configure, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,11 @@ app = typer.Typer()
 
 @app.command()
 def run(
-    paths: Annotated[list[str], typer.Argument(help="Files and folders of documents.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files and folders of documents; without any, what waits in OUT goes on."),
+    ] = None,
+    *,
     out: Annotated[Path, typer.Option("--out", help="Folder for parts, report and state.")],
     recipe: RecipeName = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what OUT holds from earlier runs.")] = False,
@@ -35,8 +39,15 @@ def run(
 ) -> None:
     """Documents in, packed parts out, on this machine; what is in OUT already is not done again."""
     from services.local.forget import forget as forget_all
+    from services.local.store import STATE
 
-    job = job_of(paths, out, recipe, workers_of(workers))  # a mistake in it must not cost what OUT holds
+    if not paths and (fresh or not (out / STATE).is_dir()):
+        raise ConfigurationError(
+            f"nothing waits in {out}: say which documents, as in: corpusworks run ~/papers --out …"
+        )
+    job = job_of(
+        paths or [], out, recipe, workers_of(workers)
+    )  # a mistake in it must not cost what OUT holds
     if fresh:
         forget_all(out, job.topology)
     run_through(job)

@@ -17,11 +17,11 @@ import typer
 
 from services.archive.asked import Asked
 from services.archive.tables import DOCUMENTS, DROPS, USES, Row, Table
+from services.cli.archived import archive_in
 from services.cli.audit import Folder
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.filters import filtered
 from services.local.origin import origin
-from services.local.store import store_in
 from services.runtime import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def export(
     chosen = _chosen(table, to, packed=packed)
     if chosen is DOCUMENTS:
         _refuse_mixed(folder)
-    store = store_in(folder)
+    store = archive_in(folder)
     columns = [name for name in chosen.columns if name not in _LEFT_OUT]
     try:
         found = rows(store, chosen, asked, columns)

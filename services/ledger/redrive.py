@@ -30,9 +30,12 @@ _BATCH, _BATCH_BYTES = 500, 8 << 20  # letters in one transaction
 
 @dataclass
 class Outcome:
-    """put_back: letters by topic. left: (letter's id, why) of those that were meant and stay."""
+    """put_back: letters by topic. before: those that were put back before, and stay. left: (letter's id, why)
+    of others that were meant and stay.
+    """
 
     put_back: Counter[str] = field(default_factory=Counter)
+    before: int = 0
     left: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -72,8 +75,8 @@ def _able(found: Iterator[Letter], existing: set[str], outcome: Outcome, *, agai
         elif letter.came_from not in existing:
             why = f"the topic {letter.came_from} is no more"
         elif letter.redriven_ms is not None and not again:
-            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(letter.redriven_ms / 1000))
-            why = f"put back on {when}; --again to insist, if that message was lost: else there will be two"
+            outcome.before += 1
+            continue
         else:
             yield letter
             continue

@@ -167,6 +167,8 @@ def _seen(
                 yield {"superseded_by": by, "similarity": told.retraction.similarity}
             elif told.HasField("quarantine") and told.quarantine.uid in uids:
                 yield {"quarantined": told.quarantine.why}
+            elif told.HasField("forget") and told.forget.uid in uids:
+                yield {"forgotten": told.forget.why}
     except DecodeError:
         return
 

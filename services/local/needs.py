@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.local.servers.triton import require
 from services.local.stack import STAND_IN
-from services.runtime import ConfigurationError, DependencyDown, Resources, Settings
+from services.runtime import ConfigurationError, DependencyDown, Resources, Settings, Unit, configure
 from services.runtime.clients.reach import address_of, check_kafka
 from services.runtime.topology import Topology
 
@@ -30,6 +30,17 @@ def need_partitions(workers: int | None, most: int, out: Path) -> None:
             f"--workers {workers}: the river in {out} has {most} partitions, and a process more "
             f"would find nothing to do. Set CORPUSWORKS_PARTITIONS={workers} with a new folder"
         )
+
+
+def need_named(topology: Topology, settings: Settings) -> None:
+    """What units are told to use: files, models, modules. Raises ConfigurationError.
+
+    Units that are told nothing are not imported for it.
+    """
+    for service in topology.services.values():
+        told = settings.units.get(service.name)
+        if told and service.run and isinstance(unit := service.definition, Unit):
+            unit.needs(configure(service.name, unit.config, told), settings)
 
 
 def need_servers(settings: Settings, models: Sequence[Path]) -> None:

@@ -1,11 +1,14 @@
-"""How many partitions the river of a folder has: as many as the machine had cores when it was begun, or two.
+"""How many partitions and lanes the river of a folder has: by the cores of the machine that began it.
 
-So each of its stages can be shared by as many processes (see balance.py). They stay: documents lie in them.
-What is mixed from another river passes through none of these stages: it has one.
+Partitions: as many as cores, or two, so that each stage can be shared by as many processes (see balance.py).
+Lanes: one for eight cores, since one mixes what about eight can prepare; more of them only divide what is
+mixed, and everything that is written in a transaction is written once for each. They stay: documents lie in
+them. What is mixed from another river passes through no stage that is shared: it has one of each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.local.balance import available_cores
@@ -14,10 +17,10 @@ from services.local.store import STATE, begun_with
 from services.runtime import Settings
 from services.runtime.settings import PREFIX
 
-_FILE = "partitions"  # in the state folder, where there are more than the default
-_SETTING = PREFIX + "PARTITIONS"
+_NAMES = ("partitions", "lanes")  # settings, and files in the state folder, where there are not the default
 # A dozen topics have as many, and Kafka takes some milliseconds of CPU to make each, and to serve it.
 _FEWEST, _MOST = 2, 32
+_CORES_A_LANE = 8
 
 
 def environment(out: Path, settings: Settings, *, mixed: bool = False) -> dict[str, str]:
@@ -25,23 +28,35 @@ def environment(out: Path, settings: Settings, *, mixed: bool = False) -> dict[s
 
     A folder without a river is taken for the beginning of one. mixed: from another's.
     """
-    if "partitions" in settings.model_fields_set:
-        return {}
-    if begun_with(out) is None:
-        most = 1 if mixed else max(_FEWEST, min(available_cores(), _MOST))
-        return {_SETTING: str(most)}
+    begins = begun_with(out) is None
+    found = _first(mixed) if begins else {name: kept for name in _NAMES if (kept := _kept(out, name))}
+    return {
+        PREFIX + name.upper(): number
+        for name, number in found.items()
+        if name not in settings.model_fields_set
+    }
+
+
+def number(told: Mapping[str, str], settings: Settings) -> int:
+    """How many partitions there are, where an environment says so, or the settings."""
+    return int(told.get(PREFIX + "PARTITIONS", settings.partitions))
+
+
+def keep(out: Path, told: Mapping[str, str]) -> None:
+    """Write them down for later commands; the state folder is there."""
+    for name in _NAMES:
+        if (number := told.get(PREFIX + name.upper())) is not None:
+            write_private(out / STATE / name, number + "\n")
+
+
+def _first(mixed: bool) -> dict[str, str]:
+    cores = min(available_cores(), _MOST)
+    partitions, lanes = (1, 1) if mixed else (max(_FEWEST, cores), max(1, cores // _CORES_A_LANE))
+    return {"partitions": str(partitions), "lanes": str(lanes)}
+
+
+def _kept(out: Path, name: str) -> str | None:
     try:
-        return {_SETTING: (out / STATE / _FILE).read_text().strip()}
+        return (out / STATE / name).read_text().strip()
     except OSError:
-        return {}
-
-
-def number(told: dict[str, str], settings: Settings) -> int:
-    """How many there are, where an environment says so, or the settings."""
-    return int(told.get(_SETTING, settings.partitions))
-
-
-def keep(out: Path, told: dict[str, str]) -> None:
-    """Write it down for later commands; the state folder is there."""
-    if _SETTING in told:
-        write_private(out / STATE / _FILE, told[_SETTING] + "\n")
+        return None

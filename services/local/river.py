@@ -33,6 +33,7 @@ from services.runtime import (
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
+from services.runtime.clients.reach import admission
 from services.runtime.errors import EXIT_CONFIGURATION, EXIT_FLOOD
 from services.runtime.loops.transaction import Transactions, say_by
 from services.runtime.process.gate import Gate
@@ -332,13 +333,14 @@ class River:
         done: frozenset[int] = frozenset(),
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Child:
-        gate = self._gate.environment if self._gate is not None else {}
+        told = self._gate.environment if self._gate is not None else {}
+        told |= admission(self._settings.kafka)  # by which this process has made its clients
         child = self._supervisor.start(
             Program(
                 name,
                 [*self._command, *arguments],
                 self._folder / f"{name}.log",
-                environment={**self._environment, **_ONE_OF_MANY, **gate, **environment},
+                environment={**self._environment, **_ONE_OF_MANY, **told, **environment},
                 grace_s=self._settings.stop_grace_s,
                 done=done,
                 fatal=frozenset({EXIT_CONFIGURATION, EXIT_FLOOD}),

@@ -20,9 +20,9 @@ from services.ledger.retention import retain
 from services.ledger.shares import Expected
 from services.local import interrupt, letters, partitions, reports
 from services.local.balance import Balance, Stage
-from services.local.folder import require_room, running
+from services.local.folder import reading, require_room, running
 from services.local.forget import finish, refuse_half
-from services.local.needs import need_all_served, need_partitions, need_servers
+from services.local.needs import need_all_served, need_named, need_partitions, need_servers
 from services.local.origin import check_origin, origin
 from services.local.progress import Progress
 from services.local.river import River, imports, settle
@@ -33,8 +33,8 @@ from services.local.usage import Used
 from services.local.zygote import Zygote
 from services.runtime import ConfigurationError, DependencyDown, Settings, load_settings
 from services.runtime.clients.reach import address_of
-from services.runtime.journal import closed, journal_url
-from services.runtime.settings import NO_REDIS, PREFIX
+from services.runtime.journal import closed, journal_url, stopped_url, was_stopped
+from services.runtime.settings import NO_REDIS, PREFIX, STOPPED_REDIS
 from services.runtime.topics import RAW
 from services.runtime.topology import Topology
 from services.runtime.wrong import meant_path
@@ -90,6 +90,7 @@ def applied(environment: Mapping[str, str]) -> Iterator[Settings]:
 def attached(out: Path | None) -> Iterator[Settings]:
     """Settings to reach the servers of a state folder, started for the moment if they do not run.
 
+    Where nobody runs and the folder cannot be written, what its Kafka has left can be read and no more.
     None: the servers that the environment names. Raises ConfigurationError.
     """
     if out is None:
@@ -115,6 +116,11 @@ def reached(out: Path) -> Iterator[Mapping[str, str]]:
     if without_servers(out):
         with journaled(out) as access:
             yield {**environment_of(out), **access}
+        return
+    data = out / STATE / KAFKA / "data"
+    if not os.access(out / STATE, os.W_OK) and was_stopped(data):  # to be read, as it lies there
+        with reading(out / STATE):
+            yield environment_of(out) | {KAFKA_SETTING: stopped_url(data), REDIS_SETTING: STOPPED_REDIS}
         return
     with Stack(out / STATE) as stack:
         yield environment_of(out) | stack.environment
@@ -159,6 +165,7 @@ def river_on(
     check_origin(job.out, None)
     given = load_settings()
     need_all_served(job.topology, given)
+    need_named(job.topology, given)
     url = url_of(job.out, given)
     check(url, given)
     apart = partitions.environment(job.out, given)

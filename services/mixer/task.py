@@ -63,6 +63,7 @@ class Mixer:
         self._caught_up = False
         self._pending: deque[tuple[int, Flush | Recipe]] = deque()  # with what was heard before
         self._starved: str | None = None
+        self._new_since: float | None = None
         self._without: Set[str] = frozenset()  # buckets that are dry, as it was said last
         self._missing: Set[str] = set()  # buckets of the next recipe whose pools are not read
         self._near = 0  # documents of this phase that went though spacing or a limit did not allow it
@@ -237,7 +238,7 @@ class Mixer:
 
     def _mix(self, draft: Draft, now: float, drained: Collection[str]) -> None:
         flushing = bool(self._flushes)
-        if self._config.hold and not flushing:
+        if not flushing and (self._config.hold or self._lingers(now)):
             return
         moment, self._choice.waits_for = Moment(draft, now, drained, flushing), None
         while draft.has_room:
@@ -254,6 +255,18 @@ class Mixer:
             for flush in self._flushes:
                 self._pending.popleft()
                 draft.outputs.append(Output(topics.MIXED, flush))
+
+    def _lingers(self, now: float) -> bool:
+        """Whether what is new waits for more, counted from when it was seen, or last failed to be mixed."""
+        new = [pool for name in self._ledger.active if (pool := self._pools[name]).new]
+        few = sum(len(pool.new) for pool in new) < self._config.step_documents
+        little = sum(pool.num_bytes for pool in new) < self._config.step_bytes
+        if self._new_since is None:
+            self._new_since = now
+        if new and few and little and now < self._new_since + self._config.linger_s:
+            return True
+        self._new_since = None
+        return False
 
     def _is_flushed(self, draft: Draft, drained: Collection[str]) -> bool:
         """Nothing new is left, and what could be used again has no budget to be used for."""

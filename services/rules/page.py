@@ -6,6 +6,8 @@ only line by line: all measures of a 5 kB text take about half a millisecond.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from functools import cache, cached_property
 
 import numpy as np
@@ -30,7 +32,7 @@ from services.rules.characters import (
     ascii_characters,
     characters,
 )
-from services.rules.quoted import without_fences, without_quotes, without_targets
+from services.rules.quoted import without_fences, without_markup, without_quotes, without_targets
 from services.rules.words import QUOTING, WORDS
 
 # Tokens: a run of letters and digits, or a single Han or kana character. By class, for bytes.translate.
@@ -44,6 +46,11 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 _NUM_HASHES = 1 << 17  # that known words are told by
+# What may come again: marks alone (rulers, borders of tables) or a small word, which a listing leaves where
+# each of its words became a line; of paragraphs a heading or a label as well.
+_MARKS = re.compile(r"[\W_]*|[a-z_]{1,9}")
+_LABEL = re.compile(r"(?:#[^\n]*|[^\n]*[:：])\s*(?:\n[\W_]*)?|[\W_]*")
+_INDENTED = ("    ", "\t")
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
 
 
@@ -71,13 +78,20 @@ def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return sums
 
 
-def repeated(pieces: list[str]) -> tuple[float, float]:
-    """Shares (0..1) of the pieces, and of their characters, that occurred before."""
+def repeated(pieces: list[str], may_repeat: re.Pattern[str] = _MARKS) -> tuple[float, float]:
+    """Shares (0..1) of the pieces, and of their characters, that occurred before.
+
+    Left out are those that may come again, and indented ones, listings, where they are the smaller part.
+    """
     different = set(pieces)
     if len(different) == len(pieces):
         return 0.0, 0.0
+    again = [piece for piece, times in Counter(pieces).items() for _ in range(times - 1)]
+    again = [piece for piece in again if not may_repeat.fullmatch(piece)]
     num_characters = sum(map(len, pieces))
-    return 1 - len(different) / len(pieces), 1 - sum(map(len, different)) / num_characters
+    if 2 * sum(len(piece) for piece in pieces if piece.startswith(_INDENTED)) < num_characters:
+        again = [piece for piece in again if not piece.startswith(_INDENTED)]
+    return len(again) / len(pieces), sum(map(len, again)) / num_characters
 
 
 class Page:
@@ -129,7 +143,7 @@ class Page:
 
     @property
     def own_words(self) -> Page:
-        """The page without fenced blocks, addresses of links and quoted lines: all repeat by nature."""
+        """The page without fenced blocks, markup, addresses of links, quoted lines: all repeat by nature."""
         # Not kept where it is this page: one that holds itself, and its arrays, waits for the collector.
         return self if self._own_words is None else self._own_words
 
@@ -139,7 +153,7 @@ class Page:
         rest = without_targets(without_fences(self.text))
         if self.repeated_lines[0]:
             may_be_marked = bool(self.bits & QUOTING) or not self.text.isascii()
-            rest = without_quotes(rest, may_be_marked=may_be_marked)
+            rest = without_quotes(without_markup(rest), may_be_marked=may_be_marked)
         return None if rest == self.text else Page(rest)
 
     @cached_property
@@ -156,7 +170,7 @@ class Page:
     def repeated_paragraphs(self) -> tuple[float, float]:
         """Shares of the paragraphs, and of their characters, that occurred before."""
         # A paragraph that comes again brings its lines again.
-        return repeated(self.paragraphs) if self.repeated_lines[0] else (0.0, 0.0)
+        return repeated(self.paragraphs, _LABEL) if self.repeated_lines[0] else (0.0, 0.0)
 
     @cached_property
     def line_firsts(self) -> str:

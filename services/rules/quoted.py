@@ -1,4 +1,4 @@
-"""What a text repeats by nature: listings in fenced blocks, addresses of links, quoted posts."""
+"""What a text repeats by nature: listings in fenced blocks, markup, addresses of links, quoted posts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ _LEAST_POSTS = 5
 _SIGNS = (
     "said", "wrote", "writes", "posted", "quote", "写道", "說道", "说道", "发表于", "原帖由", "引用",
 )  # fmt: skip
+# A line that is a tag, a shortcode or a directive of documentation.
+_MARKUP = re.compile(r"[ \t]*(?:</?[A-Za-z][^<>]*>|\{\{[^{}]*\}\}|(?::::|///).*|\.\. [\w-]+::.*)")
+_MARKUP_BEGINS = ("<", "{{", ":::", "///", ".. ")
 _TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)")
 _QUOTES = re.compile(
     r"(?:\b(?:said|wrote|writes|posted)|写道|說道|说道|发表于.{0,30}|原帖由.{0,40})[ \t]*[:：]?$"
@@ -23,26 +26,36 @@ _QUOTES = re.compile(
 
 
 def outside_fences(lines: Sequence[str]) -> list[int]:
-    """Numbers of the lines outside Markdown's fenced blocks; of all where one is left open."""
+    """Numbers of the lines outside Markdown's fenced blocks; one that is left open is none.
+
+    What closes a block has nothing behind it (CommonMark 0.31, section 4.5).
+    """
     kept: list[int] = []
-    fence = ""
+    fence, opened = "", 0
     for number, line in enumerate(lines):
         mark = line.lstrip()[:3]
         if fence:
-            fence = "" if mark == fence else fence
+            fence = "" if mark == fence and not line.strip(f" \t{fence[0]}") else fence
         elif mark in ("```", "~~~") and line.count(mark) == 1:
-            fence = mark
+            fence, opened = mark, number
         else:
             kept.append(number)
-    return list(range(len(lines))) if fence else kept
+    return [*kept, *range(opened, len(lines))] if fence else kept
 
 
 def without_fences(text: str) -> str:
-    """The text without Markdown's fenced blocks; as it is where one is left open."""
+    """The text without Markdown's fenced blocks."""
     if not ("`" in text and "```" in text) and not ("~" in text and "~~~" in text):
         return text
     lines = text.split("\n")
     return "\n".join([lines[number] for number in outside_fences(lines)])
+
+
+def without_markup(text: str) -> str:
+    """The text without lines of markup."""
+    if not any(sign in text for sign in _MARKUP_BEGINS):
+        return text
+    return "\n".join([line for line in text.split("\n") if not _MARKUP.fullmatch(line)])
 
 
 def without_targets(text: str) -> str:

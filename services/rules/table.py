@@ -151,7 +151,8 @@ def _added(format_: str) -> Iterator[Bound]:
 def _bound(rule: Rule, config: RulesConfig) -> Bound:
     threshold = getattr(config, rule.bound)
     if rule.item is not None:
-        threshold = threshold[rule.item] * config.ngram_leniency
+        leniency = config.ngram_leniency_zh if rule.group == "zh" else config.ngram_leniency_spaced
+        threshold = threshold[rule.item] * leniency
     num_samples = {
         "words": config.sample_words,
         "own_words": config.sample_words,

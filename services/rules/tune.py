@@ -10,6 +10,9 @@ from typing import Any
 from services.rules.config import RulesConfig
 from services.rules.table import RULES, bind
 
+# What the bounds of the table go by.
+_OTHERS = ("ngram_leniency_spaced", "ngram_leniency_zh", "sample_words", "sample_lines")
+
 
 @dataclass(frozen=True)
 class Known:
@@ -31,20 +34,29 @@ class Change:
 
 
 def changed(config: RulesConfig, settings: Mapping[str, float]) -> RulesConfig:
-    """The config with other bounds. Raises ValueError naming a bound that there is not."""
-    bounds = sorted({rule.bound for rule in RULES if rule.item is None})
+    """The config with other bounds, NAME or NAME[ITEM]. Raises ValueError naming one that there is not."""
+    items = {f"{rule.bound}[{rule.item}]": rule for rule in RULES if rule.item is not None}
+    bounds = [*sorted({rule.bound for rule in RULES if rule.item is None}), *_OTHERS, *items]
     if unknown := sorted(set(settings) - set(bounds)):
         raise ValueError(f"there is no bound {', '.join(unknown)}; there are {', '.join(bounds)}")
-    values: dict[str, Any] = dict(settings)
+    values: dict[str, Any] = {}
+    for name, value in settings.items():
+        if (rule := items.get(name)) is None:
+            values[name] = value
+        else:
+            before = values.get(rule.bound, getattr(config, rule.bound))
+            values[rule.bound] = tuple(value if at == rule.item else old for at, old in enumerate(before))
     return replace(config, **values)
 
 
 def changes(config: RulesConfig, documents: Iterable[Known]) -> Iterator[Change]:
-    """Those that the config would judge differently. Drops that no bound made (language, empty) stand."""
+    """Those that the config would judge differently. Drops that no bound made (language, empty) stand, and so
+    does a person's waiver.
+    """
     rules = cache(partial(bind, config))
     by_bounds = {rule.reason for rule in RULES}
     for document in documents:
-        if document.reason and document.reason not in by_bounds:
+        if (document.reason and document.reason not in by_bounds) or document.features.get("waived"):
             continue
         bounds = rules(document.language, document.format)
         try:

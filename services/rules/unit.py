@@ -11,7 +11,7 @@ from contracts import Document
 from services.rules.batch import prepare
 from services.rules.config import RulesConfig
 from services.rules.counts import Group, applying, group_of, judged
-from services.rules.keywords import Keywords, Lookup, Watched
+from services.rules.keywords import Keywords, Lookup, Watched, require
 from services.rules.language import UNKNOWN, Language, Predict, detect_language, load_model
 from services.rules.measures import MEASURES
 from services.rules.page import Page
@@ -22,7 +22,7 @@ from services.rules.table import ADDED, RULES, TEXT, Bound, bind
 from services.rules.waivers import NAME as WAIVER
 from services.rules.waivers import is_waived
 from services.rules.work import Work, begin, by_size, clean, mask
-from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Unit, Verdict
+from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Settings, Unit, Verdict
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,13 @@ def build(config: RulesConfig, resources: Resources) -> Judge:
         rules=cache(partial(bind, config)),
     )
     return partial(judge, config=config, means=means)
+
+
+def needs(config: RulesConfig, _settings: Settings) -> None:
+    """The tagger of names and the lists of words. Raises ConfigurationError."""
+    if config.ner:
+        load_finder(config.ner)
+    require(config.keyword_files)
 
 
 def judge(documents: Sequence[Document], *, config: RulesConfig, means: Means) -> list[Verdict]:
@@ -210,4 +217,5 @@ SERVICE = Unit(
     drop_reasons=frozenset(
         {"empty", "language"} | {rule.reason for rule in RULES} | {rule.reason for rule in ADDED.values()}
     ),
+    needs=needs,
 )

@@ -36,7 +36,7 @@ from services.runtime.process.recorded import Recorded
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
 from services.runtime.wire import fetch
-from services.runtime.wrong import meant_path
+from services.runtime.wrong import meant, meant_path
 
 if TYPE_CHECKING:
     from services.runtime import state
@@ -90,6 +90,7 @@ __all__ = [
     "json_lines",
     "load_settings",
     "log",
+    "meant",
     "meant_path",
     "place",
     "state",

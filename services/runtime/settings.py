@@ -30,6 +30,7 @@ PREFIX = "CORPUSWORKS_"
 # Above 0. A week is more than anything here waits, and less than what timers and the Kafka protocol hold.
 Seconds = Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False)]
 NO_REDIS = "none:"  # the URL where a river has none
+STOPPED_REDIS = "none:stopped"  # and where its own is stopped, in a folder that cannot be written
 
 
 class KafkaSettings(BaseModel):

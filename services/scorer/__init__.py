@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.inference import Encoder
+from services.inference import Description, Encoder
 from services.runtime import ConfigurationError, Resources, Settings, Unit
 from services.scorer.calibrate import Census
 from services.scorer.calibration import Calibration, chosen
@@ -17,6 +17,13 @@ def build(config: ScorerConfig, resources: Resources) -> Scorer:
     """The judge. The model is first asked for by the batch that needs it. Raises ConfigurationError."""
     _agree_with_classifier(config, resources.settings)
     return Scorer(chosen(config), lambda: _open_encoder(config, resources), config)
+
+
+def needs(config: ScorerConfig, settings: Settings) -> None:
+    """Its model and its table of quantiles. Raises ConfigurationError."""
+    _agree_with_classifier(config, settings)
+    Description.read(config.models, config.model)
+    chosen(config)
 
 
 def agrees(config: ScorerConfig, settings: Settings) -> Mapping[str, str]:
@@ -59,6 +66,7 @@ SERVICE = Unit(
     drop_reasons=DROP_REASONS,
     offline={"triton_url": "onnx:"},
     agrees=agrees,
+    needs=needs,
 )
 
 __all__ = [

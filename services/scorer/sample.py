@@ -21,12 +21,12 @@ class Sample:
     """
 
     def __init__(self) -> None:
-        self.seen = 0
+        self._added, self._is_part = 0, False
         self._uids, self._scores = array("Q"), array("d")
 
     def add(self, uid: int, score: float) -> None:
         """A finite score."""
-        self.seen += 1
+        self._added += 1
         self._uids.append(uid)
         self._scores.append(score)
         if len(self._uids) >= 2 * SIZE:
@@ -36,11 +36,18 @@ class Sample:
         """Of all of them together; they stay as they are."""
         made = Sample()
         for each in (self, *others):
-            made.seen += each.seen
+            made._added += each._added
+            made._is_part |= each._is_part
             made._uids += each._uids
             made._scores += each._scores
         made._shrink()
         return made
+
+    @property
+    def seen(self) -> int:
+        """How many documents: each once while all are held, then as often as they came."""
+        self._shrink()
+        return self._added if self._is_part else len(self._uids)
 
     @property
     def uids(self) -> npt.NDArray[np.uint64]:
@@ -59,4 +66,5 @@ class Sample:
             return
         uids, first = np.unique(np.array(self._uids, np.uint64), return_index=True)
         scores = np.array(self._scores, np.float64)[first]
+        self._is_part |= len(uids) > SIZE
         self._uids, self._scores = array("Q", uids[:SIZE].tolist()), array("d", scores[:SIZE].tolist())

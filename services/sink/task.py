@@ -174,9 +174,10 @@ class Sink:
     def _is_old(self, now: float, drained: Collection[str]) -> bool:
         part = self._open
         assert part.since is not None
-        all_read = topics.MIXED in drained and not self._waiting
-        age = max(now - part.since, part.last_s - part.first_s if all_read else 0.0)
-        return age >= self._config.seal_age_s
+        limit = self._config.seal_age_s
+        if now - part.since >= limit:
+            return True
+        return part.last_s - part.first_s >= limit and not self._waiting and topics.MIXED in drained
 
     def _seal(self, sealed_by: str, now: float) -> Step:
         part = self._open

@@ -5,7 +5,7 @@ another one.
 """
 
 from services.runtime import Unit
-from services.tokenizer.judge import TokenizerConfig, agrees, build, judge
+from services.tokenizer.judge import TokenizerConfig, agrees, build, judge, needs
 from services.tokenizer.vocabulary import END_OF_DOCUMENT, Vocabulary
 
 SERVICE = Unit(
@@ -15,6 +15,7 @@ SERVICE = Unit(
     drop_reasons=frozenset({"empty"}),
     offline={"keep": False},
     agrees=agrees,
+    needs=needs,
 )
 
 __all__ = ["END_OF_DOCUMENT", "SERVICE", "TokenizerConfig", "Vocabulary", "judge"]

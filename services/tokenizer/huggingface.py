@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from services.runtime import meant
 from services.tokenizer.pattern import PATTERN
 from services.tokenizer.ranks import lowest_free, name_of
 
@@ -49,8 +50,11 @@ class HuggingFaceEngine:
         tokenizer.encode_special_tokens = True
         found = tokenizer.token_to_id(hidden[end_of_document])
         if found is None:
-            known = ", ".join(sorted(marks - {end_of_document})) or "none"
-            raise ValueError(f"it has no token {end_of_document}; its special tokens: {known}")
+            known = sorted(marks - {end_of_document})
+            near = meant(end_of_document, known)
+            raise ValueError(
+                f"it has no token {end_of_document}; its special tokens: {', '.join(known) or 'none'}{near}"
+            )
         self.end_of_document: int = found
         self.size: int = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         self._tokenizer = tokenizer

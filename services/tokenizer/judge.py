@@ -30,6 +30,11 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         if not self.end_of_document:
             raise ValueError("end_of_document is empty; it is the name of a token, such as <|endoftext|>")
+        if self.vocabulary is None and self.end_of_document != END_OF_DOCUMENT:
+            raise ValueError(
+                f"the default vocabulary has no token {self.end_of_document} to end documents with, but "
+                f"{END_OF_DOCUMENT}; leave end_of_document out, or name the vocabulary too"
+            )
 
 
 def build(config: TokenizerConfig, resources: Resources) -> Judge:
@@ -38,6 +43,12 @@ def build(config: TokenizerConfig, resources: Resources) -> Judge:
     if config.keep:
         vocabulary.card.keep(resources.store, vocabulary.content)
     return partial(judge, vocabulary=vocabulary)
+
+
+def needs(config: TokenizerConfig, _settings: Settings) -> None:
+    """The vocabulary with its end-of-document token. Raises ConfigurationError."""
+    if config.vocabulary is not None:
+        Vocabulary.load(config.vocabulary, config.end_of_document)
 
 
 def agrees(config: TokenizerConfig, _settings: Settings) -> Mapping[str, str]:

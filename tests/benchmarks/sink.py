@@ -24,8 +24,8 @@ CARD = VocabularyCard("ab12", 60_000, 0, "<end>")
 
 
 def lengths(count: int) -> np.ndarray:
-    """Token counts of web documents: lognormal, median 400, a tail beyond the sequence."""
-    return np.maximum(1, np.random.default_rng(1).lognormal(6, 1, count)).astype(int)
+    """Token counts of web documents: lognormal, 900 on the average, a tail beyond the sequence."""
+    return np.maximum(1, np.random.default_rng(1).lognormal(6.3, 1, count)).astype(int)
 
 
 def messages(topic: str, sizes: np.ndarray, *, bucket: str = "zh", use: int = 0) -> list[Message]:
@@ -60,7 +60,7 @@ def mixing(recipe: Recipe) -> float:
 
 def mix(pools: dict[str, list[Message]], recipe: Recipe) -> list[Document]:
     """Feed and step as the runtime does; the documents in the order in which they were mixed."""
-    mixer = Mixer(MixerConfig(), recipe, 0, 1)
+    mixer = Mixer(MixerConfig(linger_s=0), recipe, 0, 1)
     mixed: list[Document] = []
     at = dict.fromkeys(pools, 0)
     while True:
@@ -103,11 +103,10 @@ def run() -> Iterator[Figure]:
     """Packing of 100,000 documents, the mixer over three pools, one whole part."""
     sizes = lengths(100_000)
     for name, pack in {"best_fit": best_fit, "concat": concat}.items():
-        layout = pack(sizes, 2048)
         seconds = cpu_seconds(lambda pack=pack: pack(sizes, 2048))
-        num_pieces = len(layout.document)
-        bound = "< 1 s for 100,000 pieces"
-        yield Figure(f"packing {name}", num_pieces / seconds, "pieces/CPU s", bound, seconds < 1)
+        speed = len(sizes) / seconds
+        told = f"packing {name}, 900 tokens each"
+        yield Figure(told, speed, "documents/CPU s", ">= 500,000", speed >= 500_000)
         for count in (7_000, 100_000):  # a part of the default size, and a large one
             part = pack(sizes[:count], 2048)
             fill = sizes[:count].sum() / (part.num_sequences * 2048)

@@ -21,8 +21,8 @@ _SELECTOR = re.compile(r"\b((?:corpusworks|nv)_\w+)(?:\{([^}]*)\})?")
 _KEPT = re.compile(r"\b(?:by|on|ignoring|group_left|group_right) \(([^)]*)\)")
 _AGGREGATIONS = {"sum", "min", "max", "count", "by", "on", "group_left", "unless", "and", "or", "offset"}
 _FUNCTIONS = {
-    "rate", "increase", "delta", "deriv", "abs", "scalar", "vector", "histogram_quantile", "avg_over_time",
-    "last_over_time", "min_over_time",
+    "rate", "increase", "delta", "deriv", "abs", "sqrt", "scalar", "vector", "histogram_quantile",
+    "avg_over_time", "last_over_time", "min_over_time",
 }  # fmt: skip
 _LANGUAGE = _AGGREGATIONS | _FUNCTIONS
 

@@ -153,6 +153,17 @@ CASES = [
     ),
     Case(
         "CorpusworksRuleBias",
+        "by chance, in a group of one in forty",
+        {
+            judged("zh"): "0+5x500",
+            judged("en"): "0+195x500",
+            judged("zh", "menu"): "0+0.065x500",  # 23 in six hours, for 14 that are likely
+            judged("en", "menu"): "0+1.45x500",
+        },
+        at="8h",
+    ),
+    Case(
+        "CorpusworksRuleBias",
         "a language that is not to be kept",
         {**PASSED, judged("zh", "language"): "0+30x500", judged("en", "language"): "0x500"},
         at="8h",

@@ -149,7 +149,8 @@ def _mend(out: Path, first: str) -> None:
     assert done.exit_code == 0
     assert "2 put back into docs.raw\n2 put back into docs.scored" in done.stdout
     assert "the running services take them up" in done.stdout
-    assert f"{first} stays: put back on" in done.stderr
+    assert first not in done.stderr
+    assert "put back before, and stay: 1;" in done.stderr
     assert "made.jsonl" in done.stderr
     assert "never became a document: mend it" in done.stderr
     again = dlq("redrive", "--all", "--out", out)

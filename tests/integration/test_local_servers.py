@@ -29,6 +29,7 @@ from services.local.servers.kafka import KafkaServer
 from services.local.servers.redis import RedisServer
 from services.local.stack import KAFKA_SETTING, REDIS_SETTING, Stack
 from services.runtime import ConfigurationError, DependencyDown, Resources, load_settings
+from services.runtime.clients.admin import Admin
 from services.runtime.clients.kafka import connection
 from services.runtime.clients.log import Log
 from services.runtime.clients.reach import check_kafka
@@ -306,15 +307,23 @@ def test_the_state_is_there_after_an_orderly_stop_on_the_same_ports(tmp_path: Pa
             else:
                 assert read(stack) == [b"kept"]
                 assert client.get("key") == b"kept"
-            with Log(stack.settings) as log:
+            with Log(stack.settings) as log, Admin(stack.settings) as admin:
                 ends = log.settled_ends(["t"])
+                assert admin.set_offsets("reader", {("t", 0): start + 1})
+                ids = admin.topic_ids()
             pids = [server.pid for server in stack.servers]
         assert not any(alive(pid) for pid in pids if pid)
         assert running(tmp_path) is None
         settings = stack.settings.kafka.model_copy(
             update={"bootstrap_servers": stopped_url(tmp_path / "kafka" / "data")}
         )
-        with Log(stack.settings.model_copy(update={"kafka": settings})) as log:  # of what it has left
+        left = stack.settings.model_copy(update={"kafka": settings})
+        with Admin(left) as admin:
+            assert admin.committed("reader") == {("t", 0): start + 1}
+            assert admin.committed("nobody") == {}
+            assert admin.topic_ids()["t"] == ids["t"]
+            assert admin.sizes()["t", 0] > 0
+        with Log(left) as log:
             assert [record.value for record in log.read_all("t")] == [b"kept"]
             assert log.settled_ends(["t"]) == ends
             assert ends["t", 0] >= 2, "the message and its marker, which a busy broker may write twice"

@@ -63,11 +63,11 @@ def write_page(out: Path, console: Console) -> None:
 
 def _made(folder: Path) -> tuple[str, dict[str, Any]]:
     """The page, and the numbers. Raises ConfigurationError, DependencyDown, Damaged."""
+    from services.cli.archived import archive_in
     from services.cli.report.page import page
     from services.cli.report.survey import survey
-    from services.local.store import store_in
 
-    found = survey(store_in(str(folder)))
+    found = survey(archive_in(str(folder)))
     runs = [each for number in reports.numbers(folder) if (each := reports.read(folder, number))]
     told = [{name: run[name] for name in ("run", "ended", "documents_in", "kept")} for run in runs]
     return page(str(folder), found, runs), found.row | {"runs": told}

@@ -10,6 +10,7 @@ from services.ledger.plan.figures import ARCHIVE_DOCUMENTS, ARCHIVE_DROPS, ARCHI
 from services.runtime import ConfigurationError, DependencyDown, Resources, Settings
 from services.runtime.clients.admin import Admin
 from services.runtime.clients.log import Log
+from services.runtime.settings import STOPPED_REDIS
 from services.runtime.topics import RAW
 from services.runtime.topology import BUCKET, Topology
 
@@ -55,7 +56,11 @@ def _sums(offsets: dict[tuple[str, int], int]) -> Counter[str]:
 
 
 def _redis(settings: Settings) -> dict[str, float]:
-    """Bytes beyond those of an empty server; nothing of a cluster, whose nodes hold other things as well."""
+    """Bytes beyond those of an empty server; nothing of one that is stopped, nor of a cluster, whose nodes
+    hold other things as well.
+    """
+    if settings.redis.url == STOPPED_REDIS:
+        return {}
     resources = Resources(settings)
     try:
         if not isinstance(resources.redis, redis.Redis):

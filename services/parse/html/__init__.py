@@ -1,9 +1,10 @@
 """The main text of an HTML page as Markdown: headings, lists, code, tables and formulas; not the rest.
 
 charset.py decodes, tree.py reads, outline.py makes the page a row of blocks (listings.py, formulas.py and
-tables.py know what pages make of those), features.py says what is known of each, main_text.py which are
-content and leftovers.py which never are, and markdown.py writes them. resiliparse's opinion is one of the
-features, and the answer where a page has too many tags for all that. What was measured stands in model.md.
+tables.py know what pages make of those), features.py says what is known of each, main_text.py how likely it
+is content, leftovers.py which never are, choice.py which are, and markdown.py writes them. resiliparse's
+opinion is one of the features, and the answer where a page has too many tags for all that. What was measured
+stands in model.md.
 What kind of page it is, as it says itself, is read out of its head and address by declared.py.
 """
 
@@ -13,18 +14,21 @@ import re
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from services.parse.charset import decode, strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.html import main_text
 from services.parse.html.about import About, about, body_of
-from services.parse.html.blocks import Block, Outline
+from services.parse.html.blocks import Outline
+from services.parse.html.choice import chosen
 from services.parse.html.declared import NOTHING, declared
 from services.parse.html.features import features_of
 from services.parse.html.leftovers import leftovers
 from services.parse.html.markdown import render
 from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
+from services.parse.html.wording import letters_of
 
 _TAG_NAME = re.compile(r"<(/?[a-zA-Z]\w*)")
 # Void, or closed by the next of their kind: they don't stack up when left open.
@@ -34,12 +38,9 @@ _NOT_NESTING = frozenset({
     "body", "script", "style", "path",
 })  # fmt: skip
 _BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
-_KEPT = 0.5
 _DRAWN_BY_SCRIPTS = 200  # characters: a page with less may show its text only once scripts have run, and then
 _LEAST_TOLD = 100
 _TIMES_AS_LONG = 3  # what it says of itself for search engines is longer
-_GAP = 2  # listings in a row that are kept between kept blocks, whatever was thought of them
-_BELOW_TITLE = 12  # blocks at most between the title of a page and its text: names, dates, pictures
 
 
 def prepare() -> None:
@@ -87,7 +88,7 @@ def _understood(page: str, other: str, config: ParseConfig) -> tuple[str, About 
         return "", None
     found = outline(root, config.max_html_depth)
     said = about(root, found.item_types)
-    text = render(found, _chosen(found, said, other)) if found.blocks else ""
+    text = render(found, chosen(found, _likely(found, said, other))) if found.blocks else ""
     if len(text) >= _DRAWN_BY_SCRIPTS:
         return text, said
     told = body_of(root)
@@ -96,25 +97,13 @@ def _understood(page: str, other: str, config: ParseConfig) -> tuple[str, About 
     return f"{text}\n\n{told}".strip(), said
 
 
-def _chosen(page: Outline, said: About, other: str) -> list[Block]:
+def _likely(page: Outline, said: About, other: str) -> npt.NDArray[np.float32]:
+    """Of each block, 0 to 1, how likely it is main text."""
     words = np.array([block.words for block in page.blocks], np.float32)
-    likely = main_text.likelihoods(features_of(page, said, other), words)
-    likely[leftovers(page)] = 0
-    kept = likely > min(_KEPT, 0.9 * float(likely.max()))
-    last = -1
-    for i in np.flatnonzero(kept).tolist():
-        between = page.blocks[last + 1 : i]
-        if last >= 0 and len(between) <= _GAP and all(block.kind in ("code", "pre") for block in between):
-            kept[last + 1 : i] = True
-        last = i
-    first = int(kept.argmax())
-    titles = [
-        i
-        for i in range(max(0, first - _BELOW_TITLE), first)
-        if page.blocks[i].kind == "h" and page.blocks[i].level == 1
-    ]
-    kept[titles[-1:]] = True
-    return [block for block, keep in zip(page.blocks, kept.tolist(), strict=True) if keep]
+    letters = [letters_of(block.text) for block in page.blocks]
+    likely = main_text.likelihoods(features_of(page, letters, said, other), words)
+    likely[leftovers(page, letters)] = 0
+    return likely
 
 
 def second_opinion(page: str, config: ParseConfig) -> str:

@@ -26,6 +26,7 @@ _TAGS = (
     "blockquote", "figure", "details", "dialog", "fieldset",
 )  # fmt: skip
 _SMALL = frozenset({"p", "li", "tr", "td", "dt", "dd", "br"})
+_MOST_HIDDEN = 0.5  # of a page's words
 _LEVELS = 5  # elements around a block, from the inside, whose text is measured
 
 
@@ -87,7 +88,7 @@ def around(page: Outline, measures: Mapping[str, Floats]) -> Floats:
     )
     return np.concatenate(
         [
-            _tags(page, tree),
+            _tags(page, tree, totals[:-1, 0] <= _MOST_HIDDEN * words.sum()),
             _hints(page, tree),
             _amounts(tree, totals, max(1.0, float(words.sum()))),
             _repetition(tree, totals, max(1.0, float(words.sum()))),
@@ -107,12 +108,16 @@ def unpacked(masks: Ints, num: int) -> Floats:
     return ((masks[:, None] >> np.arange(num)) & 1).astype(np.float32)
 
 
-def _tags(page: Outline, tree: _Tree) -> Floats:
-    """For each of _TAGS whether it is around the block, and whether an element not shown is."""
+def _tags(page: Outline, tree: _Tree, may_hide: npt.NDArray[np.bool_]) -> Floats:
+    """For each of _TAGS whether it is around the block, and whether an element not shown is.
+
+    may_hide: of each frame; what holds most of a page is shown once its scripts have run.
+    """
     bits = {tag: 1 << i for i, tag in enumerate(_TAGS)}
     own = np.zeros(len(tree.kind) + 1, np.int64)
     own[:-1] = np.array([bits.get(tag, 0) for tag, _ in tree.kinds], np.int64)[tree.kind]
-    own[:-1] |= np.array([frame.hidden for frame in page.frames], np.int64) << len(_TAGS)
+    hidden = np.array([frame.hidden for frame in page.frames], bool)
+    own[:-1] |= (hidden & may_hide).astype(np.int64) << len(_TAGS)
     return unpacked(tree.inherited(own)[tree.of], len(_TAGS) + 1)
 
 

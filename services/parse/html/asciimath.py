@@ -1,7 +1,11 @@
-"""AsciiMath (asciimath.org) to LaTeX, for pages that write their formulas so: sqrt(a)/b, sum_(i=1)^n i^3."""
+"""AsciiMath (asciimath.org) to LaTeX, for pages that write their formulas so: sqrt(a)/b, sum_(i=1)^n i^3.
+
+Brackets grow with what they hold, as they do there.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
 
 # ruff: noqa: E501, SIM905 - tables and lists of words
@@ -14,6 +18,8 @@ _FUNCTIONS = frozenset(
     "sin cos tan sec csc cot arcsin arccos arctan sinh cosh tanh exp log ln det dim gcd lim max min inf"
     " mod lcm".split()
 )
+_CALLED = _FUNCTIONS - {"lim", "max", "min", "mod"} | {"f", "g"}  # what follows one belongs to it
+_NOT_CALLED_WITH = frozenset({None, "^", "_", "/", "|", ","})
 _NAMED = frozenset(
     "sum prod int oint pm times cdot div nabla partial infty ldots cdots vdots ddots le ge ne lt gt equiv approx"
     " propto in notin subset supset subseteq supseteq cup cap emptyset forall exists neg wedge vee oplus otimes"
@@ -74,9 +80,9 @@ _PAIRS = {
     "floor": (r"\lfloor ", r"\rfloor "),
     "ceil": (r"\lceil ", r"\rceil "),
 }
-_TALL = re.compile(r"\\(?:frac|sum|prod|int|begin)\b")
 _COMMAND_LAST = re.compile(r"\\[A-Za-z]+$")
 _MATRIX = {"[": "bmatrix", "(": "pmatrix", "{:": "matrix", "{": "cases"}
+_NESTING = re.compile(r"[()\[\]{},]")
 _MAX_DEPTH = 30  # of brackets in each other; what lies deeper stands as it was written
 
 
@@ -109,7 +115,7 @@ class _Parser:
                 self._at += 1
                 over = rf"\frac{{{_bare(over)}}}{{{_bare(self._scripted(depth))}}}"
             out.append(over)
-        return _spaced(out)
+        return _spaced(_determinants(out))
 
     def _peek(self) -> str | None:
         if self._at >= len(self._tokens):
@@ -146,7 +152,12 @@ class _Parser:
             return (
                 rf"\sqrt[{first}]{{{second}}}" if text == "root" else rf"\{_TWO[text]}{{{first}}}{{{second}}}"
             )
-        return _symbol(text)
+        following = self._peek()
+        if text not in _CALLED or following in _NOT_CALLED_WITH or following in _CLOSE:
+            return _symbol(text)
+        if len(text) == 1 and following != "(":  # f and g are letters too
+            return text
+        return _spaced([_symbol(text), self._simple(depth + 1)])
 
     def _bracketed(self, opening: str, depth: int) -> str:
         inner = self.expression(depth + 1)
@@ -157,12 +168,18 @@ class _Parser:
         else:
             end = "."
         if (rows := _rows(inner)) is not None:
-            name = _MATRIX.get(opening, "matrix")
+            name = "Bmatrix" if (opening, closing) == ("{", "}") else _MATRIX.get(opening, "matrix")
             return rf"\begin{{{name}}}{rows}\end{{{name}}}"
-        start = _OPEN[opening]
-        if _TALL.search(inner) or "." in (start, end):
-            return rf"\left{start}{inner}\right{end}"
-        return f"{start}{inner}{end}"
+        return rf"\left{_OPEN[opening]}{inner}\right{end}"
+
+
+def _determinants(parts: list[str]) -> list[str]:
+    """With those for rows between bars."""
+    bars = [i for i, part in enumerate(parts) if part == "|"]
+    for start, end in reversed(list(zip(bars[::2], bars[1::2], strict=False))):
+        if (rows := _rows("".join(parts[start + 1 : end]))) is not None:
+            parts[start : end + 1] = [rf"\begin{{vmatrix}}{rows}\end{{vmatrix}}"]
+    return parts
 
 
 def _symbol(text: str) -> str:
@@ -175,14 +192,41 @@ def _symbol(text: str) -> str:
 
 
 def _rows(inner: str) -> str | None:
-    """Rows of a matrix: brackets of the same kind with commas between them, [a, b], [c, d]."""
-    rows = re.fullmatch(r"\s*[\[(]([^\[\]()]*)[\])](?:\s*,\s*[\[(][^\[\]()]*[\])])+\s*", inner)
-    if rows is None:
+    """Rows of a matrix: brackets with commas between them, [a, b], [c, d], each of as many cells."""
+    rows = [_cells(row) for row in _apart(inner)]
+    if len(rows) < 2 or not all(rows) or len({len(row) for row in rows}) != 1:
         return None
-    cells = [row.split(",") for row in re.findall(r"[\[(]([^\[\]()]*)[\])]", inner)]
-    if len({len(row) for row in cells}) != 1:
-        return None
-    return r" \\ ".join(" & ".join(cell.strip() for cell in row) for row in cells)
+    return r" \\ ".join(" & ".join(cell.strip() for cell in row) for row in rows)
+
+
+def _cells(row: str) -> list[str]:
+    """What stands between commas in the bracket that is the whole of it; [] if it is none."""
+    row = row.strip().removeprefix(r"\left")
+    if row[:1] not in ("(", "[") or row[-1:] not in (")", "]"):
+        return []
+    inner = row[1:-1].removesuffix(r"\right")
+    # A bracket that closes before the end leaves more of them closed than opened inside.
+    return _apart(inner) if _depths(inner)[1] >= 0 else []
+
+
+def _apart(text: str) -> list[str]:
+    """At the commas that are in no brackets."""
+    cuts, _ = _depths(text)
+    return [text[start + 1 : end] for start, end in itertools.pairwise([-1, *cuts, len(text)])]
+
+
+def _depths(text: str) -> tuple[list[int], int]:
+    """Places of the commas in no brackets, and how deep the least deep place is: 0, or less."""
+    depth = least = 0
+    cuts = []
+    for sign in _NESTING.finditer(text):
+        if sign[0] == ",":
+            if depth == 0:
+                cuts.append(sign.start())
+        else:
+            depth += 1 if sign[0] in "([{" else -1
+            least = min(least, depth)
+    return cuts, least
 
 
 def _bare(text: str) -> str:

@@ -26,15 +26,12 @@ _PLACES = {kind: i for i, kind in enumerate(_KINDS)}
 _ENDS = re.compile(r"[.!?。！？…:;：；][\"'”’)\]」』》]*$")
 _END_SIGNS, _CLOSING = frozenset(".!?。！？…:;：；"), frozenset("\"'”’)]」』》")
 _STOPS, _HAN_STOPS = b".,;!?", "。，；！？、"
-_PRICE = re.compile(
-    r"[$€£¥]\s?\d|\d\s?(?:€|元|kr|usd|eur)\b|\b(?:usd|eur|rs\.?)\s?\d",
-    re.IGNORECASE,
-)
+# Of lower-cased text.
+_PRICE = re.compile(r"[$€£¥]\s?\d|\d\s?(?:€|元|kr|usd|eur)\b|\b(?:usd|eur|rs\.?)\s?\d")
 _DATE = re.compile(
     r"\b(?:19|20)\d\d[-/.年]\s?\d{1,2}|\d{1,2}:\d\d|\b\d+ (?:second|minute|hour|day|week|month|year)s? ago\b|\d+\s?(?:天|小时|分钟|个月|年)前"
     r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d|昨天|今天"
-    r"|\b\d{1,2} (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:19|20)\d\d",
-    re.IGNORECASE,
+    r"|\b\d{1,2} (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:19|20)\d\d"
 )
 # Each is looked for in the lower-cased head of a block, with a space before and after it.
 _PHRASES = [
@@ -68,20 +65,22 @@ _SHORT, _SHORT_TITLE = 12, 5  # letters of texts that stand anywhere by chance
 _MOST_DESCRIPTIONS = 8
 
 
-def features_of(page: Outline, said: About, other: str) -> Floats:
-    """One row for each block, float32. said: of about(). other: another extractor's main text."""
+def features_of(page: Outline, letters: list[str], said: About, other: str) -> Floats:
+    """One row for each block, float32. letters: of each block's text. said: of about(). other: another
+    extractor's main text.
+    """
     words = np.array([block.words for block in page.blocks], np.float32)
     links = np.array([block.link_words for block in page.blocks], np.float32)
-    letters = [letters_of(block.text) for block in page.blocks]
     whole = letters_of(other)
     known = {each: bool(each) and each in whole for each in set(letters)}
     kept = np.array(list(map(known.__getitem__, letters)), np.float32)
     kind, level = _kinds(page), np.array([block.level for block in page.blocks], np.int64)
     ends = np.array([_is_sentence(block.text) for block in page.blocks], np.float32)
     heads = [block.text[:_HEAD_CHARACTERS] for block in page.blocks]
-    masks = [_FINDER.mask(f" {head} ".lower().replace("\n", " ")) for head in heads]
+    lower = [f" {head} ".lower().replace("\n", " ") for head in heads]
+    masks = list(map(_FINDER.mask, lower))
     told = np.array(masks, np.int64)
-    price, dated = _figures(heads, masks, _PRICED, _PRICE), _figures(heads, masks, _DATED, _DATE)
+    price, dated = _figures(lower, masks, _PRICED, _PRICE), _figures(lower, masks, _DATED, _DATE)
     near = np.convolve(price, np.ones(7, np.float32))[3 : len(price) + 3] / 7
     measures = {"words": words, "links": links, "kept": kept, "ends": ends, "price": price}
     parts = [

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -28,9 +27,9 @@ _PICTURE = re.compile(
     r"(?:^|[\s_-])(?:tex|latex|math|mwe-math\S*|formula|equation|eqn|wirisformula|ee_img)(?=[\s_-]|$)",
     re.IGNORECASE,
 )
-_RENDERERS = re.compile(
-    r"latex|equation\?tex|mathtex|mimetex|chart\?cht=tx|/math/|codecogs|texify|/tex/", re.IGNORECASE
-)
+_RENDERERS = Finder([
+    ("latex", "equation?tex", "mathtex", "mimetex", "chart?cht=tx", "/math/", "codecogs", "texify", "/tex/")
+])  # fmt: skip
 _TEX_ATTRIBUTES = (
     "data-tex",
     "data-latex",
@@ -40,9 +39,10 @@ _TEX_ATTRIBUTES = (
     "data-expr",
     "data-value",
 )
-_OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
+OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
 _PART_OF_ONE = frozenset({"mjx-assistive-mml", "annotation", "annotation-xml"})
 _WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
+_MATH = ("math", "mml:math", "m:math")  # as pages made of XML write it too
 _ABOUT = Finder([["math", "katex", "mjx", "mwe", "tex", "formula", "equation"]])
 _DISPLAY = re.compile(r"display|block", re.IGNORECASE)
 _COMMAND = re.compile(r"\\[A-Za-z]+|[_^]\{?\w|[=<>+]")
@@ -52,7 +52,7 @@ _IN_TEXT = re.compile(r"\\\((?=\S| )(.{1,1000}?)\\\)|\\\[(.{1,4000}?)\\\]", re.D
 _ASCIIMATH = re.compile(
     r"ascii-?math(?:ml)?\w*(?:\.min)?\.js|asciimath2jax|input/asciimath|config=\w*(?:mml-)?am_"
 )
-_BETWEEN_BACKTICKS = re.compile(r"(?<![\\`])`([^`\n]{1,300})(?<!\\)`(?!`)")
+_BETWEEN_BACKTICKS = re.compile(r"(?<![\\`])`((?:[^`\n]|\n(?!\s*\n)){1,300})(?<!\\)`(?!`)")
 _LONGEST_ASCIIMATH = 2000  # characters
 _TEX_CHARACTERS = re.compile(r"[A-Za-z0-9]")
 
@@ -69,27 +69,28 @@ def may_be_formula(tag: str, attributes: Mapping[str, str]) -> bool:
     if tag in _PART_OF_ONE:
         return False
     named = attributes.get("class")
-    return (bool(named) and tag in _WRAPPERS and _is_holder(named)) or not _OWN_TEX.isdisjoint(attributes)
+    holds = tag in _WRAPPERS and named is not None and is_holder(named)
+    return holds or not OWN_TEX.isdisjoint(attributes)
 
 
 def formula_by_attributes(element: Any, tag: str, attributes: Mapping[str, str]) -> str | None:
     """The formula of such an element, as of one that its tag tells."""
     named = attributes.get("class")
-    if named and tag in _WRAPPERS and _is_holder(named):
+    if named and tag in _WRAPPERS and is_holder(named):
         if _RENDERED.search(named):
             if (mathml := element.get("data-mathml")) and not _has_script_beside(element):
                 return _wrapped(*_of_source(mathml))
             return _of_holder(element) or ""
         return _of_holder(element)
-    for name in _OWN_TEX.intersection(attributes):
+    for name in OWN_TEX.intersection(attributes):
         if _looks_like_tex(tex := attributes[name]):
             shown = "".join(element.itertext()).strip()
             return _wrapped(tex, _is_display(element)) if len(shown) < 20 + 4 * len(tex) else None
     return None
 
 
-@lru_cache(8192)
-def _is_holder(named: str) -> bool:
+def is_holder(named: str) -> bool:
+    """Whether a class is of what may hold a formula."""
     return _ABOUT.mask(named.lower()) > 0 and bool(_RENDERED.search(named) or _HOLDER.search(named))
 
 
@@ -117,7 +118,7 @@ def hidden_formula(element: Any) -> str:
     """The formula that stands in a hidden element for those who cannot see its picture; "" where there is
     none.
     """
-    maths = element.findall(".//math")
+    maths = list(element.iterdescendants(*_MATH))
     return _wrapped(*_of_math(maths[0])) if len(maths) == 1 else ""
 
 
@@ -142,9 +143,12 @@ def _of_holder(element: Any) -> str | None:
     for name in _TEX_ATTRIBUTES:
         if (tex := element.get(name)) and _looks_like_tex(tex):
             return _wrapped(tex, display)
+    if mathml := element.get("data-mathml"):
+        tex, block = _of_source(mathml)
+        return _wrapped(tex, display or block)
     if element.tag == "mjx-container" and next(element.iterdescendants("mjx-container"), None) is not None:
         return None  # containers in each other are none, and to read each whole would take quadratic time
-    maths = element.findall(".//math")
+    maths = list(element.iterdescendants(*_MATH))
     if len(maths) == 1:
         tex, block = _of_math(maths[0])
         return _wrapped(tex, display or block)
@@ -170,7 +174,7 @@ def _of_math(element: Any) -> tuple[str, bool]:
     display = (
         element.get("display") == "block" or element.get("mode") == "display" or _around_is_display(element)
     )
-    for annotation in element.iter("annotation"):
+    for annotation in element.iter("annotation", "mml:annotation", "m:annotation"):
         if "tex" in (annotation.get("encoding") or "").lower() and (
             tex := "".join(annotation.itertext()).strip()
         ):
@@ -186,7 +190,7 @@ def _of_source(mathml: str) -> tuple[str, bool]:
         root = etree.fromstring(mathml.encode(), etree.HTMLParser(encoding="utf-8"))
     except (etree.LxmlError, ValueError):
         return "", False
-    math = next(root.iter("math"), None) if root is not None else None
+    math = next(root.iter(*_MATH), None) if root is not None else None
     return _of_math(math) if math is not None else ("", False)
 
 
@@ -214,7 +218,7 @@ def _of_picture(element: Any) -> str | None:
         return ""
     alt = (element.get("alt") or element.get("data-tex") or "").strip()
     drawn = (
-        bool(_RENDERERS.search(source[:2000]))
+        _RENDERERS.mask(source[:2000].lower()) > 0
         or bool(_PICTURE.search(named))
         or element.get("eeimg") is not None
     )
@@ -243,7 +247,7 @@ def _of_address(source: str) -> str:
 def _is_after_math(element: Any) -> bool:
     before = element.getprevious()
     return (
-        before is not None and not (before.tail or "").strip() and next(before.iter("math"), None) is not None
+        before is not None and not (before.tail or "").strip() and next(before.iter(*_MATH), None) is not None
     )
 
 
@@ -300,7 +304,7 @@ def _wrapped(tex: str, display: bool) -> str:
 
 
 _BY_TAG: dict[str, Callable[[Any], str | None]] = {
-    "math": lambda element: _wrapped(*_of_math(element)),
+    **dict.fromkeys(_MATH, lambda element: _wrapped(*_of_math(element))),
     "script": _of_script,
     "img": _of_picture,
     "mjx-container": _of_holder,

@@ -23,6 +23,7 @@ from services.parse.html.about import about
 from services.parse.html.features import features_of
 from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
+from services.parse.html.wording import letters_of
 
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 _MOST_TOKENS = 50_000
@@ -46,7 +47,12 @@ def label(page: str, gold: str) -> dict[str, Any] | None:
     sums = np.concatenate([[0], np.cumsum(common)])
     upto = np.minimum(ends, len(common))
     return {
-        "features": features_of(found, about(root, found.item_types), second_opinion(page, config)),
+        "features": features_of(
+            found,
+            [letters_of(block.text) for block in found.blocks],
+            about(root, found.item_types),
+            second_opinion(page, config),
+        ),
         "tokens": np.array(list(map(len, tokens)), np.float32),
         "matched": np.diff(sums[upto], prepend=0).astype(np.float32),
         "size": len(wanted),

@@ -138,6 +138,8 @@ def _listing(element: Any) -> Listing | None:
         )
     ):
         return None  # each by itself
+    if _is_on_one_line(element):
+        return None
     text = _clean(_lines(element))
     if text.count("\n") < 1 or not looks_like_code(text):
         return None
@@ -149,7 +151,6 @@ def is_numbering(element: Any) -> bool:
     return bool(_DIGITS.fullmatch("".join(element.itertext())))
 
 
-@lru_cache(8192)
 def speaks_of_numbers(named: str) -> bool:
     """Whether a class is of line numbers."""
     return _SPEAKS_OF_NUMBERS.mask(named.lower()) > 0 and _NUMBERS.search(named) is not None
@@ -236,6 +237,13 @@ def _has_own_text(element: Any) -> bool:
     return any(text and not text.isspace() for text in texts)
 
 
+def _is_on_one_line(element: Any) -> bool:
+    """Whether nothing in it can begin a line, nor its text does."""
+    return next(element.iterdescendants("br", "span", *_LINES), None) is None and "\n" not in "".join(
+        element.itertext()
+    )
+
+
 def _lines(element: Any) -> str:
     """Its text as it stands, a line for each `br` and for each element that begins one."""
     out: list[str] = []
@@ -279,9 +287,16 @@ def _is_chrome(element: Any) -> bool:
     named = element.get("class")
     if not named:
         return False
-    if _NUMBERS.search(named):
+    numbers, pressed = _is_beside_code(named)
+    if numbers:
         return bool(_DIGITS.fullmatch("".join(element.itertext())))
-    return bool(_CHROME.search(named)) and len("".join(element.itertext())) < 40
+    return pressed and len("".join(element.itertext())) < 40
+
+
+@lru_cache(8192)
+def _is_beside_code(named: str) -> tuple[bool, bool]:
+    """Whether a class is of numbers of lines, and of what can be pressed."""
+    return bool(_NUMBERS.search(named)), bool(_CHROME.search(named))
 
 
 def _clean(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from lxml import etree
@@ -12,9 +13,11 @@ from lxml import etree
 from services.parse.html.blocks import Block, Frame, Outline
 from services.parse.html.formulas import (
     FORMULA_TAGS,
+    OWN_TEX,
     formula_by_attributes,
     formula_by_tag,
     hidden_formula,
+    is_holder,
     may_be_formula,
     with_asciimath,
     writes_asciimath,
@@ -46,6 +49,7 @@ _LEFT_OUT = frozenset({
     "link", "meta", "title", "annotation", "annotation-xml", "br", "img",
 })  # fmt: skip
 _BY_TAG = _LEFT_OUT | FORMULA_TAGS
+_LOOKED_INTO = frozenset({"noscript", "table"})
 _NUMBERING = frozenset({"ul", "ol", "div", "td"})
 _MARKS = {
     "b": "**", "strong": "**", "i": "*", "em": "*", "code": "`", "tt": "`", "samp": "`", "kbd": "`",
@@ -70,7 +74,7 @@ def outline(root: Any, max_depth: int) -> Outline:
     """The blocks of a tree. Elements deeper than max_depth hold their text but are no frames, as browsers
     flatten them. What is hidden at first may be shown at a click, and only says so.
     """
-    walker = _Walker(find_listings(root), max_depth, asciimath=writes_asciimath(root))
+    walker = _Walker(find_listings(root), max_depth, lambda: writes_asciimath(root))
     walker.walk(root)
     return walker.found
 
@@ -89,13 +93,21 @@ class _Open:
 
 _BLOCK, _BLOCK_TOO_DEEP = _Open(block=True, frame=True), _Open(block=True)
 _CUSTOM, _NOTHING = _Open(frame=True), _Open()
+_NO_CLASS = ("", False, False)
 _PRESSED = {"a": _Open(pressed="a"), "button": _Open(pressed="button"), "label": _Open(pressed="button")}
 
 
+@lru_cache(8192)
+def _class_says(named: str) -> tuple[str, bool, bool]:
+    """The first of its names; whether what has it may hold a formula, or numbers of lines."""
+    return (named.split(None, 1) or [""])[0], is_holder(named), speaks_of_numbers(named)
+
+
 class _Walker:
-    def __init__(self, listings: dict[Any, Listing], max_depth: int, *, asciimath: bool) -> None:
+    def __init__(self, listings: dict[Any, Listing], max_depth: int, asciimath: Callable[[], bool]) -> None:
+        """asciimath: whether a script on the page renders it; asked where it matters, which is rare."""
         self.found = Outline()
-        self._asciimath = asciimath
+        self._asciimath = cache(asciimath)
         self._listings = listings
         self._max_depth = max_depth
         self._open: list[_Open] = []
@@ -124,15 +136,26 @@ class _Walker:
                     steps.skip_subtree()
                     continue
                 attributes = dict(element.items())
-                if self._is_whole(element, tag, attributes):
-                    self._forget_looks()
+                if (attributes or tag in _LOOKED_INTO or self._listings) and self._is_whole(
+                    element, tag, attributes
+                ):
+                    if self._looked_at:
+                        self._forget_looks()
                     inert = element
                     steps.skip_subtree()
                     continue
-                self._enter(tag, attributes)
+                if tag in _BLOCKS:
+                    if self._text:
+                        self._flush()
+                    self._open.append(self._enter_block(tag, attributes))
+                else:
+                    self._open.append(self._enter_inline(tag, attributes))
                 text = element.text
             elif inert is None:
-                self._leave()
+                if (opened := self._open.pop()) is not _NOTHING:
+                    self._leave(opened)
+                if self._looked_at:
+                    self._forget_looks()
                 text = element.tail
             else:
                 inert = None
@@ -155,18 +178,20 @@ class _Walker:
         if attributes:
             if "itemtype" in attributes and len(self.found.item_types) < _MOST_TYPES:
                 self.found.item_types.append(attributes["itemtype"])
-            if may_be_formula(tag, attributes) and self._may_look():
+            _, may_hold, numbers = _class_says(attributes["class"]) if "class" in attributes else _NO_CLASS
+            may_hold = may_hold or not OWN_TEX.isdisjoint(attributes)
+            if may_hold and may_be_formula(tag, attributes) and self._may_look():
                 if (formula := formula_by_attributes(element, tag, attributes)) is not None:
                     self._say_formula(formula)
                     return True
                 self._looked_at.append(len(self._open))
             if tag in _NUMBERING:
-                if (named := attributes.get("class")) and speaks_of_numbers(named) and self._may_look():
+                if numbers and self._may_look():
                     if is_numbering(element):
                         return True
                     self._looked_at.append(len(self._open))
             elif tag not in _BLOCKS and _is_hidden(attributes):
-                self._say(hidden_formula(element))
+                self._say_formula(hidden_formula(element))
                 return True
         if tag == "noscript":
             if not (self._may_look() and _is_page_of_its_own(element)):
@@ -181,9 +206,11 @@ class _Walker:
             return True
         if tag == "table" and is_data(element):
             self._flush()
-            self._enter(tag, attributes)
+            opened = self._enter_block(tag, attributes)
+            self._open.append(opened)
             self._rows(element)
-            self._leave()
+            self._open.pop()
+            self._leave(opened)
             return True
         return False
 
@@ -197,23 +224,18 @@ class _Walker:
         while self._looked_at and self._looked_at[-1] >= len(self._open):
             self._looked_at.pop()
 
-    def _enter(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag in _BLOCKS:
-            if self._text:
-                self._flush()
-            opened = _BLOCK
-        elif "-" in tag:
-            opened = _CUSTOM
-        else:
-            self._open.append(self._enter_inline(tag, attributes))
-            return
-        if len(self._open) < self._max_depth:
-            self._push(tag, attributes)
-        else:
-            opened = _BLOCK_TOO_DEEP if opened is _BLOCK else _NOTHING
-        self._open.append(opened)
+    def _enter_block(self, tag: str, attributes: Mapping[str, str]) -> _Open:
+        if len(self._open) >= self._max_depth:
+            return _BLOCK_TOO_DEEP
+        self._push(tag, attributes)
+        return _BLOCK
 
     def _enter_inline(self, tag: str, attributes: Mapping[str, str]) -> _Open:
+        if "-" in tag:
+            if len(self._open) >= self._max_depth:
+                return _NOTHING
+            self._push(tag, attributes)
+            return _CUSTOM
         if tag in _APART and self._last_inline == tag and self._text and not self._text[-1][-1:].isspace():
             self._text.append(" ")
         if attributes:
@@ -228,15 +250,12 @@ class _Walker:
             return _Open(mark=mark, start=len(self._text), flushed=self._flushed)
         return _NOTHING
 
-    def _leave(self) -> None:
-        opened = self._open.pop()
-        self._forget_looks()
-        if opened is _NOTHING:
-            return
+    def _leave(self, opened: _Open) -> None:
         if opened.block and self._text:
             self._flush()
         if opened.frame:
             self._frame = self.found.frames[self._frame].parent
+            return
         if opened.mark:
             self._marks.remove(opened.mark)
             if opened.flushed == self._flushed:
@@ -249,8 +268,8 @@ class _Walker:
     def _push(self, tag: str, attributes: Mapping[str, str]) -> None:
         frames = self.found.frames
         around = frames[self._frame] if self._frame >= 0 else None
-        names = attributes["class"].split(None, 1) if "class" in attributes else None
-        kind = (tag, names[0] if names else "")
+        name = _class_says(attributes["class"])[0] if "class" in attributes else ""
+        kind = (tag, name)
         if around is None:
             frame = Frame(self._frame, tag, 0, 0, kind)
         elif tag in _ANEW:
@@ -271,29 +290,31 @@ class _Walker:
             frame.dialog = True
         if attributes and tag not in ("html", "body"):
             frame.hints = hints_of(attributes)
-            if len(attributes) > 1 or not names:  # a class says neither
+            if len(attributes) > 1 or not name:  # a class says neither
                 frame.hidden = attributes.get("aria-hidden") == "true" or _is_hidden(attributes)
                 frame.dialog = frame.dialog or _is_dialog(attributes)
         self._frame = len(frames)
         frames.append(frame)
 
-    def _say(self, text: str | None) -> None:
-        if not text:
-            return
+    def _say(self, text: str) -> None:
         if text.isspace():
             if self._text:  # else it stands between blocks
                 self._text.append(text)
             return
-        self._text.append(self._read(text))
+        self._text.append(self._read(text) if "`" in text else text)
         self._last_inline = ""
         if self._pressing:
             self._pressed[self._pressing[-1]].append(text)
 
     def _say_formula(self, formula: str) -> None:
-        self._say(f" {formula} " if formula.startswith("$$") else formula)
+        if formula:
+            self._say(f" {formula} " if formula.startswith("$$") else formula)
 
     def _read(self, text: str) -> str:
-        return with_asciimath(text) if self._asciimath and "`" in text and "`" not in self._marks else text
+        """With formulas in AsciiMath as LaTeX, if there are any."""
+        if "`" not in text or "`" in self._marks or not self._asciimath():
+            return text
+        return with_asciimath(text)
 
     def _flush(self) -> None:
         if not self._text:
@@ -350,7 +371,7 @@ class _Walker:
         """What a cell holds, on one line: the items of a list in it with a semicolon between them."""
         if not len(cell):
             return one_line(self._read(cell.text or ""))
-        inner = _Walker(self._listings, _CELL_DEPTH, asciimath=self._asciimath)
+        inner = _Walker(self._listings, _CELL_DEPTH, self._asciimath)
         inner.walk(cell)
         return joined([block for block in inner.found.blocks if block.text])
 

@@ -39,7 +39,9 @@ def _may_hold_long_tags(page: str) -> bool:
 
 def read(page: str) -> Any | None:
     """The root of a tidied page's tree; None where there is nothing in it."""
-    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    parser = etree.HTMLParser(
+        encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True, collect_ids=False
+    )
     body = page.encode("utf-8", "ignore")
     try:
         return etree.fromstring(body, parser) if body.strip() else None

@@ -6,8 +6,10 @@ neighbours in a row stay neighbours (pypdfium2, which writes no tables: .999 and
 layout take less than PDFium itself: .56 of the pages a second of pypdfium2 alone (3.9 s of CPU for 1,026
 pages, against 2.2, the best of four runs of each file by turns on a busy machine).
 
-Of 47 pages with a gutter, of eleven files, 44 have every line of prose in the order in which their file
-draws it, column by column; two of the others differ in the labels of a chart. A page from right to left: .938
+Of 47 pages with a gutter, of eleven files, 46 are read column by column; the last one's footer stands at
+the end of its left column. Of 550 such pages of 94 other files 529 keep more than .95 of their
+neighbouring lines as the file draws them (524 before these files had been looked at); most of the others
+show charts, forms and posters, and six are out of order by eye. A page from right to left: .938
 of its tokens in order (pypdf .886, pypdfium2 .829), tables included; it is one page. A formula that is a
 picture leaves no mark.
 """
@@ -15,5 +17,6 @@ picture leaves no mark.
 from services.parse.pdf.document import parse_pdf, prepare
 from services.parse.pdf.line import Line
 from services.parse.pdf.recognise import Recognised, Recogniser
+from services.parse.pdf.tables import Table, markdown
 
-__all__ = ["Line", "Recognised", "Recogniser", "parse_pdf", "prepare"]
+__all__ = ["Line", "Recognised", "Recogniser", "Table", "markdown", "parse_pdf", "prepare"]

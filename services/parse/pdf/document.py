@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -147,7 +147,8 @@ def _read(
     found = recognise(page) if recognise and _has_no_text(layer, config) else None
     if found is not None:
         total = sum(len(line.text) for line in found.lines)
-        return _Page(TextLayer(list(found.lines), [], found.confidence * total, total), recognised=True)
+        layer = TextLayer(list(found.lines), [], found.confidence * total, total, tables=found.tables)
+        return _Page(layer, recognised=True)
     return _Page(layer, formulas(page, layer.runs) if may_show and layer.upright else ())
 
 
@@ -163,7 +164,25 @@ def _arranged(
     """Lines and tables of each page in reading order; what is turned follows the rest of its page."""
     pages = [marked(layer.runs, found) for layer, found in zip(layers, pictures, strict=True)]
     for runs, layer in zip(without_furniture(pages), layers, strict=True):
-        regions = [rows(region) for group in (runs, *layer.turned) for region in in_order(group)]
-        if reads_right_to_left(runs):
-            regions = [list(map(mirrored, region)) for region in regions]
-        yield [item for region in regions for item in with_tables(region)]
+        regions = [region for group in (runs, *layer.turned) for region in in_order(group)]
+        backwards = reads_right_to_left(runs)
+        items: list[Line | Table] = []
+        for region in regions:
+            for part in _between(region, layer.tables) if layer.tables else [region]:
+                if isinstance(part, Table):
+                    items.append(part)
+                else:
+                    items += with_tables(list(map(mirrored, rows(part))) if backwards else rows(part))
+        yield items
+
+
+def _between(region: Sequence[Line], tables: Mapping[Line, Table]) -> Iterator[list[Line] | Table]:
+    """A region's tables and the lines above and below them; what stands beside one is read after it."""
+    left = [line for line in region if line not in tables]
+    for stands in sorted((line for line in region if line in tables), key=lambda line: -line.base):
+        if above := [line for line in left if line.base > stands.base]:
+            yield above
+        yield tables[stands]
+        left = [line for line in left if line.base <= stands.base]
+    if left:
+        yield left

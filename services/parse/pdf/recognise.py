@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.parse.pdf.line import Line
+from services.parse.pdf.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """Lines of a page, in any order, and how sure their characters are on average (0..1)."""
+    """Lines of a page, in any order, and how sure their characters are on average (0..1).
+
+    tables: those that were seen to be such, by the lines that stand for them in the order of the page and
+    have their text.
+    """
 
     lines: Sequence[Line]
     confidence: float
+    tables: Mapping[Line, Table] = field(default_factory=dict)
 
 
 class Recogniser(Protocol):

@@ -20,6 +20,7 @@ _HALF_LINE = 0.8  # a cell beside two lines of another stands between them
 _TIGHT = 1.4  # a row so near under another may go on with its cells
 _HEAD_ROWS = 2
 _WRAPPED = 3  # words of a line, on average: of a text that is wrapped in its cell
+_DRAWN_DOWN = 0.5  # of the rows: in fewer a cell may go on while others begin
 _MIN_ROWS = 3  # two, where there are three columns
 _MARKER = re.compile(
     r"(?:[•·▪◦‣●○■□◆–—*\-➢✓]|[\[(]?\w{1,3}[.)\]、:]|\d{1,3}|[(（]?[一二三四五六七八九十]+[)）、]?)"
@@ -107,8 +108,13 @@ def _table(rows: Sequence[Row]) -> Table | None:
     marked = sum(bool(_MARKER.fullmatch(text)) for text in firsts)
     if 2 * leaders >= len(rows) or (len(columns) == 2 and marked > 0.6 * len(firsts)):
         return None
-    lines = ["| " + " | ".join(cells) + " |" for cells in _grid(rows, columns)]
-    return Table("\n".join([lines[0], "|" + " --- |" * len(columns), *lines[1:]]))
+    return markdown(_grid(rows, columns))
+
+
+def markdown(grid: Sequence[Sequence[str]]) -> Table:
+    """The table of these rows of cells."""
+    lines = ["| " + " | ".join(map(_escaped, cells)) + " |" for cells in grid]
+    return Table("\n".join([lines[0], "|" + " --- |" * len(grid[0]), *lines[1:]]))
 
 
 def _columns(rows: Sequence[Row]) -> list[_Strip]:
@@ -151,7 +157,7 @@ def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
         base = row.base
         for column, cell in cells.items():
             texts = grid[last[column]]
-            texts[column] = f"{texts[column]} {_escaped(cell.text)}".strip()
+            texts[column] = f"{texts[column]} {cell.text}".strip()
     return grid
 
 
@@ -165,14 +171,20 @@ def _placed(row: Row, columns: Sequence[_Strip]) -> dict[int, Line]:
 
 
 def _going_on(rows: Sequence[Mapping[int, Line]]) -> list[set[int]]:
-    """Of each row the columns in which it goes on with the cell above; nowhere in a table whose columns are
-    drawn one after the other, where every cell would be one line of the same.
+    """Of each row the columns in which it goes on with the cell above; nowhere in a column that is drawn from
+    top to bottom beside others that are not, or in a table of such columns: every cell of them would be one
+    line of the same.
     """
     found: list[set[int]] = []
     last: dict[int, Line] = {}
     for cells in rows:
         found.append({c for c, cell in cells.items() if c in last and _goes_on(cell, last[c])})
         last |= cells
+    for column in {column for on in found for column in on}:
+        beside = sum(column in on and cells.keys() > on for cells, on in zip(rows, found, strict=True))
+        if beside > max(_HEAD_ROWS, _DRAWN_DOWN * len(rows)):
+            for on in found:
+                on.discard(column)
     whole = [len(cells) > 1 and cells.keys() == on for cells, on in zip(rows, found, strict=True)]
     index = 0
     for is_whole, run in groupby(whole):

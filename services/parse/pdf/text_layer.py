@@ -13,7 +13,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, compress, pairwise, starmap
 from typing import Any
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from services.parse.pdf.characters import Characters, Ints
 from services.parse.pdf.line import HAN, HYPHEN, Line
+from services.parse.pdf.tables import Table
 from services.parse.pdf.turned import upright, within
 
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
@@ -60,7 +61,7 @@ class TextLayer:
     Either are in the order of the page's content and in a frame in which they are upright. total: characters
     that are no white space. readable: of them, those that are neither private, unassigned or control
     characters nor of a font without a map to Unicode, which are left out of the runs. upright: the runs are
-    not turned, and their places are those of the page's objects.
+    not turned, and their places are those of the page's objects. tables: by the runs that stand for them.
     """
 
     runs: list[Line]
@@ -68,6 +69,7 @@ class TextLayer:
     readable: float
     total: int
     upright: bool = True
+    tables: Mapping[Line, Table] = field(default_factory=dict)
 
 
 def text_layers(texts: Sequence[Any]) -> list[TextLayer]:

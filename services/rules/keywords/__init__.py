@@ -2,6 +2,6 @@
 
 from services.rules.keywords.automaton import Keywords, Lookup
 from services.rules.keywords.lists import Action, WordList
-from services.rules.keywords.reload import Watched
+from services.rules.keywords.reload import Watched, require
 
-__all__ = ["Action", "Keywords", "Lookup", "Watched", "WordList"]
+__all__ = ["Action", "Keywords", "Lookup", "Watched", "WordList", "require"]

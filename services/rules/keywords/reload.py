@@ -22,6 +22,11 @@ EVERY_S = 10.0
 _IN_STORE = "store:"
 
 
+def require(files: Sequence[str]) -> None:
+    """That each can be used; those in the store are left to who has it. Raises ConfigurationError."""
+    Watched([file for file in files if not file.startswith(_IN_STORE)], _no_store)
+
+
 class Watched:
     """The words of some files as they are now. Raises ConfigurationError for a file that cannot be used."""
 
@@ -70,3 +75,7 @@ class Watched:
             return Keywords(lists)
         except ValueError as error:
             raise ConfigurationError(f"keyword files {', '.join(self._files)}: {error}") from error
+
+
+def _no_store() -> ObjectStore:
+    raise AssertionError("no file of these is in a store")

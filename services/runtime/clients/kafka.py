@@ -383,25 +383,32 @@ def filling(producer: Any, topics: Collection[str]) -> Iterator[None]:
         sender.wakeup = wake_up
 
 
-# What a broker says of a setting for good, by the name of its error.
+# What no waiting mends of what a broker says, by the name of its error: what to do, and why.
 _REFUSED = {
     "InvalidSessionTimeoutError": (
-        "SESSION_TIMEOUT_S",
+        "correct CORPUSWORKS_KAFKA__SESSION_TIMEOUT_S",
         "takes no such one (group.min.session.timeout.ms, 6 s as it comes, and group.max.session.timeout.ms)",
     ),
     "InvalidTransactionTimeoutError": (
-        "TRANSACTION_TIMEOUT_S",
+        "correct CORPUSWORKS_KAFKA__TRANSACTION_TIMEOUT_S",
         "takes none so long (transaction.max.timeout.ms, 900 s as it comes)",
     ),
-    "InvalidReplicationFactorError": ("REPLICATION_FACTOR", "has fewer brokers than that"),
+    "InvalidReplicationFactorError": (
+        "correct CORPUSWORKS_KAFKA__REPLICATION_FACTOR",
+        "has fewer brokers than that",
+    ),
+    "InvalidTimestampError": (
+        "set this machine's clock, or that of the broker's",
+        "takes nothing from one so far ahead of its own (message.timestamp.after.max.ms, 1 h as it comes)",
+    ),
 }
 
 
 def refuse(error: BaseException) -> None:
-    """Raises ConfigurationError where an error is about a setting, so that waiting mends nothing."""
-    for name, (setting, why) in _REFUSED.items():
+    """Raises ConfigurationError where an error is about a setting or a clock: waiting mends nothing."""
+    for name, (what, why) in _REFUSED.items():
         if name in repr(error):
-            raise ConfigurationError(f"correct CORPUSWORKS_KAFKA__{setting}: this Kafka {why}") from error
+            raise ConfigurationError(f"{what}: this Kafka {why}") from error
 
 
 def patiently(ask: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ Asked once at a start, since clients take a wrong secret for a server that is aw
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -31,6 +32,7 @@ _API_VERSIONS, _METADATA, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = (18, 0), (3, 1),
 _UNSUPPORTED_MECHANISM, _ILLEGAL_STATE = 33, 34
 _MOST_BYTES = 1 << 20  # of an answer; more is no Kafka
 _ADMITTED: set[KafkaSettings] = set()
+_BY_PARENT = "_CORPUSWORKS_ADMITTED"  # in the environment; nobody's setting
 
 
 def check_kafka(settings: KafkaSettings) -> None:
@@ -63,9 +65,15 @@ def check_kafka(settings: KafkaSettings) -> None:
     raise DependencyDown(f"Kafka at {settings.bootstrap_servers}", problem)
 
 
+def admission(settings: KafkaSettings) -> dict[str, str]:
+    """The environment of processes whose maker has been let in by these: each login costs the broker 5 ms."""
+    return {_BY_PARENT: settings.bootstrap_servers}
+
+
 def admitted(settings: KafkaSettings) -> None:
     """As check_kafka, for whoever waits for a broker that is away; asked once in a process."""
-    if settings in _ADMITTED or is_file(settings.bootstrap_servers):
+    known = settings in _ADMITTED or os.environ.get(_BY_PARENT) == settings.bootstrap_servers
+    if known or is_file(settings.bootstrap_servers):
         return
     with contextlib.suppress(DependencyDown):
         check_kafka(settings)

@@ -11,7 +11,7 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from services.runtime.errors import ConfigurationError
-from services.runtime.settings import NO_REDIS, RedisSettings, secret
+from services.runtime.settings import NO_REDIS, STOPPED_REDIS, RedisSettings, secret
 
 
 def _tls(settings: RedisSettings) -> dict[str, str]:
@@ -32,6 +32,11 @@ def connect(settings: RedisSettings) -> redis.Redis | ClusterClient:
     if settings.url == NO_REDIS:
         raise ConfigurationError(
             "the documents of this folder were mixed from another river: duplicates are known there, ask that"
+        )
+    if settings.url == STOPPED_REDIS:
+        raise ConfigurationError(
+            "this needs the river's Redis, which cannot be started where its folder cannot be written: let "
+            "it be written, or use a copy"
         )
     options = {
         "username": settings.username,

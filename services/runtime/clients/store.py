@@ -1,4 +1,4 @@
-"""The object store: a local folder or S3, through obstore.
+"""The object store: a local folder or S3, through obstore, which also knows Google's and Azure's.
 
 S3's keys, region and address come from the standard AWS_… variables. What the user set wrongly (a bucket
 that is not there, wrong keys) is a ConfigurationError; what passes (a server that is away, slow or full) is
@@ -34,7 +34,12 @@ _STATUS = re.compile(r"non-2xx status code: (\d+[^:]*)")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{0,200})</Message>")
 _DEEPEST = re.compile(r'message: "([^"]{0,200})"|kind: (Timeout|Connect|Decode|Request)\b')
-_METADATA = "169.254.169.254"  # where a machine of a cloud would be asked for keys
+_METADATA = ("169.254.169.254", "metadata.google.internal")  # where a machine of a cloud is asked for keys
+_S3_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_AZURE_KEYS = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+# By scheme, the variables that hold the keys of stores that are no S3.
+_KEYS = {"gs": "GOOGLE_APPLICATION_CREDENTIALS (the file of a service account's keys)"}
+_KEYS |= dict.fromkeys(("az", "azure", "adl", "abfs", "abfss"), _AZURE_KEYS)
 
 
 class ObjectStore:
@@ -59,6 +64,7 @@ class ObjectStore:
         """
         self.url = _without_secrets(url)
         self._wrong_bucket = wrong_bucket
+        self._keys = _KEYS.get(urlsplit(url).scheme, _S3_KEYS)
         self._folder: Folder | None = None
         try:
             self._store: obstore.store.ObjectStore
@@ -73,6 +79,7 @@ class ObjectStore:
                 self._store = _remote(url, timeout_s, retry_s, options or {})
         except (OSError, ValueError, BaseError) as error:
             told = _beginning(error).replace(url, self.url)
+            told += f"; set {_AZURE_KEYS}" if "Account must be specified" in told else ""
             raise ConfigurationError(f"object store {self.url} cannot be opened: {told}") from None
 
     def put(self, key: str, value: bytes) -> None:
@@ -198,7 +205,7 @@ class ObjectStore:
                 raise FileNotFoundError(_beginning(error)) from None
             if isinstance(error, OSError) and error.errno == errno.EROFS:  # nothing here waits for that
                 raise ConfigurationError(f"object store {self.url} is read-only: {text}") from None
-            if advice := self._wrong_bucket if "NoSuchBucket" in text else _advice(text):
+            if advice := self._wrong_bucket if "NoSuchBucket" in text else _advice(text, self._keys):
                 raise ConfigurationError(f"object store {self.url}: {_reason(text)}; {advice}") from None
             raise DependencyDown(f"object store {self.url}", _reason(text)) from None
         except BaseException as error:
@@ -275,16 +282,19 @@ def _remote(
     return store
 
 
-def _advice(text: str) -> str:
-    """What the user should do about an error that no waiting mends; empty for one that may pass."""
+def _advice(text: str, keys: str) -> str:
+    """What the user should do about an error that no waiting mends; empty for one that may pass.
+
+    keys: the variables that hold them.
+    """
     status = _STATUS.search(text)
     number = status[1][:3] if status else ""
-    if _METADATA in text:
-        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: no keys are set, and this machine has none"
+    if any(place in text for place in _METADATA):
+        return f"set {keys}: no keys are set, and this machine has none"
     if "RequestTimeTooSkewed" in text:
         return "set this machine's clock"
     if number in {"401", "403"} or "ExpiredToken" in text:
-        return "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and at what this key may do with the bucket"
+        return f"look at {keys}, and at what this key may do with the bucket"
     if number in {"301", "307"} or "AuthorizationHeaderMalformed" in text:
         return "set AWS_REGION to the bucket's"
     return ""

@@ -52,6 +52,8 @@ class Unit:
     offline: settings that let the unit run without servers, for `corpusworks apply`.
     agrees: values that every copy of the unit must have alike, now and later, by name; compared at start
         with what the river was made with.
+    needs: looks for what its settings name (files, modules), before anything starts; asks no server. Raises
+        ConfigurationError.
     gauges: asked every few seconds outside the judge's process: numbers by the names of metrics.GAUGES of the
         server that the judge keeps its state in; none where it keeps none. It may raise what it likes.
     retracts: a verdict may carry retractions, so an earlier Emit is final only at the end of input.
@@ -66,6 +68,7 @@ class Unit:
     retracts: bool = False
     offline: Mapping[str, Any] = field(default_factory=dict)
     agrees: Callable[[Any, Settings], Mapping[str, str]] = lambda config, settings: {}
+    needs: Callable[[Any, Settings], object] = lambda config, settings: None
     gauges: Callable[[Any, Resources], Mapping[str, float]] | None = None
 
 

@@ -1,23 +1,36 @@
 # ruff: noqa: D102 - the methods are kafka-python's
-"""What of KafkaAdminClient clients.admin asks, of a journal."""
+"""What of KafkaAdminClient clients.admin asks, of a log in files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kafka import TopicPartition
 from kafka.errors import NoError
 from kafka.structs import OffsetAndMetadata
 
 if TYPE_CHECKING:
-    from services.runtime.journal.cluster import JournalCluster
+    from services.runtime.journal.extents import PartitionLog
+    from services.runtime.journal.reader import Group, Topic
+
+
+class Files(Protocol):
+    """What is asked, and told."""
+
+    @property
+    def topics(self) -> Mapping[str, Topic]: ...
+    def group(self, name: str) -> Group: ...
+    def log_of(self, place: TopicPartition) -> PartitionLog: ...
+    def set_topics(self, partitions: Mapping[str, int]) -> None: ...
+    def set_starts(self, before: Mapping[TopicPartition, int]) -> None: ...
+    def set_offsets(self, group: Group, offsets: Mapping[TopicPartition, int]) -> None: ...
 
 
 class JournalAdmin:
     """Its names are kafka-python's, and the shapes of its answers."""
 
-    def __init__(self, cluster: JournalCluster) -> None:
+    def __init__(self, cluster: Files) -> None:
         self._cluster = cluster
 
     def list_topics(self) -> list[str]:

@@ -29,6 +29,10 @@ class PartitionLog(Protocol):
     def stable_end(self) -> int:
         """The offset after what is decided."""
 
+    @property
+    def num_bytes(self) -> int:
+        """On the disk."""
+
     def read(self, position: int, room: int) -> tuple[Sequence[Record], int]:
         """At most so many of the records from there on, and where the reader stands then.
 

@@ -19,15 +19,18 @@ from kafka import TopicPartition
 from kafka.errors import CorruptRecordError
 
 from services.runtime.errors import ConfigurationError
+from services.runtime.journal.admin import JournalAdmin
 from services.runtime.journal.batches import HEADER, Header, Record, commits, decoded, header
-from services.runtime.journal.extents import Extent, ExtentLog
-from services.runtime.journal.reader import Group, Reader, Topic
+from services.runtime.journal.extents import Extent, ExtentLog, PartitionLog
+from services.runtime.journal.reader import Group, Reader, Topic, log_of
 
 _CLEAN = ".kafka_cleanshutdown"  # is there from the end of a stop to the next start
 _STARTS = "log-start-offset-checkpoint"
 _PARTITION = re.compile(r"([a-zA-Z0-9._-]+)-(\d+)")
 _SEGMENT = re.compile(r"\d{20}\.log")
 _INTERNAL = "__"
+_OFFSETS = "__consumer_offsets"
+_MANY = 1000  # records that are read at once
 
 
 def was_stopped(data: Path) -> bool:
@@ -36,7 +39,7 @@ def was_stopped(data: Path) -> bool:
 
 
 class StoppedKafka:
-    """Its topics. It knows no groups."""
+    """Its topics, and where its groups stand; nobody can join one."""
 
     def __init__(self, data: Path) -> None:
         """Raises ConfigurationError: there is no such folder, or the broker runs or was killed."""
@@ -45,8 +48,10 @@ class StoppedKafka:
         found: dict[str, dict[int, Path]] = defaultdict(dict)
         for folder in data.iterdir():
             name = _PARTITION.fullmatch(folder.name)
-            if name and folder.is_dir() and not name[1].startswith(_INTERNAL):
+            if name and folder.is_dir():
                 found[name[1]][int(name[2])] = folder
+        self._data = data
+        self._offsets = found.pop(_OFFSETS, {})
         starts = _starts(data / _STARTS)
         self.topics: Mapping[str, Topic] = {
             topic: Topic(
@@ -54,6 +59,7 @@ class StoppedKafka:
                 _topic_id(of[min(of)] / "partition.metadata"),
             )
             for topic, of in found.items()
+            if not topic.startswith(_INTERNAL)
         }
 
     def consumer(self, group: str | None, *, gathers: bool = False) -> Reader:
@@ -63,19 +69,50 @@ class StoppedKafka:
 
     def producer(self, transactional_id: str, compression: str) -> NoReturn:
         """Raises ConfigurationError."""
-        raise ConfigurationError(f"{transactional_id} cannot write to a Kafka that is stopped")
+        raise self._only_read()
 
-    def admin(self) -> NoReturn:
-        """Raises ConfigurationError."""
-        raise ConfigurationError("a Kafka that is stopped cannot be asked")
+    def admin(self) -> JournalAdmin:
+        """What it can be asked; it can be told nothing."""
+        return JournalAdmin(self)
 
-    def group(self, name: str) -> NoReturn:
+    def group(self, name: str) -> Group:
+        """Where it stands."""
+        return Group(name, committed=self._committed.get(name, {}))
+
+    def log_of(self, place: TopicPartition) -> PartitionLog:
+        """Raises KafkaError: there is no such partition."""
+        return log_of(self, place)
+
+    def set_topics(self, partitions: Mapping[str, int]) -> None:
         """Raises ConfigurationError."""
-        raise ConfigurationError(f"the group {name} cannot work on a Kafka that is stopped")
+        raise self._only_read()
+
+    def set_starts(self, before: Mapping[TopicPartition, int]) -> None:
+        """Raises ConfigurationError."""
+        raise self._only_read()
 
     def set_offsets(self, group: Group, offsets: Mapping[TopicPartition, int]) -> None:
-        """There is no group that could."""
-        raise NotImplementedError
+        """Raises ConfigurationError."""
+        raise self._only_read()
+
+    def _only_read(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"this needs the river's Kafka, which cannot be started where {self._data} cannot be written: "
+            "let it be written, or use a copy"
+        )
+
+    @cached_property
+    def _committed(self) -> Mapping[str, dict[TopicPartition, int]]:
+        """By group, the last that it has committed of each partition."""
+        found: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+        for number, folder in sorted(self._offsets.items()):
+            log = _Partition(_OFFSETS, number, folder, 0)
+            position = log.start
+            while position < log.end:
+                records, position = log.read(position, _MANY)
+                for record in records:
+                    _commit(record, found)
+        return found
 
 
 class _Partition:
@@ -86,6 +123,11 @@ class _Partition:
         self._folder = folder
         self._segments = sorted(path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name))
         self._first = start
+
+    @property
+    def num_bytes(self) -> int:
+        """See PartitionLog."""
+        return sum(path.stat().st_size for path in self._segments)
 
     @property
     def start(self) -> int:
@@ -147,6 +189,31 @@ class _Partition:
         with self._segments[extent.file].open("rb", buffering=0) as file:
             file.seek(extent.position)
             return file.read(extent.num_bytes)
+
+
+def _commit(record: Record, found: dict[str, dict[TopicPartition, int]]) -> None:
+    """What a message of Kafka's topic of offsets says (its OffsetCommitKey and OffsetCommitValue).
+
+    The key is a version, 0 or 1, and group, topic and partition; other versions tell of members. The value
+    is a version and the offset, before what we need not know; none where the offset was given up.
+    """
+    key = record.key or b""
+    if len(key) < 2 or int.from_bytes(key[:2], "big") > 1:
+        return
+    group, at = _text(key, 2)
+    topic, at = _text(key, at)
+    place = TopicPartition(topic, int.from_bytes(key[at : at + 4], "big"))
+    if record.value is None:
+        found[group].pop(place, None)
+    else:
+        found[group][place] = int.from_bytes(record.value[2:10], "big", signed=True)
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    """A text behind its length of two bytes, and where it ends."""
+    start = at + 2
+    end = start + int.from_bytes(data[at:start], "big")
+    return data[start:end].decode(), end
 
 
 def _starts(checkpoint: Path) -> dict[TopicPartition, int]:

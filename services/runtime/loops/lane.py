@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
@@ -25,7 +26,7 @@ from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.counts import count_steps
 from services.runtime.loops.history import History
-from services.runtime.loops.lane_inputs import LaneInputs
+from services.runtime.loops.lane_inputs import Drained, LaneInputs
 from services.runtime.loops.lane_messages import LaneMessages
 from services.runtime.loops.offsets import Offsets
 from services.runtime.loops.tally import Told, tally
@@ -173,8 +174,7 @@ class LaneLoop(ConsumerRebalanceListener):
             self._drained = {}
         # Where documents come all the time no poll is empty, and yet an input may have run dry.
         due = not found or time.monotonic() - self._looked > _LOOK_S
-        drained = self._read_out(consumer) if due else {}
-        while self._step(consumer, drained) and not self._process.stopping:
+        while self._step(consumer, due) and not self._process.stopping:
             self._process.health.moved()
         read = [self._history.again(number, lane.task) for number, lane in self._lanes.items()]
         self._rereads = any(read)
@@ -218,11 +218,13 @@ class LaneLoop(ConsumerRebalanceListener):
             lane.fed[self._inputs.name(tp)] = messages[-1].offset + 1
         lane.task.feed(messages)
 
-    def _step(self, consumer: Consumer, drained: Mapping[int, set[str]]) -> bool:
+    def _step(self, consumer: Consumer, due: bool) -> bool:
+        """due: inputs may have run dry, and a task that asks is told which."""
         start = time.monotonic()
         steps: dict[int, Step] = {}
         for number, lane in self._lanes.items():
-            step = lane.task.step(time.time(), drained.get(number, set()))
+            drained = Drained(partial(self._read_out, consumer, number)) if due else ()
+            step = lane.task.step(time.time(), drained)
             if step is not None:
                 steps[number] = step
         if not steps:
@@ -357,8 +359,8 @@ class LaneLoop(ConsumerRebalanceListener):
     def _untaken(self, consumer: Consumer) -> list[int]:
         return sorted({self._inputs.lane(tp) for tp in consumer.assignment()} - set(self._lanes))
 
-    def _read_out(self, consumer: Consumer) -> dict[int, set[str]]:
-        """By lane: inputs of which all that is committed has been read; asked until that is so of all."""
+    def _read_out(self, consumer: Consumer, lane: int) -> set[str]:
+        """Inputs of a lane of which all that is committed has been read; asked until that is so of all."""
         held = [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
         self._looked = time.monotonic()
         if sum(map(len, self._drained.values())) < len(held):
@@ -367,7 +369,7 @@ class LaneLoop(ConsumerRebalanceListener):
                 position = consumer.position(tp)
                 if position is not None and position >= end and position > self._returned.get(tp, -1):
                     self._drained.setdefault(self._inputs.lane(tp), set()).add(self._inputs.name(tp))
-        return self._drained
+        return self._drained.get(lane, set())
 
     def _pause(self, consumer: Consumer) -> None:
         paused = consumer.paused()

@@ -155,7 +155,7 @@ class SourceReader:
                 yield None
                 # The loop may have been away for long meanwhile.
                 if time.monotonic() > deadline and not poller.poll(0):
-                    raise Died(f"did not get on for {patience_s:.0f} s (setting time_limit_s) and was killed")
+                    raise Died(f"did not get on for {patience_s:g} s (setting time_limit_s) and was killed")
             try:
                 frame = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our child
             except (EOFError, OSError) as error:

@@ -260,7 +260,7 @@ class Sandbox:
                 if now > begun + patience_s:
                     self.stop()
                     metrics.WORKER_DEATHS.labels(self._names[0]).inc()
-                    raise Died(f"took longer than {patience_s:.0f} s (setting time_limit_s); killed")
+                    raise Died(f"took longer than {patience_s:g} s (setting time_limit_s); killed")
             return self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error

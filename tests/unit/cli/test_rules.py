@@ -69,7 +69,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
             drops.put("docs.rejected", _rejection(document, verdict))
         else:
             documents.put("pool.zh", document)
-    menu = Document(uid=7, id="menu", text=MENU, source="file:///in/menu")
+    menu = Document(
+        uid=7, id="menu", text=MENU, source="file:///in/menu", media_type="text/x-log",
+        metadata={"url": "http://a.example/", "licence": "CC0", "waiver": "forged"},
+    )  # fmt: skip
     (verdict,) = _judge()([menu])
     assert isinstance(verdict, Drop)
     drops.put("docs.rejected", _rejection(menu, verdict))
@@ -105,6 +108,19 @@ def test_the_guard_catches_the_textbooks_url_rule_and_passes_the_defaults() -> N
     assert biased(_judge()) == set()
 
 
+def test_more_drops_of_a_group_than_by_chance() -> None:
+    """24 for 14 come about in a group of one in forty; 24 for 10 do not in one of a third."""
+    judged = {"zh": 500, "en": 19_500}
+    (small, _) = shares(("rules", "menu"), "language", {"zh": 24, "en": 536}, judged, _applies)
+    assert small.ratio > 1.7
+    assert small.between == pytest.approx((0.94, 3.07), abs=0.01)
+    assert not small.is_biased
+    (large, _) = shares(("rules", "menu"), "language", {"zh": 24, "en": 6}, {"zh": 500, "en": 1000}, _applies)
+    assert large.is_biased
+    (none, _) = shares(("rules", "menu"), "language", {"zh": 0, "en": 9}, judged, _applies)
+    assert none.between[0] == 0
+
+
 def test_bias_is_told_and_drawn(out: Path, tmp_path: Path) -> None:
     picture = tmp_path / "bias.svg"
     found = run("audit", "bias", out, "--json", "--picture", picture)
@@ -118,6 +134,7 @@ def test_bias_is_told_and_drawn(out: Path, tmp_path: Path) -> None:
         NUM * 3 // 4,
     )
     assert worst["ratio"] == pytest.approx(2, abs=0.02)
+    assert 1.8 < worst["from"] < worst["ratio"] < worst["to"] + 1e-9
     assert "rules urls: en" in picture.read_text()
     assert "menu" in run("audit", "bias", out, "--all", "--by", "format").stdout
     assert run("audit", "bias", out, "--by", "colour").exit_code != 0
@@ -154,6 +171,8 @@ def test_what_was_dropped_wrongly_goes_back_once_and_alone(out: Path, tmp_path: 
     )
     assert run(*arguments).exit_code == 0
     (record,) = map(json.loads, to.read_text().splitlines())
+    assert (record["url"], record["licence"]) == ("http://a.example/", "CC0")
+    assert (record["media_type"], len(record["waiver"])) == ("text/x-log", 32)
     assert json.loads(labels.read_text()) == {
         "text": MENU, "quality": 1.0, "lang": "en", "source": "waived: a poem",
     }  # fmt: skip
@@ -184,6 +203,30 @@ def test_tune_says_who_would_go_and_who_come_back(out: Path) -> None:
     assert "dropped too_short" in shown
     assert "The gauge at bridge" in shown
     assert "zh" not in shown
+    for told in ("ngram_leniency_zh=0.01", "max_top_ngrams_spaced[0]=0.001", "sample_words=1"):
+        assert run("rules", "tune", out, "--set", told).exit_code == 0, told
+
+
+def test_tune_counts_a_document_once_and_leaves_waived_ones(tmp_path: Path) -> None:
+    """One that was dropped, judged again and kept has two rows; one that was waived breaks its bound."""
+    (tmp_path / "parts").mkdir()
+    store = ObjectStore(tmp_path.as_uri())
+    store.put("parts/river.json", b"{}")
+    drops, documents = lane(store, "drops"), lane(store)
+    for uid, features in ((1, {}), (2, {"waived": 1.0})):
+        menu = Document(uid=uid, id="menu", text=MENU, source=f"file:///in/{uid}")
+        (verdict,) = _judge()([menu])
+        assert isinstance(verdict, Drop)
+        drops.put("docs.rejected", _rejection(menu, verdict))
+        menu.features.update(features)
+        documents.put("pool.en", menu)
+    for each in (drops, documents):
+        each.put("archive.flush", Flush())
+        each.run()
+    (row,) = map(
+        json.loads, run("rules", "tune", tmp_path, "--set", "min_words=4", "--json").stdout.splitlines()
+    )
+    assert (row["would be"], row["rule"], row["documents"], row["of"]) == ("dropped", "menu", 1, 2)
 
 
 @pytest.mark.parametrize("told", ["max_url_share", "max_url_share=much", "max_nothing=1", "max_url_share=-1"])

@@ -47,3 +47,10 @@ def test_a_launcher_without_a_cluster_says_so(monkeypatch: pytest.MonkeyPatch, t
     found = CliRunner().invoke(launch, [])
     assert isinstance(found.exception, ConfigurationError)
     assert "no cluster to launch in" in str(found.exception)
+
+
+def test_a_run_without_documents_needs_a_river_in_which_some_wait(tmp_path: Path) -> None:
+    """Prevents a new, empty river where the folder's name is mistyped."""
+    out = tmp_path / "corpsu"
+    assert "say which documents" in str(CliRunner().invoke(app, ["run", "--out", str(out)]).exception)
+    assert not out.exists()

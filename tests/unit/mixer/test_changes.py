@@ -28,7 +28,7 @@ def recipe(buckets=None, *phases, **options):
 
 def lane(given, seed=0, max_chunk=50, buckets=BUCKETS, inputs=INPUTS, **config):
     def build():
-        return Mixer(MixerConfig(**config), given, 0, 1, buckets=buckets)
+        return Mixer(MixerConfig(linger_s=0, **config), given, 0, 1, buckets=buckets)
 
     return Lane(build, inputs, MIXER.logs, seed, max_chunk, MIXER.tails)
 

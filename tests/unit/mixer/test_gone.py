@@ -84,7 +84,7 @@ class TestInALane:
 
     def lane(self, store, seed=0):
         def build():
-            return Mixer(MixerConfig(), recipe(), 0, 1, snapshots=Snapshots(store, 0, "topic-id"))
+            return Mixer(MixerConfig(linger_s=0), recipe(), 0, 1, snapshots=Snapshots(store, 0, "topic-id"))
 
         return Lane(build, INPUTS, MIXER.logs, seed, 9, MIXER.tails, since=MIXER.since)
 

@@ -12,6 +12,8 @@ from contracts import Control, Document, Flush, MixerState, Quarantine, Retracti
 from services.mixer.config import MixerConfig
 from services.mixer.recipe import Recipe
 from services.mixer.task import MIXER, Mixer
+from services.runtime import topics
+from services.runtime.contracts.lane import Message, Step
 from tests.unit.mixer.lane import Lane
 
 INPUTS = ["pool.code", "pool.zh", "pool.en", "pool.control"]
@@ -35,7 +37,7 @@ def lane(given=None, seed=0, lanes=1, max_chunk=50, **config):
     given = given or recipe()
 
     def build():
-        return Mixer(MixerConfig(**config), given, 0, lanes)
+        return Mixer(MixerConfig(**{"linger_s": 0, **config}), given, 0, lanes)
 
     return Lane(build, INPUTS, MIXER.logs, seed, max_chunk, MIXER.tails)
 
@@ -238,7 +240,7 @@ def test_relax_goes_on_without_a_dry_bucket_after_its_time_and_returns_to_it():
 
 def test_relax_is_not_undone_by_other_topics_that_keep_the_reader_busy():
     """`drained` lists nothing while the reader is busy; that must not start the clock again."""
-    mixer = Mixer(MixerConfig(), recipe(starvation="relax", relax_after_s=60), 0, 1)
+    mixer = Mixer(MixerConfig(linger_s=0), recipe(starvation="relax", relax_after_s=60), 0, 1)
     river = lane()
     fill(river, {"en": 100})
     messages = river.topics["pool.en"]
@@ -303,7 +305,7 @@ def test_under_kills_every_document_is_mixed_or_dropped_once(seed):
 
 def test_retractions_that_were_there_first_are_honoured_although_the_pool_is_read_first():
     """After an outage both topics have a backlog; a pool that is quicker must not win."""
-    mixer = Mixer(MixerConfig(), recipe({"one": {"zh": 1}}), 0, 1)
+    mixer = Mixer(MixerConfig(linger_s=0), recipe({"one": {"zh": 1}}), 0, 1)
     river = lane()
     river.put("pool.zh", document(1))
     mixer.feed(river.topics["pool.zh"])
@@ -425,7 +427,7 @@ def test_a_lane_goes_on_by_the_recipe_of_its_state_whatever_its_settings_say():
     assert state.documents == len(mixed(river))
     assert sum(state.tokens.values()) == sum(d.num_tokens for d in mixed(river))
     for given in (recipe(), recipe({"stable": {"zh": 1, "en": 2}})):
-        mixer = Mixer(MixerConfig(), given, 0, 1)
+        mixer = Mixer(MixerConfig(linger_s=0), given, 0, 1)
         mixer.restore(river.topics["pool.state"])
         found = mixer._ledger.state()
         assert (found.tokens, found.documents) == (state.tokens, state.documents)
@@ -457,7 +459,7 @@ def test_the_last_state_says_how_far_each_input_was_consumed():
     assert said == river.committed
     assert "pool.en" in said
     assert MIXER.reached([], {}) == {}
-    again = Mixer(MixerConfig(), recipe(), 0, 1)
+    again = Mixer(MixerConfig(linger_s=0), recipe(), 0, 1)
     again.restore(river.topics["pool.state"])
     assert again._consumed == said
 
@@ -482,3 +484,37 @@ def test_what_is_taken_is_counted_beside_what_the_recipe_asks_for():
     assert sum(asked.values()) == pytest.approx(sum(taken.values()))
     for bucket in taken:
         assert abs(asked[bucket] - taken[bucket]) <= 2 * 2000  # a longest document in either phase
+
+
+def test_what_comes_little_by_little_is_mixed_together_and_a_flush_does_not_wait() -> None:
+    """Prevents: a transaction for each handful of a trickle, and a `run` that waits at its end."""
+    mixer = Mixer(MixerConfig(linger_s=1), recipe({"one": {"zh": 1}}), 0, 1)
+    mixer.restore([])
+    read = {topics.CONTROL}
+    mixer.step(99.0, read)
+    mixer.feed([Message("pool.zh", 0, 0, None, document(1), 0)])
+    assert mixer.step(100.0, read) is None
+    mixer.feed([Message("pool.zh", 0, 1, None, document(2), 0)])
+    assert mixer.step(100.9, read) is None
+    step = mixer.step(101.0, read)
+    assert step is not None
+    assert _uids(step) == [1, 2]
+    mixer.feed([Message("pool.zh", 0, 2, None, document(3), 0)])
+    assert mixer.step(101.1, read) is None
+    mixer.feed([Message(topics.CONTROL, 0, 0, None, Control(flush=Flush(run="a")), 0)])
+    flushed = mixer.step(101.2, read | {"pool.zh", "pool.en", "pool.code"})
+    assert flushed is not None
+    assert _uids(flushed) == [3]
+
+
+@pytest.mark.parametrize("bounds", [{"step_documents": 3}, {"step_bytes": 100}])
+def test_as_much_as_fits_a_step_is_mixed_at_once(bounds: dict[str, int]) -> None:
+    """Prevents: a flood that is mixed a step a second."""
+    mixer = Mixer(MixerConfig(linger_s=1, **bounds), recipe({"one": {"zh": 1}}), 0, 1)
+    mixer.restore([])
+    mixer.feed([Message("pool.zh", 0, at, None, document(at + 1), 0) for at in range(3)])
+    assert mixer.step(100.0, {topics.CONTROL}) is not None
+
+
+def _uids(step: Step) -> list[int]:
+    return [o.value.uid for o in step.outputs if isinstance(o.value, Document)]

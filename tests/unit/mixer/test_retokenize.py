@@ -218,7 +218,7 @@ def test_a_flush_and_a_recipe_that_were_told_before_wait_for_the_mixer() -> None
 
 def test_a_lane_in_which_nothing_was_ever_mixed() -> None:
     """Prevents: a lane without state that is passed by."""
-    river = Lane(lambda: Mixer(MixerConfig(), TWICE, 0, 1), INPUTS, MIXER.logs, tails=MIXER.tails)
+    river = Lane(lambda: Mixer(MixerConfig(linger_s=0), TWICE, 0, 1), INPUTS, MIXER.logs, tails=MIXER.tails)
     put(river, document(1), document(2, "en"))
     command = Command(river, TWICE)
     assert command.survey().todo == {"zh", "en"}

@@ -23,7 +23,12 @@ def recipe(*phases, **options):
 
 def lane(given, seed=0, max_chunk=50, **config):
     return Lane(
-        lambda: Mixer(MixerConfig(**config), given, 0, 1), INPUTS, MIXER.logs, seed, max_chunk, MIXER.tails
+        lambda: Mixer(MixerConfig(linger_s=0, **config), given, 0, 1),
+        INPUTS,
+        MIXER.logs,
+        seed,
+        max_chunk,
+        MIXER.tails,
     )
 
 

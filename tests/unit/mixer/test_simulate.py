@@ -85,7 +85,7 @@ def test_what_is_used_again_and_what_is_passed_over_is_what_the_mixer_does(flush
     )
     rng = random.Random(5)
     river = Lane(
-        lambda: Mixer(MixerConfig(buffer_documents=10_000, hold=flush), given, 0, 1),
+        lambda: Mixer(MixerConfig(buffer_documents=10_000, hold=flush, linger_s=0), given, 0, 1),
         ["pool.zh", "pool.en", "pool.control"],
         MIXER.logs,
         max_chunk=10_000,

@@ -9,20 +9,22 @@ import random
 TAGS = (
     "div", "p", "span", "b", "i", "a", "ul", "ol", "li", "dl", "dt", "dd", "table", "tr", "td", "th", "pre", "code",
     "h1", "h2", "h3", "blockquote", "article", "main", "nav", "footer", "section", "math", "mfrac", "msup", "mi", "mo",
-    "semantics", "annotation", "sup", "sub", "ruby", "rt", "noscript", "button", "details", "summary", "figure",
+    "semantics", "annotation", "mml:math", "mrow", "mover", "mfenced", "mmultiscripts", "mtable", "mtr", "mtd", "sup", "sub", "ruby", "rt", "noscript", "button", "details", "summary", "figure",
     "mjx-container", "x-post", "font", "form", "svg", "select", "textarea", "template", "body", "html", "head",
 )  # fmt: skip
 ATTRIBUTES = (
     "", "", "", " class=post", " class='comment reply'", " class=highlight", " class=linenos", " class=katex",
     " class=MathJax", " class='math display'", " class=code", " style='display:none'", " hidden", " id=main",
     " data-tex='x^2'", " rowspan=9", " colspan=99999999999", " alttext='\\frac{1}{2}'", " role=presentation",
-    " data-mathml='<math><mi>x</mi>'", " class='hljs-ln-numbers'", " aria-hidden=true", " =", " '", ' "',
+    " data-mathml='<math><mi>x</mi>'", " class='hljs-ln-numbers'", " linethickness=0", " mathvariant=bold", " stretchy=false",
+    " open='{' close=''", " aria-hidden=true", " =", " '", ' "',
 )  # fmt: skip
 WORDS = (
     "the keeper ", "wrote ", "down 3 storms. ", "灯塔看守人", "每天傍晚，", "记下天气。", "x = f(y);\n", "    return 1\n", "1\n",
-    "2 ", "$a_1$", "\\(x\\)", "\\[", "\\]", "$$", "|", "`", "*", "&nbsp;", "&#0;", "&#xD800;", "&amp;", "&lt;p&gt;", "\n\n",
+    "2 ", "$a_1$", "\\(x\\)", "\\[", "\\]", "$$", "|", "`", "(", ")", "{", "`((a, b), (c, d))`", "免责声明：不代表本站观点。", "*", "&nbsp;", "&#0;", "&#xD800;", "&amp;", "&lt;p&gt;", "\n\n",
     "Reply ", "Posted by ann on 2021-03-04 ", "© 2020 ", "<br>", "<br><br/>", "<hr>", "<!--", "-->", "<![CDATA[", "]]>", "<?x",
-    "<img alt='\\frac{a}{b}' class=tex>", "<script type='math/tex'>a^2</script>", "<script>var a = '<p>';</script>", "</", "<",
+    "<img alt='\\frac{a}{b}' class=tex>", "<script type='math/tex'>a^2</script>", "<script>var a = '<p>';</script>",
+    "<script src=ASCIIMathML.js></script>", "</", "<",
     "\x00", "\x1b[1m", "\x01", "\ufffd", "\u200b", "\U0001f600", "~{<:Ky~}", "\x1b$B$3\x1b(B",
 )  # fmt: skip
 CHARSETS = (

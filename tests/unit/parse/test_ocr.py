@@ -11,11 +11,14 @@ from services.parse.config import ParseConfig, Unparseable
 from services.parse.image import parse_image
 from services.parse.ocr import Looked, Reader, Seen, lines_of
 from services.parse.pdf import parse_pdf
+from services.parse.pdf.columns import in_order
+from services.parse.ruled import Rules
 from services.parse.unit import Readers, build, judge
 from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings
 from tests.benchmarks.figures import SHARED
 from tests.unit.parse.pdf_maker import make_pdf, paragraph
 
+PATIENT = ParseConfig(max_ocr_seconds=240)  # what is tested is what the models read, however busy the machine
 PROSE = "Rain had fallen since the morning, and the market people packed their stalls early and went home. "
 
 
@@ -44,10 +47,45 @@ def test_places_are_those_of_the_page_upright():
     lines = lines_of(
         [seen("one", 100, y, turn=0.03) for y in (100, 140)] + [seen("two", 600, 100, turn=0.03)], 2, 800
     )
-    assert [line.left for line in lines] == pytest.approx([50, 50, 300])
+    margin = ocr._BESIDE * 10
+    assert [line.left for line in lines] == pytest.approx([50 + margin, 50 + margin, 300 + margin])
     assert lines[0].base == pytest.approx(lines[2].base)
     assert lines[0].base - lines[1].base == pytest.approx(20)
     assert 740 < lines[0].base < 750, "from the foot of the page"
+
+
+NO_RULES = Rules(numpy.empty((0, 3), numpy.int64), numpy.empty((0, 3), numpy.int64))
+
+
+def part(corners, crop, rules=NO_RULES):
+    return ocr._parted(corners, crop, rules)
+
+
+def test_a_line_found_over_a_gutter_is_two():
+    """Prevents two columns that nearly touch from being read as one, line by line."""
+    crop = numpy.full((20, 400, 3), 255, numpy.uint8)
+    for left, right in ((4, 190), (196, 198), (220, 396)):  # the second a word's space away
+        crop[6:14, left:right] = 0
+    parts = part([(100, 50), (500, 50), (500, 70), (100, 70)], crop)
+    assert [part.shape[1] for _, part in parts] == [201, 184]
+    assert [[corner[0] for corner in corners[:2]] for corners, _ in parts] == [[100, 301], [316, 500]]
+    ruled = NO_RULES._replace(down=numpy.array([(200, 40, 80)]))
+    parts = part([(100, 50), (500, 50), (500, 70), (100, 70)], crop, ruled)
+    assert [crop.shape[1] for _, crop in parts] == [100, 101, 184], "a rule parts cells"
+    upright = [(0, 0), (20, 0), (20, 400), (0, 400)]
+    assert len(part(upright, crop)) == 1, "it runs down the page"
+    assert len(part([(0, 0), (400, 0), (400, 20), (0, 20)], crop * 0)) == 1, "nothing is white"
+
+
+def test_lines_that_were_recognised_are_apart_over_a_narrow_gutter():
+    """Prevents pieces that were each found by itself from being joined as words after a space are."""
+    columns = [
+        (seen(PROSE[:40], 0, 30 * n, width=400), seen(PROSE[40:80], 410, 30 * n, width=400)) for n in range(9)
+    ]
+    lines = lines_of([each for pair in columns for each in pair], 2, 800)
+    left, right = in_order(lines)
+    assert {line.text for line in left} == {PROSE[:40]}
+    assert len(left) == len(right) == 9
 
 
 def test_boxes_of_one_font_have_its_height_and_spaces_between_han_go():
@@ -177,16 +215,21 @@ def as_picture(body, dpi=150):
     return out.getvalue()
 
 
-def test_a_scanned_page_gives_its_paragraphs(real_look):
+def test_a_scanned_page_gives_its_paragraphs_and_ruled_tables(real_look):
     """Prevents another version of the models or of RapidOCR from reading less."""
-    [found] = judge(
-        [Document(body=as_picture(make_pdf([paragraph(PROSE * 4)])))],
-        config=ParseConfig(),
-        readers=Readers(look=real_look),
-    )
+    cells = [
+        (76, 580, "Boat"),
+        (306, 580, "Master"),
+        (76, 550, "Gull,"),
+        (76, 535, "sold"),
+        (306, 542, "Brandt"),
+    ]
+    rules = "".join(f"72 {y} m 500 {y} l S " for y in (600, 570, 525)) + "300 600 m 300 525 l S"
+    body = make_pdf([[*paragraph(PROSE * 4), *cells]], drawn=rules)
+    [found] = judge([Document(body=as_picture(body))], config=PATIENT, readers=Readers(look=real_look))
     assert isinstance(found, Emit)
-    assert found.document.text.split() == (PROSE * 4).split()
-    assert "\n" not in found.document.text, "lines are joined"
+    table = "| Boat | Master |\n| --- | --- |\n| Gull, sold | Brandt |"
+    assert found.document.text == f"{(PROSE * 4).strip()}\n\n{table}", "lines are joined"
     assert found.document.features["parse_confidence"] > 0.9
 
 
@@ -212,7 +255,7 @@ def test_a_scanned_page_in_chinese_is_read(real_look):
     scan = SHARED / "data" / "pdf" / "scanned_gold" / "debian-reference.zh-cn_p30.pdf"
     if not scan.exists():
         pytest.skip(f"no scanned page at {scan}")
-    [found] = judge([Document(body=scan.read_bytes())], config=ParseConfig(), readers=Readers(look=real_look))
+    [found] = judge([Document(body=scan.read_bytes())], config=PATIENT, readers=Readers(look=real_look))
     assert isinstance(found, Emit)
     gold = scan.with_suffix(".gold.txt").read_text()
     missing = {letter for letter in set(gold) - set(found.document.text) if letter >= "\u4e00"}

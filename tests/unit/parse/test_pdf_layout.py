@@ -107,6 +107,47 @@ def test_wide_gaps_of_some_lines_are_no_columns():
     assert in_order([*whole, *halves]) == [[*whole, *halves]]
 
 
+def columns_of_prose(top: float, number: int) -> tuple[list[Line], list[Line]]:
+    """Two columns side by side, 12 points from line to line."""
+    left = [Line(f"so the left column goes on, line {n}", 60, 300, top - 12 * n, 10) for n in range(number)]
+    right = [Line(f"and the right one after it, line {n}", 315, 555, top - 12 * n, 10) for n in range(number)]
+    return left, right
+
+
+def test_columns_above_a_table_are_read_one_after_the_other():
+    """Prevents lines of two columns from being cells of the table that stands under them."""
+    left, right = columns_of_prose(700, 4)
+    cells = [
+        Line(text, x, x + 30, 600 - 12 * n, 10, 400 + n)
+        for n in range(30)
+        for x, text in ((60, f"pier {n}"), (200, "12"), (315, "50"), (450, "7"))
+    ]
+    regions = in_order([*left, *right, *cells])
+    assert regions == [left, right, cells]
+
+
+def test_a_title_goes_with_the_lines_that_run_across_under_it():
+    """Prevents a caption's first line, short, from standing at the end of the left column."""
+    left, right = columns_of_prose(700, 8)
+    title = Line("Figure 2 The old quay", 60, 160, 560, 10)
+    caption = [Line("a caption over both columns", 60, 555, 548 - 12 * n, 10) for n in range(2)]
+    assert in_order([*left, title, *caption, *right]) == [left, right, [title, *caption]]
+    last = title._replace(base=left[-1].base - 12)  # a paragraph's last line, whatever stands below it
+    assert in_order([*left, last, *caption, *right]) == [[*left, last], right, caption]
+
+
+def test_text_beside_pictures_is_no_column():
+    """Prevents paragraphs from leaving their headings where pictures stand now left of them, now right."""
+    paragraphs = []
+    for k, x in enumerate((60, 315, 60, 315)):
+        top = 700 - 120 * k
+        paragraphs.append(Line(f"Boat {k}", 60, 100, top, 10))
+        paragraphs += [
+            Line("a line of prose, and another", x, x + 240, top - 24 - 12 * n, 10) for n in range(6)
+        ]
+    assert in_order(paragraphs) == [paragraphs]
+
+
 def table(*rows: tuple[tuple[float, int, str], ...]) -> str:
     """Markdown of rows of cells: (left edge, number of the first word as drawn, text)."""
     cells = [
@@ -129,6 +170,8 @@ def test_lines_of_a_head_are_one_cell_and_columns_drawn_down_are_not():
     assert table(*head, *body).startswith("| Item | Number of boats | Share of boats |")
     down = [((0, n, f"pier{n}"), (60, 9 + n, "12"), (140, 18 + n, "50")) for n in range(5)]
     assert table(*down).count("\n") == 5
+    one = [((0, n, f"pier{n}"), (60, 9 + 2 * n, "12"), (140, 10 + 2 * n, "50")) for n in range(5)]
+    assert table(*one).endswith("| pier4 | 12 | 50 |")
 
 
 def test_cells_that_nearly_touch_are_told_by_how_they_are_drawn():

@@ -67,7 +67,7 @@ class TestCensus:
         made = calibration([*few, *few, *stream(2000)])  # the same ones again are no more of them
         assert Group("judge@1", "prose", "en", "news") in made.groups
         assert Group("judge@1", "prose", "en", "speech") not in made.groups
-        assert made.groups[Group("judge@1", "prose", "en")].documents == 2000 + 2 * len(few)
+        assert made.groups[Group("judge@1", "prose", "en")].documents == 2000 + len(few)
 
     def test_what_is_new_replaces_its_group_and_the_rest_stays(self) -> None:
         """Prevents a river of one language from making a table that forgets the others."""

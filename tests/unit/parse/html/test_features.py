@@ -54,7 +54,7 @@ def test_elements_say_what_they_describe():
 ])  # fmt: skip
 def test_prices_are_looked_for_wherever_they_may_be(text):
     """Prevents the quick look for signs of a price from missing one."""
-    assert _PRICE.search(text)
+    assert _PRICE.search(text.lower())
     assert _FINDER.mask(text.lower()) & _PRICED
 
 
@@ -63,7 +63,7 @@ def test_prices_are_looked_for_wherever_they_may_be(text):
 ])  # fmt: skip
 def test_dates_are_looked_for_wherever_they_may_be(text):
     """Prevents the quick look for signs of a date from missing one."""
-    assert _DATE.search(text)
+    assert _DATE.search(text.lower())
     assert _FINDER.mask(text.lower()) & _DATED
 
 
@@ -107,4 +107,21 @@ def test_a_page_without_frames_or_repetition_has_features_too():
     root = tree(body="bare")
     page = outline(root, 0)
     assert len(page.frames) == 0
-    assert features_of(page, about(root, []), "").shape[0] == 1
+    assert (
+        features_of(page, [letters_of(block.text) for block in page.blocks], about(root, []), "").shape[0]
+        == 1
+    )
+
+
+def test_what_holds_most_of_a_page_is_not_hidden():
+    """Prevents articles that are shown once scripts have run, as WeChat's are, from being left out."""
+    body = "<div id=a{}><p>{}</p></div><div{}><p>Subscribe to the letters of the keeper.</p></div>"
+    hidden, text = " style='visibility: hidden'", "The keeper wrote down the weather. " * 9
+
+    def features(*hides: str):
+        page = outline(tree(body=body.format(hides[0], text, hides[1])), 9)
+        return features_of(page, [letters_of(block.text) for block in page.blocks], about(tree(), []), "")
+
+    shown = features("", "").tolist()
+    assert features(hidden, "").tolist() == shown
+    assert features("", hidden).tolist() != shown

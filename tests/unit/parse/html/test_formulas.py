@@ -27,6 +27,8 @@ ANNOTATED = (
         ("<script type='math/tex'>a^2+b^2</script>", "$a^2+b^2$"),
         ("<span class=MathJax><nobr>a2</nobr></span><script type='math/tex'>a^2</script>", "$a^2$"),
         ("<span class=MathJax data-mathml='&lt;math&gt;&lt;msup&gt;&lt;mi&gt;a&lt;/mi&gt;&lt;mn&gt;2&lt;/mn&gt;&lt;/msup&gt;&lt;/math&gt;'>a2</span>", "$a^2$"),
+        ("<span class=formula data-mathml='&lt;math&gt;&lt;mi&gt;a&lt;/mi&gt;&lt;/math&gt;'>a</span>", "$a$"),
+        ("<mml:math><mml:msup><mml:mi>a</mml:mi><mml:mn>2</mml:mn></mml:msup></mml:math>", "$a^2$"),
         (f"<mjx-container><mjx-math>x</mjx-math><mjx-assistive-mml>{MATHML}</mjx-assistive-mml></mjx-container>", r"$E = \frac{1}{2}CU^2$"),
         ("<img src='https://latex.example/gif.latex?%5Cfrac%7Ba%7D%7Bb%7D'>", r"$\frac{a}{b}$"),
         ("<img src='https://a.example/equation?tex=x_1' alt='x_1' eeimg=1>", "$x_1$"),
@@ -65,7 +67,7 @@ def test_a_formula_of_its_own_line_stands_between_two_dollars(form):
         ),
         (
             "<mrow><mo>(</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo>)</mo></mrow><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>",
-            r"\left( \frac{a}{b} \right)(x)",
+            r"\left(\frac{a}{b}\right)\left(x\right)",
         ),
         (
             "<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover>",
@@ -78,6 +80,55 @@ def test_a_formula_of_its_own_line_stands_between_two_dollars(form):
             r"\begin{matrix}1 & 0\end{matrix}",
         ),
         ("<mover><mi>v</mi><mo>→</mo></mover>", r"\vec{v}"),
+        (
+            "<mover><mrow><mi>A</mi><mi>B</mi></mrow><mo>→</mo></mover><munder><mi>y</mi><mo>_</mo></munder>",
+            r"\overrightarrow{AB}\underline{y}",
+        ),
+        ("<mover><mo>→</mo><mtext>heat</mtext></mover>", r"\xrightarrow{\text{heat}}"),
+        (
+            "<mrow><mo>(</mo><mfrac linethickness='0'><mi>n</mi><mi>k</mi></mfrac><mo>)</mo></mrow><msup><mi>p</mi><mi>k</mi></msup>",
+            r"\binom{n}{k}p^k",
+        ),
+        (
+            "<msup><mrow><mo>(</mo><munderover><mo>∑</mo><mi>k</mi><mi>n</mi></munderover><mo>)</mo></mrow><mn>2</mn></msup>",
+            r"\left(\sum_k^n\right)^2",
+        ),
+        (
+            "<msup><mrow><mi>α</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></msup><msup><mn>10</mn><mn>18</mn></msup>",
+            r"{\alpha +b}^210^{18}",
+        ),
+        ("<msub><msup><mi>α</mi><mn>2</mn></msup><mi>i</mi></msub>", r"{\alpha^2}_i"),
+        (
+            "<mo>[</mo><mtable><mtr><mtd><mn>1</mn></mtd></mtr><mtr><mtd><mn>2</mn></mtd></mtr></mtable><mo>]</mo>",
+            r"\begin{bmatrix}1 \\ 2\end{bmatrix}",
+        ),
+        (
+            "<mrow><mo>{</mo><mtable><mtr><mtd><mi>x</mi></mtd><mtd><mtext>if </mtext><mi>y</mi></mtd></mtr></mtable></mrow>",
+            r"\begin{cases}x & \text{if }y\end{cases}",
+        ),
+        ("<mfenced separators=''><mi>a</mi><mo>+</mo><mi>b</mi></mfenced>", r"\left(a+b\right)"),
+        (
+            "<mi>f</mi><mo stretchy='false'>(</mo><mi>x</mi><mo stretchy='false'>)</mo><mo>(</mo><mi>y</mi><msup><mo>)</mo><mn>2</mn></msup>",
+            r"f(x)\left(y\right)^2",
+        ),
+        (
+            "<mfenced open='⟨' close=''><mi>a</mi></mfenced><mo>(</mo><mi>b</mi><mo>]</mo>",
+            r"\left\langle a\right.(b]",
+        ),
+        (
+            "<mmultiscripts><mi>C</mi><none/><none/><mprescripts/><mn>6</mn><mn>14</mn></mmultiscripts>",
+            "{}_6^{14}C",
+        ),
+        (
+            "<mi>𝐱</mi><mo>∈</mo><mi>ℝ</mi><mo>,</mo><mi>𝑦</mi><mi>ℒ</mi><mi>𝜶</mi>",
+            r"\mathbf{x}\in \mathbb{R},y\mathcal{L}\boldsymbol{\alpha}",
+        ),
+        (
+            "<mi mathvariant='normal'>d</mi><mi mathvariant='normal'>B</mi><mo>~</mo><mi>n</mi><mo>∣</mo><mn>5</mn>",
+            r"\mathrm{dB}\sim n\mid 5",
+        ),
+        ("<mstyle mathvariant='bold'><mi>x</mi></mstyle><mo>rank</mo>", r"\mathbf{x}\operatorname{rank}"),
+        ("<mi>a</mi><mspace width='2em'/><mtext>50% of_it</mtext>", r"a\quad \text{50\% of\_it}"),
         ("<mi>sin</mi><mi>θ</mi>", r"\sin \theta "),
         ("<mfrac><mi>a</mi></mfrac>", "a"),  # a child short
     ],
@@ -91,7 +142,10 @@ def test_mathml_is_translated(mathml, latex):
     ("ascii_", "latex"),
     [
         ("x=(-b +- sqrt(b^2 - 4ac))/(2a)", r"x=\frac{-b\pm\sqrt{b^{2}-4ac}}{2a}"),
-        ("sum_(i=1)^n i^3=((n(n+1))/2)^2", r"\sum_{i=1}^{n}i^{3}=\left(\frac{n(n+1)}{2}\right)^{2}"),
+        (
+            "sum_(i=1)^n i^3=((n(n+1))/2)^2",
+            r"\sum_{i=1}^{n}i^{3}=\left(\frac{n\left(n+1\right)}{2}\right)^{2}",
+        ),
         (
             "[[a,b],[c,d]]((n),(k))",
             r"\begin{bmatrix}a & b \\ c & d\end{bmatrix}\begin{pmatrix}n \\ k\end{pmatrix}",
@@ -101,6 +155,13 @@ def test_mathml_is_translated(mathml, latex):
             r"\forall x\in\mathbb{R}\text{with}\sqrt[3]{x}\ge\alpha_{1}",
         ),
         ("{: (", r"\left.\left(\right.\right."),
+        (
+            "|x|={(x, if x>=0 text(,)),(-x, if (x<0)):}",
+            r"|x|=\begin{cases}x & \text{ if }x\ge0\text{,} \\ -x & \text{ if }\left(x<0\right)\end{cases}",
+        ),
+        ("|(a,b),(c,d)|=ad", r"\begin{vmatrix}a & b \\ c & d\end{vmatrix}=ad"),
+        ("((a)(b),(c))", r"\left(\left(a\right)\left(b\right),\left(c\right)\right)"),
+        ("sin(x)/x f(x)/(g^2 + f g)", r"\frac{\sin\left(x\right)}{x}\frac{f\left(x\right)}{g^{2}+fg}"),
         (") ^ / \\q", ")^{/} q"),
     ],
 )
@@ -111,7 +172,7 @@ def test_asciimath_is_translated(ascii_, latex):
 
 def test_asciimath_is_translated_only_where_a_script_renders_it():
     """Prevents code between backticks on other pages from becoming formulas."""
-    page = "<p>The area is `1/2 bh`, typed \\`1/2 bh\\`, <code>`a/b`</code>.</p>"
+    page = "<p>The area is `1/2\nbh`, typed \\`1/2 bh\\`, <code>`a/b`</code>.</p>"
     script = "<script src='/js/ASCIIMathML.js'></script>"
     assert markdown(page + script).startswith(r"The area is $\frac{1}{2}bh$, typed \`1/2 bh\`, ``")
     assert markdown(page).startswith("The area is `1/2 bh`, typed")

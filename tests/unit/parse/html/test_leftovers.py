@@ -5,6 +5,7 @@ from services.parse.config import ParseConfig
 from services.parse.html import parse_html
 from services.parse.html.leftovers import leftovers
 from services.parse.html.outline import outline
+from services.parse.html.wording import letters_of
 
 TEXT = "<p>The keeper wrote down the weather each evening, and once a month sent the book to town.</p>"
 
@@ -13,7 +14,8 @@ def left_of(body: str) -> list[str]:
     """Blocks of a page that are no leftovers, without those of TEXT."""
     root = etree.fromstring(f"<html><body>{TEXT}{body}{TEXT}</body></html>", etree.HTMLParser())
     page = outline(root, 64)
-    kept = [block.text for block, left in zip(page.blocks, leftovers(page), strict=True) if not left]
+    found = leftovers(page, [letters_of(block.text) for block in page.blocks])
+    kept = [block.text for block, left in zip(page.blocks, found, strict=True) if not left]
     assert kept[0] == kept[-1]
     return kept[1:-1]
 
@@ -35,6 +37,18 @@ def left_of(body: str) -> list[str]:
         "<div aria-modal='true'><div><p>Stay informed.</p></div></div>",
         "<div class='cookie-banner'><p>We use cookies to improve this site.</p></div>",
         "<div id='consent-popup'><p>本网站使用cookie。</p></div>",
+        "<span>×</span>",
+        "<p>（责任编辑：王某）返回某某网首页</p>",
+        "<p>责任编辑：</p>",
+        "<h2>语音播报文章，释放双眼</h2>",
+        "<div>查看原图 264K</div>",
+        "<p>展开剩余全文（）</p>",
+        "<p>发布于：浙江省</p>",
+        "<p>平台声明：该文观点仅代表作者本人，本站系信息发布平台。</p>",
+        "<p>（本文为用户上传，不代表某某新闻的观点或立场，某某新闻仅提供信息发布平台。）</p>",
+        "<p>以上作品内容（包括视频、图片）为“某某号”用户上传并发布，本平台仅提供信息存储空间服务。</p>",
+        "<p>本作品为某某网原创，转载时务请注明出处。</p>",
+        "<p>某某网报料：400-000-0000 某某网，未经授权不得转载</p>",
     ],
 )
 def test_what_only_stands_for_something_else_is_a_leftover(body):
@@ -68,6 +82,11 @@ def test_leftovers_are_not_in_the_text_of_a_page(body, word):
         "Loading the lamp takes an hour.",
         "We use cookies to feed the keeper.",  # outside of any banner
         "广告法自五月起施行。",
+        "声明说，这一数字不代表政府的立场。",
+        "文章认为，工会代表不了渔民的立场。",
+        "他在信中写道，这些观点仅代表作者本人。",
+        "责任编辑：王某",
+        "分享到各地的灯塔图纸一共十二张。",
         "Surround your code with {{ and }} to keep its white space.",
         "The name of each lamp is written as {{lamp}} in the template of the page.",
         "$\\frac{{a}}{{b}}$",

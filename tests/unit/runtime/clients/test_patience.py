@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import (
     InvalidReplicationFactorError,
     InvalidSessionTimeoutError,
+    InvalidTimestampError,
     KafkaError,
     LeaderNotAvailableError,
 )
@@ -112,6 +113,7 @@ def test_an_answer_that_lacks_a_partition_is_asked_for_again(monkeypatch: pytest
     [
         (InvalidSessionTimeoutError(), "KAFKA__SESSION_TIMEOUT_S"),
         (InvalidReplicationFactorError(), "KAFKA__REPLICATION_FACTOR"),
+        (InvalidTimestampError("One or more records have been rejected"), "set this machine's clock"),
         (
             KafkaError("Unexpected error: [Error 50] InvalidTransactionTimeoutError"),
             "KAFKA__TRANSACTION_TIMEOUT_S",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 
 from services.runtime import ConfigurationError, DependencyDown, ObjectStore
 from tests.unit.runtime.conftest import ROOT
@@ -73,3 +74,32 @@ def test_a_full_disk_is_a_dependency_that_is_down(tmp_path: Path) -> None:
     assert list(store.list("")) == ["small"]
     with pytest.raises(FileNotFoundError):
         store.get("a")
+
+
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [
+        ("s3://bucket/x", "AWS_ACCESS_KEY_ID"),
+        ("gs://bucket/x", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az://container/x", "AZURE_STORAGE_ACCOUNT_KEY"),
+    ],
+)
+@pytest.mark.parametrize("said", ["GET http://169.254.169.254/ …", "non-2xx status code: 403 Forbidden: no"])
+def test_keys_that_are_missing_or_wrong_are_named_as_their_store_names_them(
+    url: str, variable: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: AWS's variables told to a user of Google's or Azure's store."""
+
+    def refused(*_: object) -> None:
+        raise GenericError(said)
+
+    monkeypatch.setattr("obstore.get", refused)
+    options = {"account_name": "a", "account_key": "YWFh"} if url.startswith("az") else {}
+    with pytest.raises(ConfigurationError, match=variable):
+        ObjectStore(url, options=options).get("a")
+
+
+def test_a_store_of_azure_without_an_account_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    with pytest.raises(ConfigurationError, match="set AZURE_STORAGE_ACCOUNT_NAME and"):
+        ObjectStore("az://container/x")

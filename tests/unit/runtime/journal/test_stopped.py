@@ -9,6 +9,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.util import calc_crc32c
+from kafka.structs import OffsetAndMetadata
 
 from services.runtime import ConfigurationError
 from services.runtime.journal.stopped import StoppedKafka
@@ -109,3 +110,61 @@ def test_a_damaged_batch_is_named(tmp_path: Path, at: int) -> None:
     kafka = StoppedKafka(_log(tmp_path, s0=bytes(data)))
     with pytest.raises(ConfigurationError, match=r"pool\.en-0: "):
         _read(kafka)
+
+
+def test_where_groups_stand_is_read_and_cannot_be_changed(tmp_path: Path) -> None:
+    """Prevents: a folder that cannot be written, of which nobody can say where its services are."""
+    _log(tmp_path, s0=_batch(0, b"a", b"b"))
+    partition = tmp_path / "__consumer_offsets-0"
+    partition.mkdir()
+    batches = (
+        _offsets(0, ("mixer", 1), ("sink", 1), ("gone", 2)),
+        _offsets(3, ("mixer", 2), producer=1),
+        _batch(4, producer=1, marker=True),
+        _offsets(5, ("sink", 2), producer=2),
+        _batch(6, producer=2, marker=False),
+        _offsets(7, ("gone", None)),
+        _batch(8, b"of another version"),
+        _offsets(9, ("mixer", 0), producer=3),  # open for ever
+    )
+    (partition / f"{0:020}.log").write_bytes(b"".join(batches))
+    kafka = StoppedKafka(tmp_path)
+    admin = kafka.admin()
+    found = admin.list_group_offsets(["mixer", "sink", "gone", "nobody"])
+    assert {name: {tp: mark.offset for tp, mark in of.items()} for name, of in found.items()} == {
+        "mixer": {PLACE: 2},
+        "sink": {PLACE: 1},
+        "gone": {},
+        "nobody": {},
+    }
+    assert admin.list_topics() == ["pool.en"]
+    assert kafka.log_of(PLACE).num_bytes == (tmp_path / "pool.en-0" / f"{0:020}.log").stat().st_size
+    changes = (
+        lambda: kafka.producer("quarantine", "lz4"),
+        lambda: admin.alter_group_offsets("sink", {PLACE: OffsetAndMetadata(0, "", -1)}),
+        lambda: admin.delete_records({PLACE: 1}),
+        lambda: admin.create_topics({"t": {"num_partitions": 1}}),
+    )
+    for change in changes:
+        with pytest.raises(ConfigurationError, match=r"cannot be started where .* cannot be written"):
+            change()
+
+
+def _offsets(base: int, *commits: tuple[str, int | None], producer: int = -1) -> bytes:
+    """Of partition PLACE, by group, as Kafka writes them; None: given up."""
+    made = DefaultRecordBatchBuilder(
+        2, 0, producer >= 0, *((producer, 0, 0) if producer >= 0 else (-1, -1, -1)), 1 << 20
+    )
+    for number, (group, offset) in enumerate(commits):
+        key = struct.pack(">h", 1) + _text(group) + _text(PLACE.topic) + struct.pack(">i", PLACE.partition)
+        value = (
+            None if offset is None else struct.pack(">hqi", 3, offset, -1) + _text("") + struct.pack(">q", 5)
+        )
+        made.append(number, 5, key, value, [])
+    batch = bytearray(made.build())
+    struct.pack_into(">q", batch, 0, base)
+    return bytes(batch)
+
+
+def _text(value: str) -> bytes:
+    return struct.pack(">h", len(value)) + value.encode()

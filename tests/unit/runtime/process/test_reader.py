@@ -93,7 +93,7 @@ def test_every_document_comes_once_and_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("hang", "did not get on for 2 s (setting time_limit_s)"),
+        ("hang", "did not get on for 1.5 s (setting time_limit_s)"),
         ("segfault", "killed by SIGSEGV"),
         ("abort", "killed by SIGABRT"),
         ("exit", "exit code 17"),
