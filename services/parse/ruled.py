@@ -26,7 +26,7 @@ _REACH = 4  # pixels by which rules end short of each other, and the edges of ce
 _SAME_LINES = 4
 _NUMBER = re.compile(r"[-+−–(]?[$€£¥]? ?\d[\d.,: ]*[%)]?")
 _MOST_LINES = 30  # of a cell; where there are more, rules part columns of a page
-_MOST_RUNS = 20_000  # of pixels; what has more is a picture
+_MOST_RUNS, _MOST_RULES = 20_000, 1_000  # runs of pixels, and rules of them; what has more is a picture
 
 _Ints = NDArray[np.int64]
 
@@ -104,6 +104,8 @@ def _found(dark: NDArray[np.bool_], least: int) -> _Ints:
     rules = [
         [(first + last) // 2, start, end] for first, start, end, last in done if last - first < _THICKEST
     ]
+    if len(rules) > _MOST_RULES:
+        return np.empty((0, 3), np.int64)
     found = np.array(rules, np.int64).reshape(-1, 3)
     found[:, 0] = _level(found[:, 0])
     return found

@@ -88,6 +88,12 @@ def test_what_rules_do_not_part_is_left_to_its_white_strips(across, down, placed
     assert tables(across, down, placed) == []
 
 
+def test_a_photograph_has_no_rules():
+    """Prevents seconds of looking at which of ten thousand lines in a picture meet."""
+    noise = numpy.random.default_rng(1).integers(0, 256, (1500, 1500, 3), dtype=numpy.uint8)
+    assert [len(rules) for rules in rules_in(noise)] == [0, 0]
+
+
 def test_strokes_of_letters_are_no_rules():
     """Prevents a cell from being cut at an l, or the cell beside it from having another edge."""
     assert rules_in(picture(ROWS, [(90, 158, 190)])).down.tolist() == []
