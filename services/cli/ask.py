@@ -211,7 +211,7 @@ def _reconcile_thoroughly(settings: Settings) -> bool:
     _list(found)
     in_parts = len({uid for uid, _, _ in account.parts})
     print(
-        f"{len(account.raw)} documents: {in_parts} in parts, {len(account.waiting)} waiting, "
+        f"{len(account.names)} documents: {in_parts} in parts, {len(account.waiting)} waiting, "
         f"{len(account.in_flight)} in flight, {len(account.rejected)} rejected, "
         f"{len(account.dead)} dead letters; {len(found.missing)} missing, {len(found.twice)} twice",
         file=sys.stderr,

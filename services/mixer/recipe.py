@@ -243,6 +243,11 @@ def _plainly(error: Any) -> _Wrong:
             return place, "is missing"
         case "too_short":
             return place, "is empty; there must be at least one"
+        case "string_pattern_mismatch":
+            return (
+                place,
+                f"must be of a-z, 0-9, _ and -, as names of topics are, and is {_shown(given)}",
+            )
         case "extra_forbidden":
             model: type[BaseModel] = Recipe if len(place) == 1 else Limits if place[0] == "limits" else Phase
             known = model.model_fields

@@ -177,6 +177,17 @@ def test_a_journal_that_was_lost_is_made_up_for(
     assert verify(ObjectStore(out.as_uri())) == []
 
 
+def test_both_proofs_count_the_documents_alike(
+    mix: Callable[[], dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: `0 documents: 59 in parts`, of a river in which nothing was ingested."""
+    mix()
+    for thorough in (False, True):
+        capsys.readouterr()
+        reconcile(tmp_path / "new", thorough)
+        assert capsys.readouterr().err.startswith("59 documents: 59 in parts, 0 waiting")
+
+
 def _proven(out: Path, capsys: pytest.CaptureFixture[str]) -> str:
     reconcile(out)
     return capsys.readouterr().err
