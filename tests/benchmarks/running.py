@@ -95,7 +95,7 @@ def running(
     folder: Path, warm_up: Sequence[Row], settings: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
     """A river without judges, warmed up with some documents that are not of the measurement."""
-    with home(folder / "out", {**without_judges(folder), **(settings or {})}) as found:
+    with home(folder / "out", {**without_judges(folder), **(settings or {})}, lanes=None) as found:
         river = Running(found, folder)
         river.warm(warm_up)
         yield river

@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.local import partitions
 from services.local.child import Child
 from services.local.river import CLI, River, imports, settle
 from services.local.run import applied, environment_of, repositories
 from services.local.stack import Stack
+from services.local.store import keep_url
 from services.local.zygote import Zygote
 from services.mixer.recipe import bucket_names
 from services.runtime import Settings
+from services.runtime.settings import PREFIX
 from services.runtime.topology import Topology
 from tests.e2e.commands import with_all_kept
 
@@ -76,14 +79,21 @@ def topology(path: Path | None = None) -> Topology:
 
 @contextmanager
 def home(
-    out: Path, settings: Mapping[str, str] | None = None, command: Sequence[str] = CLI
+    out: Path,
+    settings: Mapping[str, str] | None = None,
+    command: Sequence[str] = CLI,
+    *,
+    lanes: int | None = 2,
 ) -> Iterator[Home]:
-    """A river on a folder; the services are not started yet."""
-    given = environment_of(out) | with_all_kept(settings)
+    """A river on a folder; the services are not started yet. lanes: None is what the folder would have."""
+    of_the_test = {PREFIX + "LANES": str(lanes)} if lanes is not None else {}
+    given = environment_of(out) | of_the_test | with_all_kept(settings)
     with applied(given) as own:
         table = topology(own.topology)
         models = repositories(own, table)
     with applied(given), Stack(out / "state", models=models, zygote=Zygote(imports(table))) as stack:
+        keep_url(out, given[PREFIX + "STORE_URL"])  # so that commands on the folder take it for a river's
+        partitions.keep(out, given)
         environment = given | stack.environment
         with (
             applied(environment) as found,
