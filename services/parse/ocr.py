@@ -40,6 +40,7 @@ _UNDER_BASE, _FONT = 0.2, 0.85
 _BESIDE = 0.15  # of its height: the margin to the left and to the right, where a narrow gutter is lost in it
 _SAME_FONT = 0.75  # boxes of one font differ as their letters do
 _GUTTER = 0.9  # of a line's height: wider than a space between words
+_INK = 48  # of 255: as much darker than the paper; what is grey is written, too
 _MARGIN = 0.2  # of its height, to either side
 _AT_A_TIME = 12  # lines, between two looks at the clock: about a second
 _MIN_SCORE = 0.5  # RapidOCR's own
@@ -140,8 +141,10 @@ def _parted(box: _Corners, crop: Any, rules: Rules) -> list[tuple[_Corners, Any]
 def _gutters(crop: Any) -> list[tuple[int, int]]:
     """Where the one part ends, and where the next begins, each with a margin."""
     height = crop.shape[0]
-    darkest = crop[height // 6 : height - height // 6].min((0, 2))
-    inked = np.flatnonzero(darkest < (int(darkest.min()) + int(darkest.max())) / 2)
+    middle = crop[height // 6 : height - height // 6]
+    if np.median(middle) < 128:  # white on black
+        middle = 255 - middle
+    inked = np.flatnonzero(middle.min((0, 2)) < np.quantile(middle, 0.9) - _INK)
     gaps = np.flatnonzero(np.diff(inked) > _GUTTER * height)
     margin = int(_MARGIN * height)
     return [(int(inked[gap]) + margin, int(inked[gap + 1]) - margin) for gap in gaps]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from services.parse.pdf import Table, markdown
 
 _DARK = 210  # of 255; rules may be grey
-_ACROSS, _DOWN = 60, 24  # pixels, the least of a rule, where an inch has 170. What is drawn down and is
-# shorter than the former ends at rules across, as strokes of letters do not.
+_ACROSS, _DOWN = 60, 24  # pixels, the least of a rule, where an inch has 170. What is drawn down ends at
+# rules across, as strokes of letters and streaks of a scan do not.
 _THICKEST = 10  # pixels; what is more is a filled area
 _REACH = 4  # pixels by which rules end short of each other, and the edges of cells in one row differ
 # Where rules part columns and no rows, two cells have as many lines, or one has nothing but numbers.
@@ -63,7 +63,7 @@ def rules_in(picture: Any) -> Rules:
     ends = down[:, 1:, None]
     is_met = (np.abs(across[:, 0] - ends) <= _REACH) & (across[:, 1] - _REACH <= down[:, :1, None])
     is_met &= down[:, :1, None] <= across[:, 2] + _REACH
-    return Rules(across, down[is_met.any(-1).all(-1) | (down[:, 2] - down[:, 1] >= _ACROSS)])
+    return Rules(across, down[is_met.any(-1).all(-1)])
 
 
 def ruled_tables(texts: Sequence[str], boxes: NDArray[np.float64], rules: Rules) -> list[Ruled]:

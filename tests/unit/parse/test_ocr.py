@@ -65,10 +65,14 @@ def test_a_line_found_over_a_gutter_is_two():
     """Prevents two columns that nearly touch from being read as one, line by line."""
     crop = numpy.full((20, 400, 3), 255, numpy.uint8)
     for left, right in ((4, 190), (196, 198), (220, 396)):  # the second a word's space away
-        crop[6:14, left:right] = 0
+        crop[7:12, left:right] = 0
     parts = part([(100, 50), (500, 50), (500, 70), (100, 70)], crop)
     assert [part.shape[1] for _, part in parts] == [201, 184]
     assert [[corner[0] for corner in corners[:2]] for corners, _ in parts] == [[100, 301], [316, 500]]
+    assert len(part([(100, 50), (500, 50), (500, 70), (100, 70)], 255 - crop)) == 2, "white on black"
+    grey = crop.copy()
+    grey[7:12, 198:220] = 190
+    assert len(part([(100, 50), (500, 50), (500, 70), (100, 70)], grey)) == 1, "grey words are no gutter"
     ruled = NO_RULES._replace(down=numpy.array([(200, 40, 80)]))
     parts = part([(100, 50), (500, 50), (500, 70), (100, 70)], crop, ruled)
     assert [crop.shape[1] for _, crop in parts] == [100, 101, 184], "a rule parts cells"

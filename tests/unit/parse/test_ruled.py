@@ -53,10 +53,10 @@ def test_lines_of_one_cell_are_together(down):
 
 def test_grey_rules_are_rules_and_filled_areas_are_none():
     """Prevents tables of forms, which are often grey, from being missed, and a dark head from being one."""
-    drawn = picture([(100, 50, 750), (300, 50, 750)], [(50, 100, 300)], grey=200)
-    drawn[100:140, 50:750] = 60
+    drawn = picture([(100, 50, 750), (300, 50, 750)], [(50, 100, 302)], grey=200)
+    drawn[150:190, 50:750] = 60
     rules = rules_in(drawn)
-    assert rules.across.tolist() == [[300, 50, 750]]
+    assert rules.across.tolist() == [[100, 50, 750], [300, 50, 750]]
     assert rules.down.tolist() == [[50, 100, 302]]
 
 
@@ -94,9 +94,9 @@ def test_a_photograph_has_no_rules():
     assert [len(rules) for rules in rules_in(noise)] == [0, 0]
 
 
-def test_strokes_of_letters_are_no_rules():
-    """Prevents a cell from being cut at an l, or the cell beside it from having another edge."""
-    assert rules_in(picture(ROWS, [(90, 158, 190)])).down.tolist() == []
+def test_strokes_of_letters_and_streaks_of_a_scan_are_no_rules():
+    """Prevents a line from being cut at an l or where the glass was dirty."""
+    assert rules_in(picture(ROWS, [(90, 158, 190), (300, 0, 600)])).down.tolist() == []
 
 
 def test_a_ruled_table_is_one_in_the_text_of_its_page():
