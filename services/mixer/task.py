@@ -238,8 +238,10 @@ class Mixer:
 
     def _mix(self, draft: Draft, now: float, drained: Collection[str]) -> None:
         flushing = bool(self._flushes)
-        if not flushing and (self._config.hold or self._lingers(now)):
+        if self._config.hold and not flushing:
             return
+        if self._lingers(now) and not (flushing and self._all_read(drained)):
+            return  # where a Flush waits no longer than until it is known that all before it has come
         moment, self._choice.waits_for = Moment(draft, now, drained, flushing), None
         while draft.has_room:
             head = None if flushing and self._is_flushed(draft, drained) else self._choice.next(moment)
@@ -267,6 +269,9 @@ class Mixer:
             return True
         self._new_since = None
         return False
+
+    def _all_read(self, drained: Collection[str]) -> bool:
+        return all(self._pools[name].topic in drained for name in self._ledger.active)
 
     def _is_flushed(self, draft: Draft, drained: Collection[str]) -> bool:
         """Nothing new is left, and what could be used again has no budget to be used for."""

@@ -502,9 +502,11 @@ def test_what_comes_little_by_little_is_mixed_together_and_a_flush_does_not_wait
     mixer.feed([Message("pool.zh", 0, 2, None, document(3), 0)])
     assert mixer.step(101.1, read) is None
     mixer.feed([Message(topics.CONTROL, 0, 0, None, Control(flush=Flush(run="a")), 0)])
-    flushed = mixer.step(101.2, read | {"pool.zh", "pool.en", "pool.code"})
+    assert mixer.step(101.2, read) is None, "more may come before the flush"
+    flushed = mixer.step(101.3, read | {"pool.zh", "pool.en", "pool.code"})
     assert flushed is not None
     assert _uids(flushed) == [3]
+    assert any(isinstance(o.value, Flush) for o in flushed.outputs), "in the same transaction"
 
 
 @pytest.mark.parametrize("bounds", [{"step_documents": 3}, {"step_bytes": 100}])
