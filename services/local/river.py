@@ -35,7 +35,7 @@ from services.runtime.clients.broker import static_member
 from services.runtime.clients.log import Log
 from services.runtime.clients.reach import admission
 from services.runtime.errors import EXIT_CONFIGURATION, EXIT_FLOOD
-from services.runtime.loops.transaction import Transactions, say_by
+from services.runtime.loops.transaction import Announcer, Transactions
 from services.runtime.process.gate import Gate
 from services.runtime.process.lifecycle import WAITING
 from services.runtime.process.sandbox import SLOW
@@ -82,6 +82,7 @@ class River:
         self._admin = Admin(settings)
         self._log = Log(settings)
         self._flushes = Transactions(settings, "flush", "flush")
+        self._announcer = Announcer(settings)
         self._ends: dict[tuple[str, int], int] | None = None  # of what the last `flush` archives beside
 
     def __enter__(self) -> Self:
@@ -95,6 +96,7 @@ class River:
 
     def _let_go(self) -> None:
         self._flushes.reset()
+        self._announcer.reset()
         self._log.__exit__()
         self._admin.__exit__()
 
@@ -272,7 +274,7 @@ class River:
         """Ask every lane to mix what waits and to seal, and the archive to write what came before pools."""
         self._ends = self._ends_before_pools()
         early = archive_flushes(run, self._settings, self.topology, [ARCHIVE_FLUSH])
-        say_by(self._flushes, [*lane_flushes(run, self._settings), *early])
+        self._announcer.say([*lane_flushes(run, self._settings), *early])
 
     def flush_archive(self, run: str) -> None:
         """Ask for all that the archive holds, up to now, to be written; not again for what `flush` asked."""
@@ -280,7 +282,7 @@ class River:
         done = ends is not None and ends == self._ends_before_pools()
         topics = [USES_FLUSH] if done else [ARCHIVE_FLUSH, USES_FLUSH]
         if told := archive_flushes(run, self._settings, self.topology, topics):
-            say_by(self._flushes, told)
+            self._announcer.say(told)
 
     def _ends_before_pools(self) -> dict[tuple[str, int], int]:
         """Of the topics whose archive ARCHIVE_FLUSH asks for; lanes may drop something, too."""

@@ -7,7 +7,7 @@ and the document says so.
 
 Of 24 clean renders of real pages (Chinese, English, French), against their own text in reading order, the
 characters that are right and in their place: prose .99, two columns .97 (.92 before lines were cut at
-gutters), ten with tables .98, two forms .935, with 8 s of CPU a page on average, 1.3 to 14 by the lines on it:
+gutters), ten with tables .98, two forms .935, with 8 s of CPU a page, 1.3 to 14 by the lines on it:
 .12 pages a second. An eleventh table is read by its cells, where its own text goes from line to line.
 """
 

@@ -34,7 +34,7 @@ from services.runtime.clients.kafka import connection
 from services.runtime.clients.log import Log
 from services.runtime.clients.reach import check_kafka
 from services.runtime.journal import stopped_url
-from services.runtime.loops.transaction import Aborted, Produce, Transactions
+from services.runtime.loops.transaction import Aborted, Announcer, Produce, Transactions
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.stack
@@ -103,6 +103,8 @@ def test_both_survive_a_kill_on_the_same_port_with_their_data(stack: Stack):
     write(stack, [b"before"], create=True)
     assert read(stack, group="g") == [b"before"]
     client.set("key", "before")
+    announcer = Announcer(stack.settings)
+    announcer.say([Produce("t", b"said", partition=0)])
     former = stack.kafka.pid, stack.redis.pid
     stack.kafka.kill()
     stack.redis.kill()
@@ -111,9 +113,11 @@ def test_both_survive_a_kill_on_the_same_port_with_their_data(stack: Stack):
     stack.redis.wait()
     stack.kafka.wait()
     assert client.get("key") == b"before"
-    assert read(stack, group="g") == []  # the group's offset was kept
+    assert read(stack, group="g") == [b"said"]  # the group's offset was kept
     write(stack, [b"after"])
-    assert read(stack) == [b"before", b"after"]
+    announcer.say([Produce("t", b"said again", partition=0)])
+    announcer.reset()
+    assert read(stack) == [b"before", b"said", b"after", b"said again"]
     assert [child.restarts for child in stack.supervisor.children.values()] == [1, 1]
     stack.supervisor.check()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError, ProducerFencedError
@@ -21,7 +22,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker, Producer
-from services.runtime.clients.kafka import PATIENCE_S, filling, refuse
+from services.runtime.clients.kafka import PATIENCE_S, filling, producer, refuse
 from services.runtime.errors import CorpusworksError, DependencyDown, Fenced
 from services.runtime.logs import log
 from services.runtime.process.watchdog import watchdog
@@ -69,6 +70,45 @@ def say_by(transactions: Transactions, outputs: Sequence[Produce]) -> None:
         except Fenced:
             transactions.reset()  # the next time it is this process again
             raise
+
+
+class Announcer:
+    """Says, outside of any group and transaction, what does no harm if it comes twice or in part.
+
+    A transaction costs the broker as much as ten messages. One caller.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: Any = None
+
+    def say(self, outputs: Sequence[Produce]) -> None:
+        """Send them, and wait until they are there; the broker may fall meanwhile. Raises DependencyDown."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self._send(outputs, deadline - time.monotonic())
+            except KafkaError as error:
+                self.reset()
+                if time.monotonic() > deadline:
+                    raise DependencyDown("Kafka", error) from error
+                time.sleep(0.2)
+
+    def reset(self) -> None:
+        """Let go of the connection; the next message makes another."""
+        made, self._producer = self._producer, None
+        if made is not None:
+            made.close(timeout=0)
+
+    def _send(self, outputs: Sequence[Produce], patience_s: float) -> None:
+        if self._producer is None:
+            self._producer = producer(self._settings, None)
+        sent = [
+            self._producer.send(o.topic, o.value, key=o.key, partition=o.partition, headers=o.headers)
+            for o in outputs
+        ]
+        for message in sent:
+            message.get(timeout=max(0.0, patience_s))
 
 
 class Transactions:

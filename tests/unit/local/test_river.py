@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.local import river
 from services.local.river import River
 from services.mixer.recipe import bucket_names
 from services.runtime import load_settings
@@ -28,20 +27,20 @@ class Logs:
 
 @pytest.mark.parametrize("lane_drops", [False, True])
 def test_what_came_before_the_pools_is_archived_beside_the_lanes(
-    lane_drops: bool, monkeypatch: pytest.MonkeyPatch
+    lane_drops: bool,
 ) -> None:
     """Prevents: an archive that begins to write when all else has ended; and what a lane drops at the very
     end, which would not be written down before the next run."""
     said: list[set[str]] = []
 
-    def say(_: object, outputs: Sequence[Produce]) -> None:
-        said.append({output.topic for output in outputs})
+    class Told:
+        def say(self, outputs: Sequence[Produce]) -> None:
+            said.append({output.topic for output in outputs})
 
-    monkeypatch.setattr(river, "say_by", say)
     one = River.__new__(River)
     logs = Logs()
     one.topology = Topology.load(None, bucket_names(None))
-    vars(one).update(_settings=load_settings(), _log=logs, _flushes=None, _ends=None)
+    vars(one).update(_settings=load_settings(), _log=logs, _announcer=Told(), _ends=None)
     one.flush("a run")
     logs.ends[REJECTED, 0] += lane_drops
     one.flush_archive("a run")
