@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.s3_server import S3Server, s3_server
 
@@ -18,6 +19,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """The client logs each try while a broker starts, and warns of its own generated code."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     config.addinivalue_line("filterwarnings", "ignore:(open|read)_text is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command that is asked within the test's process may have set the log to warnings alone."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
