@@ -92,10 +92,11 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, warm_up: Sequence[Row], settings: Mapping[str, str] | None = None
+    folder: Path, warm_up: Sequence[Row], settings: Mapping[str, str] | None = None, *, judges: bool = False
 ) -> Iterator[Running]:
-    """A river without judges, warmed up with some documents that are not of the measurement."""
-    with home(folder / "out", {**without_judges(folder), **(settings or {})}, lanes=None) as found:
+    """A river warmed up with documents that are not of the measurement; with judges it is as it ships."""
+    composed = {} if judges else without_judges(folder)
+    with home(folder / "out", {**composed, **(settings or {})}, lanes=None) as found:
         river = Running(found, folder)
         river.warm(warm_up)
         yield river
