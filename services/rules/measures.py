@@ -32,7 +32,8 @@ from services.rules.characters import (
     TERMINAL,
     UPPER,
 )
-from services.rules.page import Page, repeated
+from services.rules.page import INDENTED, LABEL, Page, repeated
+from services.rules.quoted import outside_fences
 from services.rules.words import COOKIE, ENGLISH, FILLER, GENERATED, JAVASCRIPT, POLICY, STOP_WORDS
 
 NARROW_LINE = 60  # columns; a wrapped line of text is wider
@@ -51,14 +52,18 @@ _SPOKEN = 0.6
 _VERSE, _OF_ONE_LENGTH = 5, 0.7  # characters of Han, share of the lines
 _LIST_SIGNS = "-*+•#=|>"
 _MANY_TIMES = 3  # a writer's name, above each of the posts
-# An item by its number, or so many of a thing; a chapter (11.2. Types); a row of four figures and more.
+# An item by its number, or so many of a thing; a ticket's number and what it was; a chapter (11.2. Types); a
+# row of four figures and more.
 _NUMBERED = re.compile(
     r"\s*[0-9]{1,3} ?(?:[.)、）] ?[^\s0-9]|[x×] )"
+    r"|\s*[0-9]{3,7}(?: {2,4}|\t)[^\s0-9]"
     r"|\s*[0-9]{1,2}(?:\.[0-9]{1,2})+\.? [A-Z\u4e00-\u9fff]"
     r"|\s*(?:[0-9]++[^\w\n]++){3}[0-9][0-9\W]*+$"
 )
 
-MIN_REPEATED = 10
+# Columns, of ten characters of Han, which say what thirty letters do. What is shorter is a label: with ten
+# letters as the least, two words under each of some headings were repeated lines in English alone.
+MIN_REPEATED = 20
 
 _BULLETS = "•-*·●▪◦‣○◆■►–"
 # Function characters that written Chinese of any period, either script, cannot do without for long.
@@ -226,8 +231,9 @@ def menu_line_share(page: Page) -> float:
     """Lines that look like entries of menus, footers and link lists.
 
     Such a line is narrow, ends with no punctuation, is not taken up by a next line in lower case, and is no
-    list item, number, heading, `name: value` or code, nor part of a list that a sentence announces, nor one
-    that stands there again and again. Own measure, in the spirit of jusText's short link-less blocks.
+    list item, number, heading, `name: value` or code, nor indented, nor in a fenced block, nor part of a list
+    that a sentence announces, nor one that stands there again and again. Own measure, in the spirit of
+    jusText's short link-less blocks.
     0 where such lines hold less than _MENU_COLUMNS of the text, or sentences more than _SENTENCE_COLUMNS: a
     thread with its names and buttons, or a description with its table, is no menu.
     Nor are verse, subtitles and chat without punctuation.
@@ -254,10 +260,13 @@ def menu_line_share(page: Page) -> float:
         return 0.0  # told first: most pages end here
     lines, announced = page.lines, _announced(page, goes_on, bound)
     often = Counter([lines[i] for i in narrow.tolist()])
+    outside = set(outside_fences(lines))
     found = [
         i
         for i in found
-        if i not in announced
+        if i in outside
+        and i not in announced
+        and not lines[i].startswith(INDENTED)
         and often[lines[i]] < _MANY_TIMES
         and not (firsts[i].isdigit() and _NUMBERED.match(lines[i]))
     ]
@@ -303,13 +312,24 @@ def newline_per_word(page: Page) -> float:
 
 
 def dup_line_share(page: Page) -> float:
-    """Lines that occurred before (Gopher), of those of at least 10 characters: no brackets, rules, marks.
+    """Lines that occurred before (Gopher), of those of some length: no brackets, rulers, labels.
 
     This and the three below leave out fenced blocks and what is quoted again, as n-grams do.
     """
-    if not page.own_words.repeated_lines[0]:
+    own = page.own_words
+    if not own.repeated_lines[0]:
         return 0.0
-    return repeated([line for line in page.own_words.lines if len(line) >= MIN_REPEATED])[0]
+    return repeated([line for line in own.lines if _says_something(line)])[0]
+
+
+def _says_something(piece: str) -> bool:
+    """Whether a line or paragraph is more than a label: has MIN_REPEATED columns."""
+    if len(piece) >= MIN_REPEATED:
+        return True
+    return (
+        2 * len(piece) >= MIN_REPEATED
+        and len(piece) + sum(sign >= "\u2e80" for sign in piece) >= MIN_REPEATED
+    )
 
 
 def dup_line_char_share(page: Page) -> float:
@@ -318,8 +338,11 @@ def dup_line_char_share(page: Page) -> float:
 
 
 def dup_paragraph_share(page: Page) -> float:
-    """Paragraphs that occurred before (Gopher)."""
-    return page.own_words.repeated_paragraphs[0]
+    """Paragraphs that occurred before (Gopher), of those of some length."""
+    own = page.own_words
+    if not own.repeated_paragraphs[0]:
+        return 0.0
+    return repeated([part for part in own.paragraphs if _says_something(part)], LABEL)[0]
 
 
 def dup_paragraph_char_share(page: Page) -> float:

@@ -46,11 +46,14 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 _NUM_HASHES = 1 << 17  # that known words are told by
-# What may come again: marks alone (rulers, borders of tables) or a small word, which a listing leaves where
-# each of its words became a line; of paragraphs a heading or a label as well.
-_MARKS = re.compile(r"[\W_]*|[a-z_]{1,9}")
-_LABEL = re.compile(r"(?:#[^\n]*|[^\n]*[:：])\s*(?:\n[\W_]*)?|[\W_]*")
-_INDENTED = ("    ", "\t")
+# What may come again: marks alone (rulers, borders of tables), a small word, which a listing leaves where
+# each of its words became a line, what announces the next lines; of paragraphs a heading or label as well.
+_MARKS = re.compile(r"[\W_]*|[a-z_]{1,9}|[^\n]{1,60}[:：][\W_]{0,3}")
+LABEL = re.compile(r"(?:#[^\n]*|[^\n]*[:：])\s*(?:\n[\W_]*)?|[\W_]*|[^\n]{1,60}\n([-=~^*+])\1{2,}")
+# `name: value` in one line, of a record.
+_FIELD = re.compile(r"[\W_]{0,8}(\w[^\n:：]{0,40})[:：][^\n]{1,80}")
+_VALUES = 2  # that a field of a record has at least; one alone is a slogan
+INDENTED = ("    ", "\t")
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
 
 
@@ -81,17 +84,26 @@ def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def repeated(pieces: list[str], may_repeat: re.Pattern[str] = _MARKS) -> tuple[float, float]:
     """Shares (0..1) of the pieces, and of their characters, that occurred before.
 
-    Left out are those that may come again, and indented ones, listings, where they are the smaller part.
+    Left out are those that may come again, fields of records, and indented ones, listings, where they are the
+    smaller part.
     """
     different = set(pieces)
     if len(different) == len(pieces):
         return 0.0, 0.0
     again = [piece for piece, times in Counter(pieces).items() for _ in range(times - 1)]
     again = [piece for piece in again if not may_repeat.fullmatch(piece)]
+    values = Counter(map(_field, different)) if again else Counter()
+    again = [piece for piece in again if not (name := _field(piece)) or values[name] < _VALUES]
     num_characters = sum(map(len, pieces))
-    if 2 * sum(len(piece) for piece in pieces if piece.startswith(_INDENTED)) < num_characters:
-        again = [piece for piece in again if not piece.startswith(_INDENTED)]
+    if 2 * sum(len(piece) for piece in pieces if piece.startswith(INDENTED)) < num_characters:
+        again = [piece for piece in again if not piece.startswith(INDENTED)]
     return len(again) / len(pieces), sum(map(len, again)) / num_characters
+
+
+def _field(piece: str) -> str:
+    """The name of a field; empty where the piece is none."""
+    found = _FIELD.fullmatch(piece)
+    return found[1] if found else ""
 
 
 class Page:
@@ -170,7 +182,7 @@ class Page:
     def repeated_paragraphs(self) -> tuple[float, float]:
         """Shares of the paragraphs, and of their characters, that occurred before."""
         # A paragraph that comes again brings its lines again.
-        return repeated(self.paragraphs, _LABEL) if self.repeated_lines[0] else (0.0, 0.0)
+        return repeated(self.paragraphs, LABEL) if self.repeated_lines[0] else (0.0, 0.0)
 
     @cached_property
     def line_firsts(self) -> str:

@@ -52,10 +52,17 @@ def without_fences(text: str) -> str:
 
 
 def without_markup(text: str) -> str:
-    """The text without lines of markup."""
+    """The text without lines of markup, and without the options of a directive, indented below it."""
     if not any(sign in text for sign in _MARKUP_BEGINS):
         return text
-    return "\n".join([line for line in text.split("\n") if not _MARKUP.fullmatch(line)])
+    kept: list[str] = []
+    in_options = False
+    for line in text.split("\n"):
+        is_markup = _MARKUP.fullmatch(line) is not None
+        in_options = line.startswith(":::") or (in_options and line.startswith("    "))
+        if not is_markup and not in_options:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def without_targets(text: str) -> str:
