@@ -27,7 +27,7 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
 
     is_code: addresses that stand for one (user@example.com, git@host) are part of it, and no one's.
     """
-    text, words = page.text, announced(page, kinds)
+    text, words = page.text, announced(page, kinds, marks.colons)
     found = emails(text)
     if AT in words:
         found += hidden_emails(text, words[AT])

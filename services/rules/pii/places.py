@@ -30,6 +30,7 @@ from services.rules.characters import (
     UPPER,
 )
 from services.rules.page import Page
+from services.rules.pii.hints import hinted
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
@@ -70,15 +71,18 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
         number = bisect_right(starts, start) - 1
         found[number].runs.append((start - starts[number], end - starts[number]))
     cues = places[marks < COLON]
-    behind = signs[cues + 1]
-    cues = cues[((behind & CLASS) == UPPER) | ((behind >= SECOND) & (behind < COLON))]
-    for page, its, beginnings in zip(pages, found, _by_page(cues, starts), strict=True):
-        its.cues.extend([at for at in beginnings if page.text[at : at + 2] in _BEGINNINGS])
+    if len(cues):
+        behind = signs[cues + 1]
+        cues = cues[((behind & CLASS) == UPPER) | ((behind >= SECOND) & (behind < COLON))]
+        for page, its, beginnings in zip(pages, found, _by_page(cues, starts), strict=True):
+            its.cues.extend([at for at in beginnings if page.text[at : at + 2] in _BEGINNINGS])
     return found
 
 
 def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
     """What of the places is in each page, counted from its start."""
+    if len(starts) == 2:
+        return [places.tolist()]
     bounds = places.searchsorted(starts)
     of_all = (places - np.repeat(starts[:-1], np.diff(bounds))).tolist()
     return [of_all[first:behind] for first, behind in pairwise(bounds.tolist())]
@@ -98,13 +102,15 @@ def _wanted(kinds: frozenset[str]) -> int:
     return reduce(or_, (_ANNOUNCED.get(kind, 0) for kind in kinds), 0)
 
 
-def announced(page: Page, kinds: frozenset[str]) -> dict[int, list[int]]:
+def announced(page: Page, kinds: frozenset[str], colons: Sequence[int]) -> dict[int, list[int]]:
     """By what it announces, where each such word of a page in spaced words begins. It may be another word.
 
-    kinds: what is looked for.
+    kinds: what is looked for. colons: where the page's are.
     """
     wanted = _wanted(kinds)
-    if not page.bits & wanted or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
+    if "known" not in vars(page):
+        wanted &= hinted(page.text, colons)
+    if not wanted or not page.bits & wanted or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
         return {}
     known, bits = page.known
     which = (bits & wanted).nonzero()[0]
