@@ -60,6 +60,6 @@ def _before_colons(text: str, colons: Sequence[int]) -> int:
 
 def _may_spell(low: bytes) -> bool:
     """Whether seven words for digits may stand near each other."""
-    first, second, third = (np.frombuffer(low.translate(table), np.uint8) for table in _TABLES)
+    first, second, third = [np.frombuffer(low.translate(table), np.uint8) for table in _TABLES]
     starts = (first[:-2] & second[1:-1] & third[2:]).nonzero()[0]
     return len(starts) >= 7 and bool((starts[6:] - starts[:-6] <= _SEVEN).any())

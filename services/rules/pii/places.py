@@ -91,10 +91,11 @@ def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
 def _runs(digits: NDArray[np.int64]) -> list[tuple[int, int]]:
     if len(digits) < LEAST:
         return []
-    lasts = np.append((np.diff(digits) > _GAP).nonzero()[0], len(digits) - 1)
-    firsts = np.append(0, lasts[:-1] + 1)
-    are_long = lasts - firsts >= LEAST - 1
-    return list(zip(digits[firsts[are_long]].tolist(), (digits[lasts[are_long]] + 1).tolist(), strict=True))
+    gaps = (digits[1:] - digits[:-1] > _GAP).nonzero()[0]
+    lasts = np.concatenate(((-1,), gaps, (len(digits) - 1,)))
+    which = (lasts[1:] - lasts[:-1] >= LEAST).nonzero()[0]
+    starts, ends = digits[lasts[which] + 1], digits[lasts[which + 1]] + 1
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
 @cache
