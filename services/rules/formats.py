@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from services.rules.characters import DIGIT, HAN
 from services.rules.page import Page
 from services.rules.quoted import without_fences
+from services.rules.words import ENGLISH
 
 FORMATS = ("prose", "code", "markdown", "latex", "table", "log")
 
@@ -19,6 +20,9 @@ _HEAD = 20_000  # characters looked at by regular expressions
 _MAX_LINES = 200  # lines looked at one by one
 _CODE_LINES = 100  # lines, evenly over the head, that are held against the patterns of code
 _MAX_CODE_LINE = 300  # what is longer is minified: no evidence, and time for a regular expression
+# English function words, of all words. Of 52 minified scripts and styles the most has .14; threads and
+# manuals with listings, whose paragraphs are one line each, have .2 and more.
+_SAID = 0.15
 
 _SUFFIXES = {
     "markdown": "md markdown mdown mkd rmd qmd",
@@ -222,6 +226,8 @@ def _is_code(page: Page, head: str) -> bool:
     """Most lines that are no comment look like code, among at least 3 % of symbols that prose seldom has."""
     if len(page.lines) < 3 or page.counts[HAN] * 4 > page.num_visible:
         return False
+    if page.longest_line > _MAX_CODE_LINE and page.number_of(ENGLISH) >= _SAID * page.num_tokens:
+        return False  # as Chinese above: what is said around listings
     head = without_fences(head)  # listings in a manual make no code of it
     if _number_of(_RARE_IN_PROSE, head) * 100 < len(head):
         return False

@@ -260,7 +260,8 @@ def menu_line_share(page: Page) -> float:
         return 0.0  # told first: most pages end here
     lines, announced = page.lines, _announced(page, goes_on, bound)
     often = Counter([lines[i] for i in narrow.tolist()])
-    outside = set(outside_fences(lines))
+    may_be_fenced = "```" in page.text or "~~~" in page.text
+    outside = set(outside_fences(lines) if may_be_fenced else found)
     found = [
         i
         for i in found

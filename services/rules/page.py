@@ -92,8 +92,9 @@ def repeated(pieces: list[str], may_repeat: re.Pattern[str] = _MARKS) -> tuple[f
         return 0.0, 0.0
     again = [piece for piece, times in Counter(pieces).items() for _ in range(times - 1)]
     again = [piece for piece in again if not may_repeat.fullmatch(piece)]
-    values = Counter(map(_field, different)) if again else Counter()
-    again = [piece for piece in again if not (name := _field(piece)) or values[name] < _VALUES]
+    if any(map(_field, again)):
+        values = Counter(map(_field, different))
+        again = [piece for piece in again if not (name := _field(piece)) or values[name] < _VALUES]
     num_characters = sum(map(len, pieces))
     if 2 * sum(len(piece) for piece in pieces if piece.startswith(INDENTED)) < num_characters:
         again = [piece for piece in again if not piece.startswith(INDENTED)]
@@ -102,6 +103,8 @@ def repeated(pieces: list[str], may_repeat: re.Pattern[str] = _MARKS) -> tuple[f
 
 def _field(piece: str) -> str:
     """The name of a field; empty where the piece is none."""
+    if ":" not in piece and "：" not in piece:
+        return ""
     found = _FIELD.fullmatch(piece)
     return found[1] if found else ""
 

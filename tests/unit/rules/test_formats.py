@@ -132,6 +132,18 @@ def test_a_listing_makes_no_code_of_the_prose_around_it() -> None:
     assert decide_format(Page(PYTHON.replace('"""Count', '"""```\nx = 1\n```\nCount')), "", "") == "code"
 
 
+def test_what_is_said_between_listings_makes_no_code_of_them() -> None:
+    """A thread whose posts are one line each; minified code says nothing."""
+    post = (
+        "I have the lamp on the gate and it is not lit when the wind is up, so what is it that I do to it. "
+        * 4
+    )
+    listing = "var lamp = gate.open();\nlamp.light(wind);\nif (wind.isUp()) {\n    lamp.shade();\n}\n"
+    assert decide_format(Page(f"{listing}{post}\n{listing}"), "", "") == "prose"
+    minified = "var a=b.c();d.e(f,g[0]);if(h){i.j=k;}" * 12
+    assert decide_format(Page(f"{listing}{minified}\n{listing}"), "", "") == "code"
+
+
 def test_every_answer_is_a_known_format() -> None:
     samples = [
         PYTHON,
