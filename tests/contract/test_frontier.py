@@ -290,7 +290,7 @@ def test_bytes_a_url(make: Make, server: RedisServer) -> None:
     """Prevents the stated cost of a URL, by which Redis is planned, from being wrong."""
     one, visitor = make(replace(CONFIG, max_urls_host=10_000)), visitor_of(CONFIG)
     with server.client() as client:
-        before = client.info("memory")["used_memory"]
+        before = client.info("memory")["used_memory_dataset"]
         found = [
             visitor.seed(f"http://a.example/some/path/of/a/page-{number:07d}.html") for number in range(5000)
         ]
@@ -302,7 +302,7 @@ def test_bytes_a_url(make: Make, server: RedisServer) -> None:
                 replace(each, known=replace(fetched, url=each.known.url, date="2026-10-21T07:28:00Z"))
                 for each in found[begin : begin + 1000]
             )
-        used = client.info("memory")["used_memory"] - before
+        used = client.info("memory")["used_memory_dataset"] - before
         assert client.hlen(PREFIX + "u:a.example") == 5000
     assert 100 < used / 5000 < 450
 
