@@ -112,7 +112,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._returned: dict[TopicPartition, int] = {}  # where an input stood as its lane put something there
         self._rereads = False  # a task has just read again, and will have more to do
         self._idle = False  # nothing came the last time
-        self._looked = 0.0  # when the inputs' ends were last asked for
+        self._looked = 0.0  # when it was last looked whether inputs have run dry
 
     def run(self) -> None:
         """Until SIGTERM. Raises ConfigurationError, Fenced, Outdated."""
@@ -174,6 +174,8 @@ class LaneLoop(ConsumerRebalanceListener):
             self._drained = {}
         # Where documents come all the time no poll is empty, and yet an input may have run dry.
         due = not found or time.monotonic() - self._looked > _LOOK_S
+        if due:
+            self._looked = time.monotonic()
         while self._step(consumer, due) and not self._process.stopping:
             self._process.health.moved()
         read = [self._history.again(number, lane.task) for number, lane in self._lanes.items()]
@@ -362,7 +364,6 @@ class LaneLoop(ConsumerRebalanceListener):
     def _read_out(self, consumer: Consumer, lane: int) -> set[str]:
         """Inputs of a lane of which all that is committed has been read; asked until that is so of all."""
         held = [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
-        self._looked = time.monotonic()
         if sum(map(len, self._drained.values())) < len(held):
             self._drained = {}
             for tp, end in consumer.end_offsets(held).items():

@@ -83,12 +83,16 @@ class Announcer:
         self._producer: Any = None
 
     def say(self, outputs: Sequence[Produce]) -> None:
-        """Send them, and wait until they are there; the broker may fall meanwhile. Raises DependencyDown."""
+        """Send them, and wait until they are there; the broker may fall meanwhile.
+
+        Raises DependencyDown, ConfigurationError.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 return self._send(outputs, deadline - time.monotonic())
             except KafkaError as error:
+                refuse(error)
                 self.reset()
                 if time.monotonic() > deadline:
                     raise DependencyDown("Kafka", error) from error

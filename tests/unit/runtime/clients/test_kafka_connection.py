@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from pydantic import SecretStr
 
 from services.runtime import ConfigurationError
+from services.runtime.clients import reach
 from services.runtime.clients.kafka import connection
 from services.runtime.settings import KafkaSettings
 
@@ -79,3 +80,17 @@ def test_a_wrong_certificate_file_is_a_wrong_setting(tmp_path: Path) -> None:
     settings = KafkaSettings(security_protocol="SSL", ca_file=tmp_path / "absent.pem")
     with pytest.raises(ConfigurationError, match=r"absent\.pem"):
         connection(settings)
+
+
+def test_who_is_started_by_one_that_was_let_in_does_not_ask_whether_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Prevents a login a process that tells nothing; and that another broker is taken for the same."""
+    asked: list[str] = []
+    monkeypatch.setattr(reach, "check_kafka", lambda kafka: asked.append(kafka.bootstrap_servers))
+    ours, other = (KafkaSettings(bootstrap_servers=at) for at in ("127.0.0.1:1", "127.0.0.1:2"))
+    for name, value in reach.admission(ours).items():
+        monkeypatch.setenv(name, value)
+    reach.admitted(ours)
+    reach.admitted(other)
+    assert asked == ["127.0.0.1:2"]

@@ -120,6 +120,27 @@ def test_what_the_task_holds_is_not_committed_and_what_it_does_not_is(
     assert IDS[-1]["pool.zh"] == broker.topics["pool.zh"].id
 
 
+def test_the_broker_is_asked_for_ends_only_by_a_task_that_asks(
+    broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a question by each service whenever nothing came, for an answer that nobody reads."""
+    asked: list[object] = []
+    ends = Reader.end_offsets
+    it = loop(broker, settings)
+    publish(broker, "pool.zh", "a", "b")
+    rounds(it, 1)  # taken up, for which ends are asked
+    monkeypatch.setattr(Reader, "end_offsets", lambda self, of: asked.append(of) or ends(self, of))
+    rounds(it)
+    assert not asked
+    assert out(broker) == ["a", "b"]
+    asked.clear()
+    told: list[set[str]] = []
+    monkeypatch.setattr(Pairs, "step", lambda self, now, drained: told.append(set(drained)))
+    rounds(it)
+    assert told[-1] == {"pool.zh", "pool.en"}
+    assert asked
+
+
 def test_what_is_read_behind_a_step_is_committed_with_it(
     broker: MemoryBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
