@@ -379,9 +379,9 @@ def test_the_next_parts_are_fetched_while_a_batch_is_in_use(s3, tmp_path, monkey
 def test_parts_that_come_put_the_end_off(river, loaders) -> None:
     """`wait_s` is since the last part, not since the last batch."""
     size = made(0, 3).announcement.num_sequences
-    loader = loaders(config(river, batch_size=3 * size, wait_s=1.0))
+    loader = loaders(config(river, batch_size=3 * size, wait_s=3.0))
     river.fill(["stable"], number=3, limit=0)
-    feeder = threading.Thread(target=lambda: feed(river, 0.7))
+    feeder = threading.Thread(target=lambda: feed(river, 1.5))
     feeder.start()
     assert len(next(loader).indices) == 3 * size
     feeder.join()
