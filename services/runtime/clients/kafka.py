@@ -364,8 +364,7 @@ def filling(producer: Any, topics: Collection[str]) -> Iterator[None]:
     if sender is None:  # one that sends nothing
         yield
         return
-    for topic in topics:
-        sender.add_topic(topic)  # that the first of them is waited for with all
+    sender._topics_to_add.update(topics)  # at once, that the first of them is waited for with all
     for topic in topics:
         producer.partitions_for(topic)
     wake_up, last = sender.wakeup, time.monotonic()
