@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from services.parse.pdf.characters import Characters, Ints
 from services.parse.pdf.line import HAN, HYPHEN, Line
 from services.parse.pdf.tables import Table
-from services.parse.pdf.turned import upright, within
+from services.parse.pdf.turned import leaning, straightened, upright, within
 
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
@@ -47,6 +47,9 @@ _RUN_GAP = 0.5  # of the font's height: a wider gap may be one between columns o
 _HAN_GAP = 0.35  # PDFium writes a space where justified Han characters stand apart by less
 _FARTHEST = 1e5  # points; a page has at most 14,400
 _SAME_BASE = 0.1
+_DOUBLED, _WINDOW = 8, 32  # letters like the one before, among so many; English has one
+_LONGEST_PIECE = 12  # characters, of what is drawn again
+_OVERPRINT = 0.15  # of the font's height, by which that stands off
 _SAME_HEIGHT = 0.12
 
 _line = partial(tuple.__new__, Line)  # in half the time of Line._make
@@ -128,7 +131,21 @@ class _Reader:
         if len(text) != count or "\x00" in text:
             codes = self._characters.codes(self._starts[page] + np.arange(count))
             text = "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
+        if _is_doubled(text):
+            text = self._without_overprint(page, text)
         return text if text.isascii() else self._with_ligatures(page, text)
+
+    def _without_overprint(self, page: int, text: str) -> str:
+        """The text with NUL for what is drawn again over itself, to look bold, in pieces that PDFium does not
+        take for that.
+        """
+        codes, boxes = _codes(text), self._boxes(self._starts[page] + np.arange(len(text)))
+        near = _OVERPRINT * (boxes[:, 3] - boxes[:, 1])
+        again = np.zeros(len(codes), np.bool_)
+        for apart in range(1, min(_LONGEST_PIECE, len(codes) - 1) + 1):
+            is_there = (np.abs(boxes[apart:, :2] - boxes[:-apart, :2]) < near[apart:, None]).all(1)
+            again[apart:] |= is_there & (codes[apart:] == codes[:-apart]) & ~again[:-apart]
+        return "".join(_UNMAPPED if gone else each for gone, each in zip(again.tolist(), text, strict=True))
 
     def _with_ligatures(self, page: int, text: str) -> str:
         """Lam and alef in their order. Fonts have one glyph for both, whose two letters PDFium turns round
@@ -172,12 +189,14 @@ class _Reader:
             return [{} for _ in self._pages], [False for _ in self._pages]
         places, boxes = self._parted(words)
         begins = self._begins(places)
-        angles = self._characters.angles(places[begins, 0])
-        turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
-        boxes = upright(boxes, turns[:, None])
+        angles = np.array(self._characters.angles(places[begins, 0]))
+        line = np.cumsum(begins) - 1
+        turns = (np.round(angles / (math.pi / 2)).astype(np.int64) % 4)[line]
+        leans = leaning(angles, np.searchsorted(self._starts, places[begins, 0], "right"))[line]
+        boxes = straightened(upright(boxes, turns[:, None]), leans[:, None])
         left, right = boxes[:, 0, 0], boxes[:, 1, 2]
         height = boxes[:, 0, 3] - boxes[:, 0, 1]
-        base = self._bases(places[:, 0], boxes[:, 0], turns, begins)
+        base = self._bases(places[:, 0], boxes[:, 0], turns, leans, begins)
         gap = left - _before(right)
         gap[0] = 0.0
         apart = (
@@ -276,15 +295,15 @@ class _Reader:
         starts: Ints,
         boxes: NDArray[np.float64],
         turns: Ints,
+        leans: NDArray[np.float64],
         begins: NDArray[np.bool_],
     ) -> NDArray[np.float64]:
         """Of each word; PDFium is asked where it may differ from that of the word before."""
         asked = begins.copy()
         asked[1:] |= (boxes[1:, 1] != boxes[:-1, 1]) | (boxes[1:, 3] != boxes[:-1, 3])
         origins = self._characters.origins(starts[asked])
-        bases: NDArray[np.float64] = upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked])[
-            np.cumsum(asked) - 1, 1
-        ]
+        places = straightened(upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked]), leans[asked])
+        bases: NDArray[np.float64] = places[np.cumsum(asked) - 1, 1]
         return bases
 
     def _parted(self, places: Ints) -> tuple[Ints, NDArray[np.float64]]:
@@ -341,6 +360,13 @@ def _layer(runs: dict[int, list[Line]], all_: str, mapped: str) -> TextLayer:
 
 def _by_turn(runs: list[Line], quarters: Ints) -> dict[int, list[Line]]:
     return {turn: list(compress(runs, quarters == turn)) for turn in set(quarters.tolist())}
+
+
+def _is_doubled(text: str) -> bool:
+    """Somewhere in it every third letter or more is like the one before."""
+    codes = _codes(text)
+    like = np.cumsum((codes[1:] == codes[:-1]) & ~_BLANK[codes[1:]] & (codes[1:] > ord("9")))
+    return len(like) > _WINDOW and bool((like[_WINDOW:] - like[:-_WINDOW] >= _DOUBLED).any())
 
 
 def _has_leaders(text: str) -> bool:

@@ -1,0 +1,63 @@
+"""What of a page's text is shown: hidden words are written for search engines and models, not for readers."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from services.parse.pdf.line import Line
+from services.parse.pdf.text_layer import TextLayer
+
+_SMALLEST = 1.5  # points, of the font's height; what is smaller is no size of letters,
+_SHORTEST_TINY = 8  # characters; a full stop of a font without a height may be as small
+_MOST_HIDDEN = 0.5  # of the text; where more would be, the page's box is damaged
+_SAME_PLACE = 2.0  # points, by which a shadow stands off at most
+_SHORTEST = 4  # characters of what is looked for at the same place; single ones may well be side by side
+
+
+def shown(page: Any, layer: TextLayer) -> TextLayer:
+    """The layer of a pypdfium2.PdfPage without what lies outside of the page or is too small to be seen, and
+    without what is drawn a second time at its place.
+    """
+    kept = _once(_inside(page, layer.runs) if layer.upright else layer.runs)
+    return layer if len(kept) == len(layer.runs) else replace(layer, runs=kept)
+
+
+def _inside(page: Any, runs: Sequence[Line]) -> Sequence[Line]:
+    import pypdfium2.raw as api
+
+    box = api.FS_RECTF()
+    if not api.FPDF_GetPageBoundingBox(page.raw, ctypes.byref(box)):
+        return runs
+    left, bottom, right, top = box.left, box.bottom, box.right, box.top
+    kept = [
+        run for run in runs
+        if run.left < right and run.right > left and run.base < top and run.base + run.height > bottom
+        and (run.height > _SMALLEST or len(run.text) < _SHORTEST_TINY)
+    ]  # fmt: skip
+    if len(kept) < len(runs) and _characters(kept) < _MOST_HIDDEN * _characters(runs):
+        return runs
+    return kept
+
+
+def _characters(runs: Sequence[Line]) -> int:
+    return sum(len(run.text) for run in runs)
+
+
+def _once(runs: Sequence[Line]) -> list[Line]:
+    """Shadows, and pages that a program drew over themselves."""
+    seen: dict[str, set[tuple[int, int]]] = {}
+    kept = []
+    for run in runs:
+        if len(run.text) >= _SHORTEST:
+            place = round(run.left / _SAME_PLACE), round(run.base / _SAME_PLACE)
+            if (places := seen.get(run.text)) is None:
+                seen[run.text] = {place}
+            elif any((place[0] + x, place[1] + y) in places for x in (-1, 0, 1) for y in (-1, 0, 1)):
+                continue
+            else:
+                places.add(place)
+        kept.append(run)
+    return kept
