@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ _SMALLEST = 1.5  # points, of the font's height; what is smaller is no size of l
 _SHORTEST_TINY = 8  # characters; a full stop of a font without a height may be as small
 _MOST_HIDDEN = 0.5  # of the text; where more would be, the page's box is damaged
 _SAME_PLACE = 2.0  # points, by which a shadow stands off at most
+_BESIDE = [complex(right, up) for right in (-1, 0, 1) for up in (-1, 0, 1)]
 _SHORTEST = 4  # characters of what is looked for at the same place; single ones may well be side by side
 
 
@@ -22,7 +24,7 @@ def shown(page: Any, layer: TextLayer) -> TextLayer:
     without what is drawn a second time at its place.
     """
     kept = _once(_inside(page, layer.runs) if layer.upright else layer.runs)
-    return layer if len(kept) == len(layer.runs) else replace(layer, runs=kept)
+    return layer if len(kept) == len(layer.runs) else replace(layer, runs=list(kept))
 
 
 def _inside(page: Any, runs: Sequence[Line]) -> Sequence[Line]:
@@ -46,18 +48,21 @@ def _characters(runs: Sequence[Line]) -> int:
     return sum(len(run.text) for run in runs)
 
 
-def _once(runs: Sequence[Line]) -> list[Line]:
-    """Shadows, and pages that a program drew over themselves."""
-    seen: dict[str, set[tuple[int, int]]] = {}
-    kept = []
-    for run in runs:
-        if len(run.text) >= _SHORTEST:
-            place = round(run.left / _SAME_PLACE), round(run.base / _SAME_PLACE)
-            if (places := seen.get(run.text)) is None:
-                seen[run.text] = {place}
-            elif any((place[0] + x, place[1] + y) in places for x in (-1, 0, 1) for y in (-1, 0, 1)):
-                continue
-            else:
-                places.add(place)
-        kept.append(run)
-    return kept
+def _once(runs: Sequence[Line]) -> Sequence[Line]:
+    """Without shadows, and what a program drew over itself."""
+    counts = Counter([run.text for run in runs])
+    seen: dict[str, set[complex]] = {
+        text: set() for text, number in counts.items() if number > 1 and len(text) >= _SHORTEST
+    }
+    return (
+        [run for run in runs if not (run.text in seen and _is_there(run, seen[run.text]))] if seen else runs
+    )
+
+
+def _is_there(run: Line, places: set[complex]) -> bool:
+    """Whether the same text was seen where a run is; its place is noted, with those around it."""
+    place = complex(round(run.left / _SAME_PLACE), round(run.base / _SAME_PLACE))
+    if place in places:
+        return True
+    places.update([place + beside for beside in _BESIDE])
+    return False

@@ -131,7 +131,7 @@ class _Reader:
         if len(text) != count or "\x00" in text:
             codes = self._characters.codes(self._starts[page] + np.arange(count))
             text = "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
-        if _is_doubled(text):
+        if _is_doubled(buffer):
             text = self._without_overprint(page, text)
         return text if text.isascii() else self._with_ligatures(page, text)
 
@@ -362,11 +362,13 @@ def _by_turn(runs: list[Line], quarters: Ints) -> dict[int, list[Line]]:
     return {turn: list(compress(runs, quarters == turn)) for turn in set(quarters.tolist())}
 
 
-def _is_doubled(text: str) -> bool:
-    """Somewhere in it every third letter or more is like the one before."""
-    codes = _codes(text)
-    like = np.cumsum((codes[1:] == codes[:-1]) & ~_BLANK[codes[1:]] & (codes[1:] > ord("9")))
-    return len(like) > _WINDOW and bool((like[_WINDOW:] - like[:-_WINDOW] >= _DOUBLED).any())
+def _is_doubled(codes: NDArray[np.uint16]) -> bool:
+    """Somewhere in them every fourth or more is a letter like the one before."""
+    like = np.flatnonzero(codes[1:] == codes[:-1])
+    letters = codes[like]
+    small = letters | 0x20
+    like = like[((small >= ord("a")) & (small <= ord("z"))) | (letters > 0xFF)]
+    return len(like) >= _DOUBLED and bool((like[_DOUBLED - 1 :] - like[: 1 - _DOUBLED] < _WINDOW).any())
 
 
 def _has_leaders(text: str) -> bool:
