@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from services.parse.pdf.characters import Characters, Ints
 from services.parse.pdf.line import HAN, HYPHEN, Line
+from services.parse.pdf.overprint import drawn_again, is_doubled
 from services.parse.pdf.tables import Table
 from services.parse.pdf.turned import leaning, straightened, upright, within
 
@@ -47,9 +48,6 @@ _RUN_GAP = 0.5  # of the font's height: a wider gap may be one between columns o
 _HAN_GAP = 0.35  # PDFium writes a space where justified Han characters stand apart by less
 _FARTHEST = 1e5  # points; a page has at most 14,400
 _SAME_BASE = 0.1
-_DOUBLED, _WINDOW = 8, 32  # letters like the one before, among so many; English has one
-_LONGEST_PIECE = 12  # characters, of what is drawn again
-_OVERPRINT = 0.15  # of the font's height, by which that stands off
 _SAME_HEIGHT = 0.12
 
 _line = partial(tuple.__new__, Line)  # in half the time of Line._make
@@ -131,20 +129,13 @@ class _Reader:
         if len(text) != count or "\x00" in text:
             codes = self._characters.codes(self._starts[page] + np.arange(count))
             text = "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
-        if _is_doubled(buffer):
+        if is_doubled(buffer):
             text = self._without_overprint(page, text)
         return text if text.isascii() else self._with_ligatures(page, text)
 
     def _without_overprint(self, page: int, text: str) -> str:
-        """The text with NUL for what is drawn again over itself, to look bold, in pieces that PDFium does not
-        take for that.
-        """
-        codes, boxes = _codes(text), self._boxes(self._starts[page] + np.arange(len(text)))
-        near = _OVERPRINT * (boxes[:, 3] - boxes[:, 1])
-        again = np.zeros(len(codes), np.bool_)
-        for apart in range(1, min(_LONGEST_PIECE, len(codes) - 1) + 1):
-            is_there = (np.abs(boxes[apart:, :2] - boxes[:-apart, :2]) < near[apart:, None]).all(1)
-            again[apart:] |= is_there & (codes[apart:] == codes[:-apart]) & ~again[:-apart]
+        """The text with NUL for what is drawn again over itself."""
+        again = drawn_again(_codes(text), self._boxes(self._starts[page] + np.arange(len(text))))
         return "".join(_UNMAPPED if gone else each for gone, each in zip(again.tolist(), text, strict=True))
 
     def _with_ligatures(self, page: int, text: str) -> str:
@@ -360,15 +351,6 @@ def _layer(runs: dict[int, list[Line]], all_: str, mapped: str) -> TextLayer:
 
 def _by_turn(runs: list[Line], quarters: Ints) -> dict[int, list[Line]]:
     return {turn: list(compress(runs, quarters == turn)) for turn in set(quarters.tolist())}
-
-
-def _is_doubled(codes: NDArray[np.uint16]) -> bool:
-    """Somewhere in them every fourth or more is a letter like the one before."""
-    like = np.flatnonzero(codes[1:] == codes[:-1])
-    letters = codes[like]
-    small = letters | 0x20
-    like = like[((small >= ord("a")) & (small <= ord("z"))) | (letters > 0xFF)]
-    return len(like) >= _DOUBLED and bool((like[_DOUBLED - 1 :] - like[: 1 - _DOUBLED] < _WINDOW).any())
 
 
 def _has_leaders(text: str) -> bool:
