@@ -12,6 +12,7 @@ from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.pdf.columns import in_order
 from services.parse.pdf.furniture import without_furniture
 from services.parse.pdf.initials import with_initials
+from services.parse.pdf.letterspaced import closed_up
 from services.parse.pdf.line import Line, reads_right_to_left
 from services.parse.pdf.paragraphs import assemble
 from services.parse.pdf.pictures import Found, formulas, is_a_stamped_scan, marked, without_icons
@@ -198,7 +199,7 @@ def _arranged(
     layers: Sequence[TextLayer], pictures: Sequence[Sequence[Found]]
 ) -> Iterator[list[Line | Table]]:
     """Lines and tables of each page in reading order; what is turned follows the rest of its page."""
-    pages = [marked(layer.runs, found) for layer, found in zip(layers, pictures, strict=True)]
+    pages = [marked(closed_up(layer.runs), found) for layer, found in zip(layers, pictures, strict=True)]
     for runs, layer in zip(map(with_initials, without_furniture(pages)), layers, strict=True):
         regions = [region for group in (runs, *layer.turned) for region in in_order(group)]
         backwards = reads_right_to_left(runs)

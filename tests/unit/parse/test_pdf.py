@@ -144,6 +144,10 @@ def test_what_no_reader_sees_is_left_out():
     lines = paragraph(STORY)
     assert " ".join(parse_pdf(make_pdf([[*lines, *hidden]]), ParseConfig()).text.split()) == STORY
     assert "over" in parse_pdf(make_pdf([hidden]), ParseConfig()).text, "no page is all hidden"
+    long = [(582, 60, "its"), (596, 60, "edge")]
+    below = [(72, 22 - 14 * n, f"and a table of row {n}") for n in range(9)]
+    assert "its edge" in parse_pdf(make_pdf([[*lines, *long]]), ParseConfig()).text
+    assert "row 8" in parse_pdf(make_pdf([[*lines, *below]]), ParseConfig()).text
 
 
 def test_a_letter_over_several_lines_begins_the_first():
@@ -152,6 +156,17 @@ def test_a_letter_over_several_lines_begins_the_first():
     rest = [(72 if y < 700 else x, y, text) for x, y, text in lines]
     text = parse_pdf(make_pdf([[(72, 700, "T", 34), *rest]]), ParseConfig()).text
     assert " ".join(text.split()) == STORY
+
+
+def test_letters_that_are_set_apart_are_words():
+    """Prevents a heading's letters from being words of their own, and answers A to E from being one word."""
+    font = "/Subtype/Type1/BaseFont/Courier/Encoding/WinAnsiEncoding"
+    places = [72 + 10 * n for n in range(7)] + [156 + 10 * n for n in range(3)]
+    heading = [(x, 700, letter) for x, letter in zip(places, "CHAPTERONE", strict=True)]
+    answers = [(72 + 10 * n, 600, letter) for n, letter in enumerate("ABCDE")]
+    spaced = [(72, 500, "x y e a o")]
+    text = parse_pdf(make_pdf([[*heading, *answers, *spaced]], font=font), ParseConfig()).text
+    assert text.splitlines()[::2] == ["CHAPTER ONE", "A B C D E", "x y e a o"]
 
 
 def test_notes_and_powers_of_brackets_are_raised():
