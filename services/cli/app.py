@@ -46,7 +46,7 @@ from services.cli.report import command as report
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help=(services.cli.__doc__ or "").split("\n")[0],
+    help=" ".join((services.cli.__doc__ or "").split("\n\n", maxsplit=1)[0].split()),
 )
 for group in (run, mix, rejudge, serve, server, launch, ask, report, take, plan, doctor, train):
     app.add_typer(group.app)
