@@ -10,6 +10,7 @@ from services.cli import (
     archive,
     ask,
     audit,
+    bias,
     config,
     crawl,
     dedup,
@@ -57,6 +58,7 @@ for group in (part, export, adopt):
 app.add_typer(parts.app, name="parts")
 app.add_typer(config.app, name="config")
 app.add_typer(archive.app, name="archive")
+audit.app.add_typer(bias.app)
 audit.app.add_typer(reinstate.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from contracts import Document, Flush, Rejection
 from services.archive.bias import shares
 from services.cli.app import app
-from services.cli.reinstate import _applies
+from services.cli.bias import _applies, too_much
 from services.rules import SERVICE, RulesConfig
 from services.runtime import Drop, Judge, ObjectStore, Resources, load_settings
 from tests.unit.archive.rows import lane
@@ -151,6 +151,15 @@ def test_a_sample_shows_measure_threshold_and_text(out: Path) -> None:
     other = run("audit", "sample", out, "--rule", "urls", "-n", 3, "--seed", 1, "--json").stdout
     assert other != found.stdout
     assert "against 0.6" in run("audit", "sample", out, "--rule", "menu").stdout
+
+
+def test_the_report_of_a_run_says_who_was_dropped_too_much(out: Path, tmp_path: Path) -> None:
+    """Nobody asks for the bias of a corpus before its model is one."""
+    page = tmp_path / "report.html"
+    assert run("report", out, "--html", page).exit_code == 0
+    (told,) = too_much(ObjectStore(out.as_uri()))
+    assert told.startswith(f"rules: urls dropped {NUM * 3 // 4} of {NUM + 1} documents in en")
+    assert told in page.read_text()
 
 
 def test_what_was_dropped_wrongly_goes_back_once_and_alone(out: Path, tmp_path: Path) -> None:
