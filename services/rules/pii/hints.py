@@ -6,6 +6,7 @@ which take longer than all the rest of the search.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,9 @@ from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 _REACH = 60  # characters from the word before a colon to the end of what it announces (cues.py)
 _BLANKS = " \t\u3000"
 _NAMES, _WECHATS = ("Name", "name", "Cardholder", "Attn"), ("wx", "vx")
+_LASTS = frozenset("ernxX" + _BLANKS)  # of these, and what may stand between them and the colon
 _ACCOUNTS = (b"employee", b"staff", b"badge", b"passport", b"wechat", b"weixin")
+_NUMBERED = re.compile(b"(?:employee|staff|badge) ?(?:id|no|nu|#)|passport|wechat|weixin")
 _ATS = tuple(f"{left}at{right}{end}".encode() for left in ("", " ") for right in ("", " ") for end in "])")
 # First, second and third signs of the words for digits, one bit for each line: what else fits is rare.
 _OTHERS = "".join(chr(sign) for sign in range(256) if not chr(sign).isascii() or not chr(sign).isalpha())
@@ -37,7 +40,7 @@ def hinted(text: str, colons: Sequence[int]) -> int:
     """Bits of words.py, of those that announce, whose words may do so here. colons: where the text's are."""
     low = text.encode("ascii", "replace").lower()  # as long as the text
     bits = _before_colons(text, colons)
-    if any(word in low for word in _ACCOUNTS):
+    if any(word in low for word in _ACCOUNTS) and _NUMBERED.search(low):
         bits |= ACCOUNT
     if any(piece.startswith(_ATS) for piece in low.replace(b"[", b"(").split(b"(")):
         bits |= AT
@@ -49,6 +52,8 @@ def hinted(text: str, colons: Sequence[int]) -> int:
 def _before_colons(text: str, colons: Sequence[int]) -> int:
     bits = 0
     for colon in colons:
+        if text[colon - 1] not in _LASTS:
+            continue
         word = text[max(0, colon - _REACH) : colon].rstrip(_BLANKS)
         if word.endswith(_NAMES):
             if "A" <= text[colon + 1 : colon + _REACH].lstrip(_BLANKS)[:1] <= "Z":
@@ -61,5 +66,5 @@ def _before_colons(text: str, colons: Sequence[int]) -> int:
 def _may_spell(low: bytes) -> bool:
     """Whether seven words for digits may stand near each other."""
     first, second, third = [np.frombuffer(low.translate(table), np.uint8) for table in _TABLES]
-    starts = (first[:-2] & second[1:-1] & third[2:]).nonzero()[0]
-    return len(starts) >= 7 and bool((starts[6:] - starts[:-6] <= _SEVEN).any())
+    starts = ((first[:-2] & second[1:-1] & third[2:]) != 0).nonzero()[0].tolist()
+    return any(seventh - start <= _SEVEN for start, seventh in zip(starts, starts[6:], strict=False))

@@ -7,7 +7,7 @@ cost more than what they do on a few kB.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, reduce
 from itertools import accumulate, pairwise
 from operator import or_
@@ -25,6 +25,7 @@ from services.rules.characters import (
     DIGITS,
     HAN,
     LOWER,
+    MARK,
     PROVINCES,
     SECOND,
     UPPER,
@@ -60,23 +61,28 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
     """What the marks of the pages' characters say."""
     if not pages:
         return []
-    signs = np.concatenate([part for page in pages for part in (page.characters, _APART)])
+    signs = _signs(pages)
     places = (signs >= CUE).nonzero()[0]
     marks = signs[places]
     starts = list(accumulate([page.size + len(_APART) for page in pages], initial=0))
-    found = [
-        Marked([], [], colons) for colons in _by_page(places[(marks >= COLON) & (marks < DIGITS)], starts)
-    ]
+    found = [Marked([], [], colons) for colons in _by_page(places[(marks & MARK) == COLON], starts)]
     for start, end in _runs(places[marks >= DIGITS]):
         number = bisect_right(starts, start) - 1
         found[number].runs.append((start - starts[number], end - starts[number]))
     cues = places[marks < COLON]
     if len(cues):
-        behind = signs[cues + 1]
+        behind = signs.take(cues + 1, mode="clip")
         cues = cues[((behind & CLASS) == UPPER) | ((behind >= SECOND) & (behind < COLON))]
         for page, its, beginnings in zip(pages, found, _by_page(cues, starts), strict=True):
             its.cues.extend([at for at in beginnings if page.text[at : at + 2] in _BEGINNINGS])
     return found
+
+
+def _signs(pages: Sequence[Page]) -> NDArray[np.uint8]:
+    """The characters of one page, or of all with a little between."""
+    if len(pages) == 1:
+        return pages[0].characters
+    return np.concatenate([part for page in pages for part in (page.characters, _APART)])
 
 
 def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
@@ -88,19 +94,23 @@ def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
     return [of_all[first:behind] for first, behind in pairwise(bounds.tolist())]
 
 
-def _runs(digits: NDArray[np.int64]) -> list[tuple[int, int]]:
+def _runs(digits: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Start and end of each run: of those between two gaps that are long enough, which are few."""
     if len(digits) < LEAST:
-        return []
-    gaps = (digits[1:] - digits[:-1] > _GAP).nonzero()[0]
-    lasts = np.concatenate(((-1,), gaps, (len(digits) - 1,)))
-    which = (lasts[1:] - lasts[:-1] >= LEAST).nonzero()[0]
-    starts, ends = digits[lasts[which] + 1], digits[lasts[which + 1]] + 1
-    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+        return
+    gaps = (digits[1:] - digits[:-1] > _GAP).nonzero()[0].tolist()
+    for before, last in pairwise([-1, *gaps, len(digits) - 1]):
+        if last - before >= LEAST:
+            yield int(digits[before + 1]), int(digits[last]) + 1
 
 
 @cache
 def _wanted(kinds: frozenset[str]) -> int:
     return reduce(or_, (_ANNOUNCED.get(kind, 0) for kind in kinds), 0)
+
+
+def _is_in_han(page: Page) -> bool:
+    return not page.text.isascii() and page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]
 
 
 def announced(page: Page, kinds: frozenset[str], colons: Sequence[int]) -> dict[int, list[int]]:
@@ -109,9 +119,11 @@ def announced(page: Page, kinds: frozenset[str], colons: Sequence[int]) -> dict[
     kinds: what is looked for. colons: where the page's are.
     """
     wanted = _wanted(kinds)
+    if not wanted or _is_in_han(page):
+        return {}
     if "known" not in vars(page):
         wanted &= hinted(page.text, colons)
-    if not wanted or not page.bits & wanted or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
+    if not wanted or not page.bits & wanted:  # hashed only where hinted at
         return {}
     known, bits = page.known
     which = (bits & wanted).nonzero()[0]
