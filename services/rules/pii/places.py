@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, reduce
 from itertools import accumulate, pairwise
 from operator import or_
-from string import ascii_uppercase
+from string import ascii_letters
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from services.rules.characters import (
     COLON,
     CUE,
     DIGITS,
-    HAN,
+    LETTER,
     LOWER,
     MARK,
     PROVINCES,
@@ -35,13 +35,21 @@ from services.rules.pii.hints import hinted
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
+_LETTERS = ascii_letters + "".join(chr(ord(letter) + 0xFEE0) for letter in ascii_letters)  # and full-width
 _GAP = 3  # from one digit to the next, of a run: two separators between them
 _APART = np.zeros(_GAP, np.uint8)  # between two pages, so that no run goes on
-_PLATES = frozenset(province + letter for province in PROVINCES for letter in ascii_uppercase)
+_PLATES = frozenset(province + letter for province in PROVINCES for letter in _LETTERS)
 _ANNOUNCED = {
-    "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT, "wechat": ACCOUNT,
+    "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT,
+    "wechat": ACCOUNT,
 }  # fmt: skip
 _BEGINNINGS = _PLATES.union(ACCOUNT_WORDS)
+
+
+# Of a character's class and mark, whether it may be the second of a beginning.
+_SECONDS = np.array(
+    [(sign & CLASS) in (UPPER, LOWER, LETTER) or SECOND <= sign < COLON for sign in range(256)]
+)
 
 
 class Marked(NamedTuple):
@@ -71,8 +79,7 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
         found[number].runs.append((start - starts[number], end - starts[number]))
     cues = places[marks < COLON]
     if len(cues):
-        behind = signs.take(cues + 1, mode="clip")
-        cues = cues[((behind & CLASS) == UPPER) | ((behind >= SECOND) & (behind < COLON))]
+        cues = cues[_SECONDS.take(signs.take(cues + 1, mode="clip"))]
         for page, its, beginnings in zip(pages, found, _by_page(cues, starts), strict=True):
             its.cues.extend([at for at in beginnings if page.text[at : at + 2] in _BEGINNINGS])
     return found
@@ -109,20 +116,14 @@ def _wanted(kinds: frozenset[str]) -> int:
     return reduce(or_, (_ANNOUNCED.get(kind, 0) for kind in kinds), 0)
 
 
-def _is_in_han(page: Page) -> bool:
-    return not page.text.isascii() and page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]
-
-
 def announced(page: Page, kinds: frozenset[str], colons: Sequence[int]) -> dict[int, list[int]]:
-    """By what it announces, where each such word of a page in spaced words begins. It may be another word.
+    """By what it announces, where each such word of spaced ones begins. It may be another word.
 
     kinds: what is looked for. colons: where the page's are.
     """
     wanted = _wanted(kinds)
-    if not wanted or _is_in_han(page):
-        return {}
     if "known" not in vars(page):
-        wanted &= hinted(page.text, colons)
+        wanted &= hinted(page, colons)
     if not wanted or not page.bits & wanted:  # hashed only where hinted at
         return {}
     known, bits = page.known
