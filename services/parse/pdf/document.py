@@ -75,6 +75,10 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
     if not layers:
         raise Unparseable("broken", f"none of its {num_pages} pages can be read", 0, 1)
     total = sum(layer.total for layer in layers)
+    if opened.cut and total / len(layers) < config.min_characters_per_page:
+        raise Unparseable(
+            "broken", "its end is missing, and there is no text in what is left; fetch it again"
+        )
     if total / len(layers) < config.min_characters_per_page:
         raise Unparseable(
             "no_text",
