@@ -35,8 +35,8 @@ _THINGS = frozenset(
     re.findall(
         "[A-Za-z]+",
         "Inc Ltd LLC Corp Company Group Bank Address Number Email Phone Date Type Status Details System "
-        "Server Service Services Support Sales Team Project Version Model Standard Enterprise Linux Windows Python "
-        "Benefits Compliance Policy Install Display",
+        "Server Service Services Support Sales Team Project Version Model Standard Enterprise Linux "
+        "Windows Python Benefits Compliance Policy Install Display",
     )
 )
 _NAME = rf"(?:(?:{_SURNAMES_OF_TWO})[{_HAN}]{{1,2}}|[{_SURNAMES}][{_HAN}]{{1,2}}?)"

@@ -43,8 +43,8 @@ _ID = re.compile(
 )
 _OLD_ID = re.compile(rf"{_L}[1-9][0-9]{{7}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{{3}}{_R}")
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IP = re.compile(
-    rf"(?<![0-9A-Za-z_.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9A-Za-z_]|\.[0-9]|-[0-9]+(?!\.?[0-9.]{{5}}))"
+_IP = re.compile(  # a hyphen goes on to another address or to what makes it a version
+    rf"(?<![0-9A-Za-z_.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9A-Za-z_]|\.[0-9]|-(?!(?:{_BYTE}\.){{3}})[0-9])"
 )
 _SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}([ .-]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
 _CARD = re.compile(
