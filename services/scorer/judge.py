@@ -16,6 +16,7 @@ from services.scorer.group import Scored, scored
 from services.scorer.keep import share_of
 
 DROP_REASONS = frozenset({"low_rank"})
+_WAIVED = "waived"  # among the features: a person has found the text good, and the rules that it is this one
 logger = structlog.get_logger(__name__)
 
 
@@ -69,7 +70,7 @@ class Scorer:
         if ranked.by is None:
             self._warn(group.source)
         observed = {f"scorer_place_{_kind(document)}": (ranked.place,)} if ranked.by == group else {}
-        if ranked.kept:
+        if ranked.kept or document.features.get(_WAIVED):
             return Emit(document, observed=observed)
         explained = self._explain(found, ranked, share)
         return Drop("low_rank", ranked.place, 1 - share, explained, observed=observed)
