@@ -16,7 +16,7 @@ from services.cli.audit import AsJson, Folder
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.rows import print_rows
 from services.local.store import store_in
-from services.runtime import ConfigurationError, ObjectStore, load_settings
+from services.runtime import WAIVER, ConfigurationError, ObjectStore, grant, load_settings
 
 if TYPE_CHECKING:
     from services.archive.bias import Share
@@ -122,21 +122,22 @@ def audit_reinstate(
     number: Number = 1000,
     seed: Seed = 0,
 ) -> None:
-    """Drops of the rules that were wrong, as documents with a waiver, and as examples for the judges."""
-    from services.rules.waivers import grant
-
+    """Drops of the rules, or of the scorer as junk, that were wrong, as documents with a waiver, and as
+    examples for the judges.
+    """
     if not (rule or name or uid):
         raise ConfigurationError("say which drops: --rule, --id or --uid")
     if to.exists():
         raise ConfigurationError(f"{to} is there already: name a new file")
     store = store_in(folder)
-    asked = {"unit": "rules", "reason": rule, "language": language, "id": name, "uid": uid.lower()}
+    unit = "scorer" if rule == _JUNK else "rules"
+    asked = {"unit": unit, "reason": rule, "language": language, "id": name, "uid": uid.lower()}
     sampled, number_of = _sampled(store, number, seed, **asked)
     # One that was judged again has several drops.
     found = list({row["uid"]: row for row in sampled if row["text"]}.values())
     if not found:
         raise ConfigurationError(
-            "the rules dropped no text that is like this: `audit list --unit rules` has them"
+            f"the {unit} dropped no text that is like this: `audit list --unit {unit}` has them"
         )
     with to.open("x", encoding="utf-8") as documents:
         for row in found:
@@ -147,7 +148,7 @@ def audit_reinstate(
             for row in found:
                 example = {
                     "text": row["text"],
-                    "quality": 1.0,
+                    **({"junk": 0} if rule == _JUNK else {"quality": 1.0}),
                     "lang": row["language"],
                     "source": f"waived: {why}",
                 }
@@ -162,14 +163,12 @@ def audit_reinstate(
 
 def _record(row: dict[str, Any], waiver: str) -> dict[str, Any]:
     """As `run` reads it: with what was known of the document, and of a text its kind."""
-    from services.rules.waivers import NAME
-
     kind = row["media_type"] or ""
     is_text = kind.startswith("text/") and not kind.startswith(HTML)
     said = {
         "id": f"{row['id']}#reinstated",
         "text": row["text"],
-        NAME: waiver,
+        WAIVER: waiver,
         "reinstated": row["source"],
         **({"media_type": kind} if is_text else {}),
     }
@@ -194,6 +193,7 @@ def _sampled(store: ObjectStore, number: int, seed: int, **equal: str) -> tuple[
     return [row for _, row in sorted(kept, key=lambda each: each[0])], seen
 
 
+_JUNK = "junk"  # the one reason of the scorer's that a person can waive: a rank is no fault
 _BIAS = ("unit", "reason", "group", "drops", "judged", "ratio", "from", "to", "verdict")
 
 

@@ -19,10 +19,20 @@ from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
 from services.rules.table import ADDED, RULES, TEXT, Bound, bind
-from services.rules.waivers import NAME as WAIVER
-from services.rules.waivers import is_waived
 from services.rules.work import Work, begin, by_size, clean, mask
-from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Settings, Unit, Verdict
+from services.runtime import (
+    WAIVER,
+    Drop,
+    Emit,
+    Judge,
+    ObjectStore,
+    Reject,
+    Resources,
+    Settings,
+    Unit,
+    Verdict,
+    is_waived,
+)
 
 
 @dataclass(frozen=True)

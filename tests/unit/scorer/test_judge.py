@@ -206,7 +206,7 @@ class TestExplanations:
 
     def test_every_reason_is_declared(self) -> None:
         """Prevents a drop that the runtime refuses."""
-        assert SERVICE.drop_reasons == {"low_rank"}
+        assert SERVICE.drop_reasons == {"low_rank", "junk"}
 
     def test_an_unknown_language_and_category_have_a_name(self) -> None:
         """Prevents `//` in an explanation."""

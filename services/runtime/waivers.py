@@ -3,7 +3,7 @@
     waivers/<digest of the text>.json     {"reasons": ["menu"], "why": "a poem"}
 
 A document that has one says so in its metadata (`waiver`: the digest); it holds for exactly its text, as the
-rules leave it, and for the reasons that it names.
+rules leave it, and for the reasons that it names: those of the rules, and the scorer's `junk`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection
 import xxhash
 
 from contracts import Document
-from services.runtime import ObjectStore
+from services.runtime.clients.store import ObjectStore
 
-NAME = "waiver"  # in a document's metadata
+WAIVER = "waiver"  # in a document's metadata
 
 
 def grant(store: ObjectStore, text: str, reasons: Collection[str], why: str) -> str:
@@ -31,7 +31,7 @@ def is_waived(document: Document, reason: str, store: Callable[[], ObjectStore])
 
     Raises DependencyDown.
     """
-    claimed = document.metadata.get(NAME)
+    claimed = document.metadata.get(WAIVER)
     if not claimed or claimed != _digest(document.text):
         return False
     try:
