@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -52,7 +53,7 @@ def put(network: Path, name: str, words: Words, out: Path) -> None:
     graph.initializer.extend(numpy_helper.from_array(np.asarray(each), key) for key, each in arrays.items())
     made: list[onnx.NodeProto] = []
 
-    def node(kind: str, result: str, *inputs: str, **attributes: int) -> str:
+    def node(kind: str, result: str, *inputs: str, **attributes: Any) -> str:
         made.append(helper.make_node(kind, inputs, [f"{at}.{result}"], f"{at}.{result}", **attributes))
         return f"{at}.{result}"
 
@@ -87,8 +88,10 @@ def _remove(graph: onnx.GraphProto, name: str) -> None:
     outputs = [each for each in graph.output if each.name == name]
     if outputs and not any(each.name == name + _TOKENS for each in graph.initializer):
         raise ValueError(f"the head {name} is of another kind: it was trained with the network")
-    for field in (graph.initializer, graph.node):
-        for each in [each for each in field if each.name.startswith(f"{name}.words.")]:
-            field.remove(each)
-    for each in outputs:
-        graph.output.remove(each)
+    beginning = f"{name}.words."
+    for weight in [each for each in graph.initializer if each.name.startswith(beginning)]:
+        graph.initializer.remove(weight)
+    for node in [each for each in graph.node if each.name.startswith(beginning)]:
+        graph.node.remove(node)
+    for output in outputs:
+        graph.output.remove(output)
