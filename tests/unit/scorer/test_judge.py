@@ -333,7 +333,7 @@ class TestAgreement:
         table = calibration(stream(1000))
         (tmp_path / "mine.json").write_bytes(table.data)
         config = ScorerConfig(calibration=tmp_path / "mine.json")
-        assert SERVICE.agrees(config, Settings()) == {"calibration": table.version}
+        assert SERVICE.agrees(config, Settings())["calibration"] == table.version
         assert SERVICE.agrees(ScorerConfig(), Settings()) != SERVICE.agrees(config, Settings())
 
     def test_a_judge_of_which_the_scorer_was_not_told_is_refused(self, tmp_path: Path) -> None:
