@@ -86,8 +86,8 @@ CLEANING = Dashboard(
         ),
         Panel(
             "Junk, by language and category",
-            "Share of the documents that stand past their like's limit, over an hour: 1 % of good text, so what "
-            "is more is junk, or text of another kind. They are dropped only where `units.scorer.junk` says so.",
+            "Share of the documents that stand past their like's limit, over an hour: 1 % of good text, so "
+            "what is more is junk, or text of another kind. Dropped only where `units.scorer.junk` says so.",
             [
                 Query(
                     CHOSEN.increase(JUNK, "language", "category", where=('junk="yes"',), window=HOUR)
