@@ -218,7 +218,7 @@ class TestExplanations:
 
     def test_every_reason_is_declared(self) -> None:
         """Prevents a drop that the runtime refuses."""
-        assert SERVICE.drop_reasons == {"low_rank"}
+        assert SERVICE.drop_reasons == {"low_rank", "junk"}
 
     def test_an_unknown_language_and_category_have_a_name(self) -> None:
         """Prevents `//` in an explanation."""
@@ -345,7 +345,7 @@ class TestAgreement:
         table = calibration(stream(1000))
         (tmp_path / "mine.json").write_bytes(table.data)
         config = ScorerConfig(calibration=tmp_path / "mine.json")
-        assert SERVICE.agrees(config, Settings()) == {"calibration": table.version}
+        assert SERVICE.agrees(config, Settings())["calibration"] == table.version
         assert SERVICE.agrees(ScorerConfig(), Settings()) != SERVICE.agrees(config, Settings())
 
     def test_a_judge_of_which_the_scorer_was_not_told_is_refused(self, tmp_path: Path) -> None:
