@@ -6,6 +6,7 @@ from charts.monitoring.dashboard import Dashboard, Panel, Query
 from charts.monitoring.query import CHOSEN, bias
 
 JUDGED = "rules_judged_documents_total"
+JUNK = "scorer_junk_documents_total"
 HOUR = "1h"
 KINDS = ("zh", "en", "code")  # what the shipped calibration has groups of
 LOW = "0.05"  # a bound of the histogram's
@@ -82,6 +83,20 @@ CLEANING = Dashboard(
             [Query(_low(kind), kind) for kind in KINDS],
             "percentunit",
             limit=0.1,
+        ),
+        Panel(
+            "Junk, by language and category",
+            "Share of the documents that stand past their like's limit, over an hour: 1 % of good text, so "
+            "what is more is junk, or text of another kind. Dropped only where `units.scorer.junk` says so.",
+            [
+                Query(
+                    CHOSEN.increase(JUNK, "language", "category", where=('junk="yes"',), window=HOUR)
+                    + " / on (language, category) "
+                    + CHOSEN.increase(JUNK, "language", "category", window=HOUR),
+                    "{{language}} {{category}}",
+                )
+            ],
+            "percentunit",
         ),
         Panel(
             "Dropped by classifier and scorer",

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     import pyarrow.compute as pc
 
 # Columns that no file has, with those that they are made of.
-MADE: Mapping[str, tuple[str, ...]] = {"host": ("source", "metadata"), "file": ("source",)}
+MADE: Mapping[str, tuple[str, ...]] = {
+    "host": ("source", "metadata"),
+    "file": ("source",),
+    "junk": ("features",),
+}
 _HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/?#:]+)"
 _TITLE, _URL = "title", "url"  # of the metadata, as ingest has them
 
@@ -94,6 +98,9 @@ def with_made(batch: pa.Table, columns: list[str]) -> pa.Table:
         elif name == "host":
             url = pc.map_lookup(batch["metadata"], _URL, "first")
             made = pc.struct_field(pc.extract_regex(pc.coalesce(url, batch["source"]), _HOST), "host")
+        elif name == "junk":  # as the scorer left it: past its like's limit or not; null where nobody asked
+            past = pc.map_lookup(batch["features"], "junk", "first")
+            made = pc.if_else(pc.greater(past, 0), "yes", "no")
         else:
             continue
         batch = batch.append_column(name, made)

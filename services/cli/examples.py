@@ -80,6 +80,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "judge refresh": ("corpusworks judge refresh --out corpus",),
     "judge kinds": ("corpusworks judge kinds pages.jsonl --to models/judge/page_kinds.json",),
+    "judge head": ("corpusworks judge head models/judge junk.jsonl --name junk",),
+    "judge junk": ("corpusworks judge junk good.jsonl --to models/judge/junk.json",),
     "judge calibrate": ("corpusworks judge calibrate --out corpus --to calibration.json",),
     "ledger doc": ("corpusworks ledger doc notes/7.md --out corpus",),
     "ledger summary": ("corpusworks ledger summary --out corpus",),

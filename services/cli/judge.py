@@ -18,6 +18,7 @@ from trainer.bert.commands import app
 
 if TYPE_CHECKING:
     from contracts import Document
+    from services.cli.junk import Told
     from services.cli.kinds import Worth
     from services.scorer.calibrate import Row
 
@@ -112,6 +113,36 @@ def kinds(
         print(f"{to} written; beside a model's model.json, as page_kinds.json, it counts", file=sys.stderr)
 
 
+@app.command()
+def junk(
+    *,
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Documents that are good; a record whose `junk` is 1 is only measured."),
+    ],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File to write; without it the table is only shown.")
+    ] = None,
+    least: Annotated[int, typer.Option("--least", min=2, help="Good documents that a category needs.")] = 100,
+) -> None:
+    """Make the table of junk: by language and category the logit that 1 % of good documents exceed."""
+    from services.cli.junk import judged, worth
+    from services.scorer.junk import measured
+
+    found = judged(_judged_here(paths))
+    try:
+        made = measured(((each.group, each.logit) for each in found if not each.is_junk), least)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{error}: give more, or teach the model the head (`corpusworks judge head`)"
+        ) from error
+    _show_junk(worth(found, made))
+    print(f"{len(found)} documents; table {made.version}, {len(made.groups)} groups", file=sys.stderr)
+    if to is not None:
+        _write(to, made.data)
+        print(f"{to} written; beside a model's model.json, as junk.json, it counts", file=sys.stderr)
+
+
 def _judged_there(out: Path | None) -> Iterator[Document]:
     from services.ledger import scored
     from services.local.run import attached
@@ -176,6 +207,20 @@ def _show_worth(rows: Sequence[Worth]) -> None:
     for row in rows:
         told = (str(row.pages), str(row.declaring), f"{row.by_text:.3f}", f"{row.with_kinds:.3f}")
         table.add_row(row.language, row.category, *told)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _show_junk(rows: Sequence[Told]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("language", "category", "limit", "of its own", title_justify="left")
+    for heading in ("good", "past it", "junk", "past it"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        limit = "none" if row.limit is None else f"{row.limit:.3g}"
+        numbers = (row.good, row.good_past, row.junk, row.junk_past)
+        table.add_row(row.language, row.category, limit, "yes" if row.own else "no", *map(str, numbers))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -40,7 +40,10 @@ WORDS: dict[int, tuple[str, ...]] = {
         "he", "she", "they", "we", "i", "his", "their", "him", "them", "but", "nor", "yet", "so", "if",
         "when", "where", "then", "till", "upon", "who", "whose", "thou", "thy", "thee",
     ),
-    ACCOUNT: ("employee", "staff", "badge", "passport", "wechat", "weixin", "wx", "vx", "WeChat"),
+    ACCOUNT: (
+        "employee", "staff", "badge", "passport", "wechat", "weixin", "wx", "vx", "WeChat", "employeeid",
+        "employeeId", "employeeID", "EmployeeId", "EmployeeID", "emp", "personnel",
+    ),
 }  # fmt: skip
 
 # Function characters that written Chinese of any period, either script, cannot do without for long.

@@ -77,6 +77,13 @@ COUNTED = {
         "Documents that the rules judged",
         ["service", "language", "format", "reason"],
     ),
+    # Documents whose logit of the judge's head junk was held against their like's limit. junk: yes past it,
+    # no within; the share of yes is a hundredth of good text, so more of it is junk, or text of another kind.
+    "scorer_junk_documents": Counter(
+        "corpusworks_scorer_junk_documents",
+        "Documents by what the judge's head junk says of them",
+        ["service", "language", "category", "junk"],
+    ),
     # Sentences taken out of texts since others repeat them. by: host (its documents have it) or span (three
     # in a row, of any host). language: zh, en or other.
     "sentences_removed": Counter(

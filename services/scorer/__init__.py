@@ -10,13 +10,14 @@ from services.scorer.calibrate import Census
 from services.scorer.calibration import Calibration, chosen
 from services.scorer.config import ScorerConfig
 from services.scorer.judge import DROP_REASONS, Scorer
+from services.scorer.junk import FILE, HEAD, Limits
 from services.scorer.keep import KeepRule, share_of
 
 
 def build(config: ScorerConfig, resources: Resources) -> Scorer:
     """The judge. The model is first asked for by the batch that needs it. Raises ConfigurationError."""
     _agree_with_classifier(config, resources.settings)
-    return Scorer(chosen(config), lambda: _open_encoder(config, resources), config)
+    return Scorer(chosen(config), lambda: _open_encoder(config, resources), config, limits_of(config))
 
 
 def needs(config: ScorerConfig, settings: Settings) -> None:
@@ -24,12 +25,33 @@ def needs(config: ScorerConfig, settings: Settings) -> None:
     _agree_with_classifier(config, settings)
     Description.read(config.models, config.model)
     chosen(config)
+    limits_of(config)
 
 
 def agrees(config: ScorerConfig, settings: Settings) -> Mapping[str, str]:
     """All replicas rank by one table, and another one is taken up at a recorded point."""
     del settings
-    return {"calibration": chosen(config).version}
+    limits = limits_of(config)
+    return {"calibration": chosen(config).version, "junk": limits.version if limits is not None else ""}
+
+
+def limits_of(config: ScorerConfig) -> Limits | None:
+    """The table beside the model. Raises ConfigurationError where junk is dropped and cannot be told."""
+    found = Limits.beside(config.models, config.model)
+    if config.junk != "drop":
+        return found
+    heads = Description.read(config.models, config.model).heads
+    if HEAD not in heads:
+        raise ConfigurationError(
+            f"units.scorer.junk is drop, and the model {config.model} has no head {HEAD}; it has: "
+            f"{', '.join(heads)}. Teach it one (`corpusworks judge head`), or leave junk at report"
+        )
+    if found is None:
+        raise ConfigurationError(
+            f"units.scorer.junk is drop, and beside the model {config.model} is no {FILE}: make one of good "
+            "texts with `corpusworks judge junk`, or leave junk at report"
+        )
+    return found
 
 
 def _agree_with_classifier(config: ScorerConfig, settings: Settings) -> None:
@@ -74,6 +96,7 @@ __all__ = [
     "Calibration",
     "Census",
     "KeepRule",
+    "Limits",
     "Scorer",
     "ScorerConfig",
     "build",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from services.inference import InferenceConfig
 from services.scorer.keep import KeepRule
@@ -23,6 +24,9 @@ class ScorerConfig:
     model, head: the model folder's name and its head of kind score; model.head is the feature that is read.
     models: the repository that holds the folder; None for the one that ships. Where a classifier uses the
         same model it must be told the same.
+    junk: what becomes of a document whose logit of the head junk is past its limit (junk.json beside the
+        model). "report" counts it and sets the feature junk to 1; "drop" drops it. By default it is reported:
+        a hundredth of good text is lost, and what is junk to one use is a genre to another.
     triton_url: None for the setting of all services; "onnx:" for the stand-in in this process.
     """
 
@@ -31,9 +35,12 @@ class ScorerConfig:
     model: str = "judge"
     head: str = "quality"
     models: Path | None = None
+    junk: Literal["report", "drop"] = "report"
     triton_url: str | None = None
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
     def __post_init__(self) -> None:
+        if self.junk not in ("report", "drop"):
+            raise ValueError(f"junk is {self.junk!r}; it is report or drop")
         if not self.model or not self.head:
             raise ValueError("model and head name a model folder and its head; neither can be empty")

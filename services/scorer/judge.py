@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
 from contracts import Document
 from services.inference import Encoder
-from services.runtime import Drop, Emit, Reject, Verdict
+from services.runtime import Count, Drop, Emit, Reject, Verdict
 from services.scorer import formats
 from services.scorer.calibration import Calibration, Ranked
 from services.scorer.config import ScorerConfig
 from services.scorer.group import Scored, scored
+from services.scorer.junk import FEATURE, Limits, logit_of
 from services.scorer.keep import share_of
 
-DROP_REASONS = frozenset({"low_rank"})
+DROP_REASONS = frozenset({"low_rank", "junk"})
+_WAIVED = "waived"  # among the features: a person has found the text good, and the rules that it is this one
 logger = structlog.get_logger(__name__)
 
 
@@ -23,9 +26,14 @@ class Scorer:
     """The judge of the unit: a verdict follows from the document alone; at most one inference a batch."""
 
     def __init__(
-        self, calibration: Calibration, open_encoder: Callable[[], Encoder], config: ScorerConfig
+        self,
+        calibration: Calibration,
+        open_encoder: Callable[[], Encoder],
+        config: ScorerConfig,
+        limits: Limits | None = None,
     ) -> None:
         self._calibration = calibration
+        self._limits = limits  # of junk; without them nothing is called so
         self._open_encoder = open_encoder  # after a classifier with the same model none is needed
         self._encoder: Encoder | None = None
         self._config = config
@@ -50,8 +58,10 @@ class Scorer:
         if self._encoder is None:
             self._encoder = self._open_encoder()
         judged = self._encoder.judge([document.text for document in documents])
-        for document, (score,) in zip(documents, judged.logits[self._config.head].tolist(), strict=True):
-            document.features[f"{self._config.model}.{self._config.head}"] = score
+        scores = [name for name, each in self._encoder.description.heads.items() if each.kind == "score"]
+        for i, document in enumerate(documents):
+            for name in scores:
+                document.features[f"{self._config.model}.{name}"] = float(judged.logits[name][i, 0])
             document.features[f"{self._config.model}_version"] = judged.version
 
     def _verdict(self, document: Document) -> Verdict:
@@ -69,10 +79,33 @@ class Scorer:
         if ranked.by is None:
             self._warn(group.source)
         observed = {f"scorer_place_{_kind(document)}": (ranked.place,)} if ranked.by == group else {}
-        if ranked.kept:
-            return Emit(document, observed=observed)
+        junk, counted = self._junk(document)
+        if junk is not None:
+            return replace(junk, observed=observed, counted=counted)
+        if ranked.kept or document.features.get(_WAIVED):
+            return Emit(document, observed=observed, counted=counted)
         explained = self._explain(found, ranked, share)
-        return Drop("low_rank", ranked.place, 1 - share, explained, observed=observed)
+        return Drop("low_rank", ranked.place, 1 - share, explained, observed=observed, counted=counted)
+
+    def _junk(self, document: Document) -> tuple[Drop | None, tuple[Count, ...]]:
+        """The drop, where junk is to be dropped; sets the feature, and counts what was asked."""
+        document.features.pop(FEATURE, None)  # of an earlier table
+        logit = logit_of(document, self._config.model)
+        limit = self._limits.of(document.language, document.category) if self._limits else None
+        if logit is None or limit is None:
+            return None, ()
+        past = logit > limit.logit
+        document.features[FEATURE] = float(past)
+        labels = (document.language, document.category, "yes" if past else "no")
+        counted = (Count("scorer_junk_documents", labels),)
+        if not past or self._config.junk != "drop" or document.features.get(_WAIVED):
+            return None, counted
+        detail = (
+            f"more like junk than all but {self._limits.loss if self._limits else 0:.1%} of good "
+            f"{document.language} {document.category or 'text'}: logit {logit:.4g}, limit {limit.logit:g} of "
+            f"{limit.documents} documents"
+        )
+        return Drop("junk", logit, limit.logit, detail), counted
 
     def _explain(self, found: Scored, ranked: Ranked, share: float) -> str:
         among = "documents that nobody has measured"

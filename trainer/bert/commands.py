@@ -117,6 +117,23 @@ def export(
 
 
 @app.command()
+def head(
+    *,
+    model: Annotated[Path, typer.Argument(help="A model's folder in a repository (REPOSITORY/NAME).")],
+    data: Data,
+    name: Annotated[
+        str, typer.Option("--name", help="Of the head and of the records' field, 0 or 1.")
+    ] = "junk",
+) -> None:
+    """Teach an exported model one more score, of words alone; all that it says already stays as it is."""
+    with _errors():
+        from trainer.bert.head import teach
+
+        for row in teach(model, name, data, _log):
+            print(json.dumps(row._asdict(), ensure_ascii=False))
+
+
+@app.command()
 def label(
     *,
     data: Annotated[list[Path], typer.Argument(help='JSONL files of records with "text".')],

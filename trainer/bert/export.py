@@ -8,15 +8,16 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from trainer.bert import repository
+from trainer.bert import graft, repository
 from trainer.bert.card import card
 from trainer.bert.data import Example
-from trainer.bert.description import Description
+from trainer.bert.description import Description, Head
 from trainer.bert.drift import drift, line, too_far
 from trainer.bert.errors import JudgeError
 from trainer.bert.model import JudgeModel, load, tensors
@@ -25,6 +26,7 @@ from trainer.bert.quantise import to_int8
 from trainer.bert.report import measure
 from trainer.bert.run import Run
 from trainer.bert.vocabulary import Vocabulary
+from trainer.bert.words import Words
 
 Precision = Literal["fp32", "int8"]
 Log = Callable[[str], None]
@@ -57,7 +59,9 @@ def export(
     )  # fmt: skip
     served = description.with_temperatures(dict.fromkeys(description.heads, 1.0))
     folder = target / description.name
-    repository.check_fits(folder, served, vocabulary.to_json())
+    grafted = _grafted(folder, served)
+    whole = replace(served, heads={**served.heads, **dict.fromkeys(grafted, Head("score"))})
+    repository.check_fits(folder, whole, vocabulary.to_json())
     examples = run.held_out(trained)
     report = run.report()
     fold_temperatures(model, description)
@@ -87,13 +91,27 @@ def export(
         _gate(folder, served, logits=logits, found=found, accept=accept_drift, log=log)
         facts |= _facts(precision, chosen, trained)
         exported = dict(report) | measure(found, examples, served)
-        return repository.add_version(
+        said = repository.said_of_heads(folder, grafted)
+        for head, words in grafted.items():
+            graft.put(chosen, head, words, chosen)
+        written = repository.add_version(
             target,
-            served,
+            whole,
             vocabulary.to_json(),
             chosen,
-            lambda version: card(served, exported, facts, notes, version),
+            lambda version: card(whole, exported, facts, notes, version),
         )
+        for head, text in said.items():
+            repository.say_of_head(folder, head, text)
+        return written
+
+
+def _grafted(folder: Path, served: Description) -> dict[str, Words]:
+    """Heads of words of the version that serves now: they go on, since they read ids and no encoder."""
+    if not repository.versions(folder):
+        return {}
+    found = graft.heads(repository.network(folder))
+    return {name: words for name, words in found.items() if name not in served.heads}
 
 
 def fold_temperatures(model: JudgeModel, description: Description) -> None:

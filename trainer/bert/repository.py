@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from trainer.bert.description import FILE, Description
@@ -115,8 +116,7 @@ def add_version(
     try:
         shutil.copyfile(network_file, new / NETWORK)
         _replace(model / TOKENIZER, tokenizer)
-        _replace(model / FILE, description.to_json())
-        _replace(model / CONFIG, config_pbtxt(description, hashlib.sha256(tokenizer.encode()).hexdigest()))
+        describe(model, description)
         target = model / str(version)
         new.rename(target)
     except BaseException:
@@ -124,6 +124,36 @@ def add_version(
         raise
     _replace(model / CARD, card(version))
     return target
+
+
+def describe(model: Path, description: Description) -> None:
+    """Write model.json and config.pbtxt of the model's folder, which has its tokenizer."""
+    tokenizer = (model / TOKENIZER).read_bytes()
+    _replace(model / FILE, description.to_json())
+    _replace(model / CONFIG, config_pbtxt(description, hashlib.sha256(tokenizer).hexdigest()))
+
+
+def say_of_head(model: Path, name: str, text: str) -> None:
+    """Put a section about a head that was taught apart into the card, or replace it."""
+    card = model / CARD
+    before = card.read_text(encoding="utf-8") if card.exists() else f"# {model.name}\n"
+    rest = "".join(part for part in _sections(before) if not part.startswith(_headline(name)))
+    _replace(card, f"{rest.rstrip()}\n\n{_headline(name)}\n{text.strip()}\n")
+
+
+def said_of_heads(model: Path, names: Iterable[str]) -> dict[str, str]:
+    """What the card has of these heads."""
+    parts = _sections((model / CARD).read_text(encoding="utf-8")) if (model / CARD).exists() else []
+    found = {name: [part for part in parts if part.startswith(_headline(name))] for name in names}
+    return {name: each[0].removeprefix(_headline(name)).strip() for name, each in found.items() if each}
+
+
+def _sections(card: str) -> list[str]:
+    return re.split(r"(?m)^(?=## )", card)
+
+
+def _headline(name: str) -> str:
+    return f"## The head `{name}`\n"
 
 
 def _tensor(name: str, kind: str, size: int) -> str:

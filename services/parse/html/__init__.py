@@ -1,8 +1,8 @@
 """The main text of an HTML page as Markdown: headings, lists, code, tables and formulas; not the rest.
 
-charset.py decodes, tree.py reads, outline.py makes the page a row of blocks (listings.py, formulas.py and
-tables.py know what pages make of those), features.py says what is known of each, main_text.py how likely it
-is content, leftovers.py which never are, choice.py which are, and markdown.py writes them. resiliparse's
+charset/ decodes, tree.py reads, outline.py makes the page a row of blocks (listings.py, lines.py, formulas.py
+and tables.py know what pages make of those), features.py says what is known of each, main_text.py how likely
+it is content, leftovers.py which never are, choice.py which are, and markdown.py writes them. resiliparse's
 opinion is one of the features, and the answer where a page has too many tags for all that. What was measured
 stands in model.md.
 What kind of page it is, as it says itself, is read out of its head and address by declared.py.
@@ -71,7 +71,7 @@ def parse_html(body: bytes, config: ParseConfig, address: str = "") -> Parsed:
         if (depth := _depth(page)) > config.max_html_depth:
             raise Unparseable("too_deep", "elements nested in each other", depth, config.max_html_depth)
         raise Unparseable("no_text", "the page has no main text")
-    kind = declared(said, address) if said is not None else NOTHING
+    kind = declared(said, page, address) if said is not None else NOTHING
     return Parsed(
         text,
         confidence=1.0 - decoded.bad_share,

@@ -20,6 +20,8 @@ FEW = {
     "dependency",
     "bucket",
     "language",
+    "category",  # the judge's labels
+    "junk",
     "by",
     "format",
     "rule",

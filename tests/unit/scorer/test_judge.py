@@ -53,6 +53,18 @@ def verdicts_by_uid(
     }
 
 
+def test_what_a_person_found_good_is_kept_whatever_its_rank() -> None:
+    """Else a text that was reinstated is dropped next by the judge. Its rank says still what it is."""
+    table = calibration(stream(20_000))
+    judge, documents = scorer(table, keep=KEEP), stream(500, seed=1)
+    low = next(d for d, v in zip(documents, judge(documents), strict=True) if isinstance(v, Drop))
+    rank = low.rank
+    low.features["waived"] = 1.0
+    (verdict,) = judge([low])
+    assert isinstance(verdict, Emit)
+    assert low.rank == rank
+
+
 class TestTheSameTwice:
     def test_verdicts_follow_from_the_document_alone(self) -> None:
         """Prevents two undisturbed runs of one corpus from keeping different documents.
@@ -206,7 +218,7 @@ class TestExplanations:
 
     def test_every_reason_is_declared(self) -> None:
         """Prevents a drop that the runtime refuses."""
-        assert SERVICE.drop_reasons == {"low_rank"}
+        assert SERVICE.drop_reasons == {"low_rank", "junk"}
 
     def test_an_unknown_language_and_category_have_a_name(self) -> None:
         """Prevents `//` in an explanation."""
@@ -333,7 +345,7 @@ class TestAgreement:
         table = calibration(stream(1000))
         (tmp_path / "mine.json").write_bytes(table.data)
         config = ScorerConfig(calibration=tmp_path / "mine.json")
-        assert SERVICE.agrees(config, Settings()) == {"calibration": table.version}
+        assert SERVICE.agrees(config, Settings())["calibration"] == table.version
         assert SERVICE.agrees(ScorerConfig(), Settings()) != SERVICE.agrees(config, Settings())
 
     def test_a_judge_of_which_the_scorer_was_not_told_is_refused(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""python -m trainer.bert.default gather|records|whole|encoder|onward: what train and calibrate read."""
+"""python -m trainer.bert.default gather|records|whole|junk|encoder|onward: what train and calibrate read."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ def whole(
     from trainer.bert.default.records import whole as write_whole
 
     write_whole(data, gathered, out)
+
+
+@app.command()
+def junk(
+    data: Annotated[Path, typer.Argument(help="Folder of the labelled sets.")],
+    clones: Annotated[Path, typer.Argument(help="Folder of git clones, OWNER+NAME.")],
+    gathered: Annotated[Path, typer.Argument(help="What gather wrote; passed over where it is not there.")],
+    out: Annotated[Path, typer.Argument(help="Folder for junk.jsonl and good.jsonl.")],
+) -> None:
+    """What teaches the head `junk` (`judge head`), and sets its limits (`judge junk`)."""
+    from trainer.bert.default.spam import write as write_junk
+
+    write_junk(data, clones, gathered, out)
 
 
 @app.command()

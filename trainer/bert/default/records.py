@@ -73,9 +73,9 @@ def write(data: Path, gathered: Path, out: Path, seed: int = 1) -> None:
         (permitted if may_train(record["licence"]) else other).append(record)
     if not permitted:
         raise ValueError(f"{data}: no record under a permissive licence")
-    known = {_key(r["text"]) for r in [*permitted, *other]}
-    added = [tidy(r) for r in _lines(gathered)] if gathered.exists() else []
-    added = [r for r in added if _key(r["text"]) not in known] + [tidy(r) for r in (*compose(seed), *own())]
+    known = {key_of(r["text"]) for r in [*permitted, *other]}
+    added = [tidy(r) for r in lines(gathered)] if gathered.exists() else []
+    added = [r for r in added if key_of(r["text"]) not in known] + [tidy(r) for r in (*compose(seed), *own())]
     added = [r | {"split": "train", "added": True} for r in added]
     chosen = [r | {"split": r.get("split") or part_of(r["text"], SPLIT)} for r in [*permitted, *added]]
     made = [tidy(r) | {"split": "train", "added": True} for r in pages.compose(chosen, seed)]
@@ -94,8 +94,8 @@ def whole(data: Path, gathered: Path, out: Path) -> None:
     """
     seen: set[str] = set()
     found: dict[bool, list[Record]] = {True: [], False: []}
-    for record in [*labelled(data), *(map(tidy, _lines(gathered)) if gathered.exists() else ())]:
-        if (key := _key(record["text"])) not in seen:
+    for record in [*labelled(data), *(map(tidy, lines(gathered)) if gathered.exists() else ())]:
+        if (key := key_of(record["text"])) not in seen:
             seen.add(key)
             found[may_train(record["licence"])].append(record | {"id": key})
     out.mkdir(parents=True, exist_ok=True)
@@ -105,14 +105,14 @@ def whole(data: Path, gathered: Path, out: Path) -> None:
 
 def labelled(data: Path) -> Iterator[Record]:
     """The labelled sets under one form: text, lang, category, quality, source, licence."""
-    for record in _lines(data / "categories.jsonl.gz"):
+    for record in lines(data / "categories.jsonl.gz"):
         category = FOLDED.get(record["category"], record["category"])
         taught = None if _PASSAGE.search(record["source"]) else category
         yield tidy(record | {"category": taught, "quality": WORTH.get(category)})
-    for record in _lines(data / "quality.jsonl.gz"):
+    for record in lines(data / "quality.jsonl.gz"):
         kept = {name: record[name] for name in ("text", "lang", "source", "licence")}
         yield tidy(kept | {"quality": LABELS[record["label"]], "kind": record["kind"], "category": None})
-    for record in _lines(data / "toxicity.jsonl.gz"):
+    for record in lines(data / "toxicity.jsonl.gz"):
         kept = {name: record[name] for name in ("text", "source", "licence")} | {"lang": "zh"}
         offensive = record["label"] == 1
         category = None if offensive else "social"
@@ -136,8 +136,8 @@ def finished(records: Iterable[Record], damaged: bool = True) -> Iterator[Record
     """Training texts capped by source, with crops and damaged copies; other parts whole, without crops."""
     count: Counter[tuple[str, ...]] = Counter()
     seen: set[str] = set()
-    for record in sorted(records, key=lambda r: _key(r["text"])):
-        key, text = _key(record["text"]), record["text"]
+    for record in sorted(records, key=lambda r: key_of(r["text"])):
+        key, text = key_of(record["text"]), record["text"]
         group = (str(record["source"]), str(record["category"]), str(record.get("kind")))
         if len(text.strip()) < 4 or key + str(record["category"]) in seen:
             continue
@@ -198,13 +198,15 @@ def _away(record: Record) -> Record:
     return record | {"split": "train" if record["split"] == "test" else record["split"]}
 
 
-def _key(text: str) -> str:
+def key_of(text: str) -> str:
+    """The same for copies of a text, whatever their case and white space."""
     return hashlib.blake2b(
         "".join(text.casefold().split()).encode(errors="replace"), digest_size=8
     ).hexdigest()
 
 
-def _lines(path: Path) -> Iterator[Record]:
+def lines(path: Path) -> Iterator[Record]:
+    """Records of a JSONL file, gzipped or not. Raises ValueError."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
             yield from map(json.loads, file)
