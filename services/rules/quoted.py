@@ -14,8 +14,11 @@ _LEAST_POSTS = 5
 _SIGNS = (
     "said", "wrote", "writes", "posted", "quote", "写道", "說道", "说道", "发表于", "原帖由", "引用",
 )  # fmt: skip
-# A line that is a tag, a shortcode or a directive of documentation.
-_MARKUP = re.compile(r"[ \t]*(?:</?[A-Za-z][^<>]*>|\{\{[^{}]*\}\}|(?::::|///).*|\.\. [\w-]+::.*)")
+# A line that is a tag, a cell or label between two, a comment, a shortcode or a directive of documentation.
+_MARKUP = re.compile(
+    r"[ \t]*(?:</?[A-Za-z][^<>]*>(?:[^<>]{0,40}</[A-Za-z][^<>]*>)?|<!--.*-->"
+    r"|\{\{[^{}]*\}\}|(?::::|///).*|\.\. [\w-]+::.*)"
+)
 _MARKUP_BEGINS = ("<", "{{", ":::", "///", ".. ")
 _TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)")
 _QUOTES = re.compile(

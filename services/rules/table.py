@@ -50,7 +50,8 @@ RULES = (
     Rule("max_line_length", "line_length", "max_code_line_length", CODE),
     Rule("alnum_share", "few_letters", "min_code_alnum_share", CODE),
     Rule("generated", "generated", "max_code_generated", CODE),
-    Rule("alpha_share", "few_letters", "min_alpha_share", sample="own_words"),
+    Rule("alpha_share", "few_letters", "min_alpha_share_spaced", group="spaced", sample="own_words"),
+    Rule("alpha_share", "few_letters", "min_alpha_share_zh", group="zh", sample="own_words"),
     Rule("max_run_length", "long_run", "max_run_length"),
     Rule("url_share", "urls", "max_url_share"),
     Rule("symbol_share", "symbols", "max_symbol_share"),
@@ -74,6 +75,7 @@ RULES = (
         sample="lines",
         by_chance=True,
     ),
+    Rule("dup_5_gram", "repeated_ngrams", "max_repetition", sample="words"),
     Rule("dup_5_gram", "repeated_ngrams", "max_extreme_repetition"),
     *(
         Rule(f"{kind}_{n}_gram", "repeated_ngrams", f"max_{kind}_ngrams_{group}", TEXT, group, item, "words")

@@ -1,15 +1,23 @@
 """Words that a page is known by, each with what it tells: one look-up of its tokens' hashes finds them all.
 
 A bit says that one of its words occurs, or another of the same hash (one token of thirty thousand): what has
-to be sure looks closer. Whole words, in lower case, capitals or with a first capital.
+to be sure looks closer. Whole words, in lower case, capitals or with a first capital. Of Chinese, which has
+none, function characters.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.rules.characters import NUM_POINTS
+
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Gopher, a bit for each
 
 ENGLISH, QUOTING, POLICY, COOKIE, JAVASCRIPT, FILLER, GENERATED = (1 << bit for bit in range(8, 15))
-SPELLED, AT, NAME, ACCOUNT = (1 << bit for bit in range(15, 19))
+SPELLED, AT, NAME, ACCOUNT, TOLD = (1 << bit for bit in range(15, 20))
 
 WORDS: dict[int, tuple[str, ...]] = {
     **{1 << bit: (word,) for bit, word in enumerate(STOP_WORDS)},
@@ -27,8 +35,24 @@ WORDS: dict[int, tuple[str, ...]] = {
     SPELLED: ("zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     AT: ("at",),
     NAME: ("name", "cardholder", "attn"),
+    # Words of who tells something, which entries of menus go without.
+    TOLD: (
+        "he", "she", "they", "we", "i", "his", "their", "him", "them", "but", "nor", "yet", "so", "if",
+        "when", "where", "then", "till", "upon", "who", "whose", "thou", "thy", "thee",
+    ),
     ACCOUNT: (
         "employee", "staff", "badge", "passport", "wechat", "weixin", "wx", "vx", "WeChat", "employeeid",
         "employeeId", "employeeID", "EmployeeId", "EmployeeID", "emp", "personnel",
     ),
 }  # fmt: skip
+
+# Function characters that written Chinese of any period, either script, cannot do without for long.
+STOP_CHARACTERS = "的一是不了在有我他这這为為之以而其也于於与與和就中上人大及或由被所等者到说說要"
+
+
+@cache
+def is_stop_character() -> NDArray[np.bool_]:
+    """Which code points are such characters: bool [NUM_POINTS]."""
+    table = np.zeros(NUM_POINTS, bool)
+    table[[ord(character) for character in STOP_CHARACTERS]] = True
+    return table

@@ -265,3 +265,52 @@ def test_labels_are_as_long_in_either_language() -> None:
         assert MEASURES["dup_paragraph_share"](Page(text)) == 0
     for line in ("Order two of them today and pay for one", "今天订购两件只收一件的钱"):
         assert dup_line_share(Page(f"{line}\n" * 9)) > 0.8
+
+
+def test_items_of_exams_rows_of_tables_and_credits_are_no_menu() -> None:
+    """Prevents the loss of Chinese exams, whose statements and choices stand in lines of their own."""
+    exam = "下列说法正确的是（）\n①源头在山里\n②流经平原\n③终点是海\n④冬天断流\n(A)①②\n(B)②③\n(C)①④\n(D)③④"
+    stated = (
+        "下列不合理的是（）\n(1)水往低处流\n(2)冰比水轻\n(3)雪是热的\n(4)雨从云来\nA．一\nB．二\nC．三\nD．四"
+    )
+    rows = "某河的水位\n\\begin{tabular}\n\\hline 春 & 三 \\\\\n\\hline 夏 & 五 \\\\\n\\hline 秋 & 二 \\\\"
+    for text in (exam, stated, rows):
+        assert menu_line_share(Page(text)) <= 1 / 6
+    names = ("Ada Marn", "Bo Holm", "Cy Brede", "Di Alder")
+    assert menu_line_share(Page("\n".join(f"{name} – drums, second voice" for name in names))) == 0
+    assert menu_line_share(Page("\n".join(f"{name} drums, second voice" for name in names))) == 1
+
+
+def test_verse_is_told_by_who_tells_it() -> None:
+    """Poems whose lines run on hold few of the words that tell English from other languages."""
+    verse = (
+        "Sometimes he wanders\nA heedless aimless way\nSometimes he loiters\nIn pretty prattling play\n"
+        "But presently bethinks him\nAnd hastens then\n"
+    )
+    assert menu_line_share(Page(verse * 2)) == 0
+
+
+def test_filler_is_measured_by_how_much_of_it_there_is() -> None:
+    """Prevents the loss of who shows a layout or a command with it."""
+    filler = MEASURES["lorem_ipsum"]
+    line = "Lorem ipsum dolor sit amet"
+    assert filler(Page("A pump is a machine that lifts water.\n" * 20)) == 0
+    assert filler(Page(f"{line}\n{'x' * len(line)}")) == 0.5
+
+
+def test_an_interview_asks_each_the_same() -> None:
+    """Headings and cells of tables may come again where there is more than these."""
+    asked = ("## What do you do all day?", "**What is to be done now?**")
+    parts = [
+        f"{asked[0]}\n\n{name} keeps the gauge at bridge {name}, read in the morning.\n\n{asked[1]}\n\n"
+        f"The mill of {name} has to be mended before the river rises again in the spring."
+        for name in ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
+    ]
+    page = Page("\n\n".join(parts))
+    assert dup_line_share(page) == dup_line_char_share(page) == MEASURES["dup_paragraph_share"](page) == 0
+    assert dup_line_share(Page("## BUY OUR CHEAP PILLS NOW\n" * 9)) == 8 / 9
+    assert dup_line_char_share(Page("步\n0\n[0, 1]\n1\n[1, 0]\n0\n1\n0\n1\n3\n1\n0")) == 0
+    cells = "".join(
+        f"<tr>\n<td>16 pixels wide</td>\n<!-- a shade of the lamp -->\n</tr>\n{n}\n" for n in range(6)
+    )
+    assert dup_line_share(Page(cells)) == 0

@@ -78,6 +78,26 @@ ZH_VERSE = "\n".join(["春水漫桥头，", "行人唤渡舟。", "山花开又�
 ZH_CLASSIC = "昔有渡河者，风起舟覆，众皆溺，独一人负木而免。人问其故，曰：吾非能泅也，得木而不释耳。"
 TRADITIONAL = "這條河發源於北方的山地，流經平原，最後注入大海。兩岸的居民以種稻與捕魚為生，春天常有洪水。"
 QUESTION = "How do I sort a list of pairs by the second element?"
+# As good in one language as in the other, though a rule met them in one alone.
+SAID_TWICE = (
+    "Gauge Watch shows the height of every river in the plain, hour by hour, with a photograph of its gauge. "
+    "It warns when a river of yours is about to leave its bed, and it keeps the figures of a hundred years. "
+)
+ZH_SAID_TWICE = (
+    "《看水》每小时显示平原上每条河的水位，并附上水尺的照片。你关注的河流快要漫出河床时，它会提前提醒；"
+    "一百年来的数字都存在里面，可以按月份查，也可以画成图，和邻近的河流放在一起比较。"
+)
+ZH_TABLE = "\n".join(
+    f"表：gauge_{n}\n\n+-------+--------+--------+\n| gauge | height | bridge |\n"
+    "+-------+--------+--------+\n"
+    + "\n".join(f"| {n}{m}    | {m}.{n}    | {n + m}      |" for m in range(6))
+    + "\n编号是主键，水位以米为单位，每天早晨由磨坊的人记录。\n"
+    for n in range(6)
+)
+NUMBERED = "Six lamps are for six bridges, #1, #2, #3, #4, #5 and #6. " + " ".join(
+    f"Is it that of the miller at number {n}, or the lamp at #{n}, #{n + 1} and #{n + 2}?" for n in range(15)
+)
+LAYOUT = f"{NEWS}\nTo try the layout, fill the page with `lorem ipsum dolor`.\n{MANUAL}"
 LINKS = (
     "Read http://a.example.org/1 and http://b.example.org/2 first, and only then the second chapter of it."
 )
@@ -94,6 +114,11 @@ CLEAN = [
     TRADITIONAL,
     QUESTION,
     LINKS,
+    f"{SAID_TWICE}New in this version: {SAID_TWICE}",
+    f"{ZH_SAID_TWICE}更新内容{ZH_SAID_TWICE}",
+    ZH_TABLE,
+    NUMBERED,
+    LAYOUT,
 ]
 
 _RNG = random.Random(7)
@@ -121,7 +146,16 @@ JUNK = {
     "empty": ["", " \n\t\u200b\ufeff\n"],
     "too_short": ["OK", "好的", "https://example.org/a/b/c"],
     "menu": [MENU, ZH_MENU],
-    "repeated_ngrams": ["加微信领红包，" * 20, "buy cheap pills now " * 25, "哈" * 30],
+    "few_letters": [
+        "".join(f"第{n}号水尺：{n * 37} {n * 91} {n * 53} {n * 77} {n * 19} {n * 23}；\n" for n in range(90))
+    ],
+    "repeated_ngrams": [
+        ZH_SAID_TWICE * 3,
+        SAID_TWICE * 4,
+        "加微信领红包，" * 20,
+        "buy cheap pills now " * 25,
+        "哈" * 30,
+    ],
     "repeated_pattern": [
         "加微信领红包，" * 60,
         "buy cheap pills now " * 60,
