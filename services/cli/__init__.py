@@ -1,5 +1,6 @@
 """`corpusworks`: the one command. Exit codes: 0 done, 1 something is wrong with the documents or the parts,
-2 something is wrong with the settings, 3 a process could not be kept running, 130 interrupted.
+2 something is wrong with the settings, 3 a process could not be kept running, 70 too many dead letters,
+130 interrupted.
 
 A file for each group of commands. Nothing is imported here before signals are taken, so that Ctrl-C ends the
 command quietly at any moment.

@@ -10,6 +10,7 @@ from services.cli import (
     archive,
     ask,
     audit,
+    bias,
     config,
     crawl,
     dedup,
@@ -46,7 +47,7 @@ from services.cli.report import command as report
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help=(services.cli.__doc__ or "").split("\n")[0],
+    help=" ".join((services.cli.__doc__ or "").split("\n\n", maxsplit=1)[0].split()),
 )
 for group in (run, mix, rejudge, serve, server, launch, ask, report, take, plan, doctor, train):
     app.add_typer(group.app)
@@ -57,6 +58,7 @@ for group in (part, export, adopt):
 app.add_typer(parts.app, name="parts")
 app.add_typer(config.app, name="config")
 app.add_typer(archive.app, name="archive")
+audit.app.add_typer(bias.app)
 audit.app.add_typer(reinstate.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")

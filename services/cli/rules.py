@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.archive.asked import Asked
+from services.cli.archived import archive_in
 from services.cli.audit import AsJson, Folder
 from services.cli.exits import EXIT_WRONG, fail
 from services.cli.rows import print_rows
-from services.local.store import store_in
 from services.runtime import ConfigurationError, Drop, Reject, Resources, configure, load_settings
 
 if TYPE_CHECKING:
@@ -41,28 +41,30 @@ def rules_test(
 
     settings = load_settings()
     config = _config()
+    number = 0
     for document, verdict in judged(
         ["parse", "rules"], read(paths, settings), Resources(settings), topology_of(settings)
     ):
-        told = _verdict(verdict)
+        number += 1
+        told, measures = _verdict(verdict), list(_measures(document, config))
         if as_json:
             row = {
                 "id": document.id,
+                "source": document.source,
                 "verdict": told,
                 "language": document.language,
                 "format": document.format,
                 "text": document.text,
             }
-            print(json.dumps(row | {"measures": list(_measures(document, config))}, ensure_ascii=False))
-        else:
-            language = f"{document.language} ({document.language_confidence:.2f}), {document.format}"
-            print(f"{document.id}: {told}\n{language}")
-            print_rows(
-                ["measure", "value", "bound", "from", "drops"],
-                map(_short, _measures(document, config)),
-                as_json=False,
-                as_csv=False,
-            )
+            print(json.dumps(row | {"measures": measures}, ensure_ascii=False))
+            continue
+        print(f"{document.source} ({document.id}): {told}")
+        if document.format:  # else the rules have not seen it
+            print(f"{document.language} ({document.language_confidence:.2f}), {document.format}")
+            columns = ["measure", "value", "bound", "from", "drops"]
+            print_rows(columns, map(_short, measures), as_json=False, as_csv=False)
+    if not number:
+        fail("no document could be read; `run` reads the same", EXIT_WRONG)
 
 
 @app.command("tune")
@@ -81,7 +83,7 @@ def rules_tune(
         config = changed(_config(), dict(map(_setting, settings)))
     except ValueError as error:
         raise ConfigurationError(f"--set: {error}") from error
-    store = store_in(folder)
+    store = archive_in(folder)
     seen, moved = Counter[str](), Counter[tuple[str, str, str]]()
     samples: dict[tuple[str, str, str], list[str]] = {}
     for change in changes(config, _known(store, seen)):
@@ -160,9 +162,10 @@ def _rows(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
 
 
 def _setting(told: str) -> tuple[str, float]:
+    """As `rules test` names a bound, or as every other command does."""
     name, _, value = told.partition("=")
     try:
-        return name.strip(), float(value)
+        return name.strip().removeprefix("units.").removeprefix("rules."), float(value)
     except ValueError:
         raise ValueError(f"{told!r} is not NAME=NUMBER") from None
 

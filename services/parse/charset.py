@@ -70,9 +70,11 @@ _LATIN = frozenset(
 _SURE, _LIKELY = 0.95, 0.8
 _SHIFTED = re.compile(rb"\x1b\$(?:[@AB]|\([@-D]|\)C)")
 _HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e])+)~\}")
-# What terminals take for commands: colours and titles, other charsets, single letters (ECMA-48).
+# What terminals take for commands: colours and titles, other charsets, single letters (ECMA-48). Behind a
+# stray escape stands a text, whose letters stay: a command of one letter is told from a word by what follows.
 _ESCAPE = re.compile(
-    "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b\n]*(?:\x07|\x1b\\\\)?|[ -/]+[0-~]|[0-Z\\\\^_a-~])?"
+    "\x1b(?:\\[[0-?]{0,40}[ -/]{0,4}[@-~]|[\\]PX^_][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\\\)|[()*+][0-2ABIJ]"
+    "|\\$[()*+]?[@-D]|#[3-8]|%[@G]|[78=>\\\\]|[DEHMNOZcno|}~](?![A-Za-z]))?"
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _CONTROL_BYTES = bytes([*range(9), 0x0B, *range(0x0E, 0x20), 0x7F])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,9 +67,11 @@ _HEALTH = "/health"  # both have it
 
 
 class Converter:
-    """One server. media_types: what it is asked for."""
+    """One server. media_types: what it is asked for. now: a clock, in seconds."""
 
-    def __init__(self, config: ParseConfig) -> None:
+    def __init__(self, config: ParseConfig, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._timeout = config.converter_timeout_s
         self._name, _, address = config.converter.partition("+")
         self._dialect = _DIALECTS[self._name]
         self._most = config.max_bytes
@@ -83,12 +86,13 @@ class Converter:
         Raises Unparseable(broken, no_text, too_large), DependencyDown, ConfigurationError: it is no such
         server, or takes no such key; RuntimeError: it is well and does not manage this document.
         """
+        until = self._now() + self._timeout
         files = {"files": (f"document{SUFFIXES[media_type]}", body, media_type)}
         try:
             with self._client.stream(
                 "POST", self._dialect.path, files=files, data=dict(self._dialect.fields)
             ) as response:
-                answer = self._read(response)
+                answer = self._read(response, until)
         except httpx.TransportError as error:
             self._look_after(error)
             raise RuntimeError(f"{self._name} does not answer for this document: {error!r}") from error
@@ -102,9 +106,12 @@ class Converter:
             raise Unparseable("no_text", f"{self._name} found no text")
         return Parsed(text, partial=partial)
 
-    def _read(self, response: httpx.Response) -> bytes:
+    def _read(self, response: httpx.Response, until: float) -> bytes:
+        """Its bytes; httpx bounds the time of each read, and a server may give a byte at each."""
         answer = bytearray()
         for chunk in response.iter_bytes():
+            if self._now() > until:
+                raise httpx.ReadTimeout("its answer goes on and on")
             answer += chunk
             if len(answer) > self._most:
                 raise Unparseable("too_large", f"{self._name} answers more bytes", len(answer), self._most)

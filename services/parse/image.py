@@ -27,7 +27,9 @@ def parse_image(body: bytes, config: ParseConfig, recognise: Recogniser) -> Pars
             first.save(
                 made, "PDF", save_all=True, append_images=others, resolution=max(first.size) / _PAGE_HEIGHT
             )
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except UnidentifiedImageError as error:  # its message names an address in memory
+        raise Unparseable("broken", "a picture that cannot be read: it is none of the known kinds") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Unparseable("broken", f"a picture that cannot be read: {error}"[:300]) from error
     return parse_pdf(made.getvalue(), config, recognise)
 

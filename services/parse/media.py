@@ -90,7 +90,7 @@ _OPEN_TO_CORRECTION = frozenset(
         "application/xml",
     }
 )
-_RTF_START = re.compile(rb"\{\\rtf\d?\s*[\\{]")  # and not a sentence about such files
+_RTF_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\\rtf\d?\s*[\\{]")  # and not a sentence about such files
 _COMPOUND_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # A notebook has both, at any depth of it; a package of JavaScript may have the former.
 _NOTEBOOK = (re.compile(rb'"cells"\s*:'), re.compile(rb'"nbformat"\s*:'))

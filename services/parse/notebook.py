@@ -48,10 +48,13 @@ def _language(notebook: dict[str, Any]) -> str:
     metadata = notebook.get("metadata")
     for name, key in (("language_info", "name"), ("kernelspec", "language")):
         said = metadata.get(name) if isinstance(metadata, dict) else None
-        value = said.get(key) if isinstance(said, dict) else None
-        if isinstance(value, str) and re.fullmatch(r"[\w+#-]{1,20}", value):
-            return value.lower()
+        if language := _named(said.get(key) if isinstance(said, dict) else None):
+            return language
     return ""
+
+
+def _named(value: Any) -> str:
+    return value.lower() if isinstance(value, str) and re.fullmatch(r"[\w+#-]{1,20}", value) else ""
 
 
 def _blocks(cell: dict[str, Any], language: str, config: ParseConfig) -> Iterator[str]:
@@ -59,7 +62,7 @@ def _blocks(cell: dict[str, Any], language: str, config: ParseConfig) -> Iterato
     kind = cell.get("cell_type")
     if kind == "code":
         if source.strip():
-            yield markdown.fence(source, language)
+            yield markdown.fence(source, _named(cell.get("language")) or language)
         yield from _outputs(cell.get("outputs"), config.max_output_characters)
     elif kind == "heading":  # of version 3
         yield "#" * max(1, min(6, cell["level"] if isinstance(cell.get("level"), int) else 1)) + " " + source

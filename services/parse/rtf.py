@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from services.parse import markdown
 from services.parse.charset import strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
+from services.parse.html.wording import wrapped
 
 _TOKEN = re.compile(
     rb"\\([A-Za-z]{1,32})(-?[0-9]{1,9})? ?|\\'([0-9A-Fa-f]{2})|\\([^A-Za-z'])"
@@ -35,6 +36,8 @@ _CHARSETS = {  # of fonts, by \fcharset
     161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257",
     204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437",
 }  # fmt: skip
+_WESTERN = "cp1252"
+_SCRIPTS = {b"super": "sup", b"sub": "sub", b"nosupersub": ""}
 _MOST_MARKER = 20  # characters of an item's number
 _MOST_GROUPS = 4096  # open at once
 
@@ -48,6 +51,7 @@ class _Group:
     fonts: bool = False  # inside the table of fonts
     marker: bool = False  # inside the number or bullet of a list's item
     note: bool = False  # inside a footnote
+    script: str = ""  # sup or sub, of what is raised or lowered
     font: int | None = None
     fallback: int = 1
 
@@ -100,9 +104,10 @@ class _Reader:
     def __init__(self) -> None:
         self.group = _Group()
         self.open: list[_Group] = []
-        self.codec = "cp1252"
+        self.codec = _WESTERN
         self.default: int | None = None
         self.codecs: dict[int, str] = {}
+        self.western: set[int] = set()  # fonts of charset 0
         self.body = _Flow()
         self.notes: list[_Flow] = []
         self.marker = ""
@@ -154,11 +159,22 @@ class _Reader:
     def flush(self) -> None:
         if self.pending:
             font = self.default if self.group.font is None else self.group.font
-            codec = self.codecs.get(-1 if font is None else font, self.codec)
-            text = self.pending.decode(codec, "replace")
+            text = self._decoded(-1 if font is None else font)
             self.pending.clear()
             self.bad += text.count("\ufffd")
             self._write(text)
+
+    def _decoded(self, font: int) -> str:
+        """In the codec of its font. What a font of Western letters has is often of the file's code page
+        all the same, and where it is not, of its own.
+        """
+        codec = self.codecs.get(font, self.codec)
+        if font in self.western and codec not in _WESTERN:
+            try:
+                return self.pending.decode(codec)
+            except UnicodeDecodeError:
+                codec = _WESTERN
+        return self.pending.decode(codec, "replace")
 
     def _write(self, text: str) -> None:
         if self.group.skipped or self.group.hidden or self.group.fonts:
@@ -166,7 +182,7 @@ class _Reader:
         if self.group.marker:
             self.marker = (self.marker + text)[:_MOST_MARKER]
         else:
-            self.flow.line.append(text)
+            self.flow.line.append(wrapped(text, self.group.script) if self.group.script else text)
 
     def _symbol(self, symbol: bytes) -> None:
         if symbol == b"*":
@@ -194,10 +210,12 @@ class _Reader:
             self.group = replace(self.group, marker=True, skipped=False)
         elif word in _CHARACTERS:
             self._write(_CHARACTERS[word])
+        elif word in _SCRIPTS:
+            self.group = replace(self.group, script=_SCRIPTS[word] if number != 0 else "")
         elif word in (b"v", b"deleted"):
             self.group = replace(self.group, hidden=number != 0)
         elif word == b"plain":
-            self.group = replace(self.group, hidden=False, font=None)
+            self.group = replace(self.group, hidden=False, font=None, script="")
         elif word == b"footnote" and not self.group.skipped:
             self.notes.append(_Flow())
             self.body.line.append(f"[^{len(self.notes)}]")
@@ -223,7 +241,9 @@ class _Reader:
         elif word == b"f":
             self.group = replace(self.group, font=number)
         elif word == b"fcharset" and self.group.fonts and self.group.font is not None:
-            if number in _CHARSETS:
+            if number == 0:
+                self.western.add(self.group.font)
+            elif number in _CHARSETS:
                 self.codecs[self.group.font] = _CHARSETS[number]
         elif word == b"outlinelevel":
             self.flow.level = number + 1 if 0 <= number < 9 else 0
@@ -240,12 +260,14 @@ class _Reader:
             flow.cell()
         elif word == b"row":
             flow.row()
+        elif word in (b"nestcell", b"nestrow"):
+            flow.line.append(" ")
 
 
 def parse_rtf(body: bytes, config: ParseConfig) -> Parsed:
     """Text of a file. Raises Unparseable(broken, too_deep, no_text)."""
     reader = _Reader()
-    reader.read(body)
+    reader.read(body.removeprefix(codecs.BOM_UTF8))
     notes = [f"[^{index}]: {' '.join(note.text().split())}" for index, note in enumerate(reader.notes, 1)]
     text = "\n\n".join(filter(None, (reader.body.text(), *notes)))
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # pairs came as halves

@@ -26,8 +26,11 @@ _COMMAS = ",，、"
 
 HAN_DIGITS = "〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
 PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
-# Chinese words before an account, a number of an employee, a passport.
-ACCOUNT_WORDS = ("微信", "加v", "加V", "加w", "加W", "工号", "员工", "职工", "工牌", "护照", "護照")
+# Words before an account, a number of an employee, a passport, that Chinese text runs into.
+ACCOUNT_WORDS = (
+    "微信", "薇信", "威信", "加v", "加V", "加w", "加W", "加q", "加Q", "扣扣", "企鹅", "工号", "员工", "职工",
+    "工牌", "护照", "護照",
+)  # fmt: skip
 _FIRSTS = PROVINCES + "".join(word[0] for word in ACCOUNT_WORDS)
 _SECONDS = "".join(word[1] for word in ACCOUNT_WORDS)
 

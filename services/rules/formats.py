@@ -97,6 +97,9 @@ _CODE = re.compile(
     )
     + ")"
 )
+# The source of a page or picture, which a record holds as it is; who only talks of one closes no tags.
+_SOURCE = re.compile(r"\s{0,20}<(?:!doctype|html|head|body|svg|\?xml)\b", re.IGNORECASE)
+_TAGS = 3
 _SUBHEADING = re.compile(r"\n#{2,6} \S")
 _LINK = re.compile(r"\]\([^)\s]+\)")
 _MARKUP = re.compile(r" {0,3}[-*+] \S|\d{1,2}\. \S|> |\|.*\|$|[=-]{3,}$")
@@ -133,7 +136,7 @@ def _named_format(media_type: str, source: str) -> str | None:
 
 def _measured_format(page: Page) -> str:
     head = page.text[:_HEAD]
-    if head.startswith("#!/"):
+    if head.startswith("#!/") or (_SOURCE.match(head) and head.count("</") >= _TAGS):
         return "code"
     headings, links, fences = _markdown_signs(head)
     if (headings >= 2) + (links >= 2) + (fences >= 2) >= 2:

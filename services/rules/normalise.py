@@ -13,25 +13,31 @@ import unicodedata
 _NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 # No-break, en, em, thin... spaces. Not U+3000: it indents Chinese paragraphs.
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f]")
-# Controls, soft hyphen, zero-width space, bidi marks, fillers, word joiner, BOM, replacement character.
+# Controls, soft hyphen, zero-width space, bidi marks, fillers, word joiner, BOM, replacement character: what
+# Unicode calls default ignorable, but for what means something beside some characters (_HIDDEN, joiners).
 _INVISIBLE = (
     "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f"
-    "\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffd\U0001d173-\U0001d17a"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffd\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0080-\U000e00ff\U000e01f0-\U000e0fff"
 )
 _REMOVED = re.compile(f"[{_INVISIBLE}]")
-# What a terminal obeys (ECMA-48): colours, cursor, titles.
+# What a terminal obeys (ECMA-48): colours, cursor, titles, charsets. Behind a stray escape stands a text,
+# whose letters stay: a command of one letter is told from a word by what follows.
 _ESCAPES = re.compile(
-    "\x1b(?:\\[[0-?]{0,40}[ -/]{0,4}[@-~]|\\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\\\)|[@-Z\\\\-_])?"
+    "\x1b(?:\\[[0-?]{0,40}[ -/]{0,4}[@-~]|[\\]PX^_][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\\\)|[()*+][0-2ABIJ]"
+    "|\\$[()*+]?[@-D]|#[3-8]|%[@G]|[78=>\\\\]|[DEHMNOZcno|}~](?![A-Za-z]))?"
     "|\x9b[0-?]{0,40}[@-~]"
 )
 # Letters that no screen shows: tags but in a flag, selectors but where they choose between two shapes.
-_HIDDEN = "\u2800\ufe00-\ufe0f\U000e0000-\U000e01ef"
+_HIDDEN = "\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\ufe00-\ufe0f\U000e0000-\U000e01ef"
 _TAGS = re.compile(
     "(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,7}\U000e007f)|[\U000e0000-\U000e007f]+"
 )
 _STRAY_SELECTORS = re.compile(
     "(?<![#*0-9\xa9\xae\u2000-\u2bff\u3000-\u9fff\uf900-\ufaff\U0001d000-\U0001faff\u1000-\u109f\ua840-\ua87f])"
-    "[\ufe00-\ufe0f]+|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef]+"
+    "[\ufe00-\ufe0f]+|[\ufe03-\ufe0d]+|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef]+"
+    "|(?<![\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff])[\u115f\u1160]+(?![\u1100-\u11ff])"  # fillers of Hangul
+    "|(?<![\u1780-\u17ff])[\u17b4\u17b5]+|(?<![\u1800-\u18af])[\u180b-\u180d\u180f]+"  # of Khmer, Mongolian
 )
 _STRAY_BLANKS = re.compile("(?<![\u2800-\u28ff])\u2800+(?![\u2801-\u28ff])")  # of braille, outside of it
 # Zero-width (non-)joiners mean something in emoji and in scripts from Hebrew to Khmer, nowhere else.

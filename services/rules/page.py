@@ -128,7 +128,7 @@ class Page:
         """Class and mark of each character (characters.py), uint8 [size]."""
         if self.text.isascii():
             return np.frombuffer(self.text.encode().translate(ascii_characters()), np.uint8)
-        return characters()[self.points]
+        return characters().take(self.points)
 
     @cached_property
     def classes(self) -> NDArray[np.uint8]:

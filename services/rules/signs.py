@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.rules.characters import NUM_POINTS
-from services.rules.mojibake import SIGNS
+from services.rules.mojibake import RARE, SIGNS
 from services.rules.normalise import BLANK, BREAK, DAMAGED, ODD
 
 IS_ODD, IS_DAMAGED, IS_MOJIBAKE, IS_TRAILED = 1, 2, 4, 8  # trailed: a blank stands at a line's end
 _BLANK, _BREAK = 16, 32
+IS_RARE = 64  # of the decodings that are wrong
 
 
 def signs_of(texts: Sequence[str]) -> list[int]:
@@ -38,7 +39,8 @@ def _signs() -> NDArray[np.uint8]:
     every = "".join(map(chr, range(NUM_POINTS)))
     table = np.zeros(NUM_POINTS, np.uint8)
     for sign, pattern in (
-        (IS_ODD, ODD), (IS_DAMAGED, DAMAGED), (IS_MOJIBAKE, SIGNS), (_BLANK, BLANK), (_BREAK, BREAK),
+        (IS_ODD, ODD), (IS_DAMAGED, DAMAGED), (IS_MOJIBAKE, SIGNS), (IS_RARE, RARE), (_BLANK, BLANK),
+        (_BREAK, BREAK),
     ):  # fmt: skip
         table[[found.start() for found in pattern.finditer(every)]] |= sign
     return table

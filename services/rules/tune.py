@@ -9,6 +9,7 @@ from typing import Any
 
 from services.rules.config import RulesConfig
 from services.rules.table import RULES, bind
+from services.runtime import meant
 
 # What the bounds of the table go by.
 _OTHERS = ("ngram_leniency_spaced", "ngram_leniency_zh", "sample_words", "sample_lines")
@@ -38,7 +39,8 @@ def changed(config: RulesConfig, settings: Mapping[str, float]) -> RulesConfig:
     items = {f"{rule.bound}[{rule.item}]": rule for rule in RULES if rule.item is not None}
     bounds = [*sorted({rule.bound for rule in RULES if rule.item is None}), *_OTHERS, *items]
     if unknown := sorted(set(settings) - set(bounds)):
-        raise ValueError(f"there is no bound {', '.join(unknown)}; there are {', '.join(bounds)}")
+        near = meant(unknown[0], bounds) or "; `config show rules` has them"
+        raise ValueError(f"there is no bound {', '.join(unknown)}{near}")
     values: dict[str, Any] = {}
     for name, value in settings.items():
         if (rule := items.get(name)) is None:

@@ -19,20 +19,10 @@ from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
 from services.rules.table import ADDED, RULES, TEXT, Bound, bind
+from services.rules.waivers import BY_JUDGE, WAIVED, is_waived
+from services.rules.waivers import NAME as WAIVER
 from services.rules.work import Work, begin, by_size, clean, mask
-from services.runtime import (
-    WAIVER,
-    Drop,
-    Emit,
-    Judge,
-    ObjectStore,
-    Reject,
-    Resources,
-    Settings,
-    Unit,
-    Verdict,
-    is_waived,
-)
+from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Settings, Unit, Verdict
 
 
 @dataclass(frozen=True)
@@ -155,12 +145,13 @@ def _judged(
 
 
 def _unless_waived(document: Document, verdict: Verdict, means: Means) -> Verdict:
-    """A person's word stands over a rule's; the measures stay as they are."""
-    if not isinstance(verdict, Drop) or WAIVER not in document.metadata:
+    """A person's word stands over a rule's, and over what the judge would say; the measures stay."""
+    if isinstance(verdict, Reject) or WAIVER not in document.metadata:
         return verdict
-    if not is_waived(document, verdict.reason, means.store):
+    reason = verdict.reason if isinstance(verdict, Drop) else BY_JUDGE
+    if not is_waived(document, reason, means.store):
         return verdict
-    document.features["waived"] = 1.0
+    document.features[WAIVED] = 1.0
     return Emit(document)
 
 

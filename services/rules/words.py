@@ -27,5 +27,8 @@ WORDS: dict[int, tuple[str, ...]] = {
     SPELLED: ("zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     AT: ("at",),
     NAME: ("name", "cardholder", "attn"),
-    ACCOUNT: ("employee", "staff", "badge", "passport", "wechat", "weixin", "wx", "vx", "WeChat"),
+    ACCOUNT: (
+        "employee", "staff", "badge", "passport", "wechat", "weixin", "wx", "vx", "WeChat", "employeeid",
+        "employeeId", "employeeID", "EmployeeId", "EmployeeID", "emp", "personnel",
+    ),
 }  # fmt: skip

@@ -9,7 +9,7 @@ from contracts import Document
 from services.rules.blobs import without_blobs
 from services.rules.config import RulesConfig
 from services.rules.formats import decide_format
-from services.rules.mojibake import mend, unmended
+from services.rules.mojibake import mend, mend_rare, unmended, unmended_rare
 from services.rules.normalise import (
     damaged_characters,
     normalise,
@@ -20,7 +20,7 @@ from services.rules.normalise import (
 from services.rules.page import Page
 from services.rules.pii import Masker
 from services.rules.scaffolding import without_scaffolding
-from services.rules.signs import IS_DAMAGED, IS_MOJIBAKE, IS_ODD, IS_TRAILED, signs_of
+from services.rules.signs import IS_DAMAGED, IS_MOJIBAKE, IS_ODD, IS_RARE, IS_TRAILED, signs_of
 from services.rules.table import TEXT
 
 # Measures are taken on this much of a text; a book's first million characters say enough, and the time
@@ -80,8 +80,10 @@ def begin(documents: Sequence[Document]) -> list[Work]:
 
 
 def _begun(document: Document, received: str, signs: int) -> Work:
-    mended = received
-    if signs & IS_MOJIBAKE and (mended := mend(received)) != received:
+    mended = mend(received) if signs & IS_MOJIBAKE else received
+    if signs & IS_RARE:
+        mended = mend_rare(mended)
+    if mended != received:
         (signs,) = signs_of([mended])
     text = normalise(mended, is_odd=bool(signs & IS_ODD), is_trailed=bool(signs & IS_TRAILED))
     if text.isspace():
@@ -89,6 +91,8 @@ def _begun(document: Document, received: str, signs: int) -> Work:
     damaged = damaged_characters(mended) if signs & IS_DAMAGED else 0
     if signs & IS_MOJIBAKE:
         damaged += unmended(text)
+    if signs & IS_RARE:
+        damaged += unmended_rare(text)
     share = damaged / max(len(received), _LEAST_DAMAGED)
     return Work(document, received, text, Page(text[:_MAX_MEASURED]), {"damaged_share": share})
 

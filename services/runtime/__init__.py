@@ -35,7 +35,6 @@ from services.runtime.logs import log
 from services.runtime.process.recorded import Recorded
 from services.runtime.resources import Resources
 from services.runtime.settings import Settings, load_settings
-from services.runtime.waivers import WAIVER, grant, is_waived
 from services.runtime.wire import fetch
 from services.runtime.wrong import meant, meant_path
 
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMPORT",
-    "WAIVER",
     "Also",
     "ConfigurationError",
     "CorpusworksError",
@@ -89,8 +87,6 @@ __all__ = [
     "configure",
     "extension",
     "fetch",
-    "grant",
-    "is_waived",
     "json_lines",
     "load_settings",
     "log",

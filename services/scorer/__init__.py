@@ -17,8 +17,7 @@ from services.scorer.keep import KeepRule, share_of
 def build(config: ScorerConfig, resources: Resources) -> Scorer:
     """The judge. The model is first asked for by the batch that needs it. Raises ConfigurationError."""
     _agree_with_classifier(config, resources.settings)
-    store = lambda: resources.store  # noqa: E731 - opened where a document claims a waiver
-    return Scorer(chosen(config), lambda: _open_encoder(config, resources), config, limits_of(config), store)
+    return Scorer(chosen(config), lambda: _open_encoder(config, resources), config, limits_of(config))
 
 
 def needs(config: ScorerConfig, settings: Settings) -> None:

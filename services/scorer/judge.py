@@ -9,7 +9,7 @@ import structlog
 
 from contracts import Document
 from services.inference import Encoder
-from services.runtime import Count, Drop, Emit, ObjectStore, Reject, Verdict, is_waived
+from services.runtime import Count, Drop, Emit, Reject, Verdict
 from services.scorer import formats
 from services.scorer.calibration import Calibration, Ranked
 from services.scorer.config import ScorerConfig
@@ -18,6 +18,7 @@ from services.scorer.junk import FEATURE, Limits, logit_of
 from services.scorer.keep import share_of
 
 DROP_REASONS = frozenset({"low_rank", "junk"})
+_WAIVED = "waived"  # among the features: a person has found the text good, and the rules that it is this one
 logger = structlog.get_logger(__name__)
 
 
@@ -30,11 +31,9 @@ class Scorer:
         open_encoder: Callable[[], Encoder],
         config: ScorerConfig,
         limits: Limits | None = None,
-        store: Callable[[], ObjectStore] | None = None,
     ) -> None:
         self._calibration = calibration
         self._limits = limits  # of junk; without them nothing is called so
-        self._store = store  # has the waivers
         self._open_encoder = open_encoder  # after a classifier with the same model none is needed
         self._encoder: Encoder | None = None
         self._config = config
@@ -83,7 +82,7 @@ class Scorer:
         junk, counted = self._junk(document)
         if junk is not None:
             return replace(junk, observed=observed, counted=counted)
-        if ranked.kept:
+        if ranked.kept or document.features.get(_WAIVED):
             return Emit(document, observed=observed, counted=counted)
         explained = self._explain(found, ranked, share)
         return Drop("low_rank", ranked.place, 1 - share, explained, observed=observed, counted=counted)
@@ -99,7 +98,7 @@ class Scorer:
         document.features[FEATURE] = float(past)
         labels = (document.language, document.category, "yes" if past else "no")
         counted = (Count("scorer_junk_documents", labels),)
-        if not past or self._config.junk != "drop" or self._is_waived(document):
+        if not past or self._config.junk != "drop" or document.features.get(_WAIVED):
             return None, counted
         detail = (
             f"more like junk than all but {self._limits.loss if self._limits else 0:.1%} of good "
@@ -107,9 +106,6 @@ class Scorer:
             f"{limit.documents} documents"
         )
         return Drop("junk", logit, limit.logit, detail), counted
-
-    def _is_waived(self, document: Document) -> bool:
-        return self._store is not None and is_waived(document, "junk", self._store)
 
     def _explain(self, found: Scored, ranked: Ranked, share: float) -> str:
         among = "documents that nobody has measured"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
 import pytest
@@ -156,6 +157,14 @@ def test_what_a_server_that_is_well_does_not_manage_is_a_dead_letter(fake: Fake)
         read(GOOD)
     fake.said = "x" * 100_001
     assert read(GOOD).reason == "too_large"
+
+
+def test_an_answer_that_goes_on_and_on_is_given_up(fake: Fake) -> None:
+    """Prevents a server that gives a byte a second from holding a document for days."""
+    clock = count(0, 100)
+    config = ParseConfig(converter=f"{fake.dialect}+{fake.url}", converter_timeout_s=50)
+    with pytest.raises(RuntimeError, match="on and on"):
+        Converter(config, lambda: next(clock))(GOOD, PDF)
 
 
 def test_a_wrong_address_or_key_stops_the_service(fake: Fake) -> None:

@@ -351,12 +351,12 @@ class TestServer:
             begun = time.monotonic()
             with pytest.raises(DependencyDown, match="DEADLINE_EXCEEDED"):
                 encoder.judge(["a"])
-            assert 0.4 < time.monotonic() - begun < 2
+            assert 0.4 < time.monotonic() - begun < 4
             gate.delay_s, gate.refuse = 0.0, 10**6
             begun = time.monotonic()
             with pytest.raises(DependencyDown, match="the gate is shut"):
                 encoder.judge(["a"])
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 4
             gate.refuse = 0
             assert encoder.judge(["a"]).version == 1
             encoder.close()

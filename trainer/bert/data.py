@@ -176,7 +176,9 @@ def _score(value: Any, head: HeadConfig, name: str) -> float:
     if isinstance(value, str):
         if value not in head.values:
             listed = ", ".join(head.values) or "none"
-            raise ValueError(f"{head.field or name}: {value!r} is not a number, and `values` lists {listed}")
+            raise ValueError(
+                f"{head.field or name}: {value!r} is not a number, and the recipe's `values` lists {listed}"
+            )
         value = head.values[value]
     if not _is_number(value) or not head.low <= value <= head.high:
         raise ValueError(

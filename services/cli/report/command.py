@@ -52,8 +52,14 @@ def report(
 def write_page(out: Path, console: Console) -> None:
     """Beside report.json, at the end of a run. What cannot be made is said, and the run stands."""
     from services.archive.query import Damaged
+    from services.cli.bias import too_much
+    from services.local.store import store_in
 
     try:
+        for said in too_much(store_in(str(out))):
+            console.print(
+                f"[yellow]{said}[/yellow]; corpusworks audit bias {out}", soft_wrap=True, highlight=False
+            )
         _write(out / reports.PAGE, _made(out)[0])
     except (ConfigurationError, Damaged, DependencyDown) as error:
         console.print(f"no {reports.PAGE}: {error}", soft_wrap=True, highlight=False)
@@ -64,13 +70,15 @@ def write_page(out: Path, console: Console) -> None:
 def _made(folder: Path) -> tuple[str, dict[str, Any]]:
     """The page, and the numbers. Raises ConfigurationError, DependencyDown, Damaged."""
     from services.cli.archived import archive_in
+    from services.cli.bias import too_much
     from services.cli.report.page import page
     from services.cli.report.survey import survey
 
-    found = survey(archive_in(str(folder)))
+    store = archive_in(str(folder))
+    found = survey(store)
     runs = [each for number in reports.numbers(folder) if (each := reports.read(folder, number))]
     told = [{name: run[name] for name in ("run", "ended", "documents_in", "kept")} for run in runs]
-    return page(str(folder), found, runs), found.row | {"runs": told}
+    return page(str(folder), found, runs, too_much(store)), found.row | {"runs": told}
 
 
 def _write(path: Path, text: str) -> None:

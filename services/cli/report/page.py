@@ -26,12 +26,16 @@ _UNKNOWN = "unknown"
 _STAGES = ("parse", "rules", "classifier", "scorer", "tokenizer", "router")
 
 
-def page(place: str, found: Survey, runs: Sequence[Mapping[str, Any]]) -> str:
-    """The whole file. place: the folder, as commands take it; runs: their reports, the last one last."""
+def page(place: str, found: Survey, runs: Sequence[Mapping[str, Any]], biased: Sequence[str] = ()) -> str:
+    """The whole file. place: the folder, as commands take it; runs: their reports, the last one last.
+
+    biased: a line for each rule that drops a language too much.
+    """
     name = shlex.quote(place)
     body = [
         f"<h1>{escape(place)}</h1>",
         *_warnings(runs, name),
+        *_bias(biased, name),
         *_runs(runs),
         *_flow(found, runs, name),
         *_drops(found, name),
@@ -74,6 +78,12 @@ def _warnings(runs: Sequence[Mapping[str, Any]], name: str) -> Iterator[str]:
             yield f'<p class="bad">{run["dead_letters"]} dead letters: {said}</p>'
             yield _table(("why", "letters"), list(run.get("dead_letters_by_reason", {}).items()))
             yield _command(f"corpusworks audit list {name} --table letters")
+
+
+def _bias(biased: Sequence[str], name: str) -> Iterator[str]:
+    yield from (f'<p class="bad">{escape(said)}</p>' for said in biased)
+    if biased:
+        yield _command(f"corpusworks audit bias {name} --by language")
 
 
 def _runs(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def parse_html(body: bytes, config: ParseConfig, address: str = "") -> Parsed:
         if (depth := _depth(page)) > config.max_html_depth:
             raise Unparseable("too_deep", "elements nested in each other", depth, config.max_html_depth)
         raise Unparseable("no_text", "the page has no main text")
-    kind = declared(said, address) if said is not None else NOTHING
+    kind = declared(said, page, address) if said is not None else NOTHING
     return Parsed(
         text,
         confidence=1.0 - decoded.bad_share,

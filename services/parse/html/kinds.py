@@ -60,11 +60,11 @@ METAS = _by_word(
 # The begin of <meta name=generator>, as each engine's own templates write it, lower-cased.
 GENERATORS = _by_word(
     {
-        "forum": "discourse vbulletin discuz! discuz phpwind ubb.threads homeland nodebb mybb fluxbb punbb phorum"
-        " vanilla woltlab xenforo",
+        "forum": "discourse vbulletin discuz! discuz discuz!nt phpwind ubb.threads homeland nodebb mybb fluxbb punbb"
+        " phorum vanilla woltlab xenforo",
         # Docutils is Sphinx's, GNU and makeinfo Texinfo's, docbook the XSL stylesheets'.
-        "documentation": "docutils sphinx docusaurus mkdocs gitbook doxygen javadoc rustdoc mdbook vitepress vuepress"
-        " starlight antora asciidoctor docbook docfx exdoc ex_doc pdoc pkgdown yard jsdoc groff makeinfo texi2any"
+        "documentation": "docutils sphinx docusaurus mkdocs zensical gitbook honkit doxygen javadoc rustdoc mdbook vitepress"
+        " vuepress rspress retype starlight antora asciidoctor docbook docfx exdoc ex_doc pdoc pkgdown yard jsdoc groff makeinfo texi2any"
         " texinfo mintlify",
     }
 )
@@ -89,9 +89,23 @@ NAMES = _by_word(
     }
 )
 
-# Hosts and paths, lower-cased, of the same engines' addresses, and of large Chinese sites: threads of phpwind,
-# Tianya, V2EX and SegmentFault; the clouds' documents; goods of ECShop, JD, Taobao and Tmall; articles of People's
-# Daily, Sina, Sohu, Tencent, The Paper and of public accounts. The first that is found counts.
+# What only the posts of a thread are named, as the engines' own templates write it; for pages without an address
+# too: Discuz! since 5, vBulletin 3 and 4, phpwind, Tieba, NGA, PTT, WeCenter, nForum.
+PARTS = {
+    'id="postmessage_': "forum",
+    'id="post_message_': "forum",
+    'id="read_tpc"': "forum",
+    "j_d_post_content": "forum",
+    "id='postcontent": "forum",
+    'push-userid"': "forum",
+    "aw-question-detail": "forum",
+    'class="a-content-wrap"': "forum",
+}
+
+# Hosts and paths, lower-cased, of the same engines' addresses, and of large Chinese sites: threads of Discuz! to 7
+# and Discuz!NT, phpwind, Dvbbs, nForum, Tianya, V2EX, SegmentFault, CNode, Cnblogs, Sogou, Eastmoney, PTT, Dcard and
+# Mobile01; the clouds' documents; goods of ECShop, JD, Taobao and Tmall; articles of People's Daily, Sina, Sohu,
+# Tencent, The Paper and of public accounts. The first that is found counts.
 ADDRESSES = [
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -100,12 +114,16 @@ ADDRESSES = [
             r"//(?:forums?|bbs|discuss|discourse)\.|/viewtopic\.php|/showthread\.php|/ubbthreads\.php|/thread-\d+|mod=viewthread"
             r"|index\.php\?topic=|/threads?/[^/]|/t/[^/]+/\d+|/d/\d+|/forums?/[^/]|/topics?/\d+|/questions?/\d+"
             r"|/comments/[a-z0-9]{5,}/|/discussions?/\d+|/discussions/topic/|tieba\.baidu\.com/p/"
-            r"|/read\.php\?tid=|/forum\.php\?.*\btid=|/post-\w+-\d+-\d+\.shtml|v2ex\.com/t/\d|segmentfault\.com/q/",
+            r"|/read\.php\?tid=|/forum\.php\?.*\btid=|/post-\w+-\d+-\d+\.shtml|/t/\d+[/?#]|segmentfault\.com/q/"
+            r"|/viewthread\.php|/showtopic[-.]|/read-htm-tid-|/dispbbs\.asp|/nforum/article/|/bbs/[^/]+/m\.\d+"
+            r"|/topicdetail\.php|/topic/[0-9a-f]{24}/|dcard\.tw/f/\w+/p/|//q\.cnblogs\.com/q/|//wenwen\.sogou\.com/z/"
+            r"|//guba\.eastmoney\.com/news,",
         ),
         (
             "documentation",
             r"//(?:docs?|developers?|manual|man)[-.]|\.readthedocs\.|\.gitbook\.io/|/docs?/|/documentation/|/reference/|/javadoc"
-            r"|/man-pages/|/api-?docs?/|/users?-?guide/|/document/product/|/document_detail/",
+            r"|/man-pages/|/api-?docs?/|/users?-?guide/|/document/product/|/document_detail/"
+            r"|//help\.aliyun\.com/zh/|//support\.huaweicloud\.com/",
         ),
         (
             "product",

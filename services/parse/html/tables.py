@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ _USUAL_CELL = 160
 _MAX_SPAN = 50
 _MAX_CELLS = 20_000
 
+# Cells of Discuz! to 7, vBulletin 3, SMF and Invision, by their class or id.
+_POST = re.compile(r"(?:^|[\s_-])post(?:s|ed|er|_?author|content|body|text|message)?(?:$|[\s_\d-])")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -23,7 +27,9 @@ class Row:
 
 
 def is_data(table: Any) -> bool:
-    """At least two rows of at least two cells that hold values: short on average, none a page of its own."""
+    """At least two rows of at least two cells that hold values: short on average, none a page of its own, and
+    none a post or who wrote it, as forums lay a post out.
+    """
     if table.get("role") == "presentation" or next(table.iterdescendants(*_STRUCTURE), None) is not None:
         return False
     sizes = []
@@ -32,6 +38,8 @@ def is_data(table: Any) -> bool:
         cells = [cell for cell in row if cell.tag in ("td", "th")]
         wide_rows += len(cells) > 1
         for cell in cells:
+            if _POST.search((cell.get("class") or cell.get("id") or "").lower()):
+                return False
             sizes.append(sum(len(text.strip()) for text in cell.itertext()))
             longest = _LONGEST_CELL if len(cells) > 2 or cell.find("p") is None else _LONG_PARAGRAPHS
             if sizes[-1] > longest or len(cell.findall("p")) > 4:

@@ -1,7 +1,8 @@
 """Word: headings, lists, tables, formulas and footnotes in the order of the text.
 
 Headings and lists are told by styles and numbering, not by looks. What was deleted under revision, hidden
-text, tables of contents, comments, and heads and feet of pages are left out.
+text, hints of fields that nobody filled, tables of contents, comments, and heads and feet of pages are left
+out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 from services.parse import markdown
 from services.parse.charset import strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
+from services.parse.html.wording import wrapped
 from services.parse.office.math import latex
 from services.parse.office.package import Package, attribute, child, chosen, inside, local, number
 
@@ -26,8 +28,18 @@ _NOTES = {"footnoteReference": "footnote", "endnoteReference": "endnote"}
 _HEADING = re.compile(r"(?:heading|标题) ?([1-9])", re.IGNORECASE)
 _CODE = re.compile(r"\bcode\b|preformatted|代码", re.IGNORECASE)
 _CONTENTS = re.compile(r"toc ?\d|table of figures", re.IGNORECASE)
+_RULES = re.compile(r"\n\|(?: --- \|)+|(?<!\\)\||\n")  # between cells and rows of Markdown
 _OFF = frozenset({"0", "false", "off"})
-_PROSE, _ITEM, _LISTING = "prose", "item", "listing"
+_SCRIPTS = {"superscript": "sup", "subscript": "sub"}
+# The letters of the font Symbol by their codes (Adobe's encoding of that name), written from U+F000 on.
+_GREEK = dict(
+    zip(
+        "ABGDEZHQIKLMNXOPRSTUFCYWabgdezhqiklmnxoprVstufcyw",
+        "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρςστυφχψω",
+        strict=True,
+    )
+)
+_PROSE, _ITEM, _LISTING, _TABLE = "prose", "item", "listing", "table"
 
 
 class _Block(NamedTuple):
@@ -63,7 +75,7 @@ class _Word:
                 yield from self._table(each)
             elif name == "AlternateContent":
                 yield from self.blocks(chosen(each))
-            elif name in _THROUGH:
+            elif name in _THROUGH and not _is_hint(each):
                 yield from self.blocks(each)
 
     def _paragraph(self, element: Any) -> Iterator[_Block]:
@@ -112,14 +124,20 @@ class _Word:
             if name == "r":
                 hidden = child(each, "rPr", "vanish")
                 if hidden is None or attribute(hidden, "val") in _OFF:
-                    yield from self._run(each, boxes)
+                    yield self._script(each, "".join(self._run(each, boxes)))
             elif name in ("oMath", "oMathPara"):
                 formula = latex(each)
                 yield f"$${formula}$$" if name == "oMathPara" else f"${formula}$"
             elif name == "AlternateContent":
                 yield from self._inline(chosen(each), boxes)
-            elif name in _THROUGH:
+            elif name in _THROUGH and not _is_hint(each):
                 yield from self._inline(each, boxes)
+
+    def _script(self, run: Any, text: str) -> str:
+        """Raised and lowered figures are marked as HTML's."""
+        found = child(run, "rPr", "vertAlign")
+        mark = _SCRIPTS.get((found is not None and attribute(found, "val")) or "")
+        return wrapped(text, mark) if mark and "[^" not in text else text
 
     def _run(self, element: Any, boxes: list[Any]) -> Iterator[str]:
         for each in element:
@@ -130,6 +148,8 @@ class _Word:
                 yield _CHARACTERS[name]
             elif name == "br":
                 yield "" if attribute(each, "type") in ("page", "column") else "\n"
+            elif name == "sym":
+                yield _symbol(each)
             elif name in _NOTES:
                 self.notes.append((_NOTES[name], attribute(each, "id") or ""))
                 yield f"[^{len(self.notes)}]"
@@ -147,7 +167,7 @@ class _Word:
                 for cell in row:
                     yield from self.blocks(cell)
             return
-        yield _Block(_PROSE, markdown.table([self._row(row) for row in rows]))
+        yield _Block(_TABLE, markdown.table([self._row(row) for row in rows]))
 
     def _row(self, cells: list[Any]) -> dict[int, str]:
         """Texts of its cells by column; of those merged with the ones above none."""
@@ -157,7 +177,7 @@ class _Word:
             properties = child(cell, "tcPr")
             merged = None if properties is None else child(properties, "vMerge")
             if merged is None or attribute(merged, "val") == "restart":
-                texts[column] = " ".join(block.text for block in self.blocks(cell))
+                texts[column] = " ".join(map(_in_a_cell, self.blocks(cell)))
             column += max(1, _value(properties, "gridSpan", 1))
         return texts
 
@@ -289,6 +309,26 @@ def _boxes(element: Any) -> Iterator[Any]:
             yield each
         else:
             yield from _boxes(chosen(each) if local(each) == "AlternateContent" else each)
+
+
+def _in_a_cell(block: _Block) -> str:
+    """A table in a cell is its cells' texts: Markdown has none in another."""
+    if block.kind != _TABLE:
+        return block.text
+    return " ".join(_RULES.sub(" ", block.text).replace("\\|", "|").split())
+
+
+def _is_hint(element: Any) -> bool:
+    """A field with the hint of its template, as "Click here to enter text"."""
+    return child(element, "sdtPr", "showingPlcHdr") is not None
+
+
+def _symbol(element: Any) -> str:
+    """A character by its font's own code: of Symbol the Greek letters; other fonts are pictures."""
+    code = attribute(element, "char") or ""
+    if attribute(element, "font") != "Symbol" or not re.fullmatch("[0-9A-Fa-f]{1,4}", code):
+        return ""
+    return _GREEK.get(chr(int(code, 16) & 0xFF), "")
 
 
 def _rows(element: Any) -> Iterator[Any]:

@@ -22,6 +22,9 @@ _FUNCTIONS = re.compile(
     "(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|arcsin|arccos|arctan|log|ln|lg|exp|lim|max|min|sup|inf|det)"
 )
 _BRACES = {"{": r"\{", "}": r"\}"}
+_SPECIAL = re.compile(
+    "[%&#$]"
+)  # to LaTeX, which would take the rest of a line for a comment, or end the formula
 
 
 def latex(element: Any) -> str:
@@ -49,7 +52,8 @@ def _value(element: Any, properties: str, name: str, default: str) -> str:
 
 
 def _run(element: Any) -> str:
-    return "".join(each.text or "" for each in element if local(each) == "t").strip()
+    text = "".join(each.text or "" for each in element if local(each) == "t")
+    return _SPECIAL.sub(r"\\\g<0>", text.strip())
 
 
 def _fraction(element: Any) -> str:

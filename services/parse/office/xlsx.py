@@ -17,14 +17,16 @@ from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.office.package import Package, attribute, child, inside, local, number
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
-_DATE, _TIME, _PERCENT = "date", "time", "percent"
+_DATE, _TIME, _LASTING, _PERCENT = "date", "time", "lasting", "percent"
 # Formats that a file need not spell out (ECMA-376 part 1, 18.8.30); 27 to 36 and 50 to 58 are East Asia's.
 _BUILT_IN = (
     dict.fromkeys([*range(14, 18), *range(27, 37), *range(50, 59)], _DATE)
     | {22: _DATE}
-    | dict.fromkeys([*range(18, 22), *range(45, 48)], _TIME)
+    | dict.fromkeys([*range(18, 22), 45, 47], _TIME)
+    | {46: _LASTING}
     | dict.fromkeys([9, 10], _PERCENT)
 )
+_HOURS = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)  # that go on past a day
 _LITERAL = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 _LAST_DAY = 2_958_466  # of the year 9999
 _SHOWN_DIGITS = 11  # Excel's General shows as many
@@ -137,6 +139,9 @@ def _shown(value: str, shown_as: str, epoch: datetime) -> str:
         return value
     if shown_as == _PERCENT:
         return f"{100 * amount:.{_SHOWN_DIGITS}g}%"
+    if shown_as == _LASTING and abs(amount) < _LAST_DAY:
+        minutes, seconds = divmod(round(abs(amount) * 86400), 60)
+        return f"{'-' * (amount < 0)}{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     if shown_as and 0 <= amount < _LAST_DAY - 1463:  # both epochs end in the year 9999
         moment = epoch + timedelta(seconds=round(amount * 86400))
         if shown_as == _TIME and amount < 1:
@@ -174,6 +179,8 @@ def _formats(package: Package, main: str) -> list[str]:
 
 def _kind(code: str) -> str:
     """How a format code shows a number."""
+    if _HOURS.search(code):
+        return _LASTING
     letters = set(_LITERAL.sub("", code).lower())
     if letters & set("yd") or ("m" in letters and not letters & set("0#hs")):
         return _DATE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -10,20 +11,33 @@ from services.parse.charset import strip_controls
 from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.pdf.columns import in_order
 from services.parse.pdf.furniture import without_furniture
+from services.parse.pdf.initials import with_initials
+from services.parse.pdf.letterspaced import closed_up
 from services.parse.pdf.line import Line, reads_right_to_left
 from services.parse.pdf.paragraphs import assemble
-from services.parse.pdf.pictures import Found, formulas, marked, without_icons
+from services.parse.pdf.pictures import Found, formulas, is_a_stamped_scan, marked, without_icons
 from services.parse.pdf.recognise import Recogniser
 from services.parse.pdf.rows import mirrored, rows
+from services.parse.pdf.shown import shown
 from services.parse.pdf.tables import Table, with_tables
 from services.parse.pdf.text_layer import TextLayer, text_layers, text_of
 
-_ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+_ERROR_FORMAT = 3  # FPDF_ERR_FORMAT, FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+_ERROR_PASSWORD = 4
 _ERROR_SECURITY = 5
 _PICTURE = b"/Image"  # of each picture's dictionary, which nothing compresses; those within a page's content
 # alone have none, and a file that has no other is not searched for pictures.
+_ROOT = re.compile(rb"\b(\d{1,7})\s+(\d{1,5})\s+obj\b[^>]{0,200}?/Type\s*/Catalog\b")
 _TOGETHER = 16  # pages that are loaded before they are read,
 _MOST_OBJECTS = 20_000  # and what they draw until no more are
+
+
+class _Opened(NamedTuple):
+    """A pypdfium2.PdfDocument, the bytes that must outlive it, and whether their end is missing."""
+
+    document: Any
+    body: bytes
+    cut: bool
 
 
 class _Page(NamedTuple):
@@ -43,10 +57,12 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
     """Paragraphs of all pages in reading order.
 
     recognise: reads the pages whose text layer is empty or unreadable; without it they have no text.
-    A page that PDFium cannot load is left out and counts against the confidence.
+    A page that PDFium cannot load is left out and counts against the confidence, but not where the file is
+    cut: then what there is of it is a part.
     Raises Unparseable(encrypted, broken, too_many_pages, no_text, low_confidence).
     """
-    document = _open(body)
+    opened = _open(body)
+    document = opened.document
     try:
         num_pages = len(document)
         if num_pages > config.max_pages:
@@ -65,7 +81,9 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
             total / len(layers),
             config.min_characters_per_page,
         )
-    confidence = sum(layer.readable for layer in layers) / total * len(layers) / num_pages
+    confidence = sum(layer.readable for layer in layers) / total
+    if not opened.cut:
+        confidence *= len(layers) / num_pages
     if confidence < config.min_confidence:
         raise Unparseable(
             "low_confidence", "share of characters that are readable", confidence, config.min_confidence
@@ -76,21 +94,25 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
     if not text.strip():
         raise Unparseable("no_text", "nothing but white space and page numbers")
     recognised = sum(page.recognised for page in pages)
-    return Parsed(text, confidence, bad_share=controls / total, pages=num_pages, recognised=recognised)
+    return Parsed(text, confidence, controls / total, num_pages, opened.cut, recognised)
 
 
-def _open(body: bytes) -> Any:
+def _open(body: bytes) -> _Opened:
     """The document; an empty user password, which many files have, is tried by PDFium itself.
 
     PDFium keeps the last error of the process and does not clear it: it is asked only where this very file
-    could not be loaded, and a file without pages, which loads, is told from that. `body` must outlive it.
+    could not be loaded, and a file without pages, which loads, is told from that.
     """
     import pypdfium2 as pdfium
     import pypdfium2.raw as api
 
     raw = api.FPDF_LoadMemDocument64(body, len(body), None)
+    code = 0 if raw else api.FPDF_GetLastError()
+    cut = code == _ERROR_FORMAT and bool(mended := _with_trailer(body))
+    if cut:
+        body = mended
+        raw = api.FPDF_LoadMemDocument64(body, len(body), None)
     if not raw:
-        code = api.FPDF_GetLastError()
         if code in (_ERROR_PASSWORD, _ERROR_SECURITY):
             raise Unparseable("encrypted", "needs a password, or a way of encryption not known")
         raise Unparseable("broken", f"PDFium cannot load it (error {code})")
@@ -98,7 +120,18 @@ def _open(body: bytes) -> Any:
     if len(document) < 1:
         document.close()
         raise Unparseable("broken", "it has no pages")
-    return document
+    return _Opened(document, body, cut)
+
+
+def _with_trailer(body: bytes) -> bytes:
+    """A file whose end is missing, as downloads and crawls cut them, with an end that names its root; PDFium
+    finds the other objects by itself. Empty where no root is found: it may lie compressed.
+    """
+    roots = _ROOT.findall(body)
+    if not roots:
+        return b""
+    number, generation = roots[-1]
+    return b"%s\nendobj\ntrailer\n<</Root %s %s R>>\nstartxref\n0\n%%%%EOF\n" % (body, number, generation)
 
 
 def _pages(
@@ -144,9 +177,13 @@ def _load(document: Any, index: int, opened: list[tuple[Any, Any]]) -> int:
 def _read(
     page: Any, layer: TextLayer, config: ParseConfig, recognise: Recogniser | None, may_show: bool
 ) -> _Page:
-    found = recognise(page) if recognise and _has_no_text(layer, config) else None
-    if found is not None:
-        total = sum(len(line.text) for line in found.lines)
+    layer = shown(page, layer)
+    scanned = recognise is not None and (
+        _has_no_text(layer, config) or (may_show and is_a_stamped_scan(page, layer.runs))
+    )
+    found = recognise(page) if recognise and scanned else None
+    total = sum(len(line.text) for line in found.lines) if found else 0
+    if found is not None and (total >= layer.total or _has_no_text(layer, config)):
         layer = TextLayer(list(found.lines), [], found.confidence * total, total, tables=found.tables)
         return _Page(layer, recognised=True)
     return _Page(layer, formulas(page, layer.runs) if may_show and layer.upright else ())
@@ -162,8 +199,8 @@ def _arranged(
     layers: Sequence[TextLayer], pictures: Sequence[Sequence[Found]]
 ) -> Iterator[list[Line | Table]]:
     """Lines and tables of each page in reading order; what is turned follows the rest of its page."""
-    pages = [marked(layer.runs, found) for layer, found in zip(layers, pictures, strict=True)]
-    for runs, layer in zip(without_furniture(pages), layers, strict=True):
+    pages = [marked(closed_up(layer.runs), found) for layer, found in zip(layers, pictures, strict=True)]
+    for runs, layer in zip(map(with_initials, without_furniture(pages)), layers, strict=True):
         regions = [region for group in (runs, *layer.turned) for region in in_order(group)]
         backwards = reads_right_to_left(runs)
         items: list[Line | Table] = []

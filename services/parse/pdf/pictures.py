@@ -34,6 +34,8 @@ _EDGE = 1.5  # of the font's height, from the number to the right edge of the li
 _GREY = 40  # of 255: by as much red, green and blue differ in black and white
 _INK = (0.01, 0.45)  # share of its pixels
 _PAGES_OF_AN_ICON = 3
+_RIM = 0.1  # of the page's height, above and below: its margins
+_WHOLE_PAGE = 0.75  # of its area
 _NUMBER = re.compile(r"[(（]\s*(?:[A-Z]\.?)?\d{1,3}(?:[.–-]\d{1,3}){0,2}[a-z]?\s*[)）]")
 _WORD = re.compile(r"[^\W\d_]{2,}|[\u3400-\u9fff]")
 
@@ -65,6 +67,18 @@ def formulas(page: Any, runs: Sequence[Line]) -> list[Found]:
         return []
     placed = ((_placed(picture, runs), handle) for picture, handle in pictures)
     return [found for found, handle in placed if found is not None and _is_ink_on_paper(handle, page)]
+
+
+def is_a_stamped_scan(page: Any, runs: Sequence[Line]) -> bool:
+    """Whether a pypdfium2.PdfPage is one picture, and its runs (upright) stand in the margins alone: its
+    number, a library's mark, where it was downloaded from.
+    """
+    width, height = page.get_size()
+    rim = _RIM * height
+    if page.get_rotation() or any(rim < run.base < height - rim for run in runs):
+        return False
+    least = _WHOLE_PAGE * width * height
+    return any((each.right - each.left) * (each.top - each.bottom) > least for each, _ in _pictures(page))
 
 
 def without_icons(pages: Iterable[Sequence[Found]]) -> list[list[Found]]:

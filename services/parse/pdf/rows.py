@@ -20,7 +20,9 @@ _RAISED_GAP = 0.9
 _LOWERED = 0.08  # as far as its base lies below, as is the next
 _LOWERED_GAP = 0.15
 _SMALL = 0.87  # of the height of what it is raised from
-_FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}[.,;:!?)\]]*")
+_FIGURES = re.compile(r"[+\-−–]?[\w+\-−–]{1,12}(?:,\w{1,3}){0,8}[.,;:!?)\]]*")
+_NOTE = re.compile(r"\d{1,3}")  # stands behind signs, too; letters do not
+_SIGNS = frozenset('.,;:!?)]”’"')
 _INDEX = re.compile(r"\d{1,3}")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|o|a)\b", re.IGNORECASE)
 _WIDE = re.compile(f"[{HAN}]")
@@ -109,12 +111,13 @@ def joined(parts: Sequence[Line]) -> Line:
     """Lines of one row, from left to right, as one."""
     if len(parts) == 1:
         return parts[0]
-    last = lead = parts[0]
+    last = lead = whole = parts[0]  # whole: the last that is not lowered
     text, left, right, _, height, at = last
     most = height * (right - left)
     for part in parts[1:]:
         lowered = part.height < last.height and _is_lowered(part, last)
-        text += f"<sub>{part.text}</sub>" if lowered else _between(last, part) + part.text
+        text += f"<sub>{part.text}</sub>" if lowered else _between(last, part, whole) + part.text
+        whole = whole if lowered else part
         left = part.left if part.left < left else left
         right = part.right if part.right > right else right
         at = part.at if part.at < at else at
@@ -125,10 +128,11 @@ def joined(parts: Sequence[Line]) -> Line:
     return Line(text, left, right, lead.base, lead.height, at)
 
 
-def _between(a: Line, b: Line) -> str:
+def _between(a: Line, b: Line, whole: Line) -> str:
+    """What stands between two parts of a row. whole: a, or what it is an index of."""
     gap = b.left - a.right if b.left > a.left else a.left - b.right
     height = a.height if a.height > b.height else b.height
-    if b.height < a.height and _is_raised(b, a):
+    if b.height < whole.height and _is_raised(b, whole):
         return "^"
     if b.text[0] >= _FIRST_WIDE and _WIDE.match(b.text) and _WIDE.match(a.text[-1]):
         return " " if gap >= _HAN_SPACE * height else ""
@@ -151,8 +155,13 @@ def _is_raised(small: Line, from_: Line) -> bool:
     return (
         small.height < _SMALL * from_.height
         and small.base - from_.base > _RAISED * from_.height
-        and from_.text[-1].isalnum()
+        and (from_.text[-1].isalnum() or _is_note(small.text, from_.text))
         and -_CELL_GAP * from_.height < small.left - from_.right < _RAISED_GAP * from_.height
         and bool(_FIGURES.fullmatch(small.text))
         and not (from_.text[-1].isdigit() and _ORDINAL.match(small.text))
     )
+
+
+def _is_note(small: str, before: str) -> bool:
+    """The number of a note after a sentence, or a power of what is in brackets."""
+    return before[-1] in _SIGNS and _NOTE.fullmatch(small) is not None

@@ -19,6 +19,10 @@ _ROW_STEP = 3.2
 _HALF_LINE = 0.8  # a cell beside two lines of another stands between them
 _TIGHT = 1.4  # a row so near under another may go on with its cells
 _HEAD_ROWS = 2
+_MOST_HEAD = 6  # lines
+_OF_NUMBERS = 0.7  # of the lines under it
+_NEARER = 0.85  # of the usual distance of two lines
+_NUMBER = re.compile(r"[-+−–(]?[$€£¥]? ?\d[\d.,: ]*[%)]?|[-–—]|[nN]/?[aA]")
 _WRAPPED = 3  # words of a line, on average: of a text that is wrapped in its cell
 _DRAWN_DOWN = 0.5  # of the rows: in fewer a cell may go on while others begin
 _MIN_ROWS = 3  # two, where there are three columns
@@ -142,14 +146,16 @@ def _columns(rows: Sequence[Row]) -> list[_Strip]:
 def _grid(rows: Sequence[Row], columns: Sequence[_Strip]) -> list[list[str]]:
     """Texts of cells; what goes on with a cell above is added to it."""
     placed = [_placed(row, columns) for row in rows]
-    goes_on = _going_on(placed)
+    unordered = len({cell.at for cells in placed for cell in cells.values()}) == 1
+    head = _head(rows, placed) if unordered else 0
+    goes_on = _under_cells(rows, placed, head) if unordered else _going_on(placed)
     grid: list[list[str]] = []
     last: dict[int, int] = {}  # of each column, the row of its last cell
     base = 0.0
-    for row, cells, going_on in zip(rows, placed, goes_on, strict=True):
+    for index, (row, cells, going_on) in enumerate(zip(rows, placed, goes_on, strict=True)):
         begun = cells.keys() - going_on
         number = max((last[column] for column in going_on), default=len(grid) - 1)
-        near = bool(going_on) or (grid and base - row.base < _HALF_LINE * row.height)
+        near = bool(going_on) or 0 < index < head or (grid and base - row.base < _HALF_LINE * row.height)
         if not near or any(grid[number][column] for column in begun):
             number = len(grid)
             grid.append([""] * len(columns))
@@ -193,6 +199,42 @@ def _going_on(rows: Sequence[Mapping[int, Line]]) -> list[set[int]]:
         if is_whole and length >= len(rows) - _HEAD_ROWS and not _are_wrapped(rows[index:end]):
             found[index:end] = [set()] * length
         index = end
+    return found
+
+
+def _head(rows: Sequence[Row], placed: Sequence[Mapping[int, Line]]) -> int:
+    """How many lines above a table of numbers are its head, where there is no order in which they were drawn:
+    up to the first line of numbers, if they are as near to each other as lines of one text.
+    """
+    numbers = [2 * sum(map(_is_number, cells.values())) >= len(cells) for cells in placed]
+    head = numbers.index(True) if True in numbers else 0
+    if head > _MOST_HEAD or sum(numbers[head:]) < _OF_NUMBERS * len(numbers[head:]):
+        return 0
+    near = all(a.base - b.base < _TIGHT * b.height for a, b in pairwise(rows[:head]))
+    return head if near and len(numbers) - head >= _MIN_ROWS else 0
+
+
+def _is_number(cell: Line) -> bool:
+    return _NUMBER.fullmatch(cell.text) is not None
+
+
+def _under_cells(rows: Sequence[Row], placed: Sequence[Mapping[int, Line]], head: int) -> list[set[int]]:
+    """As _going_on, where there is no order in which the cells were drawn: in the head, and where a line has
+    fewer cells than the one above and is nearer to it than lines are.
+    """
+    steps = [a.base - b.base for a, b in pairwise(rows)]
+    usual = sorted(steps)[len(steps) // 2] if steps else 0.0
+    found: list[set[int]] = [set()]
+    seen = set(placed[0])
+    for index, (row, cells) in enumerate(zip(rows[1:], placed[1:], strict=True), 1):
+        if index < head:
+            found.append(cells.keys() & seen)
+        else:
+            step, is_part = steps[index - 1], cells.keys() < placed[index - 1].keys()
+            near = step < min(_TIGHT * row.height, _NEARER * usual)
+            goes_on = is_part and near and not any(map(_is_number, cells.values()))
+            found.append(set(cells) if goes_on else set())
+        seen |= cells.keys()
     return found
 
 

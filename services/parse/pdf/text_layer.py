@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from services.parse.pdf.characters import Characters, Ints
 from services.parse.pdf.line import HAN, HYPHEN, Line
+from services.parse.pdf.overprint import drawn_again, is_doubled
 from services.parse.pdf.tables import Table
-from services.parse.pdf.turned import upright, within
+from services.parse.pdf.turned import leaning, straightened, upright, within
 
 # PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
 _WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
@@ -128,7 +129,14 @@ class _Reader:
         if len(text) != count or "\x00" in text:
             codes = self._characters.codes(self._starts[page] + np.arange(count))
             text = "".join(chr(code) if 0 < code < 0x110000 else "\ufffd" for code in codes)
+        if is_doubled(buffer):
+            text = self._without_overprint(page, text)
         return text if text.isascii() else self._with_ligatures(page, text)
+
+    def _without_overprint(self, page: int, text: str) -> str:
+        """The text with NUL for what is drawn again over itself."""
+        again = drawn_again(_codes(text), self._boxes(self._starts[page] + np.arange(len(text))))
+        return "".join(_UNMAPPED if gone else each for gone, each in zip(again.tolist(), text, strict=True))
 
     def _with_ligatures(self, page: int, text: str) -> str:
         """Lam and alef in their order. Fonts have one glyph for both, whose two letters PDFium turns round
@@ -172,12 +180,14 @@ class _Reader:
             return [{} for _ in self._pages], [False for _ in self._pages]
         places, boxes = self._parted(words)
         begins = self._begins(places)
-        angles = self._characters.angles(places[begins, 0])
-        turns = np.array([round(angle / (math.pi / 2)) % 4 for angle in angles])[np.cumsum(begins) - 1]
-        boxes = upright(boxes, turns[:, None])
+        angles = np.array(self._characters.angles(places[begins, 0]))
+        line = np.cumsum(begins) - 1
+        turns = (np.round(angles / (math.pi / 2)).astype(np.int64) % 4)[line]
+        leans = leaning(angles, np.searchsorted(self._starts, places[begins, 0], "right"))[line]
+        boxes = straightened(upright(boxes, turns[:, None]), leans[:, None])
         left, right = boxes[:, 0, 0], boxes[:, 1, 2]
         height = boxes[:, 0, 3] - boxes[:, 0, 1]
-        base = self._bases(places[:, 0], boxes[:, 0], turns, begins)
+        base = self._bases(places[:, 0], boxes[:, 0], turns, leans, begins)
         gap = left - _before(right)
         gap[0] = 0.0
         apart = (
@@ -276,15 +286,15 @@ class _Reader:
         starts: Ints,
         boxes: NDArray[np.float64],
         turns: Ints,
+        leans: NDArray[np.float64],
         begins: NDArray[np.bool_],
     ) -> NDArray[np.float64]:
         """Of each word; PDFium is asked where it may differ from that of the word before."""
         asked = begins.copy()
         asked[1:] |= (boxes[1:, 1] != boxes[:-1, 1]) | (boxes[1:, 3] != boxes[:-1, 3])
         origins = self._characters.origins(starts[asked])
-        bases: NDArray[np.float64] = upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked])[
-            np.cumsum(asked) - 1, 1
-        ]
+        places = straightened(upright(_bounded(origins[:, [0, 1, 0, 1]]), turns[asked]), leans[asked])
+        bases: NDArray[np.float64] = places[np.cumsum(asked) - 1, 1]
         return bases
 
     def _parted(self, places: Ints) -> tuple[Ints, NDArray[np.float64]]:

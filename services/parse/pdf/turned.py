@@ -1,4 +1,4 @@
-"""Text that is turned by quarters, and the frame in which it is upright."""
+"""Text that is turned by quarters or leans a little, and the frame in which it is upright."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 from services.parse.pdf.line import Line
 
 _Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+_LEAST, _MOST = (
+    0.002,
+    0.2,
+)  # radians: of less, lines of a page are straight, and by more it was not laid askew
+_ALIKE = 0.01  # radians
 
 
 def upright(boxes: _Floats, quarters: NDArray[np.int64]) -> _Floats:
@@ -27,6 +33,36 @@ def upright(boxes: _Floats, quarters: NDArray[np.int64]) -> _Floats:
     ]
     choice = np.broadcast_to(quarters, left.shape)
     return np.stack([np.choose(choice, [box[side] for box in turned]) for side in range(4)], axis=-1)
+
+
+def leaning(angles: _Floats, pages: _Ints) -> _Floats:
+    """By how much the text of each page leans beside its quarters, as most of its lines do; in radians.
+
+    angles: of lines. pages: of each of them its page, rising. 0 where lines do not lean alike: what is
+    written askew by itself is no scan's layer of text.
+    """
+    rest = angles - np.round(angles / (np.pi / 2)) * (np.pi / 2)
+    leans = np.zeros(len(angles))
+    if not (np.abs(rest) > _LEAST).any():
+        return leans
+    for page in np.unique(pages):
+        lines = pages == page
+        lean = float(np.median(rest[lines]))
+        if _LEAST < abs(lean) < _MOST and (np.abs(rest[lines] - lean) < _ALIKE).mean() > 0.5:
+            leans[lines] = lean
+    return leans
+
+
+def straightened(boxes: _Floats, leans: _Floats) -> _Floats:
+    """Boxes [..., (left, bottom, right, top)], upright but for leaning [...], where they stand without it; of
+    the same size.
+    """
+    if not leans.any():
+        return boxes
+    sine, cosine = np.sin(leans), np.cos(leans)
+    x, y = (boxes[..., 0] + boxes[..., 2]) / 2, (boxes[..., 1] + boxes[..., 3]) / 2
+    right, up = x * cosine - y * sine - x, x * sine + y * cosine - y
+    return boxes + np.stack([right, up, right, up], axis=-1)
 
 
 def within(lines: Sequence[Line], quarters: int, others: Sequence[Line], their_quarters: int) -> list[Line]:

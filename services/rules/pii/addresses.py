@@ -14,12 +14,23 @@ from services.rules.pii.span import Span
 _LONGEST = 64  # characters before the @ (RFC 5321)
 _SIGNS_OF_LOCAL = string.ascii_letters + string.digits + "_%+&.-"
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}([A-Za-z]{2,24})(?![A-Za-z0-9-])")
+_OPEN, _CLOSE = r"[\[({<（【]", r"[\])}>）】]"
+_DOT = rf" ?{_OPEN} ?dot ?{_CLOSE} ?"
+_LABEL, _ENDS = "[A-Za-z0-9-]{1,63}", "(?![A-Za-z0-9-])"
 _HIDDEN = re.compile(
-    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9][A-Za-z0-9._%+-]{0,63}) ?[\[(] ?at ?[\])] ?"
-    r"([A-Za-z0-9-]{1,63}(?:(?: ?[\[(] ?dot ?[\])] ?|\.)[A-Za-z0-9-]{1,63}){1,4})(?![A-Za-z0-9-])",
+    rf"(?<![A-Za-z0-9._%+-])([A-Za-z0-9](?:[A-Za-z0-9._%+-]|{_DOT}){{0,63}}) ?{_OPEN} ?at ?{_CLOSE} ?"
+    rf"({_LABEL}(?:(?:{_DOT}|\.){_LABEL}){{1,4}}){_ENDS}",
     re.IGNORECASE,
 )
-_DOT = re.compile(r" ?[\[(] ?dot ?[\])] ?", re.IGNORECASE)
+_SAID = re.compile(
+    rf"(?<![A-Za-z0-9._%+-])([A-Za-z0-9][A-Za-z0-9._%+-]{{0,63}}(?: dot {_LABEL}){{0,2}})"
+    rf" at ({_LABEL}(?: dot {_LABEL}){{1,4}}){_ENDS}",
+    re.IGNORECASE,
+)
+# Before an address in words, which else is where something is: "buy it at a shop dot com".
+_ANNOUNCED = re.compile("mail|contact|reach|write|address|邮箱", re.IGNORECASE)
+_IS_DOT = re.compile(rf"{_DOT}| dot ", re.IGNORECASE)
+_OPENED = frozenset("[({<（【")
 _WIDE = re.compile(r"[A-Za-z0-9.-]*[\uff0d\uff0e\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
 # What a file is called and no domain is: icon@2x.png.
 _FILES = frozenset(
@@ -51,13 +62,21 @@ def emails(text: str) -> list[Span]:
 
 
 def hidden_emails(text: str, places: Sequence[int]) -> Iterator[Span]:
-    """Addresses with words in brackets for signs: name [at] domain [dot] org. places: of each "at"."""
+    """Addresses with words for signs: name [at] domain [dot] org, name at domain dot org.
+
+    places: of each "at".
+    """
     for place in places:
-        if "[" in text[place - 2 : place] or "(" in text[place - 2 : place]:
-            found = _HIDDEN.search(text, max(0, place - _LONGEST - 2), place + 256)
-            if found is not None:
-                domain = _DOT.sub(".", found[2])
-                yield Span(found.start(), found.end(), "email", f"{found[1]}@{domain}".lower())
+        low, high = max(0, place - _LONGEST - 2), place + 256
+        if text[place - 1 : place] in _OPENED or text[place - 2 : place - 1] in _OPENED:
+            found = _HIDDEN.search(text, low, high)
+        elif " dot " in text[place : place + _LONGEST].lower() and _ANNOUNCED.search(text, low, place):
+            found = _SAID.search(text, low, high)
+        else:
+            continue
+        if found is not None:
+            value = "@".join(_IS_DOT.sub(".", part) for part in found.groups())
+            yield Span(found.start(), found.end(), "email", value.lower())
 
 
 def is_nobodys(address: str) -> bool:
@@ -91,10 +110,12 @@ def addresses_of_version_6(text: str, colons: Sequence[int]) -> list[Span]:
         while end < len(text) and text[end] in _HEX and end - start <= _LONGEST_V6:
             end += 1
         reached = end
+        if text[start] == ":" or _is_word(text[start - 1 : start]):  # of a name before it: ip:2001:db8::1
+            start = text.index(":", start) + (text[start : start + 2] != "::")
         shown = text[start:end]
         if shown.endswith(":") and not shown.endswith("::"):
             shown = shown[:-1]
-        if _is_public(shown) and not _is_word(text[start - 1 : start]) and not _is_word(text[end : end + 1]):
+        if _is_public(shown) and not _is_word(text[start - 1 : start]) and not _goes_on(text[end : end + 2]):
             spans.append(Span(start, start + len(shown), "ip", shown.lower()))
     return spans
 
@@ -102,11 +123,17 @@ def addresses_of_version_6(text: str, colons: Sequence[int]) -> list[Span]:
 def _is_public(shown: str) -> bool:
     if (shown.count(":") < 7 and "::" not in shown) or len(shown) < 8:
         return False
+    if len([group for group in shown.split(":") if group]) < 3:  # of a network, or numbers in a table
+        return False
     try:
         return ipaddress.IPv6Address(shown).is_global
     except ValueError:
         return False
 
 
+def _goes_on(behind: str) -> bool:
+    return _is_word(behind[:1]) or (behind[:1] == "." and _is_word(behind[1:]))
+
+
 def _is_word(sign: str) -> bool:
-    return sign.isascii() and (sign.isalnum() or sign in ("_", "."))
+    return sign.isascii() and (sign.isalnum() or sign == "_")

@@ -16,8 +16,11 @@ class Name(NamedTuple):
     gap: int
     between: re.Pattern[str] | None = None
 
-    def calls(self, before: str) -> bool:
-        """Whether the text before a number, in lower case, ends so. A line ends there only behind a mark."""
+    def calls(self, before: str, gap: int | None = None) -> bool:
+        """Whether the text before a number, in lower case, ends so. A line ends there only behind a mark.
+
+        gap: most characters between, where they are fewer.
+        """
         for sign in self.signs:
             if sign in before:
                 break
@@ -28,7 +31,9 @@ class Name(NamedTuple):
         if not said:
             return False
         between = before[said[-1].end() :]
-        if len(between) > self.gap or ("\n" in between and not between.rstrip().endswith(_MARKS)):
+        if len(between) > (self.gap if gap is None else gap) or (
+            "\n" in between and not between.rstrip().endswith(_MARKS)
+        ):
             return False
         return self.between is None or self.between.fullmatch(between) is not None
 
@@ -40,16 +45,21 @@ _SAID = re.compile(
 _DIGITS_FOLLOW = r"(?![a-z])"  # the word may touch its number, not another letter
 
 _SIGNS_OF_PHONES = (
-    "tel", "phone", "mobile", "cell", "fax", "faks", "desk", "line", "pager", "call", "dial", "text", "ring",
-    "app", "contact", "reach", "mail", "messages", "registered", "answering", "电", "電", "机", "機", "线",
-    "線", "传", "傳", "联", "拨", "小灵通", "打给",
+    "tel", "phone", "mobile", "cell", "fax", "faks", "desk", "line", "pager", "call", "dial", "text",
+    "ring", "app", "contact", "reach", "mail", "messages", "registered", "answering", "电", "電", "机",
+    "機", "线", "線", "传", "傳", "联", "拨", "小灵通", "打给", "number", "ph", "home", "office", "work",
+    "t:", "m:", "p:", "t.", "m.", "p.", "同号", "我的号码", "咨询", "打",
 )  # fmt: skip
+_NEXT = r"(?=[.:]? ?[(+]{0,2}$)"  # the number itself stands behind the word
 PHONE = Name(
     _SIGNS_OF_PHONES,
     re.compile(
-        r"(?<![a-z])(?:(?:tele?phone|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline|pager)s?|called|call"
-        r"|dial|(?<!```)text|ring|whats ?app|contact|reach|voice ?mail|messages? to|registered|answering)"
-        rf"{_DIGITS_FOLLOW}|电话|電話|手机|手機|热线|熱線|传真|傳真|联系方式|致电|拨打|来电|座机|小灵通|打给"
+        r"(?<![a-z])(?:(?:tele?phone|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline|pager)s?|called"
+        r"|call(?!\s\s)|dial|(?<![`_.\\])text|ring|whats ?app|contact|reach|voice ?mail|messages? to"
+        rf"|registered|answering){_DIGITS_FOLLOW}|\b(?:my|his|her|our|your|their) (?:[a-z]+ )?number\b"
+        rf"|\b(?:ph|home|office|work){_NEXT}|(?<![a-z0-9-])[tmp](?=[.:] ?[(+]{{0,2}}$)"
+        "|(?:support|help|direct) ?line|电话|電話|手机|手機|热线|熱線|传真|傳真|联系(?:方式)?|致电|拨打|来电"
+        rf"|座机|小灵通|打给|同号|我的号码|咨询|打{_NEXT}"
     ),
     gap=16,
 )
@@ -64,7 +74,7 @@ CARD = Name(
 )
 SSN = Name(
     ("ssn", "social", "payer"),
-    re.compile(r"\bssn\b|social security|tax ?payer"),
+    re.compile(r"\bssn\b|social security|\bsocial(?= (?:is|no|number|#)|[:#])|tax ?payer"),
     gap=18,
 )
 ID = Name(
@@ -86,12 +96,6 @@ EMPLOYEE = Name(
     ("工", "employee", "staff", "badge"),
     re.compile(r"工号|[员职]工(?:编号|号)|工牌|\b(?:employee|staff|badge) ?(?:id|no|number|#)"),
     gap=8,
-)
-QQ = Name(
-    ("qq", "扣扣", "企鹅"),
-    re.compile("qq|扣扣|企鹅"),
-    gap=12,
-    between=_SAID,
 )
 WECHAT = Name(
     ("微信", "wechat", "weixin", "wx", "vx"),

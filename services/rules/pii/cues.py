@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from services.rules.characters import PROVINCES
+from services.rules.pii.digits import fold
 from services.rules.pii.span import Span, around
 
 NEAR = 100  # characters between a name in running text and other personal data
@@ -23,7 +24,8 @@ _SURNAMES = (
     "晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝官封谈匡鞠惠"
     "荆乐冀郁胥南班储原栗燕楚鄢劳谌奚皮粟冼蔺楼盘满闻位厉伊仝区郜海阚花权强帅屠豆朴盖练廉禹井祖漆巴丰支卿"
     "国狄平计索宣晋云容敬扈晁芮阙浦戈伏鹿薄邸雍辜羊阿乌裘亓修邰赫杭况宿鲜印逯隆茹诺战慕危玉银亢嵇哈湛宾戎"
-    "勾茅揭尉冶元束檀衣阴昝幸奉植衡富尧闭"
+    "勾茅揭尉冶元束檀衣阴昝幸奉植衡富尧闭傅萧阎"
+    "陳劉張黃趙吳孫馬羅鄭謝韓馮鄧許蔣蕭葉蘇呂盧鍾譚陸範賈鄒龍萬錢湯喬賴龔龐蘭"
 )
 _SURNAMES_OF_TWO = "欧阳|上官|司马|诸葛|东方|皇甫|尉迟|公孙|慕容|令狐|夏侯|司徒"
 _NOBODY = frozenset({"张三", "李四", "王五", "赵六"})  # the John Does of manuals
@@ -35,40 +37,88 @@ _ENDS = (
 )
 _FIELD_ZH = re.compile(
     r"(?:姓名|联系人|收件人|收货人|寄件人|持卡人|持证人|户名|被保险人|投保人|法定代表人|甲方|乙方|申请人|经办人"
-    rf"|负责人|责任人|患者|车主)(?:[（(][{_HAN}]{{1,4}}[)）])?[ 　]*[:：][ 　]*({_NAME}){_ENDS}"
+    "|负责人|责任人|患者|车主|聯絡人|聯繫人|負責人|申請人|收貨人)"
+    rf"(?:[（(][{_HAN}]{{1,4}}[)）])?[ 　]*[:：][ 　]*({_NAME}){_ENDS}"
 )
-_SAID_ZH = "姓名是|姓名为|姓名|车主|我叫|名叫|我是|本人|由|快递员|客服"
-_RUNNING_ZH = re.compile(rf"(?:{_SAID_ZH})(?!方式)[ 　]?({_NAME}){_ENDS}")
-_CAPITALISED = r"[A-Z][a-zà-ÿ'’-]{1,20}(?: (?:[A-Z]\.|[A-Z][a-zà-ÿ'’-]{1,20}))"
+_SAID_ZH = (
+    "姓名是|姓名为|姓名|车主|我叫|名叫|我是|本人|由(?<![自理路来缘]由)|快递员|客服|收货人|收件人|寄件人"
+    "|联系人|户名|持卡人|患者|申请人|联系|找"
+)
+_RUNNING_ZH = re.compile(rf"(?:{_SAID_ZH})(?!方[式法案])[ 　|｜]{{0,3}}({_NAME}){_ENDS}")
+_TITLED_ZH = re.compile(f"({_NAME})(?:先生|女士|小姐)")
+_TITLE = re.compile("先生|女士|小姐")
+_WORD = r"[A-ZÀ-Þ](?:['’-]?[A-Za-zÀ-ÿ]){1,20}"
+_CAPITALISED = rf"{_WORD}(?: (?:[A-Z]\.|{_WORD}))"
 _FIELD_EN = re.compile(
     r"\b(?:[Nn]ame|Cardholder|Attn)"
     rf"[ \t]*:[ \t]*({_CAPITALISED}{{1,3}})(?![A-Za-z])"
 )
-_SAID_EN = "My name is|my name is|I am|I'm|Contact|contact|Call|call|Dear|Regards,|regards,"
-_RUNNING_EN = re.compile(rf"(?:{_SAID_EN}) ({_CAPITALISED}{{1,2}})(?![A-Za-z])")
-_SAID = re.compile(f"{_SAID_ZH}|{_SAID_EN}")
+_SAID_EN = (
+    "My name is|my name is|I am|I'm|Contact|contact|Call|call|Dear|Regards,|regards,|Sincerely,|Thanks,"
+    "|Best,|Mr\\.|Mrs\\.|Ms\\.|Dr\\.|Patient|Customer|Client|Applicant|Tenant|Employee|Name"
+)
+# Whom a page asks to call, who is no one.
+_NO_ONE = (
+    "Us|Me|Our|The|Your|Customer|Client|Support|Sales|Service|Services|Team|Info|Sir|Madam|Technical|Human"
+    "|Media|Press"
+)
+_RUNNING_EN = re.compile(
+    rf"(?:{_SAID_EN})[ \t]?[:|]?[ \t\n]?(?!(?:{_NO_ONE})\b)({_CAPITALISED}{{1,2}})(?![A-Za-z])"
+)
+# What stands in a piece that a pattern may find something in: most hold none, and patterns take longer.
+_SAID = (
+    (re.compile(_SAID_ZH), _RUNNING_ZH),
+    (_TITLE, _TITLED_ZH),
+    (re.compile(_SAID_EN), _RUNNING_EN),
+)
 _LETTER = re.compile("[A-Za-z0-9_]")
+_OWNER = re.compile("([A-Za-z]+)(?:'s)?[ _-]$")
+_PERSONS = frozenset(
+    re.findall(
+        "[a-z]+",
+        "full first last middle family given legal real birth maiden cardholder holder account customer "
+        "client patient contact applicant employee student author user guest buyer tenant passenger "
+        "candidate member owner spouse father mother teacher the my your his her their is and or",
+    )
+)
+# Between a word and what it announces: that it is a number, marks, quotes of JSON, cells of a table.
+_TO = (
+    r"(?:编号|号码|号|號碼|码)?(?:[ _.-]?(?:no\.?|number|num|id|#)){0,2}[\"'`*）)\]| \u3000]{0,4}"
+    r"(?:is|是|为|[:：=#|]){0,2}[\"'`*（(\[|「“ \u3000]{0,4}"
+)
 _WECHAT = re.compile(
-    r"(?:(?:微信|wechat|weixin)(?:号|号码|id)?|加[vw]x|\b[vw]x(?=[ 　]*[:：]))[ 　]*[:：是为=]{0,2}[ 　]*"
+    r"(?:[微薇]信|威信(?=[号:： ])|wechat(?=[ \u3000]?(?:id|:|号))|weixin|加[vw](?:x|(?=[ \u3000]?:))|v信"
+    rf"|\b[vw]x(?=[ \u3000]*:)){_TO}"
     r"([a-z][a-z0-9_-]{5,19})(?![a-z0-9_.-])",
     re.IGNORECASE,
 )
-_EMPLOYEE = re.compile(
-    r"(?:工号|员工(?:编号|号)|职工(?:编号|号)|工牌号?|\b(?:employee|staff|badge) ?(?:id|no\.?|number|#))"
-    r"(?: is|是|为)?[ 　]*[:：#]?[ 　]*([a-z]{0,4}-?[0-9]{3,10})(?![a-z0-9])",
+_QQ = re.compile(
+    rf"(?:(?<![a-z])qq|扣扣|企鹅|加q)(?:群|交流|粉丝|客服|联系|反馈){{0,3}}{_TO}([1-9][0-9]{{4,10}})(?![0-9a-z_.-])",
     re.IGNORECASE,
 )
+_EMPLOYEE = re.compile(
+    rf"(?:工号|[员职]工(?:编号|号|(?=id|no))|工牌|\b(?:employee|staff|badge)(?=[ _.-]?(?:id|no|nu|#))"
+    rf"|\b(?:emp|personnel)(?=[ _.-]{{0,2}}(?:id|no|number)[ .]?:)){_TO}"
+    r"([a-z]{0,4}-?[0-9]{3,10})(?![a-z0-9])",
+    re.IGNORECASE,
+)
+# Of the country, or of any: seven to nine letters and digits, mostly digits (ICAO 9303).
 _PASSPORT = re.compile(
-    r"(?:护照|護照|passport)(?:号码|号|號碼| ?(?:no\.?|number))?(?: is|是|为)?[ 　]*[:：#]?[ 　]*"
-    r"([a-z]{1,2}[0-9]{6,8}|[0-9]{8,9})(?![a-z0-9])",
+    rf"(?:护照|護照|passport){_TO}((?=(?:[a-z]*[0-9]){{6}})[a-z0-9]{{7,9}})(?![a-z0-9])",
     re.IGNORECASE,
 )
 _PLATE = re.compile(
-    rf"[{PROVINCES}][A-Z][·•\- .]?(?=[A-Z0-9]*[0-9][A-Z]?[0-9])"
-    r"(?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳]|[A-HJ-NP-Z0-9]{6})(?![A-Za-z0-9])"
+    rf"[{PROVINCES}][A-Z][. -]?(?=[A-Z0-9]*[0-9][A-Z]?[0-9])"
+    r"(?:[A-HJ-NP-Z0-9]{4}(?:[A-HJ-NP-Z0-9挂学警港澳领]|应急)|[A-HJ-NP-Z0-9]{6})(?![A-Za-z0-9])"
 )
 
-_ACCOUNTS = ((_WECHAT, "wechat"), (_EMPLOYEE, "employee"), (_PASSPORT, "passport"))
+# And the first signs of their words.
+_ACCOUNTS = (
+    (_WECHAT, "wechat", "微薇威加VvWw"), (_QQ, "qq", "Qq扣企加"), (_EMPLOYEE, "employee", "工员职EeSsBbPp"),
+    (_PASSPORT, "passport", "护護Pp"),
+)  # fmt: skip
+_LONGEST_PLATE = 10
+_BEFORE_TITLE = 4  # characters of a name
 _REACH = 60  # characters behind a word in which what it announces ends
 _FIELD_ENDS = "名人方者主)）] \u3000"  # what stands before the colon of a Chinese form's field
 _FIELD_SIZE, _NAMED_SIZE = 16, 24  # characters of a field's name before its colon, and of what is behind
@@ -76,17 +126,21 @@ _FIELD_SIZE, _NAMED_SIZE = 16, 24  # characters of a field's name before its col
 
 def plate(text: str, place: int) -> Iterator[Span]:
     """A number plate of mainland China (GA 36): province, letter of the place, five or six signs."""
-    found = _PLATE.match(text, place)
+    found = _PLATE.match(fold(text[place : place + _LONGEST_PLATE]).upper())
     if found is not None:
         value = "".join(sign for sign in found[0] if sign.isalnum())
-        yield Span(found.start(), found.end(), "plate", value)
+        yield Span(place, place + found.end(), "plate", value)
 
 
 def accounts(text: str, places: Sequence[int]) -> Iterator[Span]:
     """WeChat names, numbers of employees, passports: by the word before them. places: where one may be."""
-    for pattern, kind in _ACCOUNTS:
-        for one in filter(None, (pattern.match(text, place, place + _REACH) for place in places)):
-            yield Span(one.start(1), one.end(1), kind, one[1].lower())
+    for place in places:
+        low, first = max(0, place - 1), text[place]
+        piece = fold(text[low : place + _REACH])
+        for pattern, kind, firsts in _ACCOUNTS:
+            found = pattern.match(piece, place - low) if first in firsts else None
+            if found is not None:
+                yield Span(low + found.start(1), low + found.end(1), kind, found[1].lower())
 
 
 def names(text: str, others: Sequence[Span], places: Sequence[int], colons: Sequence[int]) -> Iterator[Span]:
@@ -103,16 +157,28 @@ def names(text: str, others: Sequence[Span], places: Sequence[int], colons: Sequ
     for place in places:
         yield from _named(_FIELD_EN, text, place, place + _REACH)
     for start, end in around(others, len(text), NEAR):
-        if _SAID.search(text, start, end):  # most hold none, and two patterns take longer
-            yield from _named(_RUNNING_ZH, text, start, end)
-            yield from _named(_RUNNING_EN, text, start, end)
+        for said, pattern in _SAID:
+            first = said.search(text, start, end)
+            if first is not None:
+                yield from _named(pattern, text, max(start, first.start() - _BEFORE_TITLE), end)
 
 
 def _named(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Span]:
     for found in pattern.finditer(text, start, end):
-        if found[1] not in _NOBODY and not _is_within_word(text, found.start()):
+        if found[1] not in _NOBODY and _is_a_persons(text, found.start()):
             yield Span(found.start(1), found.end(1), "name", found[1].lower())
 
 
-def _is_within_word(text: str, start: int) -> bool:
-    return start > 0 and _LETTER.match(text, start) is not None and _LETTER.match(text, start - 1) is not None
+def _is_a_persons(text: str, start: int) -> bool:
+    """Whether the word there is a whole one, and a name's is no thing's: a host's, a step's in YAML."""
+    if _LETTER.match(text, start) is None:
+        return True
+    if start and _LETTER.match(text, start - 1) is not None:
+        return False
+    if not text.startswith(("name", "Name"), start):
+        return True
+    before = text[max(0, start - _FIELD_SIZE) : start]
+    if text[start] == "n" and before.endswith("- "):
+        return False
+    owner = _OWNER.search(before)
+    return owner is None or owner[1].lower() in _PERSONS

@@ -14,9 +14,10 @@ from services.rules.pii.span import Span
 _WIDE = {
     **{0xFF01 + i: 0x21 + i for i in range(94)},  # full-width forms of ASCII
     **dict.fromkeys(map(ord, "‐‑‒–—－"), ord("-")),
-    **dict.fromkeys(map(ord, "．·•"), ord(".")),
-    0x3000: 0x20,
-    0x2060: 0x20,
+    **dict.fromkeys(map(ord, "．·•・"), ord(".")),
+    **dict.fromkeys(
+        map(ord, "\u3000\u2060\xa0\u2009\u202f\u200b"), 0x20
+    ),  # wide, no-break, thin, of no width
 }
 
 _HAN = _WIDE | {

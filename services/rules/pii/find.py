@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from services.rules.characters import PROVINCES
@@ -13,6 +14,9 @@ from services.rules.pii.numbers import numbers
 from services.rules.pii.places import Marked, announced
 from services.rules.pii.span import Span
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
+
+# Names of accounts that a text runs into, whose first sign is too common for a mark.
+_RUN_INTO = ("QQ", "qq", "V信", "v信")
 
 # The more telling first: of two that overlap it is the one that stays.
 KINDS = (
@@ -36,6 +40,9 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
     for start, end in marks.runs:
         found += numbers(text, start, end)
     accounts = words.get(ACCOUNT, [])
+    for word in _RUN_INTO:
+        if word in text:
+            accounts += _places_of(text, word)
     for at in marks.cues:
         if text[at] in PROVINCES:
             found += cues.plate(text, at)
@@ -50,6 +57,13 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
     if "name" in kinds:
         found += cues.names(text, found, words.get(NAME, []), marks.colons)
     return apart(found)
+
+
+def _places_of(text: str, word: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + len(word))
 
 
 def apart(found: list[Span]) -> list[Span]:

@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from functools import cache
 
 from services.rules.characters import HAN_DIGITS
-from services.rules.pii.called import EMPLOYEE, LICENCE, PASSPORT, PHONE, QQ, REACH, WECHAT
+from services.rules.pii.called import EMPLOYEE, LICENCE, PASSPORT, PHONE, REACH, WECHAT
 from services.rules.pii.checksums import is_card, is_iban, is_id_card
 from services.rules.pii.digits import fold, fold_han
 from services.rules.pii.places import LEAST
-from services.rules.pii.shapes import GROUP, MOBILE, SHAPES, Shape
+from services.rules.pii.shapes import GROUP, SHAPES, Shape
 from services.rules.pii.span import Span
 
-_AFTER = 12
+_AFTER = 16
 _MANY = 50  # digits; more are as many
-_MARKS = r" \-‐‑‒–—－.．·•()（）\u3000\u2060"
+_MARKS = r" \-‐‑‒–—－.．·•()（）\u3000\u2060\xa0\u2009\u202f\u200b"
 _RUN = re.compile(rf"[0-9０-９](?:[{_MARKS}]{{0,2}}[0-9０-９]){{6,}}")
-_RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGITS}0-9０-９]){{10,19}}")
+_RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGITS}0-9０-９]){{10,19}}[xXＸｘ]?")
 _HAN_DIGIT = re.compile(f"[{HAN_DIGITS}]")
 _LETTERS = re.compile(r"[a-z0-9]{1,10}$")
 _TOKEN = re.compile(r"[0-9A-Za-z]*")
@@ -42,9 +42,9 @@ def _spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:
     """Phone and card numbers in Chinese characters, mixed with digits or not; a run is one or none."""
     if not _HAN_DIGIT.search(text, start, end):
         return
-    for run in _RUN_OF_HAN.finditer(text, start, end):
+    for run in _RUN_OF_HAN.finditer(text, start, end + 1):  # an X may follow
         if _HAN_DIGIT.search(run[0]):
-            digits = "".join(GROUP.findall(fold_han(run[0])))
+            digits = _digits(fold_han(run[0]))
             for kind, size, is_right in (
                 ("phone", 11, lambda number: number[0] == "1" and number[1] in "3456789"),
                 ("id_card", 18, is_id_card),
@@ -74,24 +74,29 @@ def _in_run(text: str, start: int, end: int) -> list[Span]:
 def _at(window: str, at: int, size: int, left: int) -> tuple[int, int, str, str] | None:
     """The number whose first group of digits, of this size, begins here. left: signs up to the run's end."""
     before = window[max(0, at - REACH) : at].lower()
-    opened = at - 1 if at and window[at - 1] in "+(" else at
-    if opened and window[opened - 1] == "+":
+    opened = at
+    while opened and at - opened < 2 and window[opened - 1] in "+(":
         opened -= 1
     last = window[at - 1 : at]
     if last.isascii() and (last.isalpha() or last == "_"):
         return _behind_letters(window, at, before)
+    begins = range(opened, at + 1)
     for shape in _shapes_of(min(size, _MANY), min(left, _MANY)):
         if shape.name is not None and not shape.name.calls(before):
             continue
-        begin = opened if shape.is_open else at
-        found = shape.pattern.match(window, begin)
-        if found is None:
-            continue
-        shown = found[0]
-        value = shown if shape.kind == "ip" or shown.isdigit() else _digits(shown)
-        if shape.is_right(shown, value, before, window[found.end() :]):
-            return begin, found.end(), shape.kind, value[-11:] if shape.pattern is MOBILE else value
+        for begin in begins if shape.is_open else begins[-1:]:
+            found = shape.pattern.match(window, begin)
+            if found is None:
+                continue
+            shown = found[0]
+            value = shown if shape.kind == "ip" or shown.isdigit() else _digits(shown)
+            if _is_closed(shown) and shape.is_right(shown, value, before, window[found.end() :]):
+                return begin, found.end(), shape.kind, shape.same(value)
     return None
+
+
+def _is_closed(shown: str) -> bool:
+    return shown.count("(") == shown.count(")")
 
 
 def _digits(shown: str) -> str:
@@ -129,9 +134,8 @@ def _behind_letters(window: str, at: int, before: str) -> tuple[int, int, str, s
 def _named(window: str, at: int, stop: int, before: str) -> tuple[int, int, str, str] | None:
     value = window[at:stop]
     for kind, name, low, high in (
-        ("qq", QQ, 5, 11), ("wechat", WECHAT, 6, 20), ("phone", PHONE, 7, 15),
-        ("employee", EMPLOYEE, 3, 12),
+        ("wechat", WECHAT, 6, 20), ("phone", PHONE, 7, 15), ("employee", EMPLOYEE, 3, 12),
     ):  # fmt: skip
-        if low <= len(value) <= high and name.calls(before):
+        if low <= len(value) <= high and name.calls(before, gap=0):
             return at, stop, kind, value
     return None

@@ -7,11 +7,11 @@ cost more than what they do on a few kB.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, reduce
 from itertools import accumulate, pairwise
 from operator import or_
-from string import ascii_uppercase
+from string import ascii_letters
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +23,9 @@ from services.rules.characters import (
     COLON,
     CUE,
     DIGITS,
-    HAN,
+    LETTER,
     LOWER,
+    MARK,
     PROVINCES,
     SECOND,
     UPPER,
@@ -34,13 +35,21 @@ from services.rules.pii.hints import hinted
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
+_LETTERS = ascii_letters + "".join(chr(ord(letter) + 0xFEE0) for letter in ascii_letters)  # and full-width
 _GAP = 3  # from one digit to the next, of a run: two separators between them
 _APART = np.zeros(_GAP, np.uint8)  # between two pages, so that no run goes on
-_PLATES = frozenset(province + letter for province in PROVINCES for letter in ascii_uppercase)
+_PLATES = frozenset(province + letter for province in PROVINCES for letter in _LETTERS)
 _ANNOUNCED = {
-    "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT, "wechat": ACCOUNT,
+    "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT,
+    "wechat": ACCOUNT,
 }  # fmt: skip
 _BEGINNINGS = _PLATES.union(ACCOUNT_WORDS)
+
+
+# Of a character's class and mark, whether it may be the second of a beginning.
+_SECONDS = np.array(
+    [(sign & CLASS) in (UPPER, LOWER, LETTER) or SECOND <= sign < COLON for sign in range(256)]
+)
 
 
 class Marked(NamedTuple):
@@ -60,23 +69,27 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
     """What the marks of the pages' characters say."""
     if not pages:
         return []
-    signs = np.concatenate([part for page in pages for part in (page.characters, _APART)])
+    signs = _signs(pages)
     places = (signs >= CUE).nonzero()[0]
     marks = signs[places]
     starts = list(accumulate([page.size + len(_APART) for page in pages], initial=0))
-    found = [
-        Marked([], [], colons) for colons in _by_page(places[(marks >= COLON) & (marks < DIGITS)], starts)
-    ]
+    found = [Marked([], [], colons) for colons in _by_page(places[(marks & MARK) == COLON], starts)]
     for start, end in _runs(places[marks >= DIGITS]):
         number = bisect_right(starts, start) - 1
         found[number].runs.append((start - starts[number], end - starts[number]))
     cues = places[marks < COLON]
     if len(cues):
-        behind = signs[cues + 1]
-        cues = cues[((behind & CLASS) == UPPER) | ((behind >= SECOND) & (behind < COLON))]
+        cues = cues[_SECONDS.take(signs.take(cues + 1, mode="clip"))]
         for page, its, beginnings in zip(pages, found, _by_page(cues, starts), strict=True):
             its.cues.extend([at for at in beginnings if page.text[at : at + 2] in _BEGINNINGS])
     return found
+
+
+def _signs(pages: Sequence[Page]) -> NDArray[np.uint8]:
+    """The characters of one page, or of all with a little between."""
+    if len(pages) == 1:
+        return pages[0].characters
+    return np.concatenate([part for page in pages for part in (page.characters, _APART)])
 
 
 def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
@@ -88,14 +101,14 @@ def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
     return [of_all[first:behind] for first, behind in pairwise(bounds.tolist())]
 
 
-def _runs(digits: NDArray[np.int64]) -> list[tuple[int, int]]:
+def _runs(digits: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Start and end of each run: of those between two gaps that are long enough, which are few."""
     if len(digits) < LEAST:
-        return []
-    gaps = (digits[1:] - digits[:-1] > _GAP).nonzero()[0]
-    lasts = np.concatenate(((-1,), gaps, (len(digits) - 1,)))
-    which = (lasts[1:] - lasts[:-1] >= LEAST).nonzero()[0]
-    starts, ends = digits[lasts[which] + 1], digits[lasts[which + 1]] + 1
-    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+        return
+    gaps = (digits[1:] - digits[:-1] > _GAP).nonzero()[0].tolist()
+    for before, last in pairwise([-1, *gaps, len(digits) - 1]):
+        if last - before >= LEAST:
+            yield int(digits[before + 1]), int(digits[last]) + 1
 
 
 @cache
@@ -104,14 +117,14 @@ def _wanted(kinds: frozenset[str]) -> int:
 
 
 def announced(page: Page, kinds: frozenset[str], colons: Sequence[int]) -> dict[int, list[int]]:
-    """By what it announces, where each such word of a page in spaced words begins. It may be another word.
+    """By what it announces, where each such word of spaced ones begins. It may be another word.
 
     kinds: what is looked for. colons: where the page's are.
     """
     wanted = _wanted(kinds)
     if "known" not in vars(page):
-        wanted &= hinted(page.text, colons)
-    if not wanted or not page.bits & wanted or page.counts[LOWER] + page.counts[UPPER] <= page.counts[HAN]:
+        wanted &= hinted(page, colons)
+    if not wanted or not page.bits & wanted:  # hashed only where hinted at
         return {}
     known, bits = page.known
     which = (bits & wanted).nonzero()[0]

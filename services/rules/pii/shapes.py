@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from string import ascii_lowercase, digits
 from typing import NamedTuple
 
 from services.rules.pii.called import (
@@ -18,7 +19,6 @@ from services.rules.pii.called import (
     PASSPORT,
     PHONE,
     PHONE_BEHIND,
-    QQ,
     SSN,
     VERSION,
     Name,
@@ -44,37 +44,56 @@ _ID = re.compile(
 _OLD_ID = re.compile(rf"{_L}[1-9][0-9]{{7}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{{3}}{_R}")
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IP = re.compile(rf"(?<![0-9A-Za-z_.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9A-Za-z_]|\.[0-9])")
-_SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}([ -]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
-_CARD = re.compile(rf"{_L}(?:[0-9]{{12,19}}|[0-9]{{4}}([ -])(?:[0-9]{{3,6}}\1){{1,3}}[0-9]{{1,6}}){_R}")
-_EXTENSION = r"(?: ?(?:x|ext\.? ?|转)[0-9]{1,6}|-[0-9]{2,5}(?![0-9-]))?"
+_SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}([ .-]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
+_CARD = re.compile(
+    rf"{_L}(?:[0-9]{{12,19}}|[0-9]{{4}}([ .-]{{1,2}})(?:[0-9]{{3,6}}\1){{1,3}}[0-9]{{1,6}}"
+    rf"|[0-9]{{6}}[ -][0-9]{{8,13}}){_R}"
+)
+_EXTENSION = (
+    r"(?:,? ?(?:(?i:x|ext(?:ension|n)?\.?:?) ?|#|转|分机号?[:：]? ?)[0-9]{1,6}|-[0-9]{2,5}(?![0-9-]))?"
+)
 MOBILE = re.compile(  # in mainland China
-    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:(?:\+|00)?86[ -]{{0,2}})?1[3-9][0-9]"
-    rf"(?:{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}|[0-9]{_GAP}[0-9]{{3}}{_GAP}[0-9]{{4}}|{_GAP}[0-9]{{3}}{_GAP}[0-9]{{5}})"
-    rf"{_R}(?! ?(?:[元万亿吨]|美元|%|人民币))"
+    rf"(?<![0-9A-Za-z_+])(?<![0-9][.\-])(?:\(?(?:\+|00)?86\)?[ -]{{0,2}})?1[3-9][0-9]"
+    rf"(?:{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}|[0-9]{_GAP}[0-9]{{3}}{_GAP}[0-9]{{4}}"
+    r"|[ .-]{1,2}[0-9]{3}[ .-]{1,2}[0-9]{5})"
+    rf"{_R}(?! ?(?:[元万亿吨]|美元|%|人民币|字节|(?:bytes?|[KMG]i?B|bits?|ms|rows)\b))"
 )
 _SPACED_OUT = re.compile(r"(?<![0-9A-Za-z_])1([ .-]{1,2})[3-9](?:\1[0-9]){9}(?![0-9A-Za-z_]|[ .-]{1,2}[0-9])")
 _LANDLINE = re.compile(
     rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:(?:\+|00)?86[ -]?)?(?:\(0(?:10|2[0-9]|[3-9][0-9]{{2}})\)[ -]?"
-    rf"|(?:0|(?<=86)|(?<=86[ -]))(?:10|2[0-9]|[3-9][0-9]{{2}})[ -])[0-9]{{3,4}}[ -]?[0-9]{{4}}"
+    rf"|(?:0|(?<=86)|(?<=86[ -]))(?:10|2[0-9]|[3-9][0-9]{{2}})[ -]{{1,2}})[0-9]{{3,4}}[ -]?[0-9]{{4}}"
     rf"{_EXTENSION}(?![0-9A-Za-z_])"
 )
 _ABROAD = re.compile(
-    rf"(?<![0-9A-Za-z_)\]])\+[1-9][0-9]{{0,2}}(?:[ .-]{{0,2}}\(?[0-9]{{1,5}}\)?){{2,6}}"
+    rf"(?<![0-9A-Za-z_)\]])\+[1-9][0-9]{{0,2}}(?:[ .-]{{0,2}}(?:\([0-9]{{1,5}}\)|[0-9]{{1,5}})){{2,6}}"
     rf"{_EXTENSION}(?![0-9A-Za-z_])"
 )
 _AMERICAN = re.compile(
     rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:1[-. ])?(?:\([2-9][0-9]{{2}}\) ?-?|[2-9][0-9]{{2}}([-. ]))"
     rf"[0-9]{{3}}(?(1)\1|[-. ])[0-9]{{4}}{_EXTENSION}(?![0-9A-Za-z_])(?![.\-]?[0-9])"
 )
-_SERVICE = re.compile(rf"{_L}[48]00(-?)[0-9]{{3,4}}\1[0-9]{{3,4}}{_R}")
+_SERVICE = re.compile(rf"{_L}[48]00(?:(-?)[0-9]{{3,4}}\1[0-9]{{3,4}}|-[0-9]{{7}}){_R}{_EXTENSION}")
 _CALLED = re.compile(  # what is called a phone number may be of any country
-    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])\(?[0-9]{{1,15}}\)?(?:[ .-]{{1,2}}\(?[0-9]{{1,8}}\)?){{0,5}}"
+    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:\([0-9]{{1,15}}\)|[0-9]{{1,15}})"
+    r"(?:(?:[ .-]{1,2}|(?<=\)))(?:\([0-9]{1,8}\)|[0-9]{1,8})){0,5}"
     rf"{_EXTENSION}(?![0-9A-Za-z_])"
 )
-_DATES = re.compile(
+_EXTENDED = re.compile("[a-zA-Z#转分]")
+# Dates and times, addresses of IP, decimals with a fraction that no exchange is written as.
+_NO_PHONE = re.compile(
     r"(?:19|20)[0-9]{2}[-. ]{1,2}(?:(?:19|20)[0-9]{2}|(?:0?[1-9]|1[0-2])[-. ][0-9]{1,2})$"
     r"|[0-9]{1,2}[-. ][0-9]{1,2}[-. ](?:19|20)[0-9]{2}|(?:19|20)[0-9]{6}$"
+    r"|(?:19|20)[0-9]{2}[-.](?:0?[1-9]|1[0-2])[-.][0-9]{1,2}(?![0-9])"
+    r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}$|(?![0-9]{3}\.[0-9]{4}$)[0-9]+\.[0-9]+$"
 )
+# The path of an address or its last name, in hyphens; a value in a program or a log. What stands there is
+# a key, a size or a time of day, unless it is called something else.
+_IN_PATH = re.compile(
+    r"(?:[a-z][a-z0-9.@_%+~-]*/[a-z0-9._~%=&?+/@-]*|(?:[a-z0-9]+-){2,}|[a-z0-9_\"'\]]=|[?&][a-z_]+=)$"
+)
+_PATH_SIGNS = frozenset(ascii_lowercase + digits + "._~%=&?+/@-")
+_OF_DAY = re.compile(r"\+(?:19|20)[0-9]{2}-[01]?[0-9]-")  # a file's in a diff
+_BEHIND_NUMBER, _BEFORE_NUMBER = re.compile("[0-9] {1,9}$"), re.compile(" {0,9}[0-9]")
 
 
 # What is no one's on the Internet: special-purpose networks (RFC 6890), as first and last address.
@@ -85,6 +104,10 @@ _NETWORKS = (
 )  # fmt: skip
 _SPECIAL = [(int(network[0]), int(network[-1])) for network in map(ipaddress.IPv4Network, _NETWORKS)]
 _SPECIAL_FIRSTS = frozenset(part for first, last in _SPECIAL for part in range(first >> 24, (last >> 24) + 1))
+
+
+def _is_in_path(before: str) -> bool:
+    return before[-1:] in _PATH_SIGNS and _IN_PATH.search(before) is not None
 
 
 def _is_public(shown: str, _value: str, before: str, _after: str) -> bool:
@@ -111,41 +134,61 @@ def _is_ssn(shown: str, _value: str, before: str, _after: str) -> bool:
     return shown.count("-") == 2 or SSN.calls(before)
 
 
-def _is_bank_card(_shown: str, value: str, before: str, _after: str) -> bool:
+def _is_bank_card(shown: str, value: str, before: str, after: str) -> bool:
     if not 12 <= len(value) <= 19:
         return False
-    if is_card(value):
+    is_alone = not (_is_in_path(before) or _is_in_columns(shown, before, after))
+    if is_card(value) and is_alone:
         return True
     if not CARD.calls(before):
         return False
-    return is_luhn(value) or (len(value) >= 16 and any(sign > "\u2e80" for sign in before[-8:]))
+    return (
+        is_card(value)
+        or is_luhn(value)
+        or (len(value) >= 16 and any(sign > "\u2e80" for sign in before[-8:]))
+    )
 
 
 def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
-    if not 7 <= len(value) <= 20 or _DATES.match(shown):
+    if not 7 <= len(value) <= 20 or value.startswith("00000") or _NO_PHONE.match(shown):
         return False
-    if sum(map(len, GROUP.findall(shown.split("x", maxsplit=1)[0]))) > 15:
+    if _is_in_path(before):
+        return False
+    if sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) > 15:
         return False
     return PHONE.calls(before) or PHONE_BEHIND.match(after) is not None
 
 
 def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
     """Among columns of numbers, groups with spaces between them are no phone, unless they are called so."""
-    if before.endswith("$") or after.startswith("$"):  # a formula
+    if before.endswith("$") or after.startswith("$") or _NO_PHONE.match(shown):  # a formula, a decimal
         return False
-    if " " not in shown.removeprefix("+86 ") or not (
-        re.match(" ?[0-9]", after) or re.search("[0-9] $", before)
-    ):
+    if _is_in_path(before):
+        return PHONE.calls(before)
+    if not _is_in_columns(shown.removeprefix("+86 "), before, after):
         return True
     return _is_phone(shown, value, before, after)
+
+
+def _is_in_columns(shown: str, before: str, after: str) -> bool:
+    """Whether it is groups with spaces between them, and more such stand around."""
+    if " " not in shown:
+        return False
+    return _BEHIND_NUMBER.search(before) is not None or _BEFORE_NUMBER.match(after) is not None
+
+
+def _is_landline(shown: str, value: str, before: str, after: str) -> bool:
+    if len(value) > 21:
+        return False
+    return not _is_in_columns(shown, before, after) or PHONE.calls(before)
 
 
 def _always(_shown: str, value: str, _before: str, _after: str) -> bool:
     return len(value) <= 21
 
 
-def _is_abroad(_shown: str, value: str, _before: str, _after: str) -> bool:
-    return 8 <= len(value) <= 20
+def _is_abroad(shown: str, value: str, _before: str, _after: str) -> bool:
+    return 8 <= len(value) <= 20 and not _OF_DAY.match(shown)
 
 
 def _is_american(shown: str, value: str, before: str, after: str) -> bool:
@@ -156,14 +199,14 @@ def _is_american(shown: str, value: str, before: str, after: str) -> bool:
 
 
 def _is_service(shown: str, value: str, before: str, after: str) -> bool:
-    return len(value) == 10 and ("-" in shown or _is_phone(shown, value, before, after))
+    return len(value) >= 10 and ("-" in shown or _is_phone(shown, value, before, after))
 
 
 class Shape(NamedTuple):
     """first: digits, least and most, before its first separator. least: digits of the whole, on one run.
 
     Both are milder than the pattern: they spare trying what cannot match. is_open: may begin with + or (.
-    name: what must stand before it.
+    name: what must stand before it. same: its digits as they are however it is written.
     """
 
     kind: str
@@ -173,6 +216,17 @@ class Shape(NamedTuple):
     least: int
     is_open: bool = False
     name: Name | None = None
+    same: Callable[[str], str] = str
+
+
+def _at_home(value: str) -> str:
+    """Of a number in China, with the country's or not; an area's begins with 0."""
+    value = value.removeprefix("00")
+    return value if not value.startswith("86") else "0" + value[2:].removeprefix("0")
+
+
+def _in_america(value: str) -> str:
+    return value.removeprefix("1")
 
 
 def _called(kind: str, name: Name, low: int, high: int, first: str = "[0-9]") -> Shape:
@@ -185,15 +239,14 @@ SHAPES = (
     Shape("ip", _IP, _is_public, (1, 3), 4),
     _called("passport", PASSPORT, 8, 9),
     Shape("ssn", _SSN, _is_ssn, (3, 9), 9),
-    _called("qq", QQ, 5, 11, first="[1-9]"),
     _called("employee", EMPLOYEE, 3, 12),
     Shape("bank_card", _CARD, _is_bank_card, (4, 19), 12),
     Shape("id_card", _OLD_ID, _is_old_id, (15, 15), 15),
-    Shape("phone", MOBILE, _is_mobile, (2, 15), 11, is_open=True),
+    Shape("phone", MOBILE, _is_mobile, (2, 15), 11, is_open=True, same=lambda value: value[-11:]),
     Shape("phone", _SPACED_OUT, _is_phone, (1, 1), 11),
-    Shape("phone", _LANDLINE, _always, (2, 20), 1, is_open=True),
+    Shape("phone", _LANDLINE, _is_landline, (2, 20), 1, is_open=True, same=_at_home),
     Shape("phone", _SERVICE, _is_service, (3, 11), 9),
-    Shape("phone", _ABROAD, _is_abroad, (1, 50), 1, is_open=True),
-    Shape("phone", _AMERICAN, _is_american, (1, 3), 1, is_open=True),
+    Shape("phone", _ABROAD, _is_abroad, (1, 50), 1, is_open=True, same=_in_america),
+    Shape("phone", _AMERICAN, _is_american, (1, 3), 1, is_open=True, same=_in_america),
     Shape("phone", _CALLED, _is_phone, (1, 15), 1, is_open=True),
 )

@@ -22,7 +22,8 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from services.runtime import metrics
 from services.runtime.clients.broker import Broker, KafkaBroker, Producer
-from services.runtime.clients.kafka import PATIENCE_S, filling, producer, refuse
+from services.runtime.clients.kafka import PATIENCE_S, producer, refuse
+from services.runtime.clients.sending import filling
 from services.runtime.errors import CorpusworksError, DependencyDown, Fenced
 from services.runtime.logs import log
 from services.runtime.process.watchdog import watchdog

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from contracts import Document, Flush, Rejection
 from services.archive.bias import shares
 from services.cli.app import app
-from services.cli.reinstate import _applies
+from services.cli.bias import _applies, too_much
 from services.rules import SERVICE, RulesConfig
 from services.runtime import Drop, Judge, ObjectStore, Resources, load_settings
 from tests.unit.archive.rows import lane
@@ -153,6 +153,15 @@ def test_a_sample_shows_measure_threshold_and_text(out: Path) -> None:
     assert "against 0.6" in run("audit", "sample", out, "--rule", "menu").stdout
 
 
+def test_the_report_of_a_run_says_who_was_dropped_too_much(out: Path, tmp_path: Path) -> None:
+    """Nobody asks for the bias of a corpus before its model is one."""
+    page = tmp_path / "report.html"
+    assert run("report", out, "--html", page).exit_code == 0
+    (told,) = too_much(ObjectStore(out.as_uri()))
+    assert told.startswith(f"rules: urls dropped {NUM * 3 // 4} of {NUM + 1} documents in en")
+    assert told in page.read_text()
+
+
 def test_what_was_dropped_wrongly_goes_back_once_and_alone(out: Path, tmp_path: Path) -> None:
     """The waiver holds for the text and the rule that a person has seen, and for no page that claims one."""
     to, labels = tmp_path / "back.jsonl", tmp_path / "labels.jsonl"
@@ -188,8 +197,46 @@ def test_what_was_dropped_wrongly_goes_back_once_and_alone(out: Path, tmp_path: 
     assert reason(MENU.replace("Cart", "Basket"), record["waiver"]) == "menu"
     assert reason(record["text"], "forged") == "menu"
     assert reason("lorem ipsum dolor sit amet " * 9, record["waiver"]) == "filler"
+    document = Document(id=record["id"], text=record["text"], metadata={"waiver": record["waiver"]})
+    judge([document])
+    assert document.features["waived"] == 1.0  # which the scorer heeds
     assert "is there already" in str(run(*arguments).exception)
-    assert "dropped no text" in str(run(*arguments[:4], "none", *arguments[5:8], tmp_path / "new").exception)
+    said = run(*arguments[:4], "none", *arguments[5:8], tmp_path / "new").exception
+    assert "nothing was dropped that is like this" in str(said)
+    again = run(*arguments[:8], tmp_path / "again.jsonl", "--labels", labels)
+    assert (again.exit_code, len(labels.read_text().splitlines())) == (0, 1)  # an example once
+    assert "--why is empty" in str(run(*arguments[:6], " ", *arguments[7:8], tmp_path / "new").exception)
+    labels.write_text("no record\n")
+    assert "not every line" in str(run(*arguments[:8], tmp_path / "new", "--labels", labels).exception)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_the_judge_dropped_goes_back_and_what_dedup_dropped_does_not(tmp_path: Path) -> None:
+    """The judge's own mistakes are the examples that it needs; a copy is none, and the refusal says so."""
+    (tmp_path / "parts").mkdir()
+    store = ObjectStore(tmp_path.as_uri())
+    store.put("parts/river.json", b"{}")
+    drops = lane(store, "drops")
+    for number, (unit, reason) in enumerate((("scorer", "low_rank"), ("dedup", "exact_duplicate"))):
+        text = next(texts()) + unit
+        document = Document(uid=number + 1, id=unit, text=text, source=f"file:///in/{unit}", language="en")
+        drops.put(
+            "docs.rejected",
+            Rejection(
+                document=document, unit=unit, reason=reason, measured=0.01, threshold=0.05, rejected_ms=1
+            ),
+        )
+    drops.put("archive.flush", Flush())
+    drops.run()
+    to, why = tmp_path / "back.jsonl", ("--why", "it is good", "--to")
+    assert run("audit", "reinstate", tmp_path, "--rule", "low_rank", *why, to).exit_code == 0
+    record = json.loads(to.read_text())
+    document = Document(text=record["text"], metadata={"waiver": record["waiver"]})
+    settings = load_settings().model_copy(update={"store_url": tmp_path.as_uri()})
+    SERVICE.build(RulesConfig(), Resources(settings))([document])
+    assert document.features["waived"] == 1.0
+    refused = run("audit", "reinstate", tmp_path, "--rule", "exact_duplicate", *why, tmp_path / "no.jsonl")
+    assert "dedup dropped 1 like this (exact_duplicate)" in str(refused.exception)
 
 
 def test_tune_says_who_would_go_and_who_come_back(out: Path) -> None:
@@ -229,6 +276,14 @@ def test_tune_counts_a_document_once_and_leaves_waived_ones(tmp_path: Path) -> N
     assert (row["would be"], row["rule"], row["documents"], row["of"]) == ("dropped", "menu", 1, 2)
 
 
+def test_tune_takes_a_bounds_whole_name_and_knows_what_was_meant(out: Path) -> None:
+    for name in ("rules.max_url_share", "units.rules.max_url_share"):
+        assert run("rules", "tune", out, "--set", f"{name}=1").exit_code == 0
+    said = str(run("rules", "tune", out, "--set", "max_url_shar=1").exception)
+    assert "did you mean max_url_share?" in said
+    assert len(said) < 100
+
+
 @pytest.mark.parametrize("told", ["max_url_share", "max_url_share=much", "max_nothing=1", "max_url_share=-1"])
 def test_tune_refuses_what_is_no_bound(out: Path, told: str) -> None:
     assert "--set" in str(run("rules", "tune", out, "--set", told).exception)
@@ -246,4 +301,16 @@ def test_test_shows_each_measure_with_its_bound(tmp_path: Path) -> None:
         "measure": "menu_line_share", "value": 1.0, "bound": "at most", "threshold": 0.6,
         "from": "units.rules.max_menu_line_share", "drops": "menu",
     }  # fmt: skip
-    assert "dropped: menu" in run("rules", "test", file).stdout
+    assert row["source"] == file.as_uri()
+    assert f"{file.as_uri()} ({row['id']}): dropped: menu" in run("rules", "test", file).stdout
+
+
+def test_test_says_of_each_file_what_cannot_be_judged(tmp_path: Path) -> None:
+    """What parse drops the rules never see: no empty table; and no silence where nothing could be read."""
+    file = tmp_path / "broken.pdf"
+    file.write_bytes(b"no pages at all")
+    shown = run("rules", "test", file).stdout
+    assert "broken.pdf" in shown
+    assert "measure" not in shown
+    (tmp_path / "none").mkdir()
+    assert run("rules", "test", tmp_path / "none").exit_code == 1

@@ -99,6 +99,11 @@ def test_what_was_damaged_before_stays():
         ("It’s \x1b[1;31mred\x1b[m now\x1b[K", "It’s red now"),
         ("\x1b]0;a title\x07prompt \x1b(Bdone – \x1b7ok", "prompt done – ok"),
         ("a lone \x1b – and a NUL\x00.", "a lone  – and a NUL."),
+        (
+            "The keeper \x1bwrote – and went\x1b home\x1b(see below).",
+            "The keeper wrote – and went home(see below).",
+        ),
+        ("\x1bP1$q\x1b\\a – \x1b_hidden\x1b\\b \x1b%Gc \x1bM\x1b7d", "a – b c d"),
     ],
 )
 def test_what_is_meant_for_terminals_goes_whole(raw, text):

@@ -20,11 +20,31 @@ def test_chapters_come_in_the_order_of_the_spine():
     assert parsed.pages == 3
 
 
+def test_a_chapter_that_is_missing_costs_itself():
+    """Prevents a book of forty chapters from being lost with one of them."""
+    whole = make_epub(CHAPTERS, ["z.xhtml", "a b.xhtml"])
+    parsed = parse_epub(whole.replace(b"OEBPS/z.xhtml", b"OEBPS/y.xhtml"), ParseConfig())
+    assert (parsed.partial, "First." in parsed.text, "第二章" in parsed.text) == (True, False, True)
+    assert not parse_epub(whole, ParseConfig()).partial
+
+
+def test_a_chapter_is_read_once_with_its_notes():
+    """Prevents a spine that names one chapter a thousand times, and notes left out as a page's asides are."""
+    note = "<aside epub:type='footnote'><p>Of the old mill.</p></aside></body>"
+    chapters = {"z.xhtml": PAGE.format("One", "First.").replace("</body>", note)}
+    text = parse_epub(make_epub(chapters, ["z.xhtml"] * 50), ParseConfig()).text
+    assert text.count("First.") == text.count("Of the old mill.") == 1
+
+
 @pytest.mark.parametrize(
     ("book", "reason"),
     [
         (make_epub(CHAPTERS, ["c.xhtml"]), "no_text"),
-        (make_epub(CHAPTERS, ["z.xhtml"] * 11), "too_many_pages"),
+        (
+            make_epub({f"{n}.xhtml": COVER for n in range(11)}, [f"{n}.xhtml" for n in range(11)]),
+            "too_many_pages",
+        ),
+        (make_epub({"z.xhtml": COVER}, ["z.xhtml"]).replace(b"OEBPS/z", b"OEBPS/y"), "broken"),
         (make_epub(CHAPTERS, ["z.xhtml"], container="<container/>"), "broken"),
         (
             make_epub(

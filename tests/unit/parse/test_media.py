@@ -36,6 +36,7 @@ from tests.unit.parse.zip_maker import make_docx, make_epub, make_pptx, make_xls
         (make_docx("")[:-9], DOCX, DOCX),
         (make_docx(""), EPUB, DOCX),
         (b"{\\rtf1\\ansi x}", "application/msword", RTF),
+        (b"\xef\xbb\xbf\r\n{\\rtf1\\ansi x}", RTF, RTF),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword", COMPOUND),
         (b'{"cells": [], "nbformat": 4}', "", NOTEBOOK),
         (b'{"cells": []}', "application/json", TEXT),

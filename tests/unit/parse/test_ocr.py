@@ -179,6 +179,7 @@ def test_pictures_are_pages_where_they_can_be_read():
     [
         (lambda: picture(kind="PNG")[:60], "broken"),
         (lambda: b"II*\x00" + bytes(40), "broken"),
+        (lambda: b"\x89PNG\r\n\x1a\n" + bytes(8), "broken"),
         (lambda: picture(size=(2000, 2000), kind="PNG"), "too_large"),
         (lambda: picture(3), "too_many_pages"),
         (picture, "no_text"),
@@ -190,6 +191,7 @@ def test_bad_pictures_say_why(body, reason):
     with pytest.raises(Unparseable) as caught:
         parse_image(body(), config, Reader(config, page()[0]))
     assert caught.value.reason == reason
+    assert " at 0x" not in caught.value.detail  # else the same file is dropped with other words each time
 
 
 def test_ocr_that_is_wanted_and_not_there_stops_the_service(monkeypatch):

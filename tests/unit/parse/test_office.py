@@ -104,6 +104,34 @@ def test_footnotes_stand_at_the_end_in_the_order_of_the_text():
     assert words(body, footnotes=notes) == "A[^1] and B[^2].\n\n[^1]: first\n\n[^2]: second"
 
 
+def test_raised_figures_letters_of_symbol_and_hints_of_fields():
+    """Prevents x2 for a square, formulas without their Greek, and a template's hints as an author's words."""
+    scripted = '<w:r><w:rPr><w:vertAlign w:val="{}"/></w:rPr><w:t>2</w:t></w:r>'.format
+    hint = "<w:sdt><w:sdtPr><w:showingPlcHdr/></w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>".format
+    body = paragraph(
+        run("x"),
+        scripted("superscript"),
+        run(" H"),
+        scripted("subscript"),
+        run("O "),
+        '<w:r><w:sym w:font="Symbol" w:char="F061"/><w:sym w:font="Wingdings" w:char="F0FC"/></w:r>',
+        hint(run("Click here")),
+    )
+    assert words(body + hint(paragraph(run("Enter text")))) == "x<sup>2</sup> H<sub>2</sub>O α"
+
+
+def test_a_table_in_a_cell_is_its_texts():
+    """Prevents Markdown's bars of one table inside of a row of another."""
+    inner = f"<w:tbl><w:tr>{cell(paragraph(run('a|b')))}{cell(paragraph(run('c')))}</w:tr></w:tbl>"
+    outer = f"<w:tbl><w:tr>{cell(paragraph(run('out')))}{cell(inner)}</w:tr></w:tbl>"
+    assert words(outer) == "| out | a\\|b c |\n| --- | --- |"
+
+
+def test_signs_that_end_a_formula_are_escaped():
+    """Prevents a per cent sign from making a comment of the rest."""
+    assert words(paragraph("<m:oMath><m:r><m:t>5 % &amp; $3</m:t></m:r></m:oMath>")) == r"$5 \% \& \$3$"
+
+
 @pytest.mark.parametrize(
     ("formula", "expected"),
     [
@@ -174,6 +202,15 @@ def _rows():
     second = value("B3", 1, 't="s"') + value("C3", 45351.5, 's="4"') + value("D3", "0.30000000000000004")
     last = value("C9", "#REF!", 't="e"') + '<c r="D9" t="inlineStr"><is><t>alone</t></is></c>'
     return f'<row r="2">{first}</row><row r="3">{second}</row><row r="9">{last}</row>'
+
+
+@pytest.mark.parametrize(("days", "shown"), [("1.5", "36:00:00"), ("-0.25", "-6:00:00"), ("0.5", "12:00:00")])
+def test_hours_that_go_on_past_a_day_are_no_date(days, shown):
+    """Prevents what took a day and a half from becoming noon of 1899-12-31."""
+    lasting = '<numFmts><numFmt numFmtId="170" formatCode="[h]:mm:ss"/></numFmts>'
+    styles = lasting + '<cellXfs><xf numFmtId="170"/></cellXfs>'
+    row = '<row r="1">' + value("A1", days, 's="0"') + "</row>"
+    assert parse_xlsx(make_xlsx({"a": row}, styles=styles), CONFIG).text == shown
 
 
 def test_a_long_sheet_is_cut_and_said_to_be():

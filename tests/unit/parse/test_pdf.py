@@ -1,4 +1,5 @@
 import itertools
+import math
 import pickle
 import subprocess
 import sys
@@ -7,7 +8,14 @@ import pytest
 
 from services.parse.config import ParseConfig, Unparseable
 from services.parse.pdf import Line, Recognised, parse_pdf
-from tests.unit.parse.pdf_maker import encrypted_pdf, ligature_pdf, make_pdf, paragraph, unmapped_pdf
+from tests.unit.parse.pdf_maker import (
+    encrypted_pdf,
+    ligature_pdf,
+    make_pdf,
+    paragraph,
+    pictures_pdf,
+    unmapped_pdf,
+)
 
 STORY = (
     "The ferry leaves at seven and comes back at nine with the post and the papers. Nobody waits for it but "
@@ -89,6 +97,86 @@ def test_turned_pages_and_turned_text_are_read_from_their_top(rotate, turn, plac
     assert " ".join(text.split()) == STORY
 
 
+def turned(lines, degrees):
+    """Lines and the matrix of their text, turned about the middle of the page, counterclockwise."""
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    places = [
+        (300 + (x - 300) * cosine - (y - 400) * sine, 400 + (x - 300) * sine + (y - 400) * cosine, text)
+        for x, y, text, *_ in lines
+    ]
+    return places, f"{cosine} {sine} {-sine} {cosine}"
+
+
+@pytest.mark.parametrize("degrees", [0.7, -3, 92, 178.5])
+def test_text_that_leans_is_read_line_by_line(degrees):
+    """Prevents the layer of text of a page that was scanned askew from being shuffled word by word."""
+    lines, matrix = turned(
+        [*paragraph(STORY * 3, 60, width=38), *paragraph(STORY * 3, 310, width=38)], degrees
+    )
+    text = parse_pdf(make_pdf([lines], turn=matrix), ParseConfig()).text
+    assert " ".join(text.split()) == f"{STORY * 3} {STORY * 3}"
+
+
+@pytest.mark.parametrize("off", [0, 0.6])
+def test_what_is_drawn_again_over_itself_is_read_once(off):
+    """Prevents shadows, and pages that a program drew twice, from doubling each line."""
+    lines = paragraph(STORY)
+    again = [(x + off, y - off, text) for x, y, text in lines]
+    assert " ".join(parse_pdf(make_pdf([[*lines, *again]]), ParseConfig()).text.split()) == STORY
+    cells = [(72, 500 - 30 * n, "none") for n in range(9)]
+    assert parse_pdf(make_pdf([cells]), ParseConfig()).text.count("none") == 9
+
+
+def test_pieces_that_are_drawn_again_are_read_once():
+    """Prevents "BBeefforeore": words made bold by drawing each of their pieces twice."""
+    pieces, x = [], 72.0
+    for piece in ("be", "fo", "re", "fi", "ne", "r"):
+        pieces += [(x, 700, piece), (x + 0.6, 700, piece)]
+        x += 12 * len(piece) / 2
+    font = "/Subtype/Type1/BaseFont/Courier/Encoding/WinAnsiEncoding"
+    text = parse_pdf(make_pdf([[*pieces, *paragraph(STORY, top=600)]], font=font), ParseConfig()).text
+    assert text.split()[0] == "beforefiner"
+
+
+def test_what_no_reader_sees_is_left_out():
+    """Prevents words for search engines and printers' marks from being read with the page."""
+    hidden = [(72, 900, "over the page"), (-300, 400, "left of the page"), (72, 300, "too small to see", 0.4)]
+    lines = paragraph(STORY)
+    assert " ".join(parse_pdf(make_pdf([[*lines, *hidden]]), ParseConfig()).text.split()) == STORY
+    assert "over" in parse_pdf(make_pdf([hidden]), ParseConfig()).text, "no page is all hidden"
+    long = [(582, 60, "its"), (596, 60, "edge")]
+    below = [(72, 22 - 14 * n, f"and a table of row {n}") for n in range(9)]
+    assert "its edge" in parse_pdf(make_pdf([[*lines, *long]]), ParseConfig()).text
+    assert "row 8" in parse_pdf(make_pdf([[*lines, *below]]), ParseConfig()).text
+
+
+def test_a_letter_over_several_lines_begins_the_first():
+    """Prevents the first word of each chapter from losing its initial to the second line."""
+    lines = paragraph(STORY[1:], 98, 712, 50)
+    rest = [(72 if y < 700 else x, y, text) for x, y, text in lines]
+    text = parse_pdf(make_pdf([[(72, 700, "T", 34), *rest]]), ParseConfig()).text
+    assert " ".join(text.split()) == STORY
+
+
+def test_letters_that_are_set_apart_are_words():
+    """Prevents a heading's letters from being words of their own, and answers A to E from being one word."""
+    font = "/Subtype/Type1/BaseFont/Courier/Encoding/WinAnsiEncoding"
+    places = [72 + 10 * n for n in range(7)] + [156 + 10 * n for n in range(3)]
+    heading = [(x, 700, letter) for x, letter in zip(places, "CHAPTERONE", strict=True)]
+    answers = [(72 + 10 * n, 600, letter) for n, letter in enumerate("ABCDE")]
+    spaced = [(72, 500, "x y e a o")]
+    text = parse_pdf(make_pdf([[*heading, *answers, *spaced]], font=font), ParseConfig()).text
+    assert text.splitlines()[::2] == ["CHAPTER ONE", "A B C D E", "x y e a o"]
+
+
+def test_notes_and_powers_of_brackets_are_raised():
+    """Prevents a sentence's end from becoming "end.12", and an ion's charge from being read as its number."""
+    line = [(72, 700, "the end."), (109.5, 704, "12", 6), (118, 700, "and (a+b)"), (161, 704, "2", 6)]
+    assert parse_pdf(make_pdf([line]), ParseConfig()).text == "the end.^12 and (a+b)^2"
+    ion = [(72, 700, "SO"), (86.5, 697, "4", 6), (90, 704, "2-", 6)]
+    assert parse_pdf(make_pdf([ion]), ParseConfig()).text == "SO<sub>4</sub>^2-"
+
+
 def test_raised_figures_are_marked_and_ordinals_are_not():
     """Prevents 10^6 from being read as 106, and 1st as 1^st."""
     figures = [(72, 700, "some 10"), (108, 704, "6", 6), (114, 700, "boats on the 1"), (178, 704, "st", 6)]
@@ -155,6 +243,34 @@ def test_a_recogniser_reads_the_pages_without_text_and_no_others():
     assert STORY in parsed.text
     assert 0.5 < parsed.confidence < 1
     assert parse_pdf(body, ParseConfig(), lambda page: None).text.startswith(STORY)
+
+
+def test_a_scan_with_a_stamp_is_recognised():
+    """Prevents scans from being lost for the number or the library's mark that a program wrote on them."""
+    asked = []
+
+    def recognise(page):
+        asked.append(1)
+        return Recognised([Line(STORY, 72, 500, 700, 12)], 0.9)
+
+    stamp = [(72, 30, "from the library, 12 May")]
+    page = [(0, 0, 595, 842)]
+    parsed = parse_pdf(pictures_pdf([stamp], page), ParseConfig(), recognise)
+    assert (parsed.text, parsed.recognised) == (STORY, 1)
+    assert "library" in parse_pdf(pictures_pdf([stamp], page), ParseConfig(), lambda page: None).text
+    for lines, box in (([*paragraph(STORY, top=500), *stamp], page), (stamp, [(0, 0, 200, 200)])):
+        parse_pdf(pictures_pdf([lines], box), ParseConfig(), recognise)
+    assert len(asked) == 1, "a page whose background is a picture has its text"
+
+
+def test_a_file_whose_end_is_missing_is_read_as_far_as_it_goes():
+    """Prevents the files that a crawl cut from being lost with all of their pages."""
+    whole = make_pdf([paragraph(STORY), paragraph(STORY, top=500), paragraph(STORY, top=300)])
+    parsed = parse_pdf(whole[: whole.index(b"xref")], ParseConfig())
+    assert (parsed.partial, parsed.text.count("ferry")) == (True, 3)
+    part = parse_pdf(whole[: whole.index(b"6 0 obj")], ParseConfig())
+    assert (part.partial, part.text.count("ferry"), part.pages) == (True, 1, 3)
+    assert not parse_pdf(whole, ParseConfig()).partial
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,34 @@ def test_lines_of_a_head_are_one_cell_and_columns_drawn_down_are_not():
     assert table(*one).endswith("| pier4 | 12 | 50 |")
 
 
+def test_lines_of_cells_that_were_recognised_are_told_by_their_distance():
+    """Prevents a scanned table's head from being three rows, and a wrapped cell from being one of its own."""
+    rows = [
+        (0, ((60, "Number"), (140, "Share"))),
+        (13, ((60, "of boats"), (140, "of all"), (220, "Master"))),
+        (26, ((0, "Pier"), (140, "boats"))),
+        *((44 + 20 * n, ((0, f"pier{n}"), (60, "12"), (140, "50"), (220, "Brandt"))) for n in range(4)),
+        (117, ((220, "the elder"),)),
+        (137, ((0, "all"), (60, "48"), (140, "99"), (220, "none"))),
+        (150, ((60, "7"),)),
+        (170, ((0, "old"), (60, "1"), (140, "2"), (220, "Tamm"))),
+    ]
+    cells = [
+        Line(text, left, left + 5 * len(text), 700 - down, 12) for down, row in rows for left, text in row
+    ]
+    [found] = with_tables(grouped(cells))
+    assert isinstance(found, Table)
+    assert found.text.splitlines() == [
+        "| Pier | Number of boats | Share of all boats | Master |",
+        "| --- | --- | --- | --- |",
+        *(f"| pier{n} | 12 | 50 | Brandt |" for n in range(3)),
+        "| pier3 | 12 | 50 | Brandt the elder |",
+        "| all | 48 | 99 | none |",
+        "|  | 7 |  |  |",
+        "| old | 1 | 2 | Tamm |",
+    ]
+
+
 def test_cells_that_nearly_touch_are_told_by_how_they_are_drawn():
     """Prevents heads with a narrow space between them from being one cell."""
     left, right = Line("Percent of", 100, 150, 700, 12, 4), Line("Percent of", 157, 207, 700, 12, 9)

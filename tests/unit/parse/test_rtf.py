@@ -31,6 +31,21 @@ def test_pairs_of_code_points_are_one_character():
     assert parse_rtf(body, ParseConfig(max_bad_share=1)).text == "\U0001f600and \ufffdalone"
 
 
+def test_what_a_western_font_has_is_of_the_files_code_page_or_its_own():
+    """Prevents a damaged é in a file of Chinese, whose fonts for Western letters hold Chinese as well."""
+    body = START.replace(b"1252", b"936") + rb"\f0 \'d6\'d0{\f0 caf\'e9 }x}"
+    assert parse_rtf(body, ParseConfig()).text == "中café x"
+
+
+def test_raised_figures_are_marked_and_cells_in_cells_are_apart():
+    """Prevents x2 for a square, and words of two cells as one."""
+    body = (
+        START
+        + rb"x{\super 2} H\sub 2\nosupersub O\par\intbl{\itap2 a\nestcell b\nestcell\nestrow}c\cell\row}"
+    )
+    assert parse_rtf(body, ParseConfig()).text == "x<sup>2</sup> H<sub>2</sub>O\n\na b c"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -24,7 +24,19 @@ def encoded(size: int, width: int = 0) -> str:
 
 
 @pytest.mark.parametrize(
-    "blob", [encoded(500), encoded(601, 76), encoded(400, 64), "data:image/png;base64," + encoded(450)]
+    "blob",
+    [
+        encoded(500),
+        encoded(601, 76),
+        encoded(400, 64),
+        encoded(423, 76),  # no padding, and a short last line
+        encoded(601, 76).replace("\n", " "),  # the lines of a paragraph
+        encoded(300, 40).replace("\n", " "),
+        "data:image/png;base64," + encoded(450),
+        encoded(1200).replace("+", "-").replace("/", "_"),
+        random.Random(1).randbytes(300).hex(),
+        base64.b32encode(random.Random(1).randbytes(500)).decode(),
+    ],
 )
 def test_the_blob_goes_and_the_prose_stays(blob: str) -> None:
     """Most tokens of such a page would be noise."""
@@ -38,10 +50,23 @@ def test_the_blob_goes_and_the_prose_stays(blob: str) -> None:
     assert document.features["blob_share"] > 0.2
 
 
+def test_a_blob_goes_from_among_chinese_from_a_quoted_mail_and_from_under_a_heading() -> None:
+    """No space is before it, a mark stands before each line, or little else is on the page."""
+    chinese = "港口每天傍晚都由看守人记下水位，他把数字写在账本上。" * 12
+    assert without_blobs(Page(f"{chinese}附件：{encoded(6000)}。{chinese}")) == f"{chinese}附件：。{chinese}"
+    quoted = "> " + encoded(601, 72).replace("\n", "\n> ")
+    assert without_blobs(Page(f"{MORE}\n{quoted}\n{PROSE}")) == f"{MORE}\n> \n{PROSE}"
+    assert without_blobs(Page(f"# Key\n\n{encoded(3000)}")) == "# Key"
+    assert without_blobs(Page(f"{MORE}\n{encoded(456, 76)}\nThanks\n{PROSE}")).endswith(f"\nThanks\n{PROSE}")
+
+
 @pytest.mark.parametrize(
     "text",
     [
         PROSE,
+        "The commit is " + "9fceb02d0ae598e95dc970b74767f19372d61af8\n" * 20,
+        "see-the-page-of-" * 20,
+        "https://example.org/" + "archive/2024/05/the-keeper-of-the-lock/" * 8,
         "/usr/share/doc/" * 30,
         "deadbeef" * 40,  # hexadecimal
         "Donaudampfschifffahrtsgesellschaftskapitaensmuetze" * 4,

@@ -95,6 +95,14 @@ ZH_PROSE = """夜里河水涨了，到了早上，下面的路已经不见了。
         (ZH_PROSE, "prose"),
         ("标题一行", "prose"),
         ("If x is 3 and y is 4, what is x + y?", "prose"),
+        (
+            "<!DOCTYPE html>\n<html>\n<head>\n<title>Gauge</title>\n</head>\n<body>\n<p>Read.</p>\n</body>",
+            "code",
+        ),
+        (
+            "<html> is the first tag of a page, and <body> follows the head; </html> is the last of them.",
+            "prose",
+        ),
     ],
 )
 def test_tells_the_format_by_the_text_alone(text: str, wanted: str) -> None:

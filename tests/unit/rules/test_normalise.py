@@ -21,6 +21,10 @@ from services.rules.normalise import damaged_characters, normalise, strip_urls, 
         ("中\u200c文\u200d字", "中文字"),
         ("价格&nbsp;百元", "价格 百元"),
         ("a \x1b[1;31mred\x1b[0m\x1b]0;title\x07 word\x1b", "a red word"),
+        ("a \x1bword, went\x1b home \x1bPq#0\x1b\\ \x1b(B\x1bM.", "a word, went home  ."),
+        ("keeper\u115f\u1160 wrote\u180b down\u17b4 it", "keeper wrote down it"),
+        ("a\U000e0fffb\ufff0c\U0001bca0d\U000e0080", "abcd"),
+        ("\U0001f600\ufe09\U0001f600\ufe03", "\U0001f600\U0001f600"),
         ("hills" + "".join(chr(0xE0000 + ord(sign)) for sign in "obey") + " are", "hills are"),
         ("a\ufe0fb \U0001f600\U000e0158\U000e0159", "ab \U0001f600"),
         ("mark\u061c of\u034f a\u3164", "mark of a"),
@@ -45,6 +49,8 @@ def test_brings_one_text_into_one_form(found: str, wanted: str) -> None:
         "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f \u2764\ufe0f 1\ufe0f\u20e3",
         "葛\U000e0100城",  # one of two shapes of a character
         "⠓⠑⠇⠇⠕\u2800⠺",  # braille
+        "\u115f\u1161 \u1100\u1160",  # syllables of Hangul that lack a letter
+        "\u182d\u180b \u1780\u17b4",  # Mongolian, Khmer
         "<p>a&nbsp;b</p>",  # HTML shown as text
     ],
 )
@@ -58,7 +64,7 @@ def test_is_idempotent(seed: int) -> None:
     """A replayed document must not change a second time: its hash is its identity in dedup."""
     alphabet = "ab 中文\u0301\u200b\u200c\u200d\ufeff\n\n\n\r\t\xa0\u3000\ufffd\ue000\U0001f600"
     alphabet += "\x1b[m\ufe0f\u2800\u2801\U000e0100\U000e0067\U000e007f\U0001f3f4\u061c"
-    alphabet += "\uf900&nbsp;\u212b\x85\u0915\u093c"
+    alphabet += "\u115f\u1160\u1161\u180b\u182d\x92\x85\x93\uf900&nbsp;\u212b\x85\u0915\u093c"
     text = "".join(random.Random(seed).choices(alphabet, k=400))
     once = normalise(text)
     assert normalise(once) == once

@@ -142,7 +142,7 @@ JUNK = {
     "filler": [
         "Lorem ipsum dolor sit amet, and this is the text of our new page about the company and its people."
     ],
-    "long_run": ["这是机器的钥匙，它的内容很长很长很长很长：" + "Q2hpbmVzZQ" * 150],
+    "long_run": ["这是机器的钥匙，它的内容很长很长很长很长：" + "KeyOfTheMachine" * 100],
     "symbols": ["★☆★☆★☆★☆ 限时 ★☆★☆★☆★☆ 抢购 ★☆★☆★☆"],
 }
 

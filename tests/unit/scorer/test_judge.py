@@ -53,6 +53,18 @@ def verdicts_by_uid(
     }
 
 
+def test_what_a_person_found_good_is_kept_whatever_its_rank() -> None:
+    """Else a text that was reinstated is dropped next by the judge. Its rank says still what it is."""
+    table = calibration(stream(20_000))
+    judge, documents = scorer(table, keep=KEEP), stream(500, seed=1)
+    low = next(d for d, v in zip(documents, judge(documents), strict=True) if isinstance(v, Drop))
+    rank = low.rank
+    low.features["waived"] = 1.0
+    (verdict,) = judge([low])
+    assert isinstance(verdict, Emit)
+    assert low.rank == rank
+
+
 class TestTheSameTwice:
     def test_verdicts_follow_from_the_document_alone(self) -> None:
         """Prevents two undisturbed runs of one corpus from keeping different documents.

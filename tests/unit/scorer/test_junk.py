@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts import Document
-from services.runtime import ConfigurationError, Drop, Emit, ObjectStore, Resources, Settings, grant, metrics
+from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings, metrics
 from services.runtime.contracts.unit import verdicts_of
 from services.scorer import SERVICE, Limits, Scorer, ScorerConfig
 from services.scorer.calibration import Calibration
@@ -32,9 +32,9 @@ def mail(logit: float | None, language: str = "en", category: str = "email") -> 
     return made
 
 
-def scorer(limits: Limits | None = TABLE, store: object = None, **settings: object) -> Scorer:
+def scorer(limits: Limits | None = TABLE, **settings: object) -> Scorer:
     config = ScorerConfig(**settings)  # type: ignore[arg-type]
-    return Scorer(Calibration.of({}), no_encoder, config, limits, store)  # type: ignore[arg-type]
+    return Scorer(Calibration.of({}), no_encoder, config, limits)
 
 
 class TestLimits:
@@ -131,14 +131,11 @@ class TestDrop:
         assert "300 documents" in dropped.detail
         assert isinstance(scorer(junk="drop")([mail(2.5)])[0], Emit)
 
-    def test_a_person_lets_a_text_pass(self, tmp_path: Path) -> None:
-        """Prevents what `audit reinstate` put back from being dropped again; for exactly this text."""
-        store = ObjectStore(f"file://{tmp_path}")
+    def test_a_person_lets_a_text_pass(self) -> None:
+        """Prevents what `audit reinstate` put back from being dropped again: the rules say so."""
         document, other = mail(3.5), mail(3.6)
-        document.metadata["waiver"] = grant(store, document.text, {"junk"}, "an example of a letter")
-        other.text, other.metadata["waiver"] = "Buy it.", document.metadata["waiver"]
-        found = scorer(junk="drop", store=lambda: store)([document, other])
-        assert [type(each) for each in found] == [Emit, Drop]
+        document.features["waived"] = 1
+        assert [type(each) for each in scorer(junk="drop")([document, other])] == [Emit, Drop]
         assert document.features["junk"] == 1
 
     def test_it_asks_for_a_head_and_a_table(self, tmp_path: Path) -> None:

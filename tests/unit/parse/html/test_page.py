@@ -85,6 +85,23 @@ def test_the_posts_of_a_thread_are_kept_in_their_order():
 
 
 @pytest.mark.parametrize(
+    ("author", "post"),
+    [("postauthor", "postcontent"), ("post-author", "post-body"), ("alt2", "post_4711")],
+)
+def test_posts_laid_out_by_tables_are_no_table(author, post):
+    """Prevents the threads of older forums from becoming rows, which are mostly taken for no content."""
+    answers = [f"我们这里的灯也冒烟，换了第{i}号灯芯就好了，你看看是不是油不干净。" for i in range(8)]
+    posts = "".join(
+        f"<table><tr><td class='{author}'>看守人{i}</td><td class='{post}'><div>发表于 2009-5-{i + 1}</div>"
+        f"<div>{answer}</div></td></tr><tr><td class='{author}'>查看资料</td><td class='{post}'>引用 回复</td></tr></table>"
+        for i, answer in enumerate(answers)
+    )
+    text = text_of(f"<html><head><title>灯冒烟怎么办</title></head><body>{posts}</body></html>")
+    assert "| --- |" not in text
+    assert all(answer in text for answer in answers)
+
+
+@pytest.mark.parametrize(
     "page", ["<p>Hello, keeper.</p>", "Only words <b>and a tag</b>", f"<body>{ZH}<br>{ZH}</body></html>"]
 )
 def test_a_page_of_few_words_is_all_text(page):

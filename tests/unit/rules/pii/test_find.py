@@ -47,6 +47,27 @@ def found(text: str) -> list[tuple[str, str]]:
         ("QQ群号：123456789", "qq", "123456789"),
         ("加微信wx_abc42领取", "wechat", "wx_abc42"),
         ("联系人：赵小梅，电话13812345678", "name", "赵小梅"),
+        # as people type them
+        ("客服(+86)13812345678", "phone", "(+86)13812345678"),
+        ("手机138\u200b1234\u200b5678", "phone", "138\u200b1234\u200b5678"),
+        ("座机0755-83376666分机12", "phone", "0755-83376666分机12"),
+        ("（0755-83376666转12）", "phone", "0755-83376666转12"),
+        ("+15398955795", "phone", "+15398955795"),
+        ("身份证三七零二零二一九九九零九二五三一三X。", "id_card", "三七零二零二一九九九零九二五三一三X"),
+        ("卡号 6222\xa00212\xa03456\xa07890\xa0123", "bank_card", "6222\xa00212\xa03456\xa07890\xa0123"),
+        ("卡号622202 1234567890123", "bank_card", "622202 1234567890123"),
+        ("4111.1111.1111.1111", "bank_card", "4111.1111.1111.1111"),
+        ("挂京a·12345的车", "plate", "京a·12345"),
+        ("车牌京Ａ１２３４５", "plate", "京Ａ１２３４５"),
+        ("黑G7054领", "plate", "黑G7054领"),
+        ("QQ 54321", "qq", "54321"),
+        ("加扣扣：123456789", "qq", "123456789"),
+        ("V信：zhao_mei88", "wechat", "zhao_mei88"),
+        ("加V：zhaomei88", "wechat", "zhaomei88"),
+        ('{"工号": "A1024"}', "employee", "A1024"),
+        ("| 护照编号 | 71AD75230 |", "passport", "71AD75230"),
+        ("登录ip:2606:4700:4700::1111。", "ip", "2606:4700:4700::1111"),
+        ("電話13812345678，找陳小明先生", "name", "陳小明"),
         # English
         ("Call me on 415-555-0134 tomorrow", "phone", "415-555-0134"),
         ("(415) 555-0134 ext. 22", "phone", "(415) 555-0134 ext. 22"),
@@ -64,6 +85,22 @@ def found(text: str) -> list[tuple[str, str]]:
         ("Employee ID: 204418", "employee", "204418"),
         ("driver's license number is F162823540116", "licence", "F162823540116"),
         ("Name: Mary Hill\nBorn in Marn", "name", "Mary Hill"),
+        ("Name: Seán O'Brien-McCoy, porter", "name", "Seán O'Brien-McCoy"),
+        ("Patient: Mary Hill, 415-555-0134", "name", "Mary Hill"),
+        ("call 415-555-0134 extension 28 now", "phone", "415-555-0134 extension 28"),
+        ("call (415)\xa0555-0134", "phone", "(415)\xa0555-0134"),
+        ("T: 07853 507804", "phone", "07853 507804"),
+        ("my social is 078 05 1120", "ssn", "078 05 1120"),
+        ("SSN 078.05.1120", "ssn", "078.05.1120"),
+        ("EmployeeID: 97885", "employee", "97885"),
+        ("emp id: 97885", "employee", "97885"),
+        (
+            "mail mary dot hill at mail dot example dot net",
+            "email",
+            "mary dot hill at mail dot example dot net",
+        ),
+        ("mary {at} mail.net", "email", "mary {at} mail.net"),
+        ("blocked 2606:4700:4700::1111.", "ip", "2606:4700:4700::1111"),
     ],
 )
 def test_is_found(text: str, kind: str, shown: str | None) -> None:
@@ -93,6 +130,19 @@ def test_is_found(text: str, kind: str, shown: str | None) -> None:
         "call it 42 times\n3628800",
         "$13384966760$ is prime",
         "section 3.2.1.4 of version 1.2.3.40",
+        "![](https://www.flickr.com/photos/xmodulo/14517716647/) and /feature/6206321818861568",
+        "people-working-in-a-call-center-5453837.png",
+        "/home: 291.5 GiB (313011310592 bytes), 19327352832 bytes, total=14388137984]",
+        "pidof: 2594 2365 2364 2363 2362 2361",
+        "sda 7712   5145  668732  409619   3282",
+        ".text:08048080 31 c0; call   8048534 <printf>; call 0x41414141",
+        "-187.18667603, 270.64562988; my phone is 192.168.0.8",
+        "0010 0800 0604 0002 5255",
+        "+2024-12-06, 11:33:56",
+        "timmy:x:1002:1003::/home/timmy; ::ffff:127.0.0.0/104",
+        "- name: Install Python\nHost Name: Port Number\nSubscription Name: Red Hat",
+        "添加Windows风格；WeChat Moments",
+        "shop at amazon dot com",
     ],
 )
 def test_is_not_found(text: str) -> None:
@@ -103,6 +153,39 @@ def test_a_number_is_one_kind() -> None:
     """An identity card holds a date and what could be a phone; overlapping finds would tear it apart."""
     assert found("身份证11010519491231002X") == [("id_card", "11010519491231002X")]
     assert found("甲：13812345678/13912345678") == [("phone", "13812345678"), ("phone", "13912345678")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["vx：zhao_mei88", "mary [at] mail [dot] net", "Employee ID: 48213", "Name: Mary Hill", "QQ：54321"],
+)
+def test_words_that_announce_do_so_in_a_page_of_another_script(text: str) -> None:
+    """A Chinese page is full of Latin ones."""
+    around = "山上的风很大，我们走得很慢。" * 20
+    spans = found(f"{around}{text}\n{around}")
+    assert len(spans) == 1
+    assert spans[0][1] in text
+
+
+def test_what_stands_around_stays() -> None:
+    """Half a pair of brackets is lost for good."""
+    assert found("(fax +44 20 7946 0958)") == [("phone", "+44 20 7946 0958")]
+    assert found("（电话 13812345678）") == [("phone", "13812345678")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "415-555-0134, (415) 555-0134, +1 415 555 0134, 1-415-555-0134",
+        "010-62345678，+86-10-62345678，（010）62345678",
+        "京A12345，京a·12345，京Ａ１２３４５",
+        "mail mary@mail.net, mary [at] mail [dot] net, or mary at mail dot net",
+    ],
+)
+def test_a_placeholder_is_of_a_value(text: str) -> None:
+    spans = spans_of(text)
+    assert len(spans) >= 3
+    assert len({span.value for span in spans}) == 1
 
 
 def test_values_are_the_same_however_written() -> None:

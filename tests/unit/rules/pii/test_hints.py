@@ -36,7 +36,7 @@ def test_what_announces_is_hinted_at(text: str) -> None:
     masker = Masker(KINDS, KINDS)
     for around in (text, f"“Écrivez” – {text} – and no more."):
         colons = [at for at, sign in enumerate(around) if sign in ":："]
-        assert hinted(around, colons) & ANNOUNCED[text]
+        assert hinted(Page(around), colons) & ANNOUNCED[text]
         known = Page(around)
         assert known.bits
         bare, same = masker.mask([Page(around), known], ["prose"] * 2)
@@ -48,4 +48,4 @@ def test_what_announces_is_hinted_at(text: str) -> None:
     "text", ["", "o", "A (large) lamp: it hangs at the door.", "name: mary", "one or two of three", "Fox: no"]
 )
 def test_ordinary_words_are_not(text: str) -> None:
-    assert hinted(text, [at for at, sign in enumerate(text) if sign == ":"]) == 0
+    assert hinted(Page(text), [at for at, sign in enumerate(text) if sign == ":"]) == 0

@@ -16,8 +16,8 @@ from kafka.errors import (
 )
 
 from services.runtime import ConfigurationError, Settings
-from services.runtime.clients import kafka
-from services.runtime.clients.kafka import GroupConsumer
+from services.runtime.clients import kafka, polling
+from services.runtime.clients.polling import GroupConsumer
 from services.runtime.process.lifecycle import Process
 
 FLOWING = TopicPartition("pool.control", 0)
@@ -98,7 +98,7 @@ def test_an_answer_that_lacks_a_partition_is_asked_for_again(monkeypatch: pytest
             raise found
         return found
 
-    monkeypatch.setattr(kafka, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(polling, "_AGAIN_S", 0.0)
     for name in ("end_offsets", "beginning_offsets"):
         monkeypatch.setattr(KafkaConsumer, name, answer)
     assert Polled([], set()).end_offsets([FLOWING]) == {FLOWING: 7}

@@ -30,6 +30,7 @@ from kafka.producer.transaction_manager import TransactionalRequestResult, Trans
         ),
         (kafka.KafkaProducer.commit_transaction, "self._transaction_manager.begin_commit()"),
         (kafka.KafkaProducer.close, "self._closed = True"),
+        (Sender.run_once, "while self._topics_to_add:"),
         (TransactionManager.last_error.fget, "return self._last_error"),
         (TransactionalRequestResult.wait, "timeout_ms"),
         (Fetcher.__init__, "self._next_partition_records"),

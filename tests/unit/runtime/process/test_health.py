@@ -128,7 +128,7 @@ class TestProcess:
         begin = time.monotonic()
         for _ in range(20):
             process.failed(DependencyDown("redis", "x"))
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 5
 
     def test_a_port_that_is_taken_is_a_wrong_setting(self, clean_environment: pytest.MonkeyPatch) -> None:
         """Prevents 'Address already in use' without saying which setting to change."""

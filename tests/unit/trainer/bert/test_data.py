@@ -57,7 +57,7 @@ def test_labels_are_read_as_the_heads_say(tmp_path: Path) -> None:
         (line(topic={"sea": 0}), "in.jsonl:2: topic: probabilities"),
         (line(mark=6), "in.jsonl:2: mark: a score is a number in 0"),
         (line(mark=True), "in.jsonl:2: mark: a score is a number"),
-        (line(mark="fine"), "in.jsonl:2: mark: 'fine' is not a number, and `values` lists good"),
+        (line(mark="fine"), "in.jsonl:2: mark: 'fine' is not a number, and the recipe's `values` lists good"),
         (line(mark=1).replace("1}", "NaN}"), "in.jsonl:2: mark: a score is a number"),
         (line(topic="sea", split="tset"), "in.jsonl:2: split is 'tset'; it may be train, test, validation"),
     ],

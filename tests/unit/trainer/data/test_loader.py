@@ -217,11 +217,9 @@ def test_a_restart_after_many_parts_reads_few_files(river) -> None:
     loader.close()
     assert step.indices[0] == index
     store = Counting(settings.store)
-    begun = time.monotonic()
     resumed = Loader(store, settings, step.state)
     assert what(next(resumed)) == what(after)
     resumed.close()
-    assert time.monotonic() - begun < 5
     # Segments up to the edge of a block of the catalog, and the head and three files of a few parts.
     assert store.asked < 60
 
@@ -350,7 +348,7 @@ def test_it_closes_at_once_while_it_waits_or_is_ahead(river, loaders) -> None:
     ahead = loaders(config(river.fill(PHASES), batch_size=1, prefetch=1))
     next(ahead)
     ahead.close()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
     assert next(ahead).number == 2, "and can go on"
 
 

@@ -1,9 +1,10 @@
 """Waivers: a person has read a drop and lets the text pass. Kept in the store, so that no page can claim one.
 
-    waivers/<digest of the text>.json     {"reasons": ["menu"], "why": "a poem"}
+    waivers/<digest of the text>.json     {"reasons": ["low_rank", "menu"], "why": "a poem"}
 
 A document that has one says so in its metadata (`waiver`: the digest); it holds for exactly its text, as the
-rules leave it, and for the reasons that it names: those of the rules, and the scorer's `junk`.
+rules leave it, and for the reasons that it names. low_rank is the scorer's, which hears of it by the feature
+`waived`: a text that a person found good is not dropped next by a judge.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections.abc import Callable, Collection
 import xxhash
 
 from contracts import Document
-from services.runtime.clients.store import ObjectStore
+from services.runtime import ObjectStore
 
-WAIVER = "waiver"  # in a document's metadata
+NAME = "waiver"  # in a document's metadata
+WAIVED = "waived"  # in its features, once the rules have seen that it holds
+BY_JUDGE = "low_rank"
 
 
 def grant(store: ObjectStore, text: str, reasons: Collection[str], why: str) -> str:
@@ -31,7 +34,7 @@ def is_waived(document: Document, reason: str, store: Callable[[], ObjectStore])
 
     Raises DependencyDown.
     """
-    claimed = document.metadata.get(WAIVER)
+    claimed = document.metadata.get(NAME)
     if not claimed or claimed != _digest(document.text):
         return False
     try:
