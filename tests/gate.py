@@ -15,13 +15,15 @@ from tests.servers import free_port
 
 class Gate(service_pb2_grpc.GRPCInferenceServiceServicer):
     """most: requests that were under way at once. tries: requests that came. refuse: how many of the next
-    to turn away with `code`. delay_s: how long to hold each.
+    to turn away with `code`. delay_s: how long to hold each. max_rows: that a request may have, instead of
+    what the server says.
     """
 
     def __init__(self, target: str) -> None:
         self.most = self.tries = self.refuse = 0
         self.code = grpc.StatusCode.UNAVAILABLE
         self.delay_s = 0.0
+        self.max_rows: int | None = None
         self._now = 0
         self._lock = threading.Lock()
         self._channel = grpc.insecure_channel(target)
@@ -61,7 +63,9 @@ class Gate(service_pb2_grpc.GRPCInferenceServiceServicer):
                 self._now -= 1
 
     def ModelConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._forward(self._stub.ModelConfig, request, context)
+        answer = self._forward(self._stub.ModelConfig, request, context)
+        answer.config.max_batch_size = self.max_rows or answer.config.max_batch_size
+        return answer
 
     def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._forward(self._stub.RepositoryIndex, request, context)

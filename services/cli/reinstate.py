@@ -36,6 +36,7 @@ _SAMPLED = (
 )  # fmt: skip
 
 _WAIVING = ("rules", "scorer")  # units that a waiver holds for
+_JUNK = "junk"  # a drop whose label teaches another head
 
 
 @app.command("sample")
@@ -130,11 +131,14 @@ def _examples(found: list[dict[str, Any]], labels: Path, why: str) -> list[dict[
         known = set()
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{labels}: not every line is a record with a text; name another") from error
-    new = {row["text"]: row for row in found if row["text"] not in known}
-    source = f"waived: {why}"
+    source, new = f"waived: {why}", {row["text"]: row for row in found if row["text"] not in known}
     return [
-        {"text": text, "quality": 1.0, "lang": row["language"], "source": source}
-        | ({"junk": 0} if row["reason"] == "junk" else {})
+        {
+            "text": text,
+            **({"junk": 0} if row["reason"] == _JUNK else {"quality": 1.0}),
+            "lang": row["language"],
+            "source": source,
+        }
         for text, row in new.items()
     ]
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _INPUTS = ("input_ids", "attention_mask")
+# Tokens of one run, padding included; a row that is longer runs alone. Own measurement with the judge that
+# ships, 2 MB of second-level cache: 8 rows of 128 cost 2 % less a row than 16 on one thread and 5 % less on
+# two, 32 of them 9 and 15 % more, since their values leave the cache.
+RUN_TOKENS = 1024
 
 logger = structlog.get_logger(__name__)
 
@@ -45,7 +49,7 @@ class OnnxModel:
             multiple=options.bucket,
             longest=described.max_length,
             max_rows=described.max_batch_size,
-            max_tokens=options.max_tokens,
+            max_tokens=RUN_TOKENS,
         )
         names = list(described.heads)
         answers = []

@@ -114,8 +114,9 @@ class Parsed:
     """Text of one document.
 
     confidence: 0..1, share of characters that are readable. bad_share: share of characters that did not
-    decode. pages: 1 for everything without pages. partial: a limit left out some of it. recognised: of the
-    pages, those read from their picture. kind: what an HTML page says that it is; witnesses: by which words.
+    decode. pages: 1 for everything without pages. partial: a limit left out some of it, or the file had not
+    all of it. recognised: of the pages, those read from their picture. kind: what an HTML page says that it
+    is; witnesses: by which words.
     """
 
     text: str

@@ -27,6 +27,7 @@ import numpy as np
 
 from services.parse.config import ParseConfig
 from services.parse.pdf import Line, Recognised, Table
+from services.parse.pdf.recognise import is_in_borrowed_letters
 from services.parse.ruled import Rules, ruled_tables, rules_in
 
 _POINTS = 72.0  # an inch
@@ -213,7 +214,7 @@ class Reader:
             self.left_out += 1
             return None
         width, height = page.get_size()
-        if max(width, height) > _SLIVER * min(width, height):
+        if max(width, height) > _SLIVER * min(width, height) or is_in_borrowed_letters(page):
             return None
         self._pages += 1
         most = math.sqrt(self._config.max_ocr_pixels / max(1.0, width * height))

@@ -9,8 +9,8 @@ After the idea of ftfy (Speer 2019, doi 10.5281/zenodo.2591652).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 
 _LEADS = "\xc2-\xf4"  # the first byte of a character in UTF-8, read as Latin-1 or Windows-1252
 _1252 = {
@@ -70,21 +70,19 @@ def mend(text: str) -> str:
         text = mended
     for begin, charset in _OTHERS.items():
         if begin in text:
-            text = _sequences(charset).sub(lambda found, charset=charset: _again(found[0], charset), text)
+            text = _each(_sequences(charset), partial(_again, charset=charset), text)
     for marks, (_, charset, common) in _PAIRED.items():
         if any(mark in text for mark in marks):
-            text = _PAIRS[charset].sub(
-                lambda found, charset=charset, common=common: _from_pairs(found[0], charset, common), text
-            )
+            text = _each(_PAIRS[charset], partial(_from_pairs, charset=charset, common=common), text)
     if any(sign in text for sign in _GBK_SIGNS[:3]):
-        text = _HAN_RUN.sub(lambda found: _again(found[0], "gb18030"), text)
+        text = _each(_HAN_RUN, partial(_again, charset="gb18030"), text)
     return text
 
 
 def mend_rare(text: str) -> str:
     """The same of what holds half-width katakana, or quotes of Windows as controls (RARE)."""
     if _HALVES.search(text):
-        text = _HAN_RUN.sub(lambda found: _again(found[0], "cp932"), text)
+        text = _each(_HAN_RUN, partial(_again, charset="cp932"), text)
     return _with_quotes(text) if _QUOTES.search(text) else text
 
 
@@ -106,6 +104,10 @@ def unmended_rare(text: str) -> int:
         return 0
     han = len(_HAN.findall(text))
     return han + halves if len(_KANA.findall(text)) < halves < han else 0
+
+
+def _each(pattern: re.Pattern[str], mended: Callable[[str], str], text: str) -> str:
+    return pattern.sub(lambda found: mended(found[0]), text)
 
 
 def _from_utf8(text: str) -> str:

@@ -29,8 +29,16 @@ _BUTTONS_ZH = (
     "回复,回覆,登录,登錄,登入,注册,註冊,立即注册,举报,舉報,点赞,赞,分享,收藏,引用,支持,反对,顶,踩,"
     "只看该作者,只看楼主,返回顶部,回到顶部,返回列表,查看全部,展开,收起,关注,加关注,发私信,私信,加好友,"
     "发消息,发表回复,使用道具,显示全部楼层,倒序浏览,楼主,沙发,板凳,写评论,发表评论,评论,查看更多,加载更多,"
-    "阅读全文,点击展开,登录后可回复,登录后回复,我要评论"
+    "阅读全文,点击展开,登录后可回复,登录后回复,登录后才能回复,登录后才可以回复,您需要登录后才可以回帖,我要评论"
 )
+# What a board says of a writer's standing.
+_RANKS_EN = (
+    "member, new member, junior member, active member, full member, senior member, well-known member,"
+    "moderator, super moderator, administrator, registered user"
+)
+_RANKS_ZH = "新手上路,注册会员,中级会员,高级会员,金牌会员,论坛元老,版主,超级版主,管理员"
+_RANKS = frozenset(rank.strip() for rank in f"{_RANKS_EN},{_RANKS_ZH}".split(","))
+_LONGEST_RANK = max(map(len, _RANKS))
 _BUTTONS = frozenset(button.strip() for button in f"{_BUTTONS_EN},{_BUTTONS_ZH}".split(","))
 _AROUND = " \t\u3000·•|:：.…»›>[]()（）【】0123456789+"  # a button's marks and its count
 _LONGEST_BUTTON = max(map(len, _BUTTONS)) + 8
@@ -51,6 +59,17 @@ _STAMP = re.compile(
     rf"(?:(?:{_POSTED})(?: on| at)?[ :：]*)?"
     rf"(?:{_DATE}(?:[ ,·|]*(?:at )?{_TIME})?|{_AGO}|#[0-9]+|[0-9]+ ?[楼樓]层?)"
     r"(?: ?(?:发布|发表|#[0-9]+|\(edited\)|edited))?",
+    re.IGNORECASE,
+)
+# A writer with the time of a post, or its floor; since when one is a member, and how many posts one wrote.
+_BYLINE = re.compile(
+    r"(?:(?:posted|asked|answered|replied|edited|submitted|started) by \S{2,30}(?: \S{1,20})?,? "
+    r"|(?:楼主|作者|沙发|板凳|地板|[0-9]+ ?[楼樓])?[:： ]*\S{1,20} ?(?:发表于|发布于|回复于|编辑于|發表於) ?)"
+    rf"{_STAMP.pattern}"
+    r"|[0-9]+ ?[楼樓]层?[ :：]+\S{1,20}"
+    r"|(?:joined|join date|registered|posts|messages|threads|reputation|karma|reaction score|likes received"
+    r"|注册时间|注册日期|註冊時間|帖子|主题|积分|精华|威望|金钱|在线时间|最后登录)[:：] ?"
+    rf"(?:{_MONTH}\.? ?[0-9]{{2,4}}|[0-9][0-9,./-]{{0,11}}(?: ?小时)?)",
     re.IGNORECASE,
 )
 _HAS_DIGIT = re.compile("[0-9]")
@@ -82,8 +101,10 @@ def without_scaffolding(page: Page) -> str:
 
 
 def _is_scaffolding(line: str) -> bool:
-    """A button or a time, or a row of some."""
-    return _is_all(_is_button, line) or (_HAS_DIGIT.search(line) is not None and _is_all(_is_part, line))
+    """A button or a time, or a row of some; a writer's rank, or the line that names one with a time."""
+    if _is_all(_is_button, line) or (len(line) <= _LONGEST_RANK and line.strip().lower() in _RANKS):
+        return True
+    return _HAS_DIGIT.search(line) is not None and (_is_all(_is_part, line) or _is_byline(line))
 
 
 def _is_all(is_one: Callable[[str], bool], line: str) -> bool:
@@ -98,7 +119,17 @@ def _is_part(line: str) -> bool:
 
 
 def _is_button(line: str) -> bool:
-    return len(line) <= _LONGEST_BUTTON and line.strip(_AROUND).lower() in _BUTTONS
+    """One, or several that blanks part."""
+    if len(line) <= _LONGEST_BUTTON and line.strip(_AROUND).lower() in _BUTTONS:
+        return True
+    first, blank, _ = line.partition(" ")
+    if not blank or first.strip(_AROUND).lower() not in _BUTTONS:
+        return False
+    return all(part in _BUTTONS for part in (part.strip(_AROUND).lower() for part in line.split()) if part)
+
+
+def _is_byline(line: str) -> bool:
+    return _BYLINE.fullmatch(line.strip()) is not None
 
 
 def _is_time(line: str) -> bool:

@@ -401,11 +401,24 @@ class TestServer:
             assert gate.tries > 10 * bound
             assert gate.most == bound
 
+    def test_a_request_is_as_large_as_the_server_takes(self, shared_server: Triton) -> None:
+        """Each costs a millisecond and more, beside which a model as small as a judge is soon done."""
+        texts = ["词" * 30 + str(number) for number in range(250)]  # of one length; the graph takes 16
+        with Gate(shared_server.url) as gate:
+            encoder = Encoder.open(gate.url, shared_server.models[0], "judge")
+            logits = encoder.judge(texts).logits
+            assert gate.tries == 1
+            gate.max_rows = 100
+            encoder.close()
+            assert_same(encoder.judge(texts).logits, logits)
+            assert gate.tries == 1 + 3
+            encoder.close()
+
     def test_rows_beyond_what_the_server_takes(self, shared_server: Triton, tmp_path: Path) -> None:
         """Every full batch would be refused, and be taken for the documents' fault."""
         folder = tmp_path / "judge"
         shutil.copytree(shared_server.models[0] / "judge", folder)
-        description = json.loads((folder / "model.json").read_text()) | {"max_batch_size": 1000}
+        description = json.loads((folder / "model.json").read_text()) | {"max_batch_size": 2000}
         (folder / "model.json").write_text(json.dumps(description))
-        with pytest.raises(ConfigurationError, match=r"does not fit .*1000"):
+        with pytest.raises(ConfigurationError, match=r"does not fit .*2000"):
             Encoder.open(shared_server.url, tmp_path, "judge").judge(["a"])

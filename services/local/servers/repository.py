@@ -1,5 +1,7 @@
 """The local Triton's model repository, derived from model folders: other backend, all else as in the cluster.
 
+Requests may be larger, and none waits for others that could be run with it: the backend cuts them itself.
+
 A model folder holds config.pbtxt (backend onnxruntime) and 1/model.onnx, 2/model.onnx …; the derived one has
 backend python and a model.py beside each model.onnx. Nothing is copied where a hard link can be made.
 """
@@ -20,6 +22,7 @@ CONFIG = "config.pbtxt"
 GRAPH = "model.onnx"
 CODE = Path(__file__).with_name("judge_model.py")
 _CODE_NAME = "model.py"  # what the python backend looks for
+_REQUEST_ROWS = 1024  # that one request may hold, so that what it costs is little beside its rows
 
 
 def model_folders(repositories: Sequence[Path]) -> dict[str, Path]:
@@ -91,11 +94,13 @@ def local_config(text: str, threads: int) -> str:
     except text_format.ParseError as error:
         raise ValueError(str(error)) from error
     config.backend = "python"
-    # What names the other backend, or its file, or its devices.
-    for field in ("platform", "default_model_filename", "optimization", "instance_group"):
+    # What names the other backend, or its file, or its devices, or joins requests into one run.
+    for field in ("platform", "default_model_filename", "optimization", "instance_group", "dynamic_batching"):
         config.ClearField(field)
     config.instance_group.add(kind=model_config_pb2.ModelInstanceGroup.KIND_CPU, count=1)
     config.parameters["threads"].string_value = str(threads)
+    config.parameters["rows"].string_value = str(config.max_batch_size)
+    config.max_batch_size = max(config.max_batch_size, _REQUEST_ROWS)
     return str(text_format.MessageToString(config))
 
 

@@ -39,13 +39,16 @@ _TEX_ATTRIBUTES = (
     "data-expr",
     "data-value",
 )
-OWN_TEX = frozenset(_TEX_ATTRIBUTES[:-1])  # a value may be anything
+_STYLE_ATTRIBUTE = "data-math-style"
+OWN_TEX = frozenset({*_TEX_ATTRIBUTES[:-1], _STYLE_ATTRIBUTE})  # a value may be anything
 _PART_OF_ONE = frozenset({"mjx-assistive-mml", "annotation", "annotation-xml"})
 _WRAPPERS = frozenset({"span", "div", "p", "td", "nobr", "d-math", "g-math", "figure"})
 _MATH = ("math", "mml:math", "m:math")  # as pages made of XML write it too
 _ABOUT = Finder([["math", "katex", "mjx", "mwe", "tex", "formula", "equation"]])
 _DISPLAY = re.compile(r"display|block", re.IGNORECASE)
 _COMMAND = re.compile(r"\\[A-Za-z]+|[_^]\{?\w|[=<>+]")
+_BARE = re.compile(r"\\[A-Za-z]{2,}")
+_DELIMITED = re.compile(r"\$|\\[(\[]")
 _STYLE = re.compile(r"\{\s*\\(?:displaystyle|textstyle)\s*(.*)\}\s*", re.DOTALL)
 _DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
 _IN_TEXT = re.compile(r"\\\((?=\S| )(.{1,1000}?)\\\)|\\\[(.{1,4000}?)\\\]", re.DOTALL)
@@ -78,10 +81,10 @@ def formula_by_attributes(element: Any, tag: str, attributes: Mapping[str, str])
     named = attributes.get("class")
     if named and tag in _WRAPPERS and is_holder(named):
         if _RENDERED.search(named):
-            if (mathml := element.get("data-mathml")) and not _has_script_beside(element):
-                return _wrapped(*_of_source(mathml))
-            return _of_holder(element) or ""
+            return "" if _has_script_beside(element) else _of_holder(element) or ""
         return _of_holder(element)
+    if _STYLE_ATTRIBUTE in attributes:  # GitLab's
+        return _wrapped("".join(element.itertext()), attributes[_STYLE_ATTRIBUTE] == "display")
     for name in OWN_TEX.intersection(attributes):
         if _looks_like_tex(tex := attributes[name]):
             shown = "".join(element.itertext()).strip()
@@ -154,6 +157,8 @@ def _of_holder(element: Any) -> str | None:
         return _wrapped(tex, display or block)
     if maths:
         return None
+    if (tex := _of_flat_katex(element)) is not None:
+        return tex
     scripts = [script for script in element.iter("script") if _of_script(script)]
     if scripts:
         return None  # the script itself is met later
@@ -166,7 +171,23 @@ def _of_holder(element: Any) -> str | None:
             inner = text[len(start) : -len(end)]
             if start not in inner:
                 return _wrapped(inner, start != "\\(")
+    if not len(element) and _BARE.search(text) and _DELIMITED.search(text) is None:
+        return _wrapped(text, element.tag in ("div", "p"))  # a script of the page renders what has the class
     return None
+
+
+def _of_flat_katex(element: Any) -> str | None:
+    """What a site left of KaTeX without the tags of its MathML: the signs line by line, and TeX as the last;
+    or what is seen alone, whose signs are kept, though not which are raised.
+    """
+    found = [part for part in element.iter("span") if part.get("class") in ("katex-mathml", "katex-html")]
+    if len(found) > 2:
+        return None  # several formulas, each by itself
+    parts = {part.get("class"): "".join(part.itertext()).replace("\u200b", "") for part in found}
+    if (seen := parts.get("katex-html")) is None:
+        return None
+    lines = [line for line in parts.get("katex-mathml", "").split("\n") if line.strip()]
+    return _wrapped(lines[-1], _around_is_display(element)) if lines else " ".join(seen.split())
 
 
 def _of_math(element: Any) -> tuple[str, bool]:
@@ -241,7 +262,11 @@ def _of_address(source: str) -> str:
     for name in ("tex", "latex", "chl", "math", "eq", "formula"):
         if name in named:
             return named[name][0]
-    return unquote(query).replace("\\dpi{", "\\dpi {") if _looks_like_tex(unquote(query)) else ""
+    return _decoded(query) if _looks_like_tex(unquote(query)) else ""
+
+
+def _decoded(query: str) -> str:
+    return unquote(query).replace("\\dpi{", "\\dpi {").replace("&space;", " ")
 
 
 def _is_after_math(element: Any) -> bool:

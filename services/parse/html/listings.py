@@ -1,7 +1,7 @@
-"""Code on a page: which elements lay out lines of code, and those lines with their indentation.
+"""Code on a page: which elements lay out lines of code.
 
-Pages show code as `pre`, as a table with a column of numbers, as list items, as a `div` for each line or as
-text with `<br>`. Each becomes one listing without line numbers, copy buttons and anchors.
+Pages show code as `pre`, as a table with a column of numbers, as list items, as a `div` or a paragraph for
+each line or as text with `<br>`. Each becomes one listing; lines.py reads its lines.
 """
 
 from __future__ import annotations
@@ -16,42 +16,32 @@ from typing import Any
 from lxml import etree
 
 from services.parse.html.finder import Finder
+from services.parse.html.lines import LINES, cleaned, is_chrome, is_digits, lines_of, speaks_of_numbers
 
 _CLASS = re.compile(
     r"(?:^|\s)(?:code|codehilite|syntaxhighlighter\S*|hljs\S*|prettyprint\S*|linenums\S*|crayon-\S+|dp-[a-z]+"
     r"|dp-highlighter|codemirror\S*|cm-content|shiki\S*|prism\S*|rouge\S*|blob-(?:code|wrapper)\S*|source-?code"
+    r"|blockcode|fragment|enlighter\S*|ace_(?:editor|text-layer)|lines-code"
     r"|code-?(?:block|box|area|snippet|view|listing|wrap|wrapper|content|lines?)|w3-code|lang(?:uage)?-\w+"
     r"|brush:\S*|js-file-line\S*|highlight|highlight(?:table|-source-\S+)|view-lines|lntable|chroma)(?=\s|$)",
-    re.IGNORECASE,
-)
-_NUMBERS = re.compile(
-    r"(?:^|[\s_-])(?:linenos?|lineno|linenumbers?|line-num(?:ber)?s?(?:-rows)?|ln|lnt|ln-num(?:ber)?s?|hljs-ln-n\w*"
-    r"|gutter|blob-num|linenodiv|crayon-nums?\S*|pre-numbering|code-line-number|rouge-gutter)(?=\s|$)",
     re.IGNORECASE,
 )
 # Every class that the patterns find holds one of these, and looking for them first takes a tenth of the time.
 _SPEAKS_OF_CODE = Finder([
     (
         "code", "syntaxh", "hljs", "prettyp", "linenums", "crayon-", "dp-", "cm-content", "shiki", "prism",
-        "rouge", "blob-w", "lang", "brush:", "js-file", "highlight", "view-lines", "lntable", "chroma",
+        "rouge", "blob-w", "fragment", "enlighter", "ace_", "lines-code",
+        "lang", "brush:", "js-file", "highlight", "view-lines", "lntable", "chroma",
     )
 ])  # fmt: skip
-_SPEAKS_OF_NUMBERS = Finder([("line", "ln", "gutter", "num")])
-_CHROME = re.compile(
-    r"(?:^|[\s_-])(?:copy|clipboard|copybtn|headerlink|toolbar|prompt)(?=[\s_-]|$)", re.IGNORECASE
-)
-_LINE_CLASS = re.compile(r"(?:^|\s)(?:line|code-line|view-line|cl|token-line|cm-line|crayon-line)(?=\s|$)")
 _MONOSPACE = re.compile(r"monospace|courier|consolas|menlo|white-space:\s*pre", re.IGNORECASE)
-_DIGITS = re.compile(r"[\d\s.:]*")
-_NUMBERED = re.compile(r"[ \t]*(\d{1,5})(?:[.:|)](?=\s|$)|(?=\s|$))[ \t]?")
 _SYMBOLS = re.compile(r"[{}()\[\];=<>_\\#$&|/*:\"']")
 
 _VERBATIM = frozenset({"pre", "xmp", "listing", "plaintext"})
 _TYPEWRITER = ("code", "tt", "samp", "kbd", "font")
-_LINES = frozenset({"div", "p", "li", "tr", "pre", "dd", "dt"})
-_LEFT_OUT = frozenset({"script", "style", "button", "svg", "noscript", "template", "textarea", "select"})
 _LAYOUTS = frozenset({"table", "ol", "ul", "div", "td", "p", "blockquote", "section", "figure"})
 _MAX_INSIDE = 8
+_LEAST_LINES = 3  # each in an element of its own
 _num_inside = etree.XPath("count(descendant-or-self::*)")
 _MOST_LOOKED_AT = 50_000  # elements, in all looks together; pages need a fifteenth
 _HOLDERS = ("div", "p", "td", "blockquote", "section", "figure", "ol", "ul", "dd", "article")
@@ -80,13 +70,54 @@ def find_listings(root: Any) -> dict[Any, Listing]:
                 break
             if (listing := _listing(element)) is not None:
                 found[element] = listing
+    _join_lines(found)
     return found
+
+
+def _join_lines(found: dict[Any, Listing]) -> None:
+    """Lines that stand each in an element of its own, one below the other, become one listing."""
+    joined: set[Any] = set()
+    for element in [each for each in found if _is_line(each, found)]:
+        if element in joined:
+            continue
+        lines = _lines_from(element, found)
+        joined.update(lines)
+        text = "\n".join(found[line].text if line in found else "" for line in lines)
+        if len(lines) >= _LEAST_LINES and looks_like_code(text):
+            found |= dict.fromkeys(lines, Listing("", fenced=True))
+            found[element] = Listing(cleaned(text), fenced=True)
+        elif element.tag not in _VERBATIM:
+            for line in lines:
+                found.pop(line, None)
+
+
+def _lines_from(element: Any, found: dict[Any, Listing]) -> list[Any]:
+    """That element and the lines below it, and empty ones between them, each in such an element."""
+    lines = [element]
+    num = 1
+    while not (lines[-1].tail or "").strip():
+        below = lines[-1].getnext()
+        if below is None or below.tag != element.tag:
+            break
+        lines.append(below)
+        if _is_line(below, found):
+            num = len(lines)
+        elif "".join(below.itertext()).strip():
+            break
+    return lines[:num]
+
+
+def _is_line(element: Any, found: dict[Any, Listing]) -> bool:
+    return element in found and element.tag in ("pre", "p") and "\n" not in found[element].text
 
 
 def _candidates(root: Any) -> Iterator[Any]:
     """Elements worth a look, which costs as much as they hold: so none that is far inside of others."""
     if any(map(_is_set_apart, root.iter(*_VERBATIM, *_LAYOUTS))):  # on most pages none is
         yield from _set_apart(root)
+    for element in root.iter("p"):
+        if (style := element.get("style")) and _MONOSPACE.search(style):
+            yield element
     for element in root.iter(*_TYPEWRITER):
         if element.tag == "code" and (element.find("br") is not None or "\n" in (element.text or "")):
             yield element
@@ -122,7 +153,7 @@ def _listing(element: Any) -> Listing | None:
     if element.tag == "table":
         return _of_table(element)
     if element.tag in _VERBATIM:
-        text = _clean(_lines(element))
+        text = cleaned(lines_of(element))
         marked = element.find("code") is not None or _is_marked(element) or element.find("span") is not None
         return Listing(text, marked or looks_like_code(text)) if text.strip() else None
     pres = list(element.iterdescendants("pre"))
@@ -130,30 +161,15 @@ def _listing(element: Any) -> Listing | None:
         return None
     if next(element.iterdescendants("table"), None) is not None or element.find(".//p/p") is not None:
         return None
-    if pres and (
-        len(pres) < 3
-        or not all(
-            _LINE_CLASS.search(pre.get("class", "").lower()) or "line" in pre.get("class", "").lower()
-            for pre in pres
-        )
-    ):
+    if pres and (len(pres) < 3 or not all("line" in pre.get("class", "").lower() for pre in pres)):
         return None  # each by itself
-    if _is_on_one_line(element):
+    if element.tag != "p" and _is_on_one_line(element):
         return None
-    text = _clean(_lines(element))
-    if text.count("\n") < 1 or not looks_like_code(text):
+    text = cleaned(lines_of(element))
+    is_line = element.tag == "p" and "\n" not in text  # which may be one of several
+    if not text or not (is_line or ("\n" in text and looks_like_code(text))):
         return None
     return Listing(text, fenced=True)
-
-
-def is_numbering(element: Any) -> bool:
-    """Numbers of lines beside a listing, outside of it; of an element whose class speaks of them."""
-    return bool(_DIGITS.fullmatch("".join(element.itertext())))
-
-
-def speaks_of_numbers(named: str) -> bool:
-    """Whether a class is of line numbers."""
-    return _SPEAKS_OF_NUMBERS.mask(named.lower()) > 0 and _NUMBERS.search(named) is not None
 
 
 def looks_like_code(text: str) -> bool:
@@ -183,9 +199,11 @@ def _of_table(table: Any) -> Listing | None:
         code = []
         for cell in cells:
             text = "".join(cell.itertext())
-            if _NUMBERS.search(cell.get("class", "")) and _DIGITS.fullmatch(text):
+            if cell.tag == "th" and is_chrome(cell):
+                continue
+            if speaks_of_numbers(cell.get("class", "")) and is_digits(text):
                 named = True
-            elif _DIGITS.fullmatch(text) and (len(cells) > 1 or not text.strip()):
+            elif is_digits(text) and (len(cells) > 1 or not text.strip()):
                 numbers += map(int, re.findall(r"\d+", text)[:10_000])
             else:
                 code.append(cell)
@@ -195,11 +213,11 @@ def _of_table(table: Any) -> Listing | None:
             cell = code[0]
             marked = marked or _is_marked(cell) or cell.find(".//pre") is not None
             named = named or (cell.find(".//pre") is not None and len(cells) == 1)
-            rows.append(_lines(cell).strip("\n"))
+            rows.append(lines_of(cell).strip("\n"))
         elif cells:
             rows.append("")
     counted = bool(numbers) and all(b == a + 1 for a, b in itertools.pairwise(numbers))
-    text = _clean("\n".join(rows))
+    text = cleaned("\n".join(rows))
     if not (marked and text.strip() and (named or counted)) or (numbers and not counted):
         return None
     return Listing(text, fenced=True)
@@ -239,79 +257,6 @@ def _has_own_text(element: Any) -> bool:
 
 def _is_on_one_line(element: Any) -> bool:
     """Whether nothing in it can begin a line, nor its text does."""
-    return next(element.iterdescendants("br", "span", *_LINES), None) is None and "\n" not in "".join(
+    return next(element.iterdescendants("br", "span", *LINES), None) is None and "\n" not in "".join(
         element.itertext()
     )
-
-
-def _lines(element: Any) -> str:
-    """Its text as it stands, a line for each `br` and for each element that begins one."""
-    out: list[str] = []
-    one_line = "\n" not in "".join(element.itertext()).strip()
-    _gather(element, out, one_line, 0)
-    return "".join(out)
-
-
-def _gather(element: Any, out: list[str], one_line: bool, depth: int) -> None:
-    if element.text:
-        out.append(element.text)
-    for child in element:
-        tag = child.tag
-        begins = tag in _LINES or (one_line and tag == "span" and _LINE_CLASS.search(child.get("class", "")))
-        if tag == "br":
-            out.append("\n")
-        elif not isinstance(tag, str) or tag in _LEFT_OUT or _is_chrome(child):
-            pass
-        elif begins:
-            if out and not out[-1].endswith("\n"):
-                out.append("\n")
-            start = len(out)
-            _inside(child, out, one_line, depth)
-            if not out[start:] or not out[-1].endswith("\n"):
-                out.append("\n")
-        else:
-            _inside(child, out, one_line, depth)
-        if child.tail and not (begins and not child.tail.strip()):
-            out.append(child.tail)
-
-
-def _inside(element: Any, out: list[str], one_line: bool, depth: int) -> None:
-    if depth < 100:
-        _gather(element, out, one_line, depth + 1)
-    else:
-        out.append("".join(element.itertext()))
-
-
-def _is_chrome(element: Any) -> bool:
-    """A number of a line, or something to press."""
-    named = element.get("class")
-    if not named:
-        return False
-    numbers, pressed = _is_beside_code(named)
-    if numbers:
-        return bool(_DIGITS.fullmatch("".join(element.itertext())))
-    return pressed and len("".join(element.itertext())) < 40
-
-
-@lru_cache(8192)
-def _is_beside_code(named: str) -> tuple[bool, bool]:
-    """Whether a class is of numbers of lines, and of what can be pressed."""
-    return bool(_NUMBERS.search(named)), bool(_CHROME.search(named))
-
-
-def _clean(text: str) -> str:
-    """Spaces for spaces that do not break, no numbers in front, no blank lines around."""
-    lines = [
-        line.rstrip()
-        for line in text.replace("\xa0", " ").replace("\u200b", "").replace("\r", "").split("\n")
-    ]
-    while lines and not lines[-1]:
-        lines.pop()
-    while lines and not lines[0]:
-        del lines[0]
-    numbered = [_NUMBERED.match(line) for line in lines]
-    if len(lines) >= 3 and all(numbered):
-        numbers = [int(match[1]) for match in numbered if match]
-        if all(b == a + 1 for a, b in itertools.pairwise(numbers)):
-            lines = [line[match.end() :] for line, match in zip(lines, numbered, strict=True) if match]
-    return "\n".join(lines)

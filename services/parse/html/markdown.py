@@ -60,6 +60,6 @@ def _text(page: Outline, block: Block, *, is_item: bool) -> str:
         ordered = item.parent >= 0 and page.frames[item.parent].tag == "ol"
         indent = "  " * (block.level - 1)
         text = indent + (f"{item.item}. " if ordered else "- ") + text.replace("\n", f"\n{indent}  ")
-    if block.quoted:
+    if block.quoted and block.kind != "code":  # which old pages indent so, and which would not run
         text = "\n".join(f"> {line}" if line else ">" for line in text.split("\n"))
     return text

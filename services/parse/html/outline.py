@@ -23,7 +23,8 @@ from services.parse.html.formulas import (
     writes_asciimath,
 )
 from services.parse.html.hints import hints_of
-from services.parse.html.listings import Listing, find_listings, is_numbering, speaks_of_numbers
+from services.parse.html.lines import is_numbering, speaks_of_numbers
+from services.parse.html.listings import Listing, find_listings
 from services.parse.html.tables import is_data, rows_of
 from services.parse.html.wording import (
     BREAK,
@@ -58,6 +59,7 @@ _MARKS = {
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _ANEW = frozenset({"article", "main", "body"})  # what stands in these is in no list or quotation around them
 _APART = frozenset({"a", "button", "label", "option", "time"})  # side by side they are words of their own
+_ANCHORS = frozenset("¶#§🔗\uf0c1")  # what links to a heading from beside it
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _CELL_DEPTH = 60
 _MOST_TYPES = 20
@@ -171,7 +173,7 @@ class _Walker:
             return True
         if tag == "br":
             self._text.append(BREAK)
-        return tag in _LEFT_OUT
+        return tag in _LEFT_OUT and not (tag == "template" and "shadowrootmode" in element.attrib)
 
     def _is_whole(self, element: Any, tag: str, attributes: Mapping[str, str]) -> bool:
         """The same, where the tag alone does not tell."""
@@ -193,6 +195,8 @@ class _Walker:
             elif tag not in _BLOCKS and _is_hidden(attributes):
                 self._say_formula(hidden_formula(element))
                 return True
+        if tag == "a" and element.text in _ANCHORS and not len(element) and "#" in attributes.get("href", ""):
+            return True
         if tag == "noscript":
             if not (self._may_look() and _is_page_of_its_own(element)):
                 return True
@@ -280,8 +284,12 @@ class _Walker:
                 around.heading, around.inside, around.lists, around.quoted,
             )  # fmt: skip
         if tag == "li":
-            frame.item = self._numbers[self._frame] = self._numbers.get(self._frame, 0) + 1
+            given = _number(attributes.get("value"))
+            frame.item = given if given is not None else self._numbers.get(self._frame, 0) + 1
+            self._numbers[self._frame] = frame.item
             frame.inside, frame.lists = len(frames), frame.lists + 1
+        elif tag == "ol" and (first := _number(attributes.get("start"))) is not None:
+            self._numbers[len(frames)] = first - 1
         elif tag in _HEADINGS:
             frame.heading = int(tag[1])
         elif tag == "blockquote":
@@ -381,6 +389,10 @@ def _words_of(said: list[str]) -> int:
     num = words_in(" ".join(said))
     said.clear()
     return num
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value and len(value) < 6 and value.isascii() and value.isdigit() else None
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:

@@ -27,10 +27,12 @@ class Row:
 
 
 def is_data(table: Any) -> bool:
-    """At least two rows of at least two cells that hold values: short on average, none a page of its own, and
-    none a post or who wrote it, as forums lay a post out.
+    """At least two rows of at least two cells that hold values: short on average, none a page of its own,
+    none a post or who wrote it, as forums lay a post out, nor lines of code, which no cell of Markdown holds.
     """
     if table.get("role") == "presentation" or next(table.iterdescendants(*_STRUCTURE), None) is not None:
+        return False
+    if any("\n" in "".join(pre.itertext()).strip() for pre in table.iterdescendants("pre")):
         return False
     sizes = []
     wide_rows = 0

@@ -10,8 +10,12 @@ Of 47 pages with a gutter, of eleven files, 46 are read column by column; the la
 the end of its left column. Of 550 such pages of 94 other files 529 keep more than .95 of their
 neighbouring lines as the file draws them (524 before these files had been looked at); most of the others
 show charts, forms and posters, and six are out of order by eye. A page from right to left: .938
-of its tokens in order (pypdf .886, pypdfium2 .829), tables included; it is one page. A formula that is a
-picture leaves no mark.
+of its tokens in order (pypdf .886, pypdfium2 .829), tables included; it is one page.
+
+What is kept: words that a reader sees. Text off the page, too small to be seen or drawn a second time at its
+place goes; white or invisible words on the page stay, since white on a dark ground is no different here.
+Text that leans with its page (a scan's own layer) is straightened first. Characters of a font that is neither
+in the file nor on the machine have no width for PDFium, which leaves out those that are drawn one by one.
 """
 
 from services.parse.pdf.document import parse_pdf, prepare

@@ -21,6 +21,7 @@ from services.parse.pdf.rows import mirrored, rows
 from services.parse.pdf.shown import shown
 from services.parse.pdf.tables import Table, with_tables
 from services.parse.pdf.text_layer import TextLayer, text_layers, text_of
+from services.parse.pdf.vertical import turned_upright
 
 _ERROR_FORMAT = 3  # FPDF_ERR_FORMAT, FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 _ERROR_PASSWORD = 4
@@ -74,6 +75,10 @@ def parse_pdf(body: bytes, config: ParseConfig, recognise: Recogniser | None = N
     if not layers:
         raise Unparseable("broken", f"none of its {num_pages} pages can be read", 0, 1)
     total = sum(layer.total for layer in layers)
+    if opened.cut and total / len(layers) < config.min_characters_per_page:
+        raise Unparseable(
+            "broken", "its end is missing, and there is no text in what is left; fetch it again"
+        )
     if total / len(layers) < config.min_characters_per_page:
         raise Unparseable(
             "no_text",
@@ -177,7 +182,7 @@ def _load(document: Any, index: int, opened: list[tuple[Any, Any]]) -> int:
 def _read(
     page: Any, layer: TextLayer, config: ParseConfig, recognise: Recogniser | None, may_show: bool
 ) -> _Page:
-    layer = shown(page, layer)
+    layer = turned_upright(shown(page, layer))
     scanned = recognise is not None and (
         _has_no_text(layer, config) or (may_show and is_a_stamped_scan(page, layer.runs))
     )

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from services.parse.pdf.line import Line
 from services.parse.pdf.tables import Table
 
+_MOST_OBJECTS = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
@@ -34,3 +36,24 @@ class Recogniser(Protocol):
 
     def __call__(self, page: Any) -> Recognised | None:
         """Lines of the page; None where it does not read it."""
+
+
+def is_in_borrowed_letters(page: Any) -> bool:
+    """Whether a page without pictures is written in fonts that the file does not hold.
+
+    Where its text layer is unreadable, what it shows is so too: another font's letters in their place.
+    Raises nothing; looks at the first _MOST_OBJECTS objects, and not into forms.
+    """
+    import pypdfium2.raw as api
+
+    is_written = False
+    for at in range(min(_MOST_OBJECTS, api.FPDFPage_CountObjects(page.raw))):
+        found = api.FPDFPage_GetObject(page.raw, at)
+        kind = api.FPDFPageObj_GetType(found)
+        if kind in (api.FPDF_PAGEOBJ_IMAGE, api.FPDF_PAGEOBJ_FORM):
+            return False
+        if kind == api.FPDF_PAGEOBJ_TEXT:
+            if api.FPDFFont_GetIsEmbedded(api.FPDFTextObj_GetFont(found)) != 0:
+                return False
+            is_written = True
+    return is_written

@@ -24,11 +24,15 @@ from services.runtime import ConfigurationError
 
 Action = Literal["measure", "drop", "mask"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_LANGUAGE = re.compile("(?:[a-z]{2,3})?")
 
 
 @dataclass(frozen=True)
 class WordList:
-    """words: in lower case. at_least: different words from which a list drops; 0: by the density of all."""
+    """words: in lower case, one space between theirs. language: ISO 639-1, or any.
+
+    at_least: different words from which a list drops; 0: by the density of all.
+    """
 
     name: str
     words: frozenset[str]
@@ -43,6 +47,10 @@ class WordList:
             raise ValueError(f"name {self.name!r} is not of letters a-z, digits, _ and -")
         if not self.words:
             raise ValueError(f"{self.name} holds no word")
+        if not _LANGUAGE.fullmatch(self.language):
+            raise ValueError(
+                f"{self.name}: language {self.language!r} is no code of ISO 639-1, such as zh or en"
+            )
         if self.action not in get_args(Action):
             raise ValueError(f"{self.name}: action {self.action!r} is none of {', '.join(get_args(Action))}")
         if self.at_least < 0 or (self.at_least and self.action != "drop"):
@@ -59,11 +67,15 @@ def parse(name: str, content: bytes) -> list[WordList]:
         text = content.decode("utf-8-sig")
         if PurePath(name).suffix in (".yaml", ".yml"):
             return list(_lists(yaml.safe_load(text)))
-        lines = (line.strip().lower() for line in text.splitlines())
+        lines = map(_word, text.splitlines())
         words = frozenset(word for word in lines if word and not word.startswith("#"))
         if not words:
             raise ValueError("it holds no word; give one word a line")
         return [WordList(_name_of(name), words)]
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"keyword file {name} cannot be used: it is not UTF-8 (byte {error.start}); save it as UTF-8"
+        ) from error
     except (ValueError, TypeError, yaml.YAMLError) as error:
         told = " ".join(str(error).split())
         raise ConfigurationError(f"keyword file {name} cannot be used: {told}") from error
@@ -83,7 +95,11 @@ def _lists(found: Any) -> Iterator[WordList]:
         words = entry.get("words")
         if not isinstance(words, list) or not all(isinstance(word, str) and word.strip() for word in words):
             raise ValueError(f"{entry['name']}: words is a list of words; quote numbers and yes/no")
-        yield WordList(**{**entry, "words": frozenset(word.strip().lower() for word in words)})
+        yield WordList(**{**entry, "words": frozenset(map(_word, words))})
+
+
+def _word(line: str) -> str:
+    return " ".join(line.lower().split())
 
 
 def _name_of(file: str) -> str:

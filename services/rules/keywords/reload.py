@@ -12,8 +12,8 @@ from pathlib import Path
 
 import structlog
 
-from services.rules.keywords.automaton import Keywords
 from services.rules.keywords.lists import WordList, parse
+from services.rules.keywords.search import Keywords
 from services.runtime import ConfigurationError, DependencyDown, ObjectStore
 
 logger = structlog.get_logger(__name__)

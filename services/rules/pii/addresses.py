@@ -70,13 +70,18 @@ def hidden_emails(text: str, places: Sequence[int]) -> Iterator[Span]:
         low, high = max(0, place - _LONGEST - 2), place + 256
         if text[place - 1 : place] in _OPENED or text[place - 2 : place - 1] in _OPENED:
             found = _HIDDEN.search(text, low, high)
-        elif " dot " in text[place : place + _LONGEST].lower() and _ANNOUNCED.search(text, low, place):
+        elif " dot " in text[place : place + _LONGEST].lower() and _is_announced(text, low, place):
             found = _SAID.search(text, low, high)
         else:
             continue
         if found is not None:
             value = "@".join(_IS_DOT.sub(".", part) for part in found.groups())
             yield Span(found.start(), found.end(), "email", value.lower())
+
+
+def _is_announced(text: str, low: int, place: int) -> bool:
+    """Capitals for the signs announce themselves."""
+    return text.startswith("AT ", place) or _ANNOUNCED.search(text, low, place) is not None
 
 
 def is_nobodys(address: str) -> bool:
@@ -92,7 +97,7 @@ def _around(text: str, at: int, low: int) -> Span | None:
     if domain is None or domain[1].lower() in _FILES:
         return None
     local = before[len(before.rstrip(_SIGNS_OF_LOCAL)) :].lstrip("_%+&.-")
-    if not local or ".." in local:
+    if not local or ".." in local or (local == "git" and text.startswith(":", at + 1 + domain.end())):
         return None
     return Span(at - len(local), at + 1 + domain.end(), "email", f"{local}@{domain[0]}".lower())
 

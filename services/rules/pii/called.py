@@ -54,8 +54,8 @@ _NEXT = r"(?=[.:]? ?[(+]{0,2}$)"  # the number itself stands behind the word
 PHONE = Name(
     _SIGNS_OF_PHONES,
     re.compile(
-        r"(?<![a-z])(?:(?:tele?phone|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline|pager)s?|called"
-        r"|call(?!\s\s)|dial|(?<![`_.\\])text|ring|whats ?app|contact|reach|voice ?mail|messages? to"
+        r"(?<![a-z<])(?:(?:tele?phone|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline|pager)s?|called"
+        r"|call(?!\s\s)|dial|(?<![`_.\\])text(?!:)|ring|whats ?app|contact|reach|voice ?mail|messages? to"
         rf"|registered|answering){_DIGITS_FOLLOW}|\b(?:my|his|her|our|your|their) (?:[a-z]+ )?number\b"
         rf"|\b(?:ph|home|office|work){_NEXT}|(?<![a-z0-9-])[tmp](?=[.:] ?[(+]{{0,2}}$)"
         "|(?:support|help|direct) ?line|电话|電話|手机|手機|热线|熱線|传真|傳真|联系(?:方式)?|致电|拨打|来电"
@@ -67,7 +67,7 @@ PHONE_BEHIND = re.compile(r"[ -]{0,3}\(?(?:office|fax|mobile|cell|home|work)\b",
 CARD = Name(
     ("card", "cc", "visa", "acc", "a/c", "卡", "账", "帐", "尾号", "户"),
     re.compile(
-        rf"(?<![a-z])(?:cards?|cc|visa|master ?card|accounts?|acct|a/c){_DIGITS_FOLLOW}"
+        rf"(?<![a-z_])(?:cards?|cc|visa|master ?card|accounts?|acct|a/c){_DIGITS_FOLLOW}"
         "|卡|[账帐][号户]|尾号|户"
     ),
     gap=20,
@@ -84,7 +84,7 @@ ID = Name(
 )
 PASSPORT = Name(
     ("护", "護", "证", "passport"),
-    re.compile("护照|護照|通行证|passport"),
+    re.compile("护照|護照|通行证|(?<!<)passport"),
     gap=14,
 )
 LICENCE = Name(
@@ -99,7 +99,7 @@ EMPLOYEE = Name(
 )
 WECHAT = Name(
     ("微信", "wechat", "weixin", "wx", "vx"),
-    re.compile(r"微信|wechat|weixin|\b[wv]x"),
+    re.compile(r"微信|(?<!<)wechat|weixin|\b[wv]x"),
     gap=12,
     between=_SAID,
 )

@@ -30,6 +30,15 @@ _SURNAMES = (
 _SURNAMES_OF_TWO = "欧阳|上官|司马|诸葛|东方|皇甫|尉迟|公孙|慕容|令狐|夏侯|司徒"
 _NOBODY = frozenset({"张三", "李四", "王五", "赵六"})  # the John Does of manuals
 _HAN = "\u4e00-\u9fff"
+# What is in the names of companies, forms and programs, and in no one's.
+_THINGS = frozenset(
+    re.findall(
+        "[A-Za-z]+",
+        "Inc Ltd LLC Corp Company Group Bank Address Number Email Phone Date Type Status Details System "
+        "Server Service Services Support Sales Team Project Version Model Standard Enterprise Linux "
+        "Windows Python Benefits Compliance Policy Install Display",
+    )
+)
 _NAME = rf"(?:(?:{_SURNAMES_OF_TWO})[{_HAN}]{{1,2}}|[{_SURNAMES}][{_HAN}]{{1,2}}?)"
 _ENDS = (
     rf"(?=[^{_HAN}]|$|先生|女士|小姐|同志|老师|电话|手机|联系|身份|证件|性别|住址|地址|派送|配送"
@@ -41,8 +50,8 @@ _FIELD_ZH = re.compile(
     rf"(?:[（(][{_HAN}]{{1,4}}[)）])?[ 　]*[:：][ 　]*({_NAME}){_ENDS}"
 )
 _SAID_ZH = (
-    "姓名是|姓名为|姓名|车主|我叫|名叫|我是|本人|由(?<![自理路来缘]由)|快递员|客服|收货人|收件人|寄件人"
-    "|联系人|户名|持卡人|患者|申请人|联系|找"
+    "姓名是|姓名为|姓名|车主|我叫|名叫|我是|本人|由(?<![自理路来缘]由)(?!于)|快递员|客服|收货人|收件人|寄件人"
+    "|联系人|户名(?<!用户名)|持卡人|患者|申请人|联系|找"
 )
 _RUNNING_ZH = re.compile(rf"(?:{_SAID_ZH})(?!方[式法案])[ 　|｜]{{0,3}}({_NAME}){_ENDS}")
 _TITLED_ZH = re.compile(f"({_NAME})(?:先生|女士|小姐)")
@@ -51,7 +60,7 @@ _WORD = r"[A-ZÀ-Þ](?:['’-]?[A-Za-zÀ-ÿ]){1,20}"
 _CAPITALISED = rf"{_WORD}(?: (?:[A-Z]\.|{_WORD}))"
 _FIELD_EN = re.compile(
     r"\b(?:[Nn]ame|Cardholder|Attn)"
-    rf"[ \t]*:[ \t]*({_CAPITALISED}{{1,3}})(?![A-Za-z])"
+    rf"[ \t]*:[ \t]*({_CAPITALISED}{{1,3}})(?![A-Za-z]|[^\n]{{0,9}}, dtype)"
 )
 _SAID_EN = (
     "My name is|my name is|I am|I'm|Contact|contact|Call|call|Dear|Regards,|regards,|Sincerely,|Thanks,"
@@ -112,6 +121,7 @@ _PLATE = re.compile(
     r"(?:[A-HJ-NP-Z0-9]{4}(?:[A-HJ-NP-Z0-9挂学警港澳领]|应急)|[A-HJ-NP-Z0-9]{6})(?![A-Za-z0-9])"
 )
 
+_MARKED = re.compile("[:：是为=|号]|id", re.IGNORECASE)
 # And the first signs of their words.
 _ACCOUNTS = (
     (_WECHAT, "wechat", "微薇威加VvWw"), (_QQ, "qq", "Qq扣企加"), (_EMPLOYEE, "employee", "工员职EeSsBbPp"),
@@ -139,8 +149,14 @@ def accounts(text: str, places: Sequence[int]) -> Iterator[Span]:
         piece = fold(text[low : place + _REACH])
         for pattern, kind, firsts in _ACCOUNTS:
             found = pattern.match(piece, place - low) if first in firsts else None
-            if found is not None:
+            if found is not None and not _is_word_behind(found):
                 yield Span(low + found.start(1), low + found.end(1), kind, found[1].lower())
+
+
+def _is_word_behind(found: re.Match[str]) -> bool:
+    """Whether a blank alone stands before a word: of a program for it, an article about it."""
+    between = found[0][: found.start(1) - found.start()]
+    return found[1].isalpha() and between.endswith(" ") and not _MARKED.search(between)
 
 
 def names(text: str, others: Sequence[Span], places: Sequence[int], colons: Sequence[int]) -> Iterator[Span]:
@@ -165,7 +181,9 @@ def names(text: str, others: Sequence[Span], places: Sequence[int], colons: Sequ
 
 def _named(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Span]:
     for found in pattern.finditer(text, start, end):
-        if found[1] not in _NOBODY and _is_a_persons(text, found.start()):
+        if found[1] in _NOBODY or not _THINGS.isdisjoint(found[1].split()):
+            continue
+        if _is_a_persons(text, found.start()):
             yield Span(found.start(1), found.end(1), "name", found[1].lower())
 
 

@@ -20,8 +20,8 @@ _RUN_INTO = ("QQ", "qq", "V信", "v信")
 
 # The more telling first: of two that overlap it is the one that stays.
 KINDS = (
-    "email", "id_card", "iban", "bank_card", "ssn", "passport", "licence", "plate", "ip", "phone",
-    "employee", "qq", "wechat", "name",
+    "email", "id_card", "iban", "bank_card", "ssn", "passport", "licence", "plate", "ip", "qq",
+    "phone", "employee", "wechat", "name",
 )  # fmt: skip
 _RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 

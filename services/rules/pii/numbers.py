@@ -24,7 +24,7 @@ _MARKS = r" \-‐‑‒–—－.．·•()（）\u3000\u2060\xa0\u2009\u202f\u2
 _RUN = re.compile(rf"[0-9０-９](?:[{_MARKS}]{{0,2}}[0-9０-９]){{6,}}")
 _RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGITS}0-9０-９]){{10,19}}[xXＸｘ]?")
 _HAN_DIGIT = re.compile(f"[{HAN_DIGITS}]")
-_LETTERS = re.compile(r"[a-z0-9]{1,10}$")
+_LETTERS = re.compile(r"(?<![a-z0-9_])[a-z0-9]{1,10}$")
 _TOKEN = re.compile(r"[0-9A-Za-z]*")
 
 

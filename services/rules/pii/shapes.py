@@ -43,7 +43,9 @@ _ID = re.compile(
 )
 _OLD_ID = re.compile(rf"{_L}[1-9][0-9]{{7}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{{3}}{_R}")
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IP = re.compile(rf"(?<![0-9A-Za-z_.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9A-Za-z_]|\.[0-9])")
+_IP = re.compile(  # a hyphen goes on to another address or to what makes it a version
+    rf"(?<![0-9A-Za-z_.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9A-Za-z_]|\.[0-9]|-(?!(?:{_BYTE}\.){{3}})[0-9])"
+)
 _SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}([ .-]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
 _CARD = re.compile(
     rf"{_L}(?:[0-9]{{12,19}}|[0-9]{{4}}([ .-]{{1,2}})(?:[0-9]{{3,6}}\1){{1,3}}[0-9]{{1,6}}"
@@ -64,8 +66,12 @@ _LANDLINE = re.compile(
     rf"|(?:0|(?<=86)|(?<=86[ -]))(?:10|2[0-9]|[3-9][0-9]{{2}})[ -]{{1,2}})[0-9]{{3,4}}[ -]?[0-9]{{4}}"
     rf"{_EXTENSION}(?![0-9A-Za-z_])"
 )
+_COUNTRY = (  # codes of ITU-T E.164
+    r"(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
+    r"|2[1-689][0-9]|3[578][0-9]|42[013]|5[09][0-9]|6[7-9][0-9]|8[05-9][0-9]|9[679][0-9])"
+)
 _ABROAD = re.compile(
-    rf"(?<![0-9A-Za-z_)\]])\+[1-9][0-9]{{0,2}}(?:[ .-]{{0,2}}(?:\([0-9]{{1,5}}\)|[0-9]{{1,5}})){{2,6}}"
+    rf"(?<![0-9A-Za-z_)\]])\+{_COUNTRY}(?:[ .-]{{0,2}}(?:\([0-9]{{1,5}}\)|[0-9]{{1,5}})){{2,6}}"
     rf"{_EXTENSION}(?![0-9A-Za-z_])"
 )
 _AMERICAN = re.compile(
@@ -92,15 +98,18 @@ _IN_PATH = re.compile(
     r"(?:[a-z][a-z0-9.@_%+~-]*/[a-z0-9._~%=&?+/@-]*|(?:[a-z0-9]+-){2,}|[a-z0-9_\"'\]]=|[?&][a-z_]+=)$"
 )
 _PATH_SIGNS = frozenset(ascii_lowercase + digits + "._~%=&?+/@-")
-_OF_DAY = re.compile(r"\+(?:19|20)[0-9]{2}-[01]?[0-9]-")  # a file's in a diff
-_BEHIND_NUMBER, _BEFORE_NUMBER = re.compile("[0-9] {1,9}$"), re.compile(" {0,9}[0-9]")
+# The day of a file in a diff, a difference in decimals.
+_NOT_ABROAD = re.compile(r"\+(?:(?:19|20)[0-9]{2}-[01]?[0-9]-|[0-9]{4,}\.|[0-9]+\.[0-9]+ [0-9]+\.)")
+# A placeholder is a number's: what is masked stays so when it is masked again.
+_BEHIND_NUMBER = re.compile("(?:[0-9]|_[0-9]{1,4}>) {1,9}$")
+_BEFORE_NUMBER = re.compile(" {0,9}(?:[0-9]|<[A-Z_]+_[0-9])")
 
 
 # What is no one's on the Internet: special-purpose networks (RFC 6890), as first and last address.
 _NETWORKS = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
     "192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-    "240.0.0.0/4",
+    "224.0.0.0/4", "240.0.0.0/4",
 )  # fmt: skip
 _SPECIAL = [(int(network[0]), int(network[-1])) for network in map(ipaddress.IPv4Network, _NETWORKS)]
 _SPECIAL_FIRSTS = frozenset(part for first, last in _SPECIAL for part in range(first >> 24, (last >> 24) + 1))
@@ -165,7 +174,7 @@ def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
         return False
     if _is_in_path(before):
         return PHONE.calls(before)
-    if not _is_in_columns(shown.removeprefix("+86 "), before, after):
+    if "  " not in shown and not _is_in_columns(shown.removeprefix("+86 "), before, after):
         return True
     return _is_phone(shown, value, before, after)
 
@@ -188,7 +197,7 @@ def _always(_shown: str, value: str, _before: str, _after: str) -> bool:
 
 
 def _is_abroad(shown: str, value: str, _before: str, _after: str) -> bool:
-    return 8 <= len(value) <= 20 and not _OF_DAY.match(shown)
+    return 8 <= len(value) <= 20 and not _NOT_ABROAD.match(shown)
 
 
 def _is_american(shown: str, value: str, before: str, after: str) -> bool:

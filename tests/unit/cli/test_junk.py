@@ -115,5 +115,5 @@ def test_junk_that_is_none_goes_back(out: Path, tmp_path: Path) -> None:
     run("audit", "reinstate", out, "--rule", "junk", "--why", "a letter", "--to", to, "--labels", labels)
     assert json.loads(to.read_text())["text"] == "Letter 1."
     assert json.loads(labels.read_text()) == {
-        "text": "Letter 1.", "quality": 1.0, "junk": 0, "lang": "en", "source": "waived: a letter",
+        "text": "Letter 1.", "junk": 0, "lang": "en", "source": "waived: a letter",
     }  # fmt: skip

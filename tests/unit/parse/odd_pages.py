@@ -17,7 +17,8 @@ ATTRIBUTES = (
     " class=MathJax", " class='math display'", " class=code", " style='display:none'", " hidden", " id=main",
     " data-tex='x^2'", " rowspan=9", " colspan=99999999999", " alttext='\\frac{1}{2}'", " role=presentation",
     " data-mathml='<math><mi>x</mi>'", " class='hljs-ln-numbers'", " linethickness=0", " mathvariant=bold", " stretchy=false",
-    " open='{' close=''", " aria-hidden=true", " =", " '", ' "',
+    " open='{' close=''", " aria-hidden=true", " class=fragment", " class=katex-html", " class=katex-mathml", " class=filename", " style='font-family: monospace'",
+    " data-math-style=inline", " shadowrootmode=open", " start=7", " value=99", " href='#a'", " =", " '", ' "',
 )  # fmt: skip
 WORDS = (
     "the keeper ", "wrote ", "down 3 storms. ", "灯塔看守人", "每天傍晚，", "记下天气。", "x = f(y);\n", "    return 1\n", "1\n",
@@ -25,7 +26,7 @@ WORDS = (
     "Reply ", "Posted by ann on 2021-03-04 ", "© 2020 ", "<br>", "<br><br/>", "<hr>", "<!--", "-->", "<![CDATA[", "]]>", "<?x",
     "<img alt='\\frac{a}{b}' class=tex>", "<script type='math/tex'>a^2</script>", "<script>var a = '<p>';</script>",
     "<script src=ASCIIMathML.js></script>", "</", "<",
-    "\x00", "\x1b[1m", "\x01", "\ufffd", "\u200b", "\U0001f600", "~{<:Ky~}", "\x1b$B$3\x1b(B",
+    "\x00", "\x1b[1m", "\x01", "\ufffd", "\u200b", "\U0001f600", "~{<:Ky~}", "\x1b$B$3\x1b(B", "+ZeVnLIqe-", "Привет ", "καλημέρα ", "¶", "复制代码",
 )  # fmt: skip
 CHARSETS = (
     "utf-8",
@@ -40,6 +41,9 @@ CHARSETS = (
     "utf-16-le",
     "iso2022_jp",
     "hz",
+    "utf-7",
+    "koi8-r",
+    "cp1253",
 )
 DECLARED = (
     "",

@@ -97,6 +97,23 @@ def ligature_pdf() -> bytes:
     return _mapped_pdf("CADB CABB ADDC " * 20, cmap)
 
 
+def han_pdf(text: str, places: Sequence[tuple[float, float]]) -> bytes:
+    """A PDF with each character of a Chinese text at a place of its own, in a font whose letters stand for
+    them.
+    """
+    known = {character: chr(65 + index) for index, character in enumerate(dict.fromkeys(text))}
+    mapped = " ".join(f"<{ord(letter):02x}> <{ord(each):04x}>" for each, letter in known.items())
+    cmap = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def "
+        f"1 begincodespacerange <00> <ff> endcodespacerange {len(known)} beginbfchar {mapped} endbfchar "
+        "endcmap end end"
+    )
+    stream = f"<</Length {len(cmap)}>>stream\n{cmap}\nendstream"
+    font = "/Subtype/Type1/BaseFont/Courier/Encoding/WinAnsiEncoding/ToUnicode 4 0 R"
+    letters = [(x, y, known[each], 12) for (x, y), each in zip(places, text, strict=True)]
+    return make_pdf([letters], extra=[stream], font=font)
+
+
 def _mapped_pdf(words: str, cmap: str) -> bytes:
     stream = f"<</Length {len(cmap)}>>stream\n{cmap}\nendstream"
     font = "/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode 4 0 R"

@@ -10,8 +10,114 @@ ZH_TRADITIONAL = (
 JA = "通りの外れに古い時計を直す店がある。店主の話し方はとてもゆっくりだ。"
 KO = "나는 오늘 학교에 간다. 우리는 강가에서 점심을 먹고 책을 읽었다."
 FR = "Le café du coin sert une soupe très simple, et les élèves y passent après les cours. Où est-il ?"
+DE = (
+    "Der Wärter schrieb täglich das Wetter auf; für drei Stürme müsste man ältere Bücher öffnen. Größe: groß."
+)
 RU = "Сегодня утром шел дождь, и река вышла из берегов. Никто не говорил ни слова."
 EN = "The café on the corner serves naïve travellers a plain soup, and charges “tourist” prices for it. " * 4
+
+
+PL = "Latarnik zapisywał pogodę każdego wieczoru, a książkę wysyłał co miesiąc do miasta. Był też młynarz."
+CS = "Strážce majáku každý večer zapisoval počasí a jednou měsíčně posílal knihu do města. Přišla bouře."
+TR = "Fener bekçisi her akşam havayı yazdı ve defteri ayda bir kez şehre gönderdi. Üç fırtına kaçırdı, çünkü uyuyordu."
+EL = "Ο φύλακας έγραφε κάθε βράδυ τον καιρό και μία φορά τον μήνα έστελνε το βιβλίο στην πόλη."
+AR = "كان حارس المنارة يكتب حالة الطقس كل مساء ويرسل الدفتر إلى المدينة مرة في الشهر."
+HE = "שומר המגדלור כתב את מזג האוויר בכל ערב ושלח את הספר העירה פעם בחודש."
+TH = "ผู้ดูแลประภาคารจดสภาพอากาศทุกเย็นและส่งสมุดไปที่เมืองเดือนละครั้ง"
+UK = "Сторож маяка щовечора записував погоду і раз на місяць надсилав книгу до міста. Її читали всі."
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        (DE, "cp1252"),
+        (DE, "mac_roman"),
+        (FR, "iso8859_15"),
+        (PL, "cp1250"),
+        (PL, "iso8859_2"),
+        (CS, "cp1250"),
+        (CS, "iso8859_2"),
+        (TR, "iso8859_9"),
+        (EL, "cp1253"),
+        (EL, "iso8859_7"),
+        (RU, "cp866"),
+        (RU, "iso8859_5"),
+        (RU, "mac_cyrillic"),
+        (UK, "koi8_u"),
+        (AR, "cp1256"),
+        (AR, "iso8859_6"),
+        (HE, "cp1255"),
+        (TH, "cp874"),
+        (KO + " “4½” ▲ °", "euc_kr"),
+        (JA, "euc_jp"),
+        (RU, "utf-16-le"),
+        (KO, "utf-16-be"),
+        (AR, "utf-16-le"),
+        (ZH, "utf-7"),
+        ("C+- and more +- signs: " + JA, "utf-7"),
+    ],
+)
+def test_languages_are_told_by_their_letters(text, charset):
+    """Prevents a language from coming in as another's letters, which passes every count of bad characters."""
+    assert decode(text.encode(charset)).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        (ZH, "gb18030"),
+        (JA, "shift_jis"),
+        (JA, "euc_jp"),
+        (KO, "euc_kr"),
+        (RU, "koi8_r"),
+        (CS, "cp1250"),
+        (FR, "cp1252"),
+    ],
+)
+def test_what_stands_far_down_is_seen(text, charset):
+    """Prevents a page's scripts, or a book's English preface, from hiding the charset of the rest."""
+    body = f"<script>{'var a = f(b) + 1; ' * 6000}</script><p>{text}</p>"
+    assert text in decode(body.encode(charset), declared=True).text
+
+
+@pytest.mark.parametrize(
+    ("text", "charset", "named"),
+    [
+        (RU, "cp1251", "iso-8859-1"),
+        (RU, "koi8_r", "windows-1251"),
+        (EL, "cp1253", "windows-1252"),
+        (TH, "cp874", "iso-8859-1"),
+        (KO, "euc_kr", "gb2312"),
+        (JA, "euc_jp", "big5"),
+        ("It’s the keeper’s lamp, isn’t it?", "cp1252", "gb2312"),
+        (FR, "cp1252", "utf-8"),
+    ],
+)
+def test_a_declaration_gives_way_to_what_reads_as_a_language(text, charset, named):
+    """Prevents what a template or a server declares from making "it抯" of "it’s"."""
+    assert text in decode(f'<meta charset="{named}"><p>{text}'.encode(charset), declared=True).text
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (JA.encode("iso2022_jp") + b"\xff.", JA + "."),
+        (JA.encode("iso2022_jp")[:-4], JA[:-1]),
+        (ZH.encode("hz")[:-3], ZH[:-1]),
+    ],
+)
+def test_shifts_survive_a_stray_byte_and_a_cut(body, text):
+    """Prevents one byte too many or too few from leaving a text of seven bits undecoded."""
+    assert decode(body).text.rstrip("\n") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a+b+c is +1; C++ and +AAAA-, but x=+2-3", "data:image/png;base64,iVBORw0KGgo+AAAAB+ddff/2", "1+1=2"],
+)
+def test_sums_are_no_shifts(text):
+    """Prevents what stands behind a plus from being read as UTF-7."""
+    assert decode(text.encode()).text == text
 
 
 @pytest.mark.parametrize(
@@ -82,6 +188,17 @@ def test_a_stray_byte_is_left_out_of_utf8(text, stray):
     decoded = decode(text.encode() + stray + b" The end.")
     assert (decoded.text, decoded.charset) == (text + " The end.", "utf-8")
     assert 0 < decoded.bad_share < 0.3
+
+
+@pytest.mark.parametrize("stray", [b"\xa0", b"\xfe", b"\x80"])
+@pytest.mark.parametrize(("text", "charset"), [(ZH, "gb18030"), (JA, "euc_jp")])
+def test_a_stray_byte_puts_no_more_than_a_character_out_of_step(text, charset, stray):
+    """Prevents one byte from making rare characters of all that follows it up to the next line."""
+    whole = text.encode(charset)
+    decoded = decode(whole[:20] + stray + whole[20:])
+    assert decoded.text.startswith(text[:9])
+    assert decoded.text.endswith(text[12:])
+    assert 0 < decoded.bad_share < 0.05
 
 
 def test_what_was_damaged_before_stays():

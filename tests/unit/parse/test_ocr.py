@@ -16,7 +16,7 @@ from services.parse.ruled import Rules
 from services.parse.unit import Readers, build, judge
 from services.runtime import ConfigurationError, Drop, Emit, Resources, Settings
 from tests.benchmarks.figures import SHARED
-from tests.unit.parse.pdf_maker import make_pdf, paragraph
+from tests.unit.parse.pdf_maker import make_pdf, paragraph, unmapped_pdf
 
 PATIENT = ParseConfig(max_ocr_seconds=240)  # what is tested is what the models read, however busy the machine
 PROSE = "Rain had fallen since the morning, and the market people packed their stalls early and went home. "
@@ -133,6 +133,14 @@ def test_a_page_that_takes_too_long_keeps_what_was_read_of_it():
     parsed = parse_pdf(make_pdf([[]]), ParseConfig(), reader)
     assert (parsed.recognised, reader.left_out) == (1, 1)
     assert PROSE.strip() in parsed.text
+
+
+def test_a_page_in_letters_that_the_file_does_not_hold_is_not_read():
+    """A font without a map to Unicode that is not in the file is shown in another's letters: shifted ones."""
+    look, pictures = page(seen("GUR XRRCRE", 72, 100))
+    with pytest.raises(Unparseable) as caught:
+        parse_pdf(unmapped_pdf(), ParseConfig(), Reader(ParseConfig(), look))
+    assert (caught.value.reason, len(pictures)) == ("low_confidence", 0)
 
 
 def test_a_huge_page_is_made_small():

@@ -10,6 +10,7 @@ from services.parse.config import ParseConfig, Unparseable
 from services.parse.pdf import Line, Recognised, parse_pdf
 from tests.unit.parse.pdf_maker import (
     encrypted_pdf,
+    han_pdf,
     ligature_pdf,
     make_pdf,
     paragraph,
@@ -115,6 +116,15 @@ def test_text_that_leans_is_read_line_by_line(degrees):
     )
     text = parse_pdf(make_pdf([lines], turn=matrix), ParseConfig()).text
     assert " ".join(text.split()) == f"{STORY * 3} {STORY * 3}"
+
+
+def test_columns_of_chinese_are_read_from_the_right():
+    """Prevents what is written from top to bottom from being read from its last column to its first."""
+    text = "雨从早上下到现在集市的人早早收了摊子回家去了河水慢慢涨上来没有谁再过桥"
+    places = [(500 - 22 * (n // 10), 700 - 14 * (n % 10)) for n in range(len(text))]
+    assert parse_pdf(han_pdf(text, places), ParseConfig()).text == text
+    across = [(72 + 14 * (n % 10), 700 - 22 * (n // 10)) for n in range(len(text))]
+    assert "".join(parse_pdf(han_pdf(text, across), ParseConfig()).text.split()) == text
 
 
 @pytest.mark.parametrize("off", [0, 0.6])

@@ -50,9 +50,43 @@ ZH = """水泵夜里总是停机怎么办
 登录后可回复"""
 
 
+BOARD = """How to fix a leaking tap at night
+
+Posted by keeper42 on 12 May 2023 at 10:15
+Joined: Mar 2019
+Posts: 1,213
+
+My tap has been leaking for a week, and I have replaced the washer twice. Posts: none of them help.
+
+Reply Quote Report (2)
+
+Senior Member
+Posted: 12 May 2023, 11:02
+
+When the seat of the valve is worn, no washer will ever seal, and you need to grind it flat again.
+
+Reply Share"""
+
+DISCUZ = """水龙头漏水怎么办
+
+楼主：看守人42 发表于 2023-5-12 10:15
+注册时间：2019-3
+帖子：213
+厨房的水龙头漏了一个星期了，我换了两次垫圈都没有用，还可能是哪里的问题。
+回复 引用 举报
+2楼 磨坊的女孩
+高级会员
+阀座磨损了，什么垫圈都密封不住，需要重新磨平。
+看守人42 发表于 2023-5-12 12:30
+确实是阀座磨损了，谢谢，现在不漏了！
+登录后才可以回复"""
+
+
 @pytest.mark.parametrize(
     ("text", "gone"),
     [
+        (BOARD, ["keeper42", "Joined", "1,213", "Reply", "Report", "Member", "2023"]),
+        (DISCUZ, ["看守人42", "2019", "213", "回复", "2楼", "高级会员", "2023"]),
         (EN, ["JosephF", "eb1888", "Jan", "Reply", "Like", "Click to expand", "ago"]),
         (ZH, ["王小明", "老李", "09:10", "回复", "举报", "点赞", "天前"]),
         (
@@ -88,6 +122,8 @@ def test_it_can_be_switched_off() -> None:
         "Reply\nLike\nShare",  # nothing else: the rules shall see it
         "Listing:\n```\n2024-01-03\n2024-01-04\n2024-01-05\n```\nThree days are missing from the log.",
         "He said:\nReply soon, I beg of you.\nShare it with 3 friends.\nLike them all.",
+        "Posts: 3\nThreads: 4\nA board that is 7 m long takes 3 posts and 4 threads of wire.",
+        "Answered by Mr Pym on 3 May 1890:\n\nThe water is high. Quote me on that.",
         "Start\n1921-07-01\nIt began.\nFlood\n1922-07-16\nIt rained.\nEnd\n1931-08-02\nIt was over.",
         "",
     ],

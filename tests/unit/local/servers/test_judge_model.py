@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from services.inference.onnx import RUN_TOKENS
 from services.local.servers import repository
 from tests import tiny_model
 
@@ -43,11 +44,12 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
     config = {
         "input": [{"name": "input_ids"}, {"name": "attention_mask"}],
         "output": [{"name": "category"}, {"name": "quality"}],
-        "parameters": {"threads": {"string_value": "1"}},
+        "parameters": {"threads": {"string_value": "1"}, "rows": {"string_value": "16"}},
     }
     made = module.TritonPythonModel()
     made.initialize(
@@ -65,7 +67,7 @@ def request(rows: int, length: int, seed: int) -> dict[str, np.ndarray]:
     return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
 
-def test_each_request_is_one_run_and_gets_its_own_rows(model, tmp_path):
+def test_each_request_gets_its_own_rows(model, tmp_path):
     """Prevents answers that go to another request, and logits that depend on who asks at the same time."""
     requests = [request(2, 8, 1), request(3, 8, 2), request(1, 5, 3), request(1, 8, 4)]
     responses = model.execute(requests)
@@ -77,6 +79,25 @@ def test_each_request_is_one_run_and_gets_its_own_rows(model, tmp_path):
         assert list(response.outputs) == ["category", "quality"]
         for array, wanted in zip(response.outputs.values(), expected, strict=True):
             np.testing.assert_allclose(array, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "length", "most"), [(300, 64, RUN_TOKENS // 64), (50, 4, 16), (1, 2, 1)])
+def test_a_request_is_cut_into_runs(model, tmp_path, rows: int, length: int, most: int):
+    """Prevents runs whose values leave the cache, or that hold more rows than the graph takes."""
+    asked = request(rows, length, 5)
+    (response,) = model.execute([asked])
+    sizes = [len(feed["input_ids"]) for feed in model.runs]
+    assert sum(sizes) == rows
+    assert len(sizes) == -(-rows // most)
+    assert max(sizes) <= most
+    alone = onnxruntime.InferenceSession(tmp_path / "judge" / "1" / "model.onnx")
+    for array, wanted in zip(response.outputs.values(), alone.run(None, asked), strict=True):
+        np.testing.assert_allclose(array, wanted, atol=1e-5)
+
+
+def test_it_runs_as_much_at_once_as_the_stand_in(model):
+    """Prevents one of the two from going on with what was measured before."""
+    assert sys.modules[type(model).__module__].RUN_TOKENS == RUN_TOKENS
 
 
 def test_what_the_graph_refuses_is_that_requests_error(model):

@@ -17,7 +17,7 @@ from services.local.servers.triton import DEFAULT_MODELS
 from services.runtime import ConfigurationError
 from tests import tiny_model
 
-BACKEND = {"backend", "instance_group", "optimization", "parameters"}
+BACKEND = {"backend", "instance_group", "optimization", "parameters", "max_batch_size", "dynamic_batching"}
 ELABORATE = """
 name: "judge" backend: "onnxruntime" platform: "onnxruntime_onnx" default_model_filename: "model.onnx"
 max_batch_size: 8
@@ -46,11 +46,14 @@ def config_texts() -> list[str]:
 
 @pytest.mark.parametrize("text", config_texts())
 def test_both_configurations_agree_in_all_but_the_backend(text: str):
-    """Prevents a model that batches, names or shapes otherwise on a laptop than in the cluster."""
+    """Prevents a model that names, shapes or switches otherwise on a laptop than in the cluster."""
     cluster, local = parsed(text), parsed(local_config(text, threads=3))
     assert cluster.backend == "onnxruntime"
     assert local.backend == "python"
     assert local.parameters["threads"].string_value == "3"
+    assert local.parameters["rows"].string_value == str(cluster.max_batch_size)
+    assert local.max_batch_size == 1024
+    assert not local.HasField("dynamic_batching")  # a lone request would wait for others
     assert cluster.parameters.items() <= local.parameters.items()
     for config in (cluster, local):
         for field in (*BACKEND, "platform", "default_model_filename"):

@@ -35,6 +35,12 @@ ANNOTATED = (
         ("<span class=ztext-math data-tex='x^n'>x n</span>", "$x^n$"),
         (r"<span class='math inline'>\(x_1 * y_1\)</span>", "$x_1 * y_1$"),
         (r"\(a_1*b_1\)", "$a_1*b_1$"),
+        ("<span class=MathJax data-mathml='&lt;math&gt;&lt;mi&gt;a&lt;/mi&gt;&lt;/math&gt;'>a</span><script type='math/tex'>a^2</script>", "$a^2$"),
+        ("<span class=katex><span class=katex-mathml>\n x\n 1\n x_1 </span><span class=katex-html>x1</span></span>", "$x_1$"),
+        ("<span class=katex><span class=katex-html>E<span>=</span>C</span></span>", "E=C"),
+        ("<img src='https://a.example/codecogs/svg.image?&amp;space;%5Cfrac%7Ba%7D%7Bb%7D'>", r"$\frac{a}{b}$"),
+        (r"<code class=math data-math-style=inline>a_1 \le b</code>", r"$a_1 \le b$"),
+        (r"<span class=math>\mathbf{V}_1 \times b</span>", r"$\mathbf{V}_1 \times b$"),
         (r"$a_1 &lt; a_2$", "$a_1 < a_2$"),
     ],
 )  # fmt: skip

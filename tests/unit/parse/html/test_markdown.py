@@ -24,6 +24,9 @@ def test_prose_has_no_escapes(prose):
         ("<h2>A <i>title</i></h2><p>One<br>two<br><br>three</p>", "## A *title*\n\nOne\ntwo\n\nthree"),
         ("<ul><li>a<ul><li>b</li></ul></li><li><p>c</p></li></ul>", "- a\n  - b\n- c"),
         ("<ol start=1><li>a</li><li>b</li></ol>", "1. a\n2. b"),
+        ("<ol start=5><li>a</li><li value=9>b</li><li>c</li></ol>", "5. a\n9. b\n10. c"),
+        ("<h2>Tools<a class=headerlink href='#tools'>¶</a></h2><h3><a href='#c'>#</a> In C#</h3><h3>Part #</h3>", "## Tools\n\n### In C#\n\n### Part #"),
+        ("<x-card><template shadowrootmode=open><p>Shown.</p></template></x-card>", "Shown."),
         ("<ul><li><h3>Ann</h3><p>One.</p><p>Two.</p></li></ul>", "### Ann\n\nOne.\n\nTwo."),  # a card
         ("<blockquote><p>a</p></blockquote>b", "> a\n\nb"),
         ("<p>x<sub>1</sub><sup>2</sup>, a note<sup>[3]</sup>, <b>bold</b>, <b>not * twice</b></p>",

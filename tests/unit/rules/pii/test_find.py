@@ -100,6 +100,7 @@ def found(text: str) -> list[tuple[str, str]]:
             "mary dot hill at mail dot example dot net",
         ),
         ("mary {at} mail.net", "email", "mary {at} mail.net"),
+        ("hill AT mail DOT net", "email", "hill AT mail DOT net"),
         ("blocked 2606:4700:4700::1111.", "ip", "2606:4700:4700::1111"),
     ],
 )
@@ -143,6 +144,11 @@ def test_is_found(text: str, kind: str, shown: str | None) -> None:
         "- name: Install Python\nHost Name: Port Number\nSubscription Name: Red Hat",
         "添加Windows风格；WeChat Moments",
         "shop at amazon dot com",
+        "git clone git@github.com:one/two; vmlinuz-2.6.16.60-0.91.1-smp; 239.255.255.255",
+        "m=+2168762.679540369, +6.293 14.345, +4294967291 degrees",
+        "0x1aa58ba042ca   170  49394550       REX.W",
+        "Name: Forrest Gump (1994), dtype: int64; Name: Cheap Inc. Name: Email Address",
+        "[微信 Markdown 编辑器](https://a.net), commit/1043c3df7ddb72eb234c55858960e9fdd3830a14",
     ],
 )
 def test_is_not_found(text: str) -> None:

@@ -30,6 +30,15 @@ def test_the_same_value_has_the_same_placeholder() -> None:
     assert (again.text, again.counts) == (masked.text, {})
 
 
+@pytest.mark.parametrize("text", ["13912345678 138 1234 5678", "138 1234 5678 13912345678", TEXT])
+def test_a_masked_text_is_masked_as_it_is(text: str) -> None:
+    """A number among others is left, and stays where those have become placeholders."""
+    masker = Masker(KINDS, CODE_KINDS)
+    (masked,) = masker.mask([Page(text)], ["prose"])
+    assert masked.counts
+    assert masker.mask([Page(masked.text)], ["prose"]) == [(masked.text, {})]
+
+
 def test_the_unit_masks_and_counts() -> None:
     document = judged(TEXT)
     assert "138" not in document.text

