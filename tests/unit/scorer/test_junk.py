@@ -132,7 +132,7 @@ class TestDrop:
         assert isinstance(scorer(junk="drop")([mail(2.5)])[0], Emit)
 
     def test_a_person_lets_a_text_pass(self) -> None:
-        """Prevents what `audit reinstate` put back from being dropped again: the rules have seen its waiver."""
+        """Prevents what `audit reinstate` put back from being dropped again: the rules saw its waiver."""
         document, other = mail(3.5), mail(3.6)
         document.features["waived"] = 1.0
         found = scorer(junk="drop")([document, other])
