@@ -66,11 +66,12 @@ def hidden_emails(text: str, places: Sequence[int]) -> Iterator[Span]:
 
     places: of each "at".
     """
+    is_spoken = " dot " in text or " DOT " in text
     for place in places:
         low, high = max(0, place - _LONGEST - 2), place + 256
-        if text[place - 1 : place] in _OPENED or text[place - 2 : place - 1] in _OPENED:
+        if not _OPENED.isdisjoint(text[max(0, place - 2) : place]):
             found = _HIDDEN.search(text, low, high)
-        elif " dot " in text[place : place + _LONGEST].lower() and _is_announced(text, low, place):
+        elif is_spoken and _is_announced(text, low, place):
             found = _SAID.search(text, low, high)
         else:
             continue

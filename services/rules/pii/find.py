@@ -41,7 +41,7 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
         found += numbers(text, start, end)
     accounts = words.get(ACCOUNT, [])
     for word in _RUN_INTO:
-        if word in text:
+        if word[-1] in text and word in text:  # one sign is found ten times as fast as two
             accounts += _places_of(text, word)
     for at in marks.cues:
         if text[at] in PROVINCES:

@@ -174,7 +174,7 @@ def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
         return False
     if _is_in_path(before):
         return PHONE.calls(before)
-    if "  " not in shown and not _is_in_columns(shown.removeprefix("+86 "), before, after):
+    if shown.count("  ") != 1 and not _is_in_columns(shown.removeprefix("+86 "), before, after):
         return True
     return _is_phone(shown, value, before, after)
 
