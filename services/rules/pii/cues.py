@@ -80,6 +80,7 @@ _SAID = (
     (_TITLE, _TITLED_ZH),
     (re.compile(_SAID_EN), _RUNNING_EN),
 )
+_ANY_SAID = re.compile("|".join(said.pattern for said, _ in _SAID))
 _LETTER = re.compile("[A-Za-z0-9_]")
 _OWNER = re.compile("([A-Za-z]+)(?:'s)?[ _-]$")
 _PERSONS = frozenset(
@@ -173,6 +174,8 @@ def names(text: str, others: Sequence[Span], places: Sequence[int], colons: Sequ
     for place in places:
         yield from _named(_FIELD_EN, text, place, place + _REACH)
     for start, end in around(others, len(text), NEAR):
+        if not _ANY_SAID.search(text, start, end):
+            continue
         for said, pattern in _SAID:
             first = said.search(text, start, end)
             if first is not None:

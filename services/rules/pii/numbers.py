@@ -80,11 +80,12 @@ def _at(window: str, at: int, size: int, left: int) -> tuple[int, int, str, str]
     last = window[at - 1 : at]
     if last.isascii() and (last.isalpha() or last == "_"):
         return _behind_letters(window, at, before)
-    begins = range(opened, at + 1)
+    alone = (at,)
+    begins = alone if opened == at else tuple(range(opened, at + 1))
     for shape in _shapes_of(min(size, _MANY), min(left, _MANY)):
         if shape.name is not None and not shape.name.calls(before):
             continue
-        for begin in begins if shape.is_open else begins[-1:]:
+        for begin in begins if shape.is_open else alone:
             found = shape.pattern.match(window, begin)
             if found is None:
                 continue
