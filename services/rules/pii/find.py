@@ -16,7 +16,8 @@ from services.rules.pii.span import Span
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 # Names of accounts that a text runs into, whose first sign is too common for a mark.
-_RUN_INTO = ("QQ", "qq", "V信", "v信")
+_RUN_INTO_ASCII = ("QQ", "qq")
+_RUN_INTO = (*_RUN_INTO_ASCII, "V信", "v信")
 
 # The more telling first: of two that overlap it is the one that stays.
 KINDS = (
@@ -40,8 +41,8 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
     for start, end in marks.runs:
         found += numbers(text, start, end)
     accounts = words.get(ACCOUNT, [])
-    for word in _RUN_INTO:
-        if word[-1] in text and word in text:  # one sign is found ten times as fast as two
+    for word in _RUN_INTO_ASCII if text.isascii() else _RUN_INTO:
+        if word[0] in text and word in text:  # one sign is found ten times as fast as two
             accounts += _places_of(text, word)
     for at in marks.cues:
         if text[at] in PROVINCES:
