@@ -63,13 +63,16 @@ def write(data: Path, clones: Path, gathered: Path, out: Path) -> None:
     random.Random(1).shuffle(found)
     out.mkdir(parents=True, exist_ok=True)
     names = ("text", "lang", "genre", "junk", "source", "licence", "split", "group")
+    cleaned = by_rules([record["text"] for record in found])
+    taught = {text for record, text in zip(found, cleaned, strict=True) if record["split"] == "train"}
     with (out / "junk.jsonl").open("w", encoding="utf-8") as file:
-        for record, cleaned in zip(found, by_rules([r["text"] for r in found]), strict=True):
+        for record, text in zip(found, cleaned, strict=True):
+            is_taught = record["split"] == "train"
+            if not is_taught and text in taught:  # but for numbers that are masked, the same
+                continue
             about = {name: record[name] for name in names if name in record}
-            for text in dict.fromkeys(
-                (cleaned, record["text"]) if record["split"] == "train" else (cleaned,)
-            ):
-                file.write(json.dumps(about | {"text": text}, ensure_ascii=False) + "\n")
+            for each in dict.fromkeys((text, record["text"]) if is_taught else (text,)):
+                file.write(json.dumps(about | {"text": each}, ensure_ascii=False) + "\n")
     with (out / "good.jsonl").open("w", encoding="utf-8") as file:
         for number, record in enumerate(found):
             if record["split"] == "validation" and not record["junk"]:
