@@ -63,7 +63,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "corpusworks audit reinstate corpus --rule menu --lang zh --why 'a poem' --to poems.jsonl",
     ),
     "rules test": ("corpusworks rules test page.html", "corpusworks rules test notes.jsonl --json"),
-    "rules tune": ("corpusworks rules tune corpus --set max_symbol_share=0.2",),
+    "rules tune": ("corpusworks rules tune corpus --set max_menu_line_share=0.5",),
     "crawl add": ("corpusworks crawl add https://example.com/ --out corpus",),
     "crawl status": ("corpusworks crawl status --out corpus",),
     "crawl pause": ("corpusworks crawl pause --out corpus",),

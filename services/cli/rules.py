@@ -71,7 +71,7 @@ def rules_test(
 def rules_tune(
     folder: Folder,
     settings: Annotated[
-        list[str], typer.Option("--set", help="A bound: max_symbol_share=0.2; as often as wanted.")
+        list[str], typer.Option("--set", help="A bound: max_menu_line_share=0.5; as often as wanted.")
     ],
     number: Annotated[int, typer.Option("-n", min=0, help="So many samples of each kind of change.")] = 5,
     as_json: AsJson = False,

@@ -30,6 +30,7 @@ from services.rules.characters import (
 )
 from services.rules.menu import menu_line_share
 from services.rules.page import LABEL, Page, repeated
+from services.rules.verse import is_verse
 from services.rules.words import (
     COOKIE,
     FILLER,
@@ -43,6 +44,8 @@ from services.rules.words import (
 # Columns, of ten characters of Han, which say what thirty letters do. What is shorter is a label: with ten
 # letters as the least, two words under each of some headings were repeated lines in English alone.
 MIN_REPEATED = 20
+# Own: a song is more than its refrain; what is less is no matter, of verse or not.
+_TOO_FEW, _MOST_OF_VERSE = 0.1, 0.5
 
 _BULLETS = "•-*·●▪◦‣○◆■►–"
 _POLICY = ("terms of use", "privacy policy")  # C4, and those with cookies
@@ -205,10 +208,10 @@ def newline_per_word(page: Page) -> float:
 def dup_line_share(page: Page) -> float:
     """Lines that occurred before (Gopher), of those of some length: no brackets, rulers, labels.
 
-    This and the three below leave out fenced blocks and what is quoted again, as n-grams do.
+    This and the three below leave out fenced blocks and what is quoted again, as n-grams do, and refrains.
     """
     own = page.own_words
-    if not own.repeated_lines[0]:
+    if not own.repeated_lines[0] or _is_refrain(own):
         return 0.0
     return repeated([line for line in own.lines if _says_something(line)])[0]
 
@@ -223,22 +226,31 @@ def _says_something(piece: str) -> bool:
     )
 
 
+def _is_refrain(own: Page) -> bool:
+    """Whether what returns are lines of verse, and the smaller part of them."""
+    return _TOO_FEW < own.repeated_lines[1] < _MOST_OF_VERSE and is_verse(own)
+
+
 def dup_line_char_share(page: Page) -> float:
     """Characters of lines that occurred before (Gopher, FineWeb)."""
-    return page.own_words.repeated_lines[1]
+    own = page.own_words
+    share = own.repeated_lines[1]
+    return 0.0 if not share or _is_refrain(own) else share
 
 
 def dup_paragraph_share(page: Page) -> float:
     """Paragraphs that occurred before (Gopher), of those of some length."""
     own = page.own_words
-    if not own.repeated_paragraphs[0]:
+    if not own.repeated_paragraphs[0] or _is_refrain(own):
         return 0.0
     return repeated([part for part in own.paragraphs if _says_something(part)], LABEL)[0]
 
 
 def dup_paragraph_char_share(page: Page) -> float:
     """Characters of paragraphs that occurred before (Gopher)."""
-    return page.own_words.repeated_paragraphs[1]
+    own = page.own_words
+    share = own.repeated_paragraphs[1]
+    return 0.0 if not share or _is_refrain(own) else share
 
 
 def lorem_ipsum(page: Page) -> float:

@@ -11,23 +11,14 @@ from numpy.typing import NDArray
 from services.rules.characters import COMMA, TERMINAL
 from services.rules.page import INDENTED, Page
 from services.rules.quoted import outside_fences
-from services.rules.words import ENGLISH, TOLD, is_stop_character
+from services.rules.verse import LIST_SIGNS, is_spoken, widest
 
-NARROW_LINE = 60  # columns; a wrapped line of text is wider
-# Columns of a line of Han: entries of Chinese menus have two to eight characters. Verse, subtitles and chat
-# without punctuation have lines of ten to twenty, and such a line says as much as an English sentence.
-NARROW_LINE_OF_HAN = 28
 _MENU_COLUMNS = (
     0.2  # own: 98 of 100 page frames that the rule would meet hold more, a fifth of good texts less
 )
 # Own: of page frames that the rule would meet one in fifty has more of its columns in sentences, of product
 # pages, landing pages and contents with an introduction one in four.
 _SENTENCE, _SENTENCE_COLUMNS = 80, 0.55
-# Own: without, 81 of 84 English and 668 of 669 Chinese poems whose punctuation was taken away are menus, with
-# it 7 and 67, while of 282 page frames as many are.
-_SPOKEN = 0.6
-_VERSE, _OF_ONE_LENGTH = 5, 0.7  # characters of Han, share of the lines
-_LIST_SIGNS = "-*+•#=|>"
 _MANY_TIMES = 3  # a writer's name, above each of the posts
 # An item by its number, or so many of a thing; a ticket's number and what it was; a chapter (11.2. Types); a
 # row of four figures and more; an exam's statement or choice: (2) ② (B) B.; a row of a table in LaTeX.
@@ -40,7 +31,11 @@ _ITEM = re.compile(
     r"|\s*\\(?:hline|cline|begin|end)\b|[^\n]*\\\\$"
 )
 _ITEM_BEGINS = frozenset("0123456789①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳(（ABCDEFGH\\")
-_NAMED = (" – ", " — ")  # who, and what for
+_NAMED = (" – ", " — ", " - ")  # who, and what for
+# A work or person with its year or years: (1995), 1860-62.
+_DATED = re.compile(r"(?:[(（] ?[12][0-9]{3}|[12][0-9]{3} ?(?:-|–|@-@) ?[0-9]{2,4}) ?[)）]?$")
+_DATE_ENDS = frozenset("0123456789)）")
+_GOES_ON = ("–", "—")  # at the end, as a comma is
 
 
 def menu_line_share(page: Page) -> float:
@@ -55,8 +50,8 @@ def menu_line_share(page: Page) -> float:
     Nor are verse, subtitles and chat without punctuation.
     """
     last = page.line_end_classes
-    widths, lengths = page.line_widths, page.line_lengths
-    bound = np.where(2 * (widths - lengths) > lengths, NARROW_LINE_OF_HAN, NARROW_LINE)
+    widths = page.line_widths
+    bound = widest(page)
     narrow = np.flatnonzero((widths < bound) & (last != TERMINAL) & (last != COMMA) & ~page.line_names)
     whole = float(widths.sum())
     least = _MENU_COLUMNS * whole
@@ -70,7 +65,7 @@ def menu_line_share(page: Page) -> float:
     found = [
         i
         for i in narrow.tolist()
-        if firsts[i] not in _LIST_SIGNS and not (goes_on[i] and firsts[i + 1].islower())
+        if firsts[i] not in LIST_SIGNS and not (goes_on[i] and firsts[i + 1].islower())
     ]
     if widths[found].sum() < least:
         return 0.0  # told first: most pages end here
@@ -87,31 +82,17 @@ def menu_line_share(page: Page) -> float:
         and often[lines[i]] < _MANY_TIMES
         and not _is_item(lines[i], firsts[i])
         and not any(dash in lines[i] for dash in _NAMED)
+        and not lines[i].endswith(_GOES_ON)
     ]
-    if widths[found].sum() < least or _is_spoken(page, narrow, widths > lengths):
+    if widths[found].sum() < least or is_spoken(page, narrow):
         return 0.0
     return len(found) / len(lines)
 
 
 def _is_item(line: str, first: str) -> bool:
-    return (first in _ITEM_BEGINS or line.endswith("\\")) and _ITEM.match(line) is not None
-
-
-def _is_spoken(page: Page, narrow: NDArray[np.int64], is_han: NDArray[np.bool_]) -> bool:
-    """Whether narrow lines are verse, subtitles or chat without punctuation.
-
-    Most of them hold a function word, in Chinese a character; or most lines have one length, of five
-    characters and more: classical verse.
-    """
-    starts, ends = page.line_spans[0][narrow], page.line_spans[1][narrow]
-    characters = np.flatnonzero(is_stop_character()[page.points])
-    holds = np.zeros(len(narrow), bool)
-    for places in (page.starts_of(ENGLISH | TOLD), characters):
-        holds |= places.searchsorted(ends) > places.searchsorted(starts)
-    if np.count_nonzero(holds) >= _SPOKEN * len(narrow):
+    if (first in _ITEM_BEGINS or line.endswith("\\")) and _ITEM.match(line) is not None:
         return True
-    lengths = np.bincount(page.line_lengths[narrow][is_han[narrow]], minlength=_VERSE + 1)
-    return bool(lengths[_VERSE:].max() >= _OF_ONE_LENGTH * len(page.lines))
+    return line[-1] in _DATE_ENDS and _DATED.search(line, max(0, len(line) - 16)) is not None
 
 
 def _announced(page: Page, goes_on: list[bool], bound: NDArray[np.int64]) -> set[int]:

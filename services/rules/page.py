@@ -46,10 +46,12 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 _NUM_HASHES = 1 << 17  # that known words are told by
-# What may come again: marks or a figure alone (rulers, borders and cells of tables), a small word, which a
-# listing leaves where each of its words became a line, what announces the next lines; of paragraphs a heading
-# or label as well.
-_MARKS = re.compile(r"[\W_]*+\d{0,4}+[\W_]*+|[a-z_]{1,9}|[^\n]{1,60}[:：][\W_]{0,3}")
+# What may come again: marks, a figure alone or a row of them (rulers, borders and cells of tables), a small
+# word, which a listing leaves where each of its words became a line, what announces the next lines; of
+# paragraphs a heading or label as well.
+_MARKS = re.compile(
+    r"[\W_]*+\d{0,4}+[\W_]*+|(?:[\W_]++\d{1,4}\b)++[\W_]*+|[a-z_]{1,9}|[^\n]{1,60}[:：][\W_]{0,3}"
+)
 LABEL = re.compile(r"(?:#[^\n]*|[^\n]*[:：])\s*(?:\n[\W_]*)?|[\W_]*|[^\n]{1,60}\n([-=~^*+])\1{2,}")
 # `name: value` in one line, of a record.
 _FIELD = re.compile(r"[\W_]{0,8}(\w[^\n:：]{0,40})[:：][^\n]{1,80}")
@@ -85,8 +87,8 @@ def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def repeated(pieces: list[str], may_repeat: re.Pattern[str] = _MARKS) -> tuple[float, float]:
     """Shares (0..1) of the pieces, and of their characters, that occurred before.
 
-    Left out are those that may come again, fields of records, and, where they are the smaller part, listings
-    and headings: an interview asks each the same.
+    Left out are those that may come again, fields of records, and, where they are the smaller part, listings,
+    rows of tables and headings: an interview asks each the same, two tables have columns in common.
     """
     different = set(pieces)
     if len(different) == len(pieces):
@@ -103,9 +105,9 @@ def repeated(pieces: list[str], may_repeat: re.Pattern[str] = _MARKS) -> tuple[f
 
 
 def _is_beside(piece: str) -> bool:
-    """Whether it is indented, as a listing is, or a heading: by its sign, or in bold from end to end."""
+    """Whether it is indented, as a listing is, or a row or heading: by its sign, or in bold throughout."""
     is_bold = piece.startswith("**") and piece.find("**", 2) == len(piece) - 2
-    return piece.startswith((*INDENTED, "# ", "## ", "### ", "#### ")) or is_bold
+    return piece.startswith((*INDENTED, "| ", "# ", "## ", "### ", "#### ")) or is_bold
 
 
 def _field(piece: str) -> str:

@@ -14,12 +14,13 @@ _LEAST_POSTS = 5
 _SIGNS = (
     "said", "wrote", "writes", "posted", "quote", "写道", "說道", "说道", "发表于", "原帖由", "引用",
 )  # fmt: skip
-# A line that is a tag, a cell or label between two, a comment, a shortcode or a directive of documentation.
+# A line that is a tag, a cell or label between two, a comment, a shortcode, a directive of documentation or
+# where a link of Markdown leads.
 _MARKUP = re.compile(
     r"[ \t]*(?:</?[A-Za-z][^<>]*>(?:[^<>]{0,40}</[A-Za-z][^<>]*>)?|<!--.*-->"
-    r"|\{\{[^{}]*\}\}|(?::::|///).*|\.\. [\w-]+::.*)"
+    r"|\{\{[^{}]*\}\}|(?::::|///).*|\.\. [\w-]+::.*|\[[^\]\n]*+\]: (?:https?:|[./#])\S*.*)"
 )
-_MARKUP_BEGINS = ("<", "{{", ":::", "///", ".. ")
+_MARKUP_BEGINS = ("<", "{{", ":::", "///", ".. ", "]: ")
 _TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)")
 _QUOTES = re.compile(
     r"(?:\b(?:said|wrote|writes|posted)|写道|說道|说道|发表于.{0,30}|原帖由.{0,40})[ \t]*[:：]?$"
@@ -122,7 +123,7 @@ def _is_again(line: str, seen: Set[str], number: Mapping[str, int], is_within: b
     """Whether a line goes on with what may be a quote, or begins it: what is said more often is no quote."""
     if not line:
         return is_within
-    return line in seen and number[line] <= _MOST_OFTEN and _is_sentence(line)
+    return line in seen and number[line] <= _MOST_OFTEN and (is_within or _is_sentence(line))
 
 
 def _is_post(lines: Sequence[str], text: str) -> bool:

@@ -16,6 +16,7 @@ from services.runtime import TextRule, extension
 
 Group = Literal["any", "zh", "en", "spaced"]  # spaced: words are separated by spaces; not Chinese
 _LIST = 0.5  # of the lines; more list items are a list: a change log has no function words
+_WORDS = 0.8  # with a letter, of the words (Gopher); fewer are a table of figures, in a mail or a problem
 TEXT = frozenset({"prose", "markdown"})
 CODE = frozenset({"code"})
 ALL = frozenset({"prose", "markdown", "code", "latex", "table", "log"})
@@ -27,8 +28,8 @@ class Rule:
 
     item: which number of a bound that has one for each n. sample: words, own ones (outside listings and
     quotes) or lines; the rule judges only texts with at least the config's sample_words or sample_lines.
-    running: judges running text, which a list is not. by_chance: a share of lines that a few who say the same
-    make: a post that is quoted, a refrain.
+    running: judges running text, which a list or table is not. by_chance: a share of lines that a few who say
+    the same make: a post that is quoted.
     """
 
     measure: str
@@ -50,17 +51,21 @@ RULES = (
     Rule("max_line_length", "line_length", "max_code_line_length", CODE),
     Rule("alnum_share", "few_letters", "min_code_alnum_share", CODE),
     Rule("generated", "generated", "max_code_generated", CODE),
-    Rule("alpha_share", "few_letters", "min_alpha_share_spaced", group="spaced", sample="own_words"),
-    Rule("alpha_share", "few_letters", "min_alpha_share_zh", group="zh", sample="own_words"),
     Rule("max_run_length", "long_run", "max_run_length"),
     Rule("url_share", "urls", "max_url_share"),
-    Rule("symbol_share", "symbols", "max_symbol_share"),
     Rule("hash_per_word", "symbols", "max_hash_per_word", frozenset({"prose"}), sample="words"),
     Rule("lorem_ipsum", "filler", "max_lorem_ipsum"),
     Rule("menu_line_share", "menu", "max_menu_line_share", sample="lines"),
     Rule("bullet_line_share", "list", "max_bullet_line_share", sample="lines"),
     Rule("ellipsis_line_share", "teasers", "max_ellipsis_line_share", sample="lines"),
-    Rule("mean_word_length", "word_length", "min_mean_word_length", group="spaced", sample="words"),
+    Rule(
+        "mean_word_length",
+        "word_length",
+        "min_mean_word_length",
+        group="spaced",
+        sample="words",
+        running=True,
+    ),
     Rule("mean_word_length", "word_length", "max_mean_word_length", group="spaced", sample="words"),
     Rule("mean_line_length", "line_length", "min_mean_line_length_zh", group="zh", sample="lines"),
     Rule("pattern_repeats", "repeated_pattern", "max_pattern_repeats"),
@@ -121,7 +126,7 @@ class Bound:
             return False  # told first: most rules pass most texts
         if self.rule.sample and measures[self.rule.sample] < self.num_sample:
             return False
-        if self.rule.running and measures["bullet_line_share"] > _LIST:
+        if self.rule.running and not _is_running(measures):
             return False
         return self.is_minimum or value > self.threshold_of(measures)
 
@@ -133,6 +138,10 @@ class Bound:
         if not self.rule.by_chance:
             return share
         return share + sqrt(share * (1 - share) / max(1.0, measures["lines"]))
+
+
+def _is_running(measures: dict[str, float]) -> bool:
+    return measures["bullet_line_share"] <= _LIST and measures["alpha_word_share"] >= _WORDS
 
 
 def bind(config: RulesConfig, language: str, format_: str) -> tuple[Bound, ...]:

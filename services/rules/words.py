@@ -50,9 +50,27 @@ WORDS: dict[int, tuple[str, ...]] = {
 STOP_CHARACTERS = "的一是不了在有我他这這为為之以而其也于於与與和就中上人大及或由被所等者到说說要"
 
 
+# What a line that is said holds besides, and entries of menus go without: who, whither, how, and a comma. No
+# 会, 能, 地, 要, which stand in 会员, 功能, 地图, 要闻.
+_SAID = (
+    "你我他她它们着过把被从又还没去来都很想得那让给向对却已再才只像如谁什么吗呢吧啊哦将并便怎咋"
+    "里出起自每哪，、“”？！…"
+)
+
+
 @cache
 def is_stop_character() -> NDArray[np.bool_]:
     """Which code points are such characters: bool [NUM_POINTS]."""
+    return _table(STOP_CHARACTERS)
+
+
+@cache
+def is_said_character() -> NDArray[np.bool_]:
+    """Which code points are function characters or tell that someone speaks: bool [NUM_POINTS]."""
+    return _table(STOP_CHARACTERS + _SAID)
+
+
+def _table(members: str) -> NDArray[np.bool_]:
     table = np.zeros(NUM_POINTS, bool)
-    table[[ord(character) for character in STOP_CHARACTERS]] = True
+    table[[ord(character) for character in members]] = True
     return table

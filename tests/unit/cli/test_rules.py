@@ -196,7 +196,7 @@ def test_what_was_dropped_wrongly_goes_back_once_and_alone(out: Path, tmp_path: 
     assert reason(record["text"], record["waiver"]) == ""
     assert reason(MENU.replace("Cart", "Basket"), record["waiver"]) == "menu"
     assert reason(record["text"], "forged") == "menu"
-    assert reason("lorem ipsum dolor sit amet " * 9, record["waiver"]) == "filler"
+    assert reason("buy cheap pills now " * 25, record["waiver"]) == "repeated_ngrams"
     document = Document(id=record["id"], text=record["text"], metadata={"waiver": record["waiver"]})
     judge([document])
     assert document.features["waived"] == 1.0  # which the scorer heeds

@@ -131,7 +131,10 @@ def test_generated_code_is_told_by_its_first_lines_only() -> None:
 
 def test_listings_and_quotes_are_no_repetition() -> None:
     listing = "```\nwalk through whatever was found\n    print(each)\n```"
-    told = "\n".join(f"Step {i} prints what was found so far.\n{listing}" for i in range(9))
+    told = "\n".join(
+        f"Step {i} prints what was found so far, one below the other, and ends there.\n{listing}"
+        for i in range(9)
+    )
     assert dup_line_share(Page(told)) == 0
     assert dup_line_share(Page(told.replace("```", ""))) > 0.25  # the indented ones count nothing
 
@@ -314,3 +317,65 @@ def test_an_interview_asks_each_the_same() -> None:
         f"<tr>\n<td>16 pixels wide</td>\n<!-- a shade of the lamp -->\n</tr>\n{n}\n" for n in range(6)
     )
     assert dup_line_share(Page(cells)) == 0
+
+
+def test_refrains_are_no_repetition_but_a_page_of_one_line_is() -> None:
+    """Prevents the loss of songs, whose lines come again below new ones."""
+    stanzas = [f"The miller went to bridge {n},\nTurn, mill, and turn again,\n" for n in "abcdefgh"]
+    assert dup_line_char_share(Page("".join(stanzas))) == dup_line_share(Page("".join(stanzas))) == 0
+    assert dup_line_char_share(Page("Turn, mill, and turn again,\n" * 9)) > 0.8
+    buttons = ["Log in", "Site map", "Weather", "Careers", "Print", "Subscribe"]
+    assert dup_line_char_share(Page("\n".join(buttons + buttons[:3]))) > 0.2
+    wide = "The gauge at the upper bridge is read in the morning by the miller, who writes it down. "
+    told = [f"{wide}{n}\n{wide}\n" for n in "abcdefgh"]
+    assert dup_line_char_share(Page("".join(told))) > 0.3
+
+
+def test_rows_of_tables_and_of_figures_may_come_again() -> None:
+    """Two tables of one manual have columns in common, and a problem shows the same row step by step."""
+    rows = "| name | The name of the pump | text |\n| style | How it is drawn | text |\n"
+    said = "The pump lifts water out of the lower lake into the upper one, which is told below in full. "
+    page = Page("\n".join(f"{said}{part}\n\n{rows}" for part in ("First.", "Second.", "Third.")))
+    assert dup_line_share(page) == dup_line_char_share(page) == 0
+    assert dup_line_char_share(Page("| BUY OUR CHEAP PILLS NOW |\n" * 9)) > 0.8
+    assert dup_line_char_share(Page("孩子的顺序\n" + "[0, 1, 2, 3, 4]\n" * 7)) == 0
+
+
+def test_where_links_lead_may_come_again() -> None:
+    """Below each note of a law stands again where its references lead."""
+    links = "".join(f"[/law/of/the/mill/{n}]: https://example.org/links?law={n}\n" for n in range(4))
+    said = "The miller keeps the gauge at the upper bridge, which is read in the morning and written down. "
+    assert dup_line_share(Page("\n".join(f"{said}{n}\n\n{links}" for n in range(5)))) == 0
+
+
+def test_a_wrapped_post_is_quoted_with_its_short_lines() -> None:
+    """The last line of a paragraph in a mail is short, and is quoted with it."""
+    post = (
+        "the gauge below the mill cannot be read in winter, since there is ice all over it and\n"
+        "nobody goes\n"
+        "down to the river in the dark; we should have a second one above the bridge, near the lamp\n"
+    )
+    others = "".join(
+        f"what was said of lamp {n} is another matter, and is told at its own place\n" for n in range(12)
+    )
+    assert dup_line_char_share(Page(f"{post}{others}{post}that is a good idea")) == 0
+
+
+def test_dashes_and_years_at_the_end_are_no_menu() -> None:
+    """Verse goes on behind a dash; a list of works or of who held an office has years."""
+    verse = "Sun on forest corn ,—\nDeep morass below ,—\nVerdure shorn , open —\nTrees arose —\n" * 2
+    works = "Church of Marn ({0})\nOnly in Brede ({0})\nTruth Rising ({0})\n"
+    held = "Ada Marn 18{0}-62\nBo Holm 18{0}–1920\nCy Brede 18{0} @-@ 37\n"
+    credits = "Ada Marn - drums\nBo Holm - second voice\nCy Brede - guitar\n"
+    for text in (verse, *("".join(part.format(n) for n in ("1997", "2004")) for part in (works, credits))):
+        assert menu_line_share(Page(text)) == 0
+    assert menu_line_share(Page("".join(held.format(n) for n in (10, 24)))) == 0
+    months = "".join(f"January {year}\n" for year in range(2009, 2019))
+    assert menu_line_share(Page(months)) == 1
+
+
+def test_modern_verse_is_told_by_who_speaks() -> None:
+    """Modern Chinese poems have few of the characters that written Chinese of any period has."""
+    verse = "每次去买菜\n都很想念\n恨不得买回家\n让父母吃遍\n我吃饱\n你们呢\n却没人回答\n风，吹起门帘\n"
+    assert menu_line_share(Page(verse)) == 0
+    assert menu_line_share(Page("首页\n新闻\n体育\n登录\n注册\n关于我们\n联系方式\n广告服务\n")) == 1

@@ -31,13 +31,15 @@ def test_too_few_lines_are_judged_by_none() -> None:
 def test_function_words_are_asked_of_running_text_only() -> None:
     """A change log has none: "Add Korean translation for ...", a hundred times."""
     stop_words = bound_of("stop_words")
-    measures = {"stop_words": 0.0, "own_words": 900.0, "bullet_line_share": 0.1}
+    measures = {"stop_words": 0.0, "own_words": 900.0, "bullet_line_share": 0.1, "alpha_word_share": 0.9}
     assert stop_words.passed_by(measures)
     assert not stop_words.passed_by(measures | {"bullet_line_share": 0.9})
+    assert not stop_words.passed_by(measures | {"alpha_word_share": 0.7})  # a table of figures in a mail
 
 
 @pytest.mark.parametrize(
-    ("measure", "language"), [("mean_line_length", "zh"), ("symbol_share", "en"), ("menu_line_share", "en")]
+    ("measure", "language"),
+    [("mean_line_length", "zh"), ("pattern_repeats", "en"), ("menu_line_share", "en")],
 )
 def test_others_have_one_bound(measure: str, language: str) -> None:
     """A length, a share of many characters; and frames of pages are short by nature."""

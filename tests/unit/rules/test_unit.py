@@ -98,6 +98,29 @@ NUMBERED = "Six lamps are for six bridges, #1, #2, #3, #4, #5 and #6. " + " ".jo
     f"Is it that of the miller at number {n}, or the lamp at #{n}, #{n + 1} and #{n + 2}?" for n in range(15)
 )
 LAYOUT = f"{NEWS}\nTo try the layout, fill the page with `lorem ipsum dolor`.\n{MANUAL}"
+LAYOUT_ALONE = "Lorem ipsum dolor sit amet, and this is the text of our new page about the mill."
+LAMPS = "Lamps that were lit, by the hour\ndate east west all\n" + "".join(
+    f"11 / {n} / 2001 {n * 37} {n * 91} {n * 128}\n" for n in range(1, 31)
+)
+ZH_LAMPS = "".join(
+    f"第{n}号水尺：{n * 37} {n * 91} {n * 53} {n * 77} {n * 19} {n * 23}；\n" for n in range(90)
+)
+SONG = "\n\n".join(
+    f"The miller went to {where},\nTurn, mill, and turn again,\nHe took {what},\nTurn, mill, and turn again."
+    for where, what in zip(
+        ("the river", "a fair", "his brother", "the hill", "the town", "his bed"),
+        ("a lantern", "two shillings", "bread and salt", "his father's coat", "the heavy key", "no more"),
+        strict=True,
+    )
+)
+ZH_SONG = "\n\n".join(
+    f"{first}\n河水啊你慢慢地流\n{second}\n河水啊你慢慢地流"
+    for first, second in zip(
+        ("我在桥上等了一夜", "磨坊的灯已经灭了", "谁家的狗在叫", "春天的船不会来"),
+        ("他说天亮就回来", "风从山上吹下来", "孩子们都睡着了", "我把信放在水里"),
+        strict=True,
+    )
+)
 LINKS = (
     "Read http://a.example.org/1 and http://b.example.org/2 first, and only then the second chapter of it."
 )
@@ -119,6 +142,12 @@ CLEAN = [
     ZH_TABLE,
     NUMBERED,
     LAYOUT,
+    LAYOUT_ALONE,
+    LAMPS,
+    ZH_LAMPS,
+    SONG,
+    ZH_SONG,
+    "加油！",
 ]
 
 _RNG = random.Random(7)
@@ -144,11 +173,8 @@ ZH_MENU = "\n".join(
 )
 JUNK = {
     "empty": ["", " \n\t\u200b\ufeff\n"],
-    "too_short": ["OK", "好的", "https://example.org/a/b/c"],
+    "too_short": ["OK", "好", "https://example.org/a/b/c"],
     "menu": [MENU, ZH_MENU],
-    "few_letters": [
-        "".join(f"第{n}号水尺：{n * 37} {n * 91} {n * 53} {n * 77} {n * 19} {n * 23}；\n" for n in range(90))
-    ],
     "repeated_ngrams": [
         ZH_SAID_TWICE * 3,
         SAID_TWICE * 4,
@@ -173,11 +199,7 @@ JUNK = {
     ],
     "stop_words": [GIBBERISH],
     "damaged": ["锟斤拷锟斤拷锟斤拷烫烫烫烫一段\ufffd\ufffd\ufffd坏掉的文字"],
-    "filler": [
-        "Lorem ipsum dolor sit amet, and this is the text of our new page about the company and its people."
-    ],
     "long_run": ["这是机器的钥匙，它的内容很长很长很长很长：" + "KeyOfTheMachine" * 100],
-    "symbols": ["★☆★☆★☆★☆ 限时 ★☆★☆★☆★☆ 抢购 ★☆★☆★☆"],
 }
 
 
@@ -318,7 +340,7 @@ def test_every_rule_has_its_measure_bound_and_reason() -> None:
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"max_symbol_share": -0.1}, "max_symbol_share"),
+        ({"max_dup_line_share": -0.1}, "max_dup_line_share"),
         ({"max_menu_line_share": float("nan")}, "max_menu_line_share"),
         ({"languages": []}, "languages"),
         ({"languages": ["English!"]}, "languages"),
@@ -336,7 +358,7 @@ def test_a_bound_of_zero_or_infinity_switches_a_rule_off() -> None:
     config = configure("rules", RulesConfig, {"max_menu_line_share": "inf", "min_words": 0})
     judge = SERVICE.build(config, Resources(load_settings()))
     assert isinstance(_one(judge, ZH_MENU)[1], Emit)
-    assert isinstance(_one(judge, "好的")[1], Emit)
+    assert isinstance(_one(judge, "好")[1], Emit)
 
 
 def counts(verdicts: list[Verdict]) -> dict[tuple[str, ...], float]:

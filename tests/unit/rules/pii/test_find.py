@@ -200,3 +200,8 @@ def test_values_are_the_same_however_written() -> None:
     spans = spans_of(text)
     assert len(spans) == 5
     assert {span.value for span in spans} == {"13812345678"}
+
+
+def test_a_card_in_han_that_an_x_follows_is_none() -> None:
+    """Prevents a crash: the X of a resident's number has no digit sum."""
+    assert found("号码是六二二二零二一二三四五六七八九零一二X，请收好") == []
