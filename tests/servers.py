@@ -38,15 +38,26 @@ def redis_binary() -> str:
 
 
 class RedisServer:
-    """A server of its own. Extra arguments are passed on: RedisServer(folder, "--maxmemory", "1mb")."""
+    """A server of its own. Extra arguments are passed on: RedisServer(folder, "--maxmemory", "1mb").
 
-    def __init__(self, folder: Path, *options: str, binary: str | None = None) -> None:
-        self.port = free_port()
-        self.options = options
+    cluster: it takes a port for the other nodes, too (bus).
+    """
+
+    def __init__(self, folder: Path, *options: str, binary: str | None = None, cluster: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._command = [binary or redis_binary(), "--bind", "127.0.0.1", "--port", str(self.port)]
-        self._command += ["--dir", str(folder), "--save", "", "--logfile", "redis.log", *options]
-        self.start()
+        given = [binary or redis_binary(), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+        given += ["--logfile", "redis.log", *options]
+        for last in (False, False, True):
+            self.port, self.bus = free_port(), free_port() if cluster else 0
+            self._command = [*given, "--port", str(self.port)]
+            if cluster:
+                self._command += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus)]
+            try:
+                self.start()
+                break
+            except redis.RedisError:
+                if last or self._process.poll() is None:
+                    raise  # else another process of the tests may have taken a port first
 
     @property
     def url(self) -> str:

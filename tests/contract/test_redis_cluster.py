@@ -18,7 +18,7 @@ from services.runtime import ConfigurationError, DependencyDown, Drop, Resources
 from services.runtime.settings import RedisSettings
 from tests.dedup_kafka import Kafka, placed
 from tests.near_duplicates import commit, corpus, document, memory_judge, prose, standing, survivors
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer
 from tests.template_pages import crowd
 
 SLOTS = [(0, 5460), (5461, 10922), (10923, 16383)]
@@ -31,8 +31,8 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.nodes = [
             RedisServer(
-                folder / str(number), "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
-                "--cluster-port", str(free_port()), "--appendonly", "yes", "--appendfsync", "always",
+                folder / str(number), "--cluster-node-timeout", "1000", "--appendonly", "yes",
+                "--appendfsync", "always", cluster=True,
             )
             for number in range(3)
         ]  # fmt: skip
@@ -41,8 +41,7 @@ class Cluster:
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", *slots)
                 for other in self.nodes:
                     if other is not node:
-                        bus = other.options[other.options.index("--cluster-port") + 1]
-                        client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
+                        client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, other.bus)
         self.wait()
 
     def wait(self) -> None:
