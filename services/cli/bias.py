@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_BIAS = ("unit", "reason", "group", "drops", "judged", "ratio", "from", "to", "verdict")
+
 
 @app.command("bias")
 def audit_bias(
@@ -81,9 +83,6 @@ def _shares(store: ObjectStore, by: str) -> list[Share]:
     from services.cli.options import topology_of
 
     return bias(store, list(topology_of(load_settings()).services), by, _applies)
-
-
-_BIAS = ("unit", "reason", "group", "drops", "judged", "ratio", "from", "to", "verdict")
 
 
 def _applies(unit: str, reason: str, by: str, group: str) -> bool:

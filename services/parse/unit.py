@@ -75,9 +75,9 @@ def judge(documents: Sequence[Document], *, config: ParseConfig, readers: Reader
     there are any, parse_ocr_pages (those read from their picture); parse_partial (1) where a limit left out
     some of its text, or the file had not all of it; page_kind.<kind> (forum, documentation, product, news,
     article) where an HTML page says what it is: how many of its types, head, software and address say so (or
-    its posts, where none does), by
-    the words in metadata `page_kind`. Where the bytes are not what was declared, metadata `parsed_as` names
-    the media type they were read as. Raises DependencyDown, ConfigurationError: the converter's server.
+    its posts, where none does), by the words in metadata `page_kind`. Where the bytes are not what was
+    declared, metadata `parsed_as` names the media type they were read as. Raises DependencyDown,
+    ConfigurationError: the converter's server.
     """
     return [_parse(document, config, readers) for document in documents]
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from contracts.terminal import COMMAND
+
 # \r\n, \r, vertical tab, form feed, NEL and the Unicode line and paragraph separators.
 _NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 # No-break, en, em, thin... spaces. Not U+3000: it indents Chinese paragraphs.
@@ -21,13 +23,7 @@ _INVISIBLE = (
     "\U000e0080-\U000e00ff\U000e01f0-\U000e0fff"
 )
 _REMOVED = re.compile(f"[{_INVISIBLE}]")
-# What a terminal obeys (ECMA-48): colours, cursor, titles, charsets. Behind a stray escape stands a text,
-# whose letters stay: a command of one letter is told from a word by what follows.
-_ESCAPES = re.compile(
-    "\x1b(?:\\[[0-?]{0,40}[ -/]{0,4}[@-~]|[\\]PX^_][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\\\)|[()*+][0-2ABIJ]"
-    "|\\$[()*+]?[@-D]|#[3-8]|%[@G]|[78=>\\\\]|[DEHMNOZcno|}~](?![A-Za-z]))?"
-    "|\x9b[0-?]{0,40}[@-~]"
-)
+_COMMANDS = re.compile(COMMAND + "|\x9b[0-?]{0,40}[@-~]")
 # Letters that no screen shows: tags but in a flag, selectors but where they choose between two shapes.
 _HIDDEN = "\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\ufe00-\ufe0f\U000e0000-\U000e01ef"
 _TAGS = re.compile(
@@ -71,7 +67,7 @@ def normalise(text: str, *, is_odd: bool = True, is_trailed: bool = True) -> str
     without such. Linear in the length of the text; normalise(normalise(t)) == normalise(t).
     """
     if is_odd:
-        text = _REMOVED.sub("", _NEWLINES.sub("\n", _ESCAPES.sub("", text)))
+        text = _REMOVED.sub("", _NEWLINES.sub("\n", _COMMANDS.sub("", text)))
         text = _without_strays(_SPACES.sub(" ", text))
     text = unicodedata.normalize("NFC", text)
     if "&nbsp;" in text and "<" not in text:  # left by a bad extraction, not HTML shown as text (ftfy's test)

@@ -83,7 +83,7 @@ def test_a_client_connects_once_and_a_transaction_tells_its_partitions_at_once(
         places = [(topic, p) for topic in topics for p in range(river.settings.partitions)]
         river.produce([Produce(topic, b"a", partition=partition) for topic, partition in places])
         assert sent.count("AddPartitionsToTxnRequest") == 1
-        assert set(asked_of) <= {0, len(topics)}, "that of the brokers, and one for all topics"
+        assert {0, *asked_of} == {0, len(topics)}, "that of the brokers, and one for all topics"
         assert sent.count("SaslAuthenticateRequest") == 2, "the broker, and the transaction's coordinator"
         assert len(river.records(*topics)) == len(places)
 

@@ -16,6 +16,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from contracts.terminal import COMMAND
 from services.parse.charset import east_asian, one_byte
 
 _MARKS = (
@@ -70,12 +71,7 @@ _MOST_RUNS = 1000
 _SHIFTED = re.compile(rb"\x1b\$(?:[@AB]|\([@-D]|\)C)")
 _SEVEN = re.compile(rb"\+[A-Za-z0-9/+]{3,}-?")
 _HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e])+)(?:~\}|[\x21-\x7e]?\Z)")
-# What terminals take for commands: colours and titles, other charsets, single letters (ECMA-48). Behind a
-# stray escape stands a text, whose letters stay: a command of one letter is told from a word by what follows.
-_ESCAPE = re.compile(
-    "\x1b(?:\\[[0-?]{0,40}[ -/]{0,4}[@-~]|[\\]PX^_][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\\\)|[()*+][0-2ABIJ]"
-    "|\\$[()*+]?[@-D]|#[3-8]|%[@G]|[78=>\\\\]|[DEHMNOZcno|}~](?![A-Za-z]))?"
-)
+_COMMAND = re.compile(COMMAND)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _CONTROL_BYTES = bytes([*range(9), 0x0B, *range(0x0E, 0x20), 0x7F])
 _EXPECTED = re.compile(
@@ -158,7 +154,7 @@ def _utf8(body: bytes) -> Decoded:
 def _clean(text: str, charset: str, lost: int = 0) -> Decoded:
     length = len(text) + lost
     if "\x1b" in text:
-        text = _ESCAPE.sub("", text)
+        text = _COMMAND.sub("", text)
     text, controls = strip_controls(text)
     return Decoded(_lines_ended(text), charset, min(1.0, (controls + lost) / length) if length else 0.0)
 
@@ -196,7 +192,7 @@ def _shifted(body: bytes) -> Decoded | None:
     if b"\x1b$" not in body or not _SHIFTED.search(body):
         return None
     charsets = ("iso2022_kr",) if b"\x1b$)C" in body else ("iso2022_jp_2", "iso2022_jp_ext")
-    found = max((_decode(body, charset) for charset in charsets), key=lambda each: -each.bad_share)
+    found = min((_decode(body, charset) for charset in charsets), key=lambda each: each.bad_share)
     return found if found.bad_share < 0.05 else None
 
 
