@@ -77,7 +77,8 @@ def test_the_shell_completes_commands() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shells")
-def test_the_shells_script_is_shown() -> None:
+def test_the_shells_script_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "bash"))  # no shell may have started us
     done = ask("--show-completion", "bash")
     assert (done.code, "_CORPUSWORKS_COMPLETE" in done.out or "COMPLETE=complete_bash" in done.out) == (
         0,

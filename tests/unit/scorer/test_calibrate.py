@@ -48,14 +48,14 @@ class TestSample:
         rng = np.random.default_rng(0)
         sample = Sample()
         tracemalloc.start()
-        for _ in range(20):
+        for _ in range(5):
             for uid, score in zip(
                 rng.integers(0, 1 << 63, SIZE).tolist(), rng.random(SIZE).tolist(), strict=True
             ):
                 sample.add(uid, score)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert sample.seen == 20 * SIZE
+        assert sample.seen == 5 * SIZE
         assert len(sample.uids) == SIZE
         assert peak < 16 << 20
 

@@ -94,11 +94,11 @@ def test_memory_does_not_grow_with_the_corpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     """Ten times the parts, the same memory: a corpus is larger than any machine."""
-    monkeypatch.setattr("services.sink.export.mds.SHARD_BYTES", 500_000)
+    monkeypatch.setattr("services.sink.export.mds.SHARD_BYTES", 50_000)
     peaks = []
     for count in (3, 30):
         store = ObjectStore((tmp_path / f"store-{count}").as_uri())
-        pack(store, [[100_000]] * count)
+        pack(store, [[10_000]] * count)
         parts = chosen(store)
         tracemalloc.start()
         export(store, parts, form, tmp_path / f"out-{count}")
