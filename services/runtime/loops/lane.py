@@ -26,9 +26,10 @@ from services.runtime.errors import ConfigurationError, DependencyDown
 from services.runtime.logs import log
 from services.runtime.loops.counts import count_steps
 from services.runtime.loops.history import History
-from services.runtime.loops.lane_inputs import Drained, LaneInputs
+from services.runtime.loops.lane_inputs import LaneInputs
 from services.runtime.loops.lane_messages import LaneMessages
 from services.runtime.loops.offsets import Offsets
+from services.runtime.loops.read_out import Drained, ReadOut
 from services.runtime.loops.tally import Told, tally
 from services.runtime.loops.transaction import Aborted, Produce, Transactions
 from services.runtime.loops.watch import Watch
@@ -108,8 +109,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._consumer: Consumer | None = None
         self._log: Log | None = None  # from the start on, until the first lanes are taken up
         self._lanes: dict[int, _Lane] = {}
-        self._drained: dict[int, set[str]] = {}
-        self._returned: dict[TopicPartition, int] = {}  # where an input stood as its lane put something there
+        self._read_out = ReadOut(self._inputs)
         self._rereads = False  # a task has just read again, and will have more to do
         self._idle = False  # nothing came the last time
         self._looked = 0.0  # when it was last looked whether inputs have run dry
@@ -171,7 +171,7 @@ class LaneLoop(ConsumerRebalanceListener):
                 self._feed(tp, records)
         self._idle = not found
         if found:
-            self._drained = {}
+            self._read_out.came()
         # Where documents come all the time no poll is empty, and yet an input may have run dry.
         due = not found or time.monotonic() - self._looked > _LOOK_S
         if due:
@@ -222,10 +222,10 @@ class LaneLoop(ConsumerRebalanceListener):
 
     def _step(self, consumer: Consumer, due: bool) -> bool:
         """due: inputs may have run dry, and a task that asks is told which."""
-        start = time.monotonic()
+        start, held = time.monotonic(), self._held()
         steps: dict[int, Step] = {}
         for number, lane in self._lanes.items():
-            drained = Drained(partial(self._read_out, consumer, number)) if due else ()
+            drained = Drained(partial(self._read_out.of, consumer, held, number)) if due else ()
             step = lane.task.step(time.time(), drained)
             if step is not None:
                 steps[number] = step
@@ -250,21 +250,11 @@ class LaneLoop(ConsumerRebalanceListener):
             self._lanes[number].committed |= consumed[number]
             if step.committed is not None:
                 step.committed()
-        self._return(consumer, outputs)
+        self._read_out.returned(consumer, outputs)
         seconds = time.monotonic() - start
         count_steps(self._service.name, steps.values(), outputs, self._outputs, seconds)
         log.info("step", messages=len(outputs), seconds=round(seconds, 3))
         return True
-
-    def _return(self, consumer: Consumer, outputs: Sequence[Produce]) -> None:
-        """What lanes have put into inputs of their own is still to be read, though these were read out.
-
-        The broker may not show it yet: it answers before it marks what a transaction has written.
-        """
-        topics = {*self._inputs.topics}
-        for tp in {TopicPartition(o.topic, o.partition) for o in outputs if o.topic in topics}:
-            self._drained.get(self._inputs.lane(tp), set()).discard(self._inputs.name(tp))
-            self._returned[tp] = consumer.position(tp) or 0
 
     def _consumed(self, consumer: Consumer, number: int, step: Step) -> dict[str, int]:
         """Where the group stands after a step.
@@ -361,16 +351,8 @@ class LaneLoop(ConsumerRebalanceListener):
     def _untaken(self, consumer: Consumer) -> list[int]:
         return sorted({self._inputs.lane(tp) for tp in consumer.assignment()} - set(self._lanes))
 
-    def _read_out(self, consumer: Consumer, lane: int) -> set[str]:
-        """Inputs of a lane of which all that is committed has been read; asked until that is so of all."""
-        held = [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
-        if sum(map(len, self._drained.values())) < len(held):
-            self._drained = {}
-            for tp, end in consumer.end_offsets(held).items():
-                position = consumer.position(tp)
-                if position is not None and position >= end and position > self._returned.get(tp, -1):
-                    self._drained.setdefault(self._inputs.lane(tp), set()).add(self._inputs.name(tp))
-        return self._drained.get(lane, set())
+    def _held(self) -> list[TopicPartition]:
+        return [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
 
     def _pause(self, consumer: Consumer) -> None:
         paused = consumer.paused()
@@ -392,8 +374,7 @@ class LaneLoop(ConsumerRebalanceListener):
         self._transactions.reset()
         self._history.close()
         self._lanes.clear()
-        self._drained = {}
-        self._returned = {}
+        self._read_out = ReadOut(self._inputs)
         if self._consumer is not None:
             self._consumer.close(autocommit=False, timeout_ms=1000)
             self._consumer = None
@@ -404,10 +385,9 @@ class LaneLoop(ConsumerRebalanceListener):
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Everything a lane's task knows is in Kafka; its new owner takes it up there."""
-        self._drained = {}
+        self._read_out.revoked(revoked)
         for tp in revoked:
             self._lanes.pop(self._inputs.lane(tp), None)
-            self._returned.pop(tp, None)
 
     def _show(self, consumer: Consumer) -> None:
         """How the lanes stand."""
@@ -415,7 +395,6 @@ class LaneLoop(ConsumerRebalanceListener):
         metrics.STARVED.labels(name).set(sum(getattr(task, "starved", False) for task in tasks))
         since = [at for task in tasks if (at := getattr(task, "since", None)) is not None]
         metrics.OPEN_SECONDS.labels(name).set(max(0.0, now - min(since)) if since else 0)
-        held = [tp for lane in self._lanes.values() for tp in lane.inputs.values()]
         # Where nothing was fetched yet, the client would ask the broker for its position.
-        ends = [(tp, end) for tp in held if (end := consumer.highwater(tp)) is not None]
+        ends = [(tp, end) for tp in self._held() if (end := consumer.highwater(tp)) is not None]
         metrics.LAG.labels(name).set(sum(max(0, end - (consumer.position(tp) or 0)) for tp, end in ends))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 
 from kafka import TopicPartition
 
@@ -35,25 +34,3 @@ class LaneInputs:
             return {}
         found = [TopicPartition(topic, p) for topic, known in partitions.items() for p in sorted(known)]
         return {self.name(tp): tp for tp in found}
-
-
-class Drained(Collection[str]):
-    """Names of inputs with nothing left to read, found when a task first asks: most steps depend on none, and
-    each question costs the broker and the client a millisecond of CPU.
-    """
-
-    def __init__(self, find: Callable[[], Collection[str]]) -> None:
-        self._find = find
-
-    @cached_property
-    def _names(self) -> Collection[str]:
-        return self._find()
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
