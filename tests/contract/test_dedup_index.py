@@ -556,11 +556,11 @@ def test_an_index_of_another_generation_is_neither_read_nor_written(
 def test_hundreds_of_near_duplicates_leave_the_best(empty_server: RedisServer) -> None:
     """A template used everywhere crowds its bands, and must neither be slow beyond use nor leak."""
     (text,) = chain(5, 1, 0.0)
-    documents = [document(uid, f"{text} {uid}", (uid * 37 % 1000) / 1024, uid) for uid in range(1, 301)]
+    documents = [document(uid, f"{text} {uid}", (uid * 37 % 1000) / 1024, uid) for uid in range(1, 201)]
     judge = redis_judge(empty_server.client())
     outcomes = [
         pair
-        for start in range(0, 300, 50)
+        for start in range(0, 200, 50)
         for batch in [documents[start : start + 50]]
         for pair in zip(batch, judge(batch), strict=True)
     ]

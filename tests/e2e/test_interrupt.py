@@ -23,10 +23,10 @@ from tests.e2e.commands import ROOT, SAMPLES, ask, environment, left_running, ru
 pytestmark = pytest.mark.stack
 
 DONE_S = 5.0  # less than the samples take
-NUMBER = 400
+NUMBER = 200
 SMALL = {  # batches and parts so small that an interruption falls between them
-    "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "50",
-    "CORPUSWORKS_UNITS__SINK__SEAL_TOKENS": "20000",
+    "CORPUSWORKS_BATCH_MAX_DOCUMENTS": "25",
+    "CORPUSWORKS_UNITS__SINK__SEAL_TOKENS": "10000",
 }
 
 
