@@ -7,7 +7,8 @@
     …
     ]}
 
-The version is a digest of all that follows it: the same for the same table, wherever it was written.
+The version is a digest of all that follows it: the same for the same table, wherever it was written. A file
+without one is of an earlier release, and is taken as it is.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Table(ABC):
             made = cls.made_of(found)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError(f"{called} is damaged: {error!r}; {make}") from error
-        if made.version != version:
+        if version not in (None, made.version):
             raise ConfigurationError(
                 f"{called} is damaged or was changed by hand: it says version {version}, and what is in it "
                 f"makes {made.version}; {make}"
