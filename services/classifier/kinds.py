@@ -18,22 +18,17 @@ counted.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from services.inference import MODELS
-from services.runtime import ConfigurationError
+from services.inference import Table
 
-FILE = "page_kinds.json"  # in a model's folder
 FEATURE = "page_kind."
 OTHERS = ""  # the category of pages that are of none
-LAYOUT = 1
 # Of the pages in the shipped table's count whose text is taken for another category than they declare, the
 # page is right in 79 of 80 where the text is less sure than 0.99, and in one of four above.
 BOUND = 100.0
@@ -43,12 +38,16 @@ Row = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class PageKinds:
+class PageKinds(Table):
     """pages: counted, by category, OTHERS among them. declared: how many say so, by kind and category.
     text_weight: the power of the text's probabilities; 1 leaves them as they are.
 
     Raises ValueError for counts that cannot be.
     """
+
+    FILE: ClassVar[str] = "page_kinds.json"
+    CALLED: ClassVar[str] = "table of page kinds"
+    MADE_BY: ClassVar[str] = "corpusworks judge kinds"
 
     pages: Mapping[str, int]
     declared: Mapping[str, Mapping[str, int]]
@@ -69,44 +68,19 @@ class PageKinds:
         object.__setattr__(self, "factors", {kind: self._factors(kind) for kind in self.declared})
 
     @property
-    def version(self) -> str:
-        """A digest of all that is in it."""
-        return hashlib.sha256(self.data).hexdigest()[:12]
-
-    @property
-    def data(self) -> bytes:
-        """The file."""
-        content = {
-            "layout": LAYOUT,
+    def content(self) -> Mapping[str, Any]:
+        """See Table."""
+        return {
             "bound": self.bound,
             "text_weight": self.text_weight,
-            "pages": self.pages,
-            "declared": self.declared,
+            "pages": dict(sorted(self.pages.items())),
+            "declared": {kind: dict(sorted(n.items())) for kind, n in sorted(self.declared.items())},
         }
-        return f"{json.dumps(content, indent=1, sort_keys=True)}\n".encode()
 
     @classmethod
-    def load(cls, path: Path) -> PageKinds:
-        """Raises ConfigurationError: no such file, or not what `corpusworks judge kinds` wrote."""
-        try:
-            found = json.loads(path.read_bytes())
-            if found.pop("layout") != LAYOUT:
-                raise ValueError(f"layout: only {LAYOUT} is known")
-            return cls(**found)
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise ConfigurationError(
-                f"{path} is no table of page kinds: {error}; write it again with `corpusworks judge kinds`"
-            ) from error
-
-    @classmethod
-    def beside(cls, models: Path | None, model: str) -> PageKinds | None:
-        """The model's own; None where it has none, since no other's categories are its. Raises
-        ConfigurationError.
-        """
-        path = (models or MODELS) / model / FILE
-        return cls.load(path) if path.exists() else None
+    def made_of(cls, content: Mapping[str, Any]) -> PageKinds:
+        """See Table."""
+        return cls(**content)
 
     def weighed(self, row: Row, labels: Sequence[str], kind: str) -> Row:
         """Probabilities of the labels, given that the page declares this kind; "" and one not counted say

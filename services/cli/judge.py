@@ -76,7 +76,7 @@ def calibrate(
             "no document has a score: "
             + ("look at what `corpusworks apply` says of them" if paths else "run some first")
         )
-    present = Calibration.of({}) if from_nothing else chosen(config)
+    present = Calibration({}) if from_nothing else chosen(config)
     made = census.calibration(present, least).without(without or ())
     _show(census.rows(present, made))
     anew = sum(made.groups[group] != present.groups.get(group) for group in made.groups)

@@ -12,6 +12,7 @@ from services.inference.config import InferenceConfig
 from services.inference.description import MODELS, Description, Head
 from services.inference.encoder import Encoder, Judged
 from services.inference.model import Inferred, Model
+from services.inference.table import Table
 from services.inference.windows import windows
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "Inferred",
     "Judged",
     "Model",
+    "Table",
     "windows",
 ]

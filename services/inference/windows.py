@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-# A longer text is cut in characters first, since tokens that no window shows cost time too. English has 4
-# to 5 characters a token, Chinese 1.5, indented code up to 8; where a piece has more, its window is shorter.
-CHARACTERS_PER_TOKEN = 6
+# A longer text is cut before it is tokenised, since tokens that no window shows cost time too. In bytes of
+# UTF-8 both languages are alike: a token has 4 to 5 in English and in Chinese, up to 8 in indented code;
+# where a piece has more, its window is shorter.
+BYTES_PER_TOKEN = 6
 
 _Sliced = TypeVar("_Sliced", bound=Sequence[Any])
 
@@ -28,11 +29,16 @@ def windows(ids: Sequence[int], size: int, most: int = 2) -> list[list[int]]:
 
 
 def pieces(text: str, size: int, most: int = 2) -> list[str]:
-    """The text whole, or where it is far longer than `most` windows of `size` tokens, a piece for each."""
-    length = size * CHARACTERS_PER_TOKEN
-    if len(text) <= length * most:
+    """The text whole, or where it is far longer than `most` windows of `size` tokens, a piece for each.
+
+    Raises UnicodeEncodeError for a text with surrogates.
+    """
+    length = size * BYTES_PER_TOKEN
+    data = text.encode()
+    if len(data) <= length * most:
         return [text]
-    return [_part(text, length, place, most) for place in range(most)]
+    # A character that a cut tears is left out.
+    return [_part(data, length, place, most).decode(errors="ignore") for place in range(most)]
 
 
 def piece_windows(parts: Sequence[Sequence[int]], size: int, most: int = 2) -> list[list[int]]:

@@ -10,7 +10,7 @@ from services.scorer.calibrate import Census
 from services.scorer.calibration import Calibration, chosen
 from services.scorer.config import ScorerConfig
 from services.scorer.judge import DROP_REASONS, Scorer
-from services.scorer.junk import FILE, HEAD, Limits
+from services.scorer.junk import HEAD, Limits
 from services.scorer.keep import KeepRule, share_of
 
 
@@ -48,8 +48,8 @@ def limits_of(config: ScorerConfig) -> Limits | None:
         )
     if found is None:
         raise ConfigurationError(
-            f"units.scorer.junk is drop, and beside the model {config.model} is no {FILE}: make one of good "
-            "texts with `corpusworks judge junk`, or leave junk at report"
+            f"units.scorer.junk is drop, and beside the model {config.model} is no {Limits.FILE}: make one "
+            "of good texts with `corpusworks judge junk`, or leave junk at report"
         )
     return found
 

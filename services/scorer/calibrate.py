@@ -66,7 +66,7 @@ class Census:
         merged = {group: first.merged(rest) for group, (first, *rest) in by_group.items()}
         found = {group: _quantiles(each) for group, each in merged.items() if len(each.uids) >= least}
         kept = dict(former.groups) if former is not None else {}
-        return Calibration.of(kept | found)
+        return Calibration(kept | found)
 
     def rows(self, present: Calibration, made: Calibration) -> list[Row]:
         """What the present table does with these documents, by group."""

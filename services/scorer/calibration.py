@@ -13,26 +13,19 @@ Of these nothing is dropped, since a judge that likes a language or a category l
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from services.inference import MODELS
-from services.runtime import ConfigurationError
+from services.inference import MODELS, Table
 from services.scorer import formats
 from services.scorer.config import ScorerConfig
 from services.scorer.group import Group
 
-LAYOUT = 1  # of the file
-FILE = "calibration.json"  # in a model's folder
 _LOTS = float(1 << 64)  # a uid is a hash: over this a lot in 0..1, the same at every redelivery
-_MAKE = "make one with `corpusworks judge calibrate`"
 
 
 def comparable(score: float) -> float:
@@ -120,50 +113,24 @@ class Ranked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """version: a digest of all that is in it."""
+class Calibration(Table):
+    """groups: in any order."""
 
-    version: str
+    FILE: ClassVar[str] = "calibration.json"
+    CALLED: ClassVar[str] = "calibration"
+    MADE_BY: ClassVar[str] = "corpusworks judge calibrate"
+
     groups: Mapping[Group, Quantiles]
 
-    @classmethod
-    def of(cls, groups: Mapping[Group, Quantiles]) -> Calibration:
-        """With the version that follows from the content."""
-        ordered = {group: groups[group] for group in sorted(groups, key=_order)}
-        return cls(hashlib.sha256(_body(ordered).encode()).hexdigest()[:12], ordered)
-
-    @classmethod
-    def load(cls, path: Path) -> Calibration:
-        """Raises ConfigurationError: no such file, another layout, damaged or changed by hand."""
-        try:
-            found = json.loads(path.read_bytes())
-        except OSError as error:
-            raise ConfigurationError(
-                f"the calibration {path} cannot be read: {error.strerror}; {_MAKE}"
-            ) from error
-        except ValueError as error:
-            raise ConfigurationError(f"the calibration {path} is not JSON: {error}; {_MAKE}") from error
-        layout = found.get("layout") if isinstance(found, dict) else None
-        if layout != LAYOUT:
-            raise ConfigurationError(
-                f"the calibration {path} has layout {layout}, and this version reads {LAYOUT}; {_MAKE}"
-            )
-        try:
-            made = cls.of(dict(map(_read, found["groups"])))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigurationError(f"the calibration {path} is damaged: {error!r}; {_MAKE}") from error
-        if made.version != found.get("version"):
-            raise ConfigurationError(
-                f"the calibration {path} is damaged or was changed by hand: it says version "
-                f"{found.get('version')}, and what is in it makes {made.version}; {_MAKE}"
-            )
-        return made
-
     @property
-    def data(self) -> bytes:
-        """The file: the same bytes for the same table, a line for each group."""
-        head = f'{{"layout": {LAYOUT}, "version": {json.dumps(self.version)},\n'
-        return (head + _body(self.groups)).encode()
+    def content(self) -> Mapping[str, Any]:
+        """See Table."""
+        return {"groups": [_row(group, self.groups[group]) for group in sorted(self.groups, key=_order)]}
+
+    @classmethod
+    def made_of(cls, content: Mapping[str, Any]) -> Calibration:
+        """See Table."""
+        return cls(dict(map(_read, content["groups"])))
 
     def rank(self, group: Group, score: float, uid: int, share: float) -> Ranked:
         """Among the documents of its group. share: of them, to be kept."""
@@ -180,12 +147,12 @@ class Calibration:
 
     def without(self, categories: Collection[str]) -> Calibration:
         """Leaving out the groups of these categories: their documents are ranked more widely, and kept."""
-        return self.of({g: q for g, q in self.groups.items() if g.category not in categories})
+        return Calibration({g: q for g, q in self.groups.items() if g.category not in categories})
 
     def only(self, name: str) -> Calibration:
         """What it says of the sources of this name."""
         kept = {g: q for g, q in self.groups.items() if g.source.partition("@")[0] == name}
-        return self.of(kept)
+        return Calibration(kept)
 
 
 def chosen(config: ScorerConfig) -> Calibration:
@@ -196,10 +163,8 @@ def chosen(config: ScorerConfig) -> Calibration:
     """
     if config.calibration is not None:
         return Calibration.load(config.calibration)
-    beside = (config.models or MODELS) / config.model / FILE
-    if beside.exists():
-        return Calibration.load(beside)
-    return Calibration.load(MODELS / "judge" / FILE).only(formats.NAME)
+    own = Calibration.beside(config.models, config.model)
+    return own or Calibration.load(MODELS / "judge" / Calibration.FILE).only(formats.NAME)
 
 
 def _threshold(share: float, measured: bool) -> float:
@@ -211,11 +176,6 @@ def _threshold(share: float, measured: bool) -> float:
 
 def _order(group: Group) -> tuple[str, ...]:
     return (group.source, group.format, *(f"={part}" if part is not None else "" for part in group[2:]))
-
-
-def _body(groups: Mapping[Group, Quantiles]) -> str:
-    rows = ",\n".join(json.dumps(_row(*each), ensure_ascii=False) for each in groups.items())
-    return f'"groups": [\n{rows}\n]}}\n'
 
 
 def _row(group: Group, quantiles: Quantiles) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What Triton costs on top of onnxruntime, what a document costs in process, and int8 against fp32.
+"""What Triton costs on top of onnxruntime, and what a document costs in process.
 
 Raw onnxruntime runs the same graph over the same windows in runs of the same size, padded beforehand, with
 the threads and the session options of the server; padding, sending and putting answers together are Triton's.
@@ -11,7 +11,6 @@ The model is the one that ships; before there is one, random weights that cost a
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ import numpy as np
 import onnxruntime
 import psutil
 
-from services.inference import MODELS, Description, Encoder, InferenceConfig, Judged
+from services.inference import MODELS, Description, Encoder, InferenceConfig
 from services.inference.batches import pad, plan
 from services.inference.encoder import IN_PROCESS
 from services.inference.onnx import RUN_TOKENS
@@ -31,7 +30,6 @@ from services.local.servers.triton import Triton
 from tests import tiny_model
 from tests.benchmarks.dedup import chinese, english
 from tests.benchmarks.figures import Figure, cpu_seconds
-from trainer.bert.quantise import to_int8
 
 NAME = "judge"
 SECONDS, TURNS = 1.0, 9  # CPU of raw inference in a turn; turns of each side
@@ -136,12 +134,12 @@ def in_process(model: Path) -> Iterator[Figure]:
     encoder.close()
     yield Figure("inference: a document of 3.6 kB, in process", whole / DOCUMENTS * 1e3, "ms CPU")
     yield Figure(
-        "inference: cutting and tokenising", cutting / whole, "of it", "<= 0.25", cutting <= whole / 4
+        "inference: cutting and tokenising", cutting / whole, "of it", "<= 0.3", cutting <= whole * 0.3
     )
 
 
 def company(model: Path) -> Iterator[Figure]:
-    """How far a text's logits depend on what is judged with it: those of dynamically quantised graphs do."""
+    """How far a text's logits depend on what is judged with it: those with ranges of each run do."""
     documents = texts(40)
     encoder = Encoder.open(IN_PROCESS, model.parent, model.name)
     together, alone = encoder.judge(documents), [encoder.judge([text]) for text in documents]
@@ -153,30 +151,6 @@ def company(model: Path) -> Iterator[Figure]:
     yield Figure("inference: a logit alone and in company", apart, "apart at most", "<= 0.001", apart <= 1e-3)
 
 
-def quantised(model: Path, scratch: Path) -> Iterator[Figure]:
-    """The model in 8 bits, as `judge export --precision int8` writes it, against itself in fp32."""
-    small = scratch / "int8" / model.name
-    version = max((path for path in model.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-    (small / "1").mkdir(parents=True)
-    for file in ("model.json", "tokenizer.json"):
-        shutil.copy(model / file, small)
-    to_int8(version / "model.onnx", small / "1" / "model.onnx")
-    documents, judged, seconds = texts(DOCUMENTS), [], []
-    for each in (small, model):
-        encoder = Encoder.open(IN_PROCESS, each.parent, each.name, InferenceConfig(threads=1))
-        found: list[Judged] = []
-        seconds.append(cpu_seconds(lambda e=encoder, f=found: f.append(e.judge(documents)), 2))  # type: ignore[misc]
-        judged.append(found[-1].logits)
-        encoder.close()
-    yield Figure("inference: int8 against fp32", seconds[1] / seconds[0], "times as fast")
-    for name, head in Description.read(model.parent, model.name).heads.items():
-        int8, fp32 = judged[0][name], judged[1][name]
-        yield Figure(f"inference: drift of int8, {name}", float(np.abs(int8 - fp32).mean()), "mean |logit|")
-        if head.kind == "classes":
-            same = float((int8.argmax(axis=1) == fp32.argmax(axis=1)).mean())
-            yield Figure(f"inference: same label in int8, {name}", same, "of documents")
-
-
 def run() -> Iterator[Figure]:
     """All figures."""
     with TemporaryDirectory() as folder_name:
@@ -186,7 +160,6 @@ def run() -> Iterator[Figure]:
             yield from triton_against_raw(model, scratch, threads)
         yield from in_process(model)
         yield from company(model)
-        yield from quantised(model, scratch)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def _lines(path: Path, rows: Sequence[dict[str, Any]]) -> str:
 
 def _outdated(table: Calibration) -> Calibration:
     """As of a time whose documents were worse: each score stands lower by it, and less is kept."""
-    return Calibration.of(
+    return Calibration(
         {
             group: replace(one, standings=tuple(Standing(low**3, high**3) for low, high in one.standings))
             for group, one in table.groups.items()

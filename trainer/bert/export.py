@@ -21,7 +21,7 @@ from trainer.bert.description import Description, Head
 from trainer.bert.drift import drift, line, too_far
 from trainer.bert.errors import JudgeError
 from trainer.bert.model import JudgeModel, load, tensors
-from trainer.bert.predict import Array, by_onnx, by_torch, judge
+from trainer.bert.predict import Array, by_onnx, by_torch, inputs, judge
 from trainer.bert.quantise import to_int8
 from trainer.bert.report import measure
 from trainer.bert.run import Run
@@ -33,6 +33,9 @@ Log = Callable[[str], None]
 
 # What onnxruntime may differ by from torch in float32: the order of the sums is not the same.
 TOLERANCE = 1e-4
+
+# Held-out texts whose values set the ranges of 8 bits, about.
+RANGES = 500
 
 
 def export(
@@ -80,7 +83,8 @@ def export(
         chosen, found = full, exact
         if precision == "int8":
             chosen = Path(scratch) / "int8.onnx"
-            to_int8(full, chosen)
+            seen = [example.text for example in examples[:: max(1, len(examples) // RANGES)]]
+            to_int8(full, chosen, inputs(vocabulary, served, seen))
             began = time.process_time()
             found = logits(chosen)
             apart = drift(exact, found, served)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,30 @@ def judge(
     cut = text_windows(vocabulary, texts, description.max_length - 2)
     rows = [vocabulary.wrap(window) for text in cut for window in text]
     owner = np.repeat(np.arange(len(texts)), [len(text) for text in cut])
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
     sums = {name: np.zeros((len(texts), head.size), np.float64) for name, head in description.heads.items()}
-    for start in range(0, len(order), description.max_batch_size):
-        batch = order[start : start + description.max_batch_size]
+    for batch in _batches(rows, description.max_batch_size):
         for name, logits in infer(*padded([rows[row] for row in batch], vocabulary.pad)).items():
             np.add.at(sums[name], owner[batch], logits)
     counts = np.bincount(owner, minlength=len(texts))[:, None]
     return {name: (total / counts).astype(np.float32) for name, total in sums.items()}
+
+
+def inputs(
+    vocabulary: Vocabulary, description: Description, texts: Sequence[str]
+) -> Iterator[dict[str, Array]]:
+    """What a network is fed when it judges the texts, run by run."""
+    cut = text_windows(vocabulary, texts, description.max_length - 2)
+    rows = [vocabulary.wrap(window) for text in cut for window in text]
+    for batch in _batches(rows, description.max_batch_size):
+        ids, mask = padded([rows[row] for row in batch], vocabulary.pad)
+        yield {"input_ids": ids, "attention_mask": mask}
+
+
+def _batches(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Numbers of rows of like length, `size` at a time."""
+    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[Array, Array]:

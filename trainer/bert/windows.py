@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 from trainer.bert.vocabulary import Vocabulary
 
 MOST = 2  # head and tail
-CHARACTERS_PER_TOKEN = 6  # where a text is far longer than its windows, characters are cut before tokens
+BYTES_PER_TOKEN = 6  # of UTF-8: where a text is far longer than its windows, bytes are cut before tokens
 
 _Whole = TypeVar("_Whole", bound=Sequence[Any])
 
 
 def text_windows(vocabulary: Vocabulary, texts: Sequence[str], size: int) -> list[list[list[int]]]:
     """At most MOST windows of each text, of at most `size` ids, without special tokens."""
-    cut = [pieces(text, size * CHARACTERS_PER_TOKEN) for text in texts]
+    cut = [pieces(text, size * BYTES_PER_TOKEN) for text in texts]
     ids = iter(vocabulary.encode([piece for text in cut for piece in text]))
     found = []
     for text in cut:
@@ -31,8 +31,11 @@ def text_windows(vocabulary: Vocabulary, texts: Sequence[str], size: int) -> lis
 
 
 def pieces(text: str, length: int) -> list[str]:
-    """The text whole, or a piece of `length` characters for each window."""
-    return [text] if len(text) <= length * MOST else spread(text, length, MOST)
+    """The text whole, or a piece of `length` bytes for each window; a character that is torn is left out."""
+    data = text.encode()
+    if len(data) <= length * MOST:
+        return [text]
+    return [part.decode(errors="ignore") for part in spread(data, length, MOST)]
 
 
 def spread(whole: _Whole, size: int, count: int) -> list[_Whole]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.windows import CHARACTERS_PER_TOKEN, piece_windows, pieces, windows
+from services.inference.windows import BYTES_PER_TOKEN, piece_windows, pieces, windows
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10])
@@ -39,16 +39,25 @@ def test_as_many_windows_as_are_allowed(most: int, starts: list[int]) -> None:
 
 def test_a_text_is_cut_only_where_it_is_far_too_long() -> None:
     """Tokens at the cuts are torn, so no text is cut whose tokens may all be needed."""
-    length = 10 * CHARACTERS_PER_TOKEN
-    whole = "".join(chr(0x4E00 + number) for number in range(3 * length))
+    length = 10 * BYTES_PER_TOKEN
+    whole = "".join(chr(0x4E00 + number) for number in range(length))  # of three bytes each
     assert pieces(whole, 10, 3) == [whole]
     head, middle, tail = pieces(whole + "end", 10, 3)
     assert whole.startswith(head)
     assert tail.endswith("end")
     assert middle in whole
-    assert {len(head), len(middle), len(tail)} == {length}
+    assert all(length - 4 <= len(each.encode()) <= length for each in (head, middle, tail))
     assert pieces("", 10) == [""]
     assert pieces(whole + "end", 10, 1) == [head]
+
+
+def test_chinese_is_cut_where_english_with_as_many_tokens_is() -> None:
+    """Prevents the half of a Chinese text that no window shows from being tokenised: it has a third of the
+    characters of an English one, and as many tokens.
+    """
+    chinese, english = "海" * 3000, "sea " * 3000
+    assert [len(piece) for piece in pieces(chinese, 100)] == [200, 200]
+    assert [len(piece) for piece in pieces(english, 100)] == [600, 600]
 
 
 def test_windows_of_pieces_lie_where_those_of_the_whole_would() -> None:

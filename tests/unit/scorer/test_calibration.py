@@ -13,7 +13,7 @@ from contracts import Document
 from services.inference import MODELS
 from services.runtime import ConfigurationError
 from services.scorer import Calibration, ScorerConfig, chosen
-from services.scorer.calibration import FILE, LAYOUT, Quantiles, Standing
+from services.scorer.calibration import Quantiles, Standing
 from services.scorer.formats import TERMS
 from services.scorer.formats import VERSION as FORMATS
 from services.scorer.group import Group
@@ -29,13 +29,13 @@ def quantiles(documents: int, *scores: float) -> Quantiles:
 
 
 def table(*scores: float, group: Group = NEWS) -> Calibration:
-    return Calibration.of({group: quantiles(900, *scores)})
+    return Calibration({group: quantiles(900, *scores)})
 
 
 def heap(score: float, below: float, upto: float) -> Calibration:
     """With many times the same score, between 0 and 9."""
     ends = (Standing(0, 0), Standing(below, upto), Standing(1, 1))
-    return Calibration.of({NEWS: Quantiles(900, (0.0, score, 9.0), ends)})
+    return Calibration({NEWS: Quantiles(900, (0.0, score, 9.0), ends)})
 
 
 def prose(scores: list[float]) -> list[Document]:
@@ -113,7 +113,7 @@ class TestRank:
 
 
 class TestWhatItDoesNotKnow:
-    wide = Calibration.of(
+    wide = Calibration(
         {
             NEWS._replace(category=None): quantiles(900, 0, 1, 2, 3, 4),
             NEWS._replace(category=None, language=None): quantiles(950, 0, 10, 20, 30, 40),
@@ -126,7 +126,7 @@ class TestWhatItDoesNotKnow:
 
     def test_a_category_that_is_left_out_is_ranked_by_its_language_and_kept(self) -> None:
         """Prevents a category that the judge mistakes others for from condemning them."""
-        whole = Calibration.of({**self.wide.groups, NEWS: quantiles(900, 5, 6, 7, 8, 9)})
+        whole = Calibration({**self.wide.groups, NEWS: quantiles(900, 5, 6, 7, 8, 9)})
         assert not whole.rank(NEWS, 1, 5, 0.5).kept
         found = whole.without(["news"]).rank(NEWS, 1, 5, 0.5)
         assert (found.rank, found.kept, str(found.by)) == (0.25, True, "en/prose")
@@ -171,9 +171,8 @@ class TestFile:
         random.Random(3).shuffle(documents)
         assert calibration(documents).data == made.data
         assert calibration([*documents, *documents[:5000]]).version != made.version  # it counts what came
-        assert [q.scores for q in calibration(documents * 2).groups.values()] == [
-            q.scores for q in made.groups.values()
-        ]
+        twice = calibration(documents * 2)
+        assert {g: q.scores for g, q in twice.groups.items()} == {g: q.scores for g, q in made.groups.items()}
 
     def test_the_version_follows_from_the_content(self) -> None:
         one, other = table(0, 1, 2, 4, 8), table(0, 1, 2, 4, 9)
@@ -192,7 +191,7 @@ class TestFile:
             (lambda data: b"[1]", "has layout None"),
             (
                 lambda data: data.replace(b'"layout": 1', b'"layout": 2'),
-                f"has layout 2, and this .* reads {LAYOUT}",
+                f"has layout 2, and this .* reads {Calibration.LAYOUT}",
             ),
             (lambda data: data.replace(b'"documents": 900', b'"documents": 901'), "changed by hand"),
             (lambda data: data.replace(b"[1.0, 0.25]", b"[1.0]"), "damaged"),
@@ -234,7 +233,7 @@ class TestWhichTable:
 
     def test_the_models_own_comes_before_the_shipped_one(self, tmp_path: Path) -> None:
         (tmp_path / "judge").mkdir()
-        (tmp_path / "judge" / FILE).write_bytes(table(0, 1, 2, 4, 8).data)
+        (tmp_path / "judge" / Calibration.FILE).write_bytes(table(0, 1, 2, 4, 8).data)
         assert chosen(ScorerConfig(models=tmp_path)) == table(0, 1, 2, 4, 8)
 
     def test_a_model_without_one_takes_only_what_is_no_models(self, tmp_path: Path) -> None:

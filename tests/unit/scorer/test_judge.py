@@ -24,7 +24,7 @@ from services.scorer.judge import Scorer
 from tests import tiny_model
 from tests.scoring import KEEP, TARGETS, batches, calibration, document, kept_shares, scorer, stream
 
-EMPTY = Calibration.of({})
+EMPTY = Calibration({})
 
 
 def code(count: int, seed: int = 0) -> list[Document]:

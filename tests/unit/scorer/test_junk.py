@@ -34,7 +34,7 @@ def mail(logit: float | None, language: str = "en", category: str = "email") -> 
 
 def scorer(limits: Limits | None = TABLE, **settings: object) -> Scorer:
     config = ScorerConfig(**settings)  # type: ignore[arg-type]
-    return Scorer(Calibration.of({}), no_encoder, config, limits)
+    return Scorer(Calibration({}), no_encoder, config, limits)
 
 
 class TestLimits:
@@ -43,8 +43,8 @@ class TestLimits:
         draw = random.Random(1)
 
         def texts(count: int) -> list[tuple[Group, float]]:
-            middle = {"news": 1.0, "product": 1.5}
-            return [(Group("en", name), draw.gauss(middle[name], 1)) for name in middle for _ in range(count)]
+            middle = {"news": 1.0, "law": 1.0, "math": 1.0, "product": 2.5}
+            return [(Group("en", n), draw.gauss(mean, 1)) for n, mean in middle.items() for _ in range(count)]
 
         made = measured(texts(4000), least=100)
         for name in ("news", "product"):
@@ -67,9 +67,11 @@ class TestLimits:
     def test_what_is_like_no_junk_is_none(self) -> None:
         """Prevents a source that the table has not seen from being junk for lying above the ones it has."""
         posts = [(Group("en", "social"), n / 100) for n in range(200)]
-        made = measured([(Group("en", "math"), -4.0 - n / 100) for n in range(200)] + posts, least=100)
-        assert made.of("en", "math") == Limit(1.96, 200)  # of all 400 the fourth highest
-        assert made.of("en", "social") == Limit(1.98, 200)
+        made = measured([(Group("en", "math"), -4.0 - n / 100) for n in range(500)] + posts, least=100)
+        assert made.of("en", "math") == Limit(1.98, 500)  # of all 700 the second highest: a third of 1 %
+        assert made.of("en", "exam") == Limit(1.98, 700)
+        shops = [(Group("en", "product"), 3.0 + n / 100) for n in range(200)]
+        assert measured(posts + shops, least=100).of("en", "product") == Limit(4.99, 200)
 
     def test_a_table_that_too_few_texts_could_make_is_refused(self) -> None:
         with pytest.raises(ValueError, match="99 good documents"):

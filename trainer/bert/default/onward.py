@@ -1,11 +1,13 @@
-"""The encoder of a judge that was exported (fp32), as a transformers folder: to teach it on.
+"""The encoder of a judge that was exported, as a transformers folder: to teach it on.
 
-Its tokenizer is kept, and so are the word embeddings; the heads are new, `judge train` makes them.
+Weights in 8 bits come back as the values that they stand for. Its tokenizer is kept, and so are the word
+embeddings; the heads are new, `judge train` makes them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -26,6 +28,7 @@ _PRODUCTS = (
     "intermediate.dense",
     "output.dense",
 )
+_PRODUCT = r"onnx::MatMul_\d+(_quantized)?"
 _THIN = ("attention.self.key", "attention.self.value", "attention.self.query", *_PRODUCTS[3:])  # thin_states'
 
 
@@ -38,7 +41,7 @@ def restore(model: Path, out: Path, shape: EncoderConfig) -> None:
     weights = {
         name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")
     }
-    products = [arrays[name] for name in arrays if re.match(r"onnx::MatMul", name)]
+    products = [_whole(arrays, name) for name in arrays if re.fullmatch(_PRODUCT, name)]
     vocabulary, width = weights["embeddings.word_embeddings.weight"].shape
     bias = f"encoder.layer.{shape.layers - 1}.attention.self.key.bias"
     thin = bias not in weights  # the last layer does without it
@@ -62,9 +65,16 @@ def restore(model: Path, out: Path, shape: EncoderConfig) -> None:
     try:
         encoder.load_state_dict(weights)
     except RuntimeError as error:
-        raise JudgeError(f"{model} is no fp32 judge of the default's shape: {error}") from error
+        raise JudgeError(f"{model} is no judge of the default's shape: {error}") from error
     out.mkdir(parents=True, exist_ok=True)
     encoder.save_pretrained(out)
     (out / "tokenizer.json").write_text(
         (model / "tokenizer.json").read_text(encoding="utf-8"), encoding="utf-8"
     )
+
+
+def _whole(arrays: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
+    """A product's weights in 32 bits: in 8 bits each column has a scale (quantise.py)."""
+    found = arrays[name]
+    scale = arrays.get(f"{name.removesuffix('_quantized')}_scale")
+    return found if scale is None else found.float() * scale
