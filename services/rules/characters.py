@@ -18,7 +18,7 @@ NUM_CLASSES = 15
 CLASS, MARK = 15, 240  # bits
 
 # Marks. One comparison tells what may begin personal data (from CUE up) from the rest.
-NAMING, SECOND, CUE, COLON, DIGITS = 1 << 4, 2 << 4, 3 << 4, 4 << 4, 5 << 4
+NAMING, SECOND, CUE, PLATE, COLON, SIGN_AT, DIGITS = (number << 4 for number in range(1, 8))
 
 # What ends a sentence. Closing quotes count as in C4 (Raffel et al. 2020, section 2.2).
 _TERMINALS = '.!?;:。！？；：…‥｡⁇⁈⁉"”’」』'
@@ -29,9 +29,9 @@ PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝�
 # Words before an account, a number of an employee, a passport, that Chinese text runs into.
 ACCOUNT_WORDS = (
     "微信", "薇信", "威信", "加v", "加V", "加w", "加W", "加q", "加Q", "扣扣", "企鹅", "工号", "员工", "职工",
-    "工牌", "护照", "護照",
+    "工牌", "护照", "護照", "QQ", "qq", "V信", "v信",
 )  # fmt: skip
-_FIRSTS = PROVINCES + "".join(word[0] for word in ACCOUNT_WORDS)
+_FIRSTS = "".join(word[0] for word in ACCOUNT_WORDS)
 _SECONDS = "".join(word[1] for word in ACCOUNT_WORDS)
 
 NUM_POINTS = sys.maxunicode + 1
@@ -70,8 +70,10 @@ def characters() -> NDArray[np.uint8]:
     for mark, signs in (
         (NAMING, "={}`;"),  # as the colon: a name's and its value's, or code's
         (SECOND, set(_SECONDS) - set(_FIRSTS)),
-        (CUE, _FIRSTS),
+        (CUE, set(_FIRSTS)),
+        (PLATE, PROVINCES),
         (COLON, ":："),
+        (SIGN_AT, "@＠"),
         (DIGITS, HAN_DIGITS + "0123456789０１２３４５６７８９"),
     ):
         table[[ord(sign) for sign in signs]] |= mark

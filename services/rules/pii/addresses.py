@@ -31,7 +31,7 @@ _SAID = re.compile(
 _ANNOUNCED = re.compile("mail|contact|reach|write|address|邮箱", re.IGNORECASE)
 _IS_DOT = re.compile(rf"{_DOT}| dot ", re.IGNORECASE)
 _OPENED = frozenset("[({<（【")
-_WIDE = re.compile(r"[A-Za-z0-9.-]*[\uff0d\uff0e\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
+_WIDE = frozenset(chr(ord(sign) + 0xFEE0) for sign in _SIGNS_OF_LOCAL)  # of full width
 # What a file is called and no domain is: icon@2x.png.
 _FILES = frozenset(
     re.findall(
@@ -47,17 +47,15 @@ _LONGEST_V6 = 39
 _BETWEEN = 5  # from one colon to the next
 
 
-def emails(text: str) -> list[Span]:
-    """Addresses with @ or its full-width form."""
+def emails(text: str, ats: Sequence[int]) -> list[Span]:
+    """Addresses with @ or its full-width form. ats: where these are."""
     spans: list[Span] = []
-    for sign in "@＠":
-        reached, place = 0, text.find(sign)
-        while place >= 0:
-            found = _around(text, place, reached)
-            if found is not None:
-                spans.append(found)
-                reached = found.end
-            place = text.find(sign, place + 1)
+    reached = 0
+    for at in ats:
+        found = _around(text, at, reached)
+        if found is not None:
+            spans.append(found)
+            reached = found.end
     return spans
 
 
@@ -70,10 +68,13 @@ def hidden_emails(text: str, places: Sequence[int]) -> Iterator[Span]:
         word in text and f" {word} " in text for word in ("dot", "DOT")
     )  # blanks are slow to find
     for place in places:
+        is_bracketed = text[place - 1] in _OPENED or text[place - 2] in _OPENED
+        if not (is_bracketed or is_spoken):
+            continue
         low, high = max(0, place - _LONGEST - 2), place + 256
-        if not _OPENED.isdisjoint(text[max(0, place - 2) : place]):
+        if is_bracketed:
             found = _HIDDEN.search(text, low, high)
-        elif is_spoken and _is_announced(text, low, place):
+        elif _is_announced(text, low, place):
             found = _SAID.search(text, low, high)
         else:
             continue
@@ -93,16 +94,18 @@ def is_nobodys(address: str) -> bool:
 
 
 def _around(text: str, at: int, low: int) -> Span | None:
-    before, behind = text[max(low, at - _LONGEST) : at], text[at + 1 : at + 256]
-    if before[-1:] > "\uff00" or _WIDE.match(behind):
-        before, behind = fold(before), fold(behind)
-    domain = _DOMAIN.match(behind)
+    before = text[max(low, at - _LONGEST) : at]
+    domain = _DOMAIN.match(text, at + 1, at + 256)
+    behind = at + 1 if domain is None else domain.end()
+    if before[-1:] in _WIDE or text[behind : behind + 1] in _WIDE:
+        before, domain = fold(before), _DOMAIN.match(fold(text[at + 1 : at + 256]))
     if domain is None or domain[1].lower() in _FILES:
         return None
     local = before[len(before.rstrip(_SIGNS_OF_LOCAL)) :].lstrip("_%+&.-")
-    if not local or ".." in local or (local == "git" and text.startswith(":", at + 1 + domain.end())):
+    end = at + 1 + len(domain[0])
+    if not local or ".." in local or (local == "git" and text.startswith(":", end)):
         return None
-    return Span(at - len(local), at + 1 + domain.end(), "email", f"{local}@{domain[0]}".lower())
+    return Span(at - len(local), end, "email", f"{local}@{domain[0]}".lower())
 
 
 def addresses_of_version_6(text: str, colons: Sequence[int]) -> list[Span]:

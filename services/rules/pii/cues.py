@@ -54,8 +54,8 @@ _SAID_ZH = (
     "|联系人|户名(?<!用户名)|持卡人|患者|申请人|联系|找"
 )
 _RUNNING_ZH = re.compile(rf"(?:{_SAID_ZH})(?!方[式法案])[ 　|｜]{{0,3}}({_NAME}){_ENDS}")
-_TITLED_ZH = re.compile(f"({_NAME})(?:先生|女士|小姐)")
-_TITLE = re.compile("先生|女士|小姐")
+_TITLES = ("先生", "女士", "小姐")
+_TITLED_ZH = re.compile(f"({_NAME})(?:{'|'.join(_TITLES)})")
 _WORD = r"[A-ZÀ-Þ](?:['’-]?[A-Za-zÀ-ÿ]){1,20}"
 _CAPITALISED = rf"{_WORD}(?: (?:[A-Z]\.|{_WORD}))"
 _FIELD_EN = re.compile(
@@ -74,13 +74,8 @@ _NO_ONE = (
 _RUNNING_EN = re.compile(
     rf"(?:{_SAID_EN})[ \t]?[:|]?[ \t\n]?(?!(?:{_NO_ONE})\b)({_CAPITALISED}{{1,2}})(?![A-Za-z])"
 )
-# What stands in a piece that a pattern may find something in: most hold none, and patterns take longer.
-_SAID = (
-    (re.compile(_SAID_ZH), _RUNNING_ZH),
-    (_TITLE, _TITLED_ZH),
-    (re.compile(_SAID_EN), _RUNNING_EN),
-)
-_ANY_SAID = re.compile("|".join(said.pattern for said, _ in _SAID))
+# One search for all that announces; without groups, since it skips then to their first signs.
+_ANNOUNCES = re.compile(f"{_SAID_ZH}|{'|'.join(_TITLES)}|{_SAID_EN}")
 _LETTER = re.compile("[A-Za-z0-9_]")
 _OWNER = re.compile("([A-Za-z]+)(?:'s)?[ _-]$")
 _PERSONS = frozenset(
@@ -131,7 +126,7 @@ _ACCOUNTS = (
 _LONGEST_PLATE = 10
 _BEFORE_TITLE = 4  # characters of a name
 _REACH = 60  # characters behind a word in which what it announces ends
-_FIELD_ENDS = "名人方者主)）] \u3000"  # what stands before the colon of a Chinese form's field
+_FIELD_ENDS = frozenset("名人方者主)）] \u3000")  # what stands before the colon of a Chinese form's field
 _FIELD_SIZE, _NAMED_SIZE = 16, 24  # characters of a field's name before its colon, and of what is behind
 
 
@@ -167,27 +162,41 @@ def names(text: str, others: Sequence[Span], places: Sequence[int], colons: Sequ
     """
     reached = 0
     for colon in colons:
-        if text[colon - 1 : colon] in _FIELD_ENDS:
+        if text[colon - 1] in _FIELD_ENDS:
             for span in _named(_FIELD_ZH, text, max(reached, colon - _FIELD_SIZE), colon + _NAMED_SIZE):
                 yield span
                 reached = span.end
     for place in places:
         yield from _named(_FIELD_EN, text, place, place + _REACH)
     for start, end in around(others, len(text), NEAR):
-        if not _ANY_SAID.search(text, start, end):
-            continue
-        for said, pattern in _SAID:
-            first = said.search(text, start, end)
-            if first is not None:
-                yield from _named(pattern, text, max(start, first.start() - _BEFORE_TITLE), end)
+        yield from _in_running_text(text, start, end)
+
+
+def _in_running_text(text: str, start: int, end: int) -> Iterator[Span]:
+    """Names behind a word that announces them, or before a title, from start to end."""
+    at = start
+    while (said := _ANNOUNCES.search(text, at, end)) is not None:
+        first, at = said.start(), said.start() + 1
+        if said[0] in _TITLES:
+            found = _TITLED_ZH.search(text, max(start, first - _BEFORE_TITLE), said.end())
+        else:
+            found = (_RUNNING_EN if said[0].isascii() else _RUNNING_ZH).match(text, first, end)
+        if found is not None:
+            at = start = found.end()
+            yield from _persons(found, text)
 
 
 def _named(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Span]:
     for found in pattern.finditer(text, start, end):
-        if found[1] in _NOBODY or not _THINGS.isdisjoint(found[1].split()):
-            continue
-        if _is_a_persons(text, found.start()):
-            yield Span(found.start(1), found.end(1), "name", found[1].lower())
+        yield from _persons(found, text)
+
+
+def _persons(found: re.Match[str], text: str) -> Iterator[Span]:
+    """The name, where it may be a person's."""
+    if found[1] in _NOBODY or not _THINGS.isdisjoint(found[1].split()):
+        return
+    if _is_a_persons(text, found.start()):
+        yield Span(found.start(1), found.end(1), "name", found[1].lower())
 
 
 def _is_a_persons(text: str, start: int) -> bool:

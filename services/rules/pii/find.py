@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 from services.rules.characters import PROVINCES
 from services.rules.page import Page
 from services.rules.pii import cues
@@ -14,10 +11,6 @@ from services.rules.pii.numbers import numbers
 from services.rules.pii.places import Marked, announced
 from services.rules.pii.span import Span
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
-
-# Names of accounts that a text runs into, whose first sign is too common for a mark.
-_RUN_INTO_ASCII = ("QQ", "qq")
-_RUN_INTO = (*_RUN_INTO_ASCII, "V信", "v信")
 
 # The more telling first: of two that overlap it is the one that stays.
 KINDS = (
@@ -33,7 +26,7 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
     is_code: addresses that stand for one (user@example.com, git@host) are part of it, and no one's.
     """
     text, words = page.text, announced(page, kinds, marks.colons)
-    found = emails(text)
+    found = emails(text, marks.ats)
     if AT in words:
         found += hidden_emails(text, words[AT])
     if is_code:
@@ -41,9 +34,6 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
     for start, end in marks.runs:
         found += numbers(text, start, end)
     accounts = words.get(ACCOUNT, [])
-    for word in _RUN_INTO_ASCII if text.isascii() else _RUN_INTO:
-        if word[0] in text and word in text:  # one sign is found ten times as fast as two
-            accounts += _places_of(text, word)
     for at in marks.cues:
         if text[at] in PROVINCES:
             found += cues.plate(text, at)
@@ -60,17 +50,15 @@ def find(page: Page, marks: Marked, kinds: frozenset[str], *, is_code: bool = Fa
     return apart(found)
 
 
-def _places_of(text: str, word: str) -> Iterator[int]:
-    place = text.find(word)
-    while place >= 0:
-        yield place
-        place = text.find(word, place + len(word))
-
-
 def apart(found: list[Span]) -> list[Span]:
     """In order of place; of those that overlap the first in KINDS, then the longer one."""
     found.sort()
-    if all(one.end <= other.start for one, other in pairwise(found)):
+    reached = 0
+    for start, end, _, _ in found:
+        if start < reached:
+            break
+        reached = end
+    else:
         return found
     kept: list[Span] = []
     for span in sorted(found, key=lambda span: (span.start, _RANK[span.kind], -span.end)):

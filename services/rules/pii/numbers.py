@@ -7,15 +7,16 @@ of its groups of digits at most a few patterns of bounded length: linear in the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from string import ascii_lowercase
 
 from services.rules.characters import HAN_DIGITS
-from services.rules.pii.called import EMPLOYEE, LICENCE, PASSPORT, PHONE, REACH, WECHAT
+from services.rules.pii.called import LICENCE, PHONE, REACH, WECHAT
 from services.rules.pii.checksums import is_card, is_iban, is_id_card
 from services.rules.pii.digits import fold, fold_han
 from services.rules.pii.places import LEAST
-from services.rules.pii.shapes import GROUP, SHAPES, Shape
+from services.rules.pii.shapes import GROUP, SHAPES, IsRight, Match
 from services.rules.pii.span import Span
 
 _AFTER = 16
@@ -26,6 +27,11 @@ _RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGI
 _HAN_DIGIT = re.compile(f"[{HAN_DIGITS}]")
 _LETTERS = re.compile(r"(?<![a-z0-9_])[a-z0-9]{1,10}$")
 _TOKEN = re.compile(r"[0-9A-Za-z]*")
+_LONGEST_LICENCE = 20
+_OF_WORDS, _OPENS = frozenset(ascii_lowercase + "_"), frozenset("+(")
+
+_Found = tuple[int, int, str, str]  # start and end in the window, kind, value
+_Tried = tuple[str, Match, IsRight, bool, Callable[[str], str]]  # of a shape
 
 
 def numbers(text: str, start: int, end: int) -> list[Span]:
@@ -33,8 +39,8 @@ def numbers(text: str, start: int, end: int) -> list[Span]:
     found: list[Span] = []
     at = start
     while end - at >= LEAST and (run := _RUN.search(text, at, end)) is not None:
-        at = run.end()
-        found += _in_run(text, run.start(), at)
+        first, at = run.span()
+        found += _in_run(text, first, at)
     return found if text[start:end].isascii() else [*found, *_spelled_in_han(text, start, end)]
 
 
@@ -57,8 +63,8 @@ def _spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _in_run(text: str, start: int, end: int) -> list[Span]:
     """Every number of a run. The window is the run with a little of what stands around it, folded."""
-    low = max(0, start - REACH)
-    near = max(low, start - 2)
+    low = start - REACH if start > REACH else 0
+    near = start - 2 if start > low + 2 else low
     window = text[low:near] + fold(text[near : end + _AFTER])
     at, last = start - low, end - low
     spans: list[Span] = []
@@ -71,33 +77,32 @@ def _in_run(text: str, start: int, end: int) -> list[Span]:
     return spans
 
 
-def _at(window: str, at: int, size: int, left: int) -> tuple[int, int, str, str] | None:
+def _at(window: str, at: int, size: int, left: int) -> _Found | None:
     """The number whose first group of digits, of this size, begins here. left: signs up to the run's end."""
-    before = window[max(0, at - REACH) : at].lower()
-    opened = at
-    while opened and at - opened < 2 and window[opened - 1] in "+(":
-        opened -= 1
-    last = window[at - 1 : at]
-    if last.isascii() and (last.isalpha() or last == "_"):
+    before = window[at - REACH if at > REACH else 0 : at].lower()
+    last = before[-1:]
+    if last in _OF_WORDS:
         return _behind_letters(window, at, before)
-    alone = (at,)
-    begins = alone if opened == at else tuple(range(opened, at + 1))
-    for shape in _shapes_of(min(size, _MANY), min(left, _MANY)):
-        if shape.name is not None and not shape.name.calls(before):
-            continue
-        for begin in begins if shape.is_open else alone:
-            found = shape.pattern.match(window, begin)
+    alone: Sequence[int] = (at,)
+    begins = alone
+    if last in _OPENS:
+        begins = range(at - 2 if before[-2:-1] in _OPENS else at - 1, at + 1)
+    for kind, match, is_right, is_open, same in _shapes_of(
+        size if size < _MANY else _MANY, left if left < _MANY else _MANY, window[at], begins is not alone
+    ):
+        for begin in begins if is_open else alone:
+            found = match(window, begin)
             if found is None:
                 continue
-            shown = found[0]
-            value = shown if shape.kind == "ip" or shown.isdigit() else _digits(shown)
-            if _is_closed(shown) and shape.is_right(shown, value, before, window[found.end() :]):
-                return begin, found.end(), shape.kind, shape.same(value)
+            shown = value = found[0]
+            if not shown.isdigit():
+                if shown.count("(") != shown.count(")"):
+                    continue
+                if kind != "ip":
+                    value = _digits(shown)
+            if is_right(shown, value, before, window[found.end() :]):
+                return begin, found.end(), kind, same(value)
     return None
-
-
-def _is_closed(shown: str) -> bool:
-    return shown.count("(") == shown.count(")")
 
 
 def _digits(shown: str) -> str:
@@ -105,38 +110,40 @@ def _digits(shown: str) -> str:
 
 
 @cache
-def _shapes_of(size: int, left: int) -> list[Shape]:
-    """What a number may be whose first group has this size, with so many signs up to its run's end."""
-    return [shape for shape in SHAPES if shape.first[0] <= size <= shape.first[1] and left >= shape.least]
+def _shapes_of(size: int, left: int, first: str, is_opened: bool) -> list[_Tried]:
+    """What a number may be whose first group has this size, with so many signs up to its run's end.
+
+    first: its first digit. is_opened: + or ( stands before it.
+    """
+    return [
+        (shape.kind, shape.match, shape.is_right, shape.is_open, shape.same)
+        for shape in SHAPES
+        if shape.first[0] <= size <= shape.first[1]
+        and left >= shape.least
+        and (first in shape.begins or (is_opened and shape.is_open))
+    ]
 
 
-def _behind_letters(window: str, at: int, before: str) -> tuple[int, int, str, str] | None:
-    """A number with letters in front: an account, a passport, or one that its name touches."""
+def _behind_letters(window: str, at: int, before: str) -> _Found | None:
+    """A number with letters in front: an account, a licence, or one that its name touches."""
     letters = _LETTERS.search(before)
     digits = _TOKEN.match(window, at)
     if letters is None or digits is None:
         return None
     stop, begin = digits.end(), at - len(letters[0])
-    token, cue = window[begin:stop], window[max(0, begin - REACH) : begin].lower()
+    token = window[begin:stop]
     if is_iban(token):
         return begin, stop, "iban", token.upper()
-    for kind, name, size in (
-        ("passport", PASSPORT, 9),
-        ("licence", LICENCE, 20),
-        ("employee", EMPLOYEE, 16),
-    ):
-        if len(token) <= size and name.calls(cue):
-            return begin, stop, kind, token.upper()
+    if len(token) <= _LONGEST_LICENCE and LICENCE.calls(window[max(0, begin - REACH) : begin].lower()):
+        return begin, stop, "licence", token.upper()
     if stop > at and window[at:stop].isdigit():
         return _named(window, at, stop, before)
     return None
 
 
-def _named(window: str, at: int, stop: int, before: str) -> tuple[int, int, str, str] | None:
+def _named(window: str, at: int, stop: int, before: str) -> _Found | None:
     value = window[at:stop]
-    for kind, name, low, high in (
-        ("wechat", WECHAT, 6, 20), ("phone", PHONE, 7, 15), ("employee", EMPLOYEE, 3, 12),
-    ):  # fmt: skip
+    for kind, name, low, high in (("wechat", WECHAT, 6, 20), ("phone", PHONE, 7, 15)):
         if low <= len(value) <= high and name.calls(before, gap=0):
             return at, stop, kind, value
     return None

@@ -11,23 +11,21 @@ from collections.abc import Iterator, Sequence
 from functools import cache, reduce
 from itertools import accumulate, pairwise
 from operator import or_
-from string import ascii_letters
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.rules.characters import (
-    ACCOUNT_WORDS,
     CLASS,
     COLON,
     CUE,
     DIGITS,
     LETTER,
     LOWER,
-    MARK,
-    PROVINCES,
+    PLATE,
     SECOND,
+    SIGN_AT,
     UPPER,
 )
 from services.rules.page import Page
@@ -35,20 +33,23 @@ from services.rules.pii.hints import hinted
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
-_LETTERS = ascii_letters + "".join(chr(ord(letter) + 0xFEE0) for letter in ascii_letters)  # and full-width
 _GAP = 3  # from one digit to the next, of a run: two separators between them
 _APART = np.zeros(_GAP, np.uint8)  # between two pages, so that no run goes on
-_PLATES = frozenset(province + letter for province in PROVINCES for letter in _LETTERS)
 _ANNOUNCED = {
     "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT,
     "wechat": ACCOUNT,
 }  # fmt: skip
-_BEGINNINGS = _PLATES.union(ACCOUNT_WORDS)
 
 
-# Of a character's class and mark, whether it may be the second of a beginning.
-_SECONDS = np.array(
-    [(sign & CLASS) in (UPPER, LOWER, LETTER) or SECOND <= sign < COLON for sign in range(256)]
+# Of a character's class and mark, the marks of what it may follow, as far as they differ.
+_AFTER_PLATE, _AFTER_CUE = PLATE & ~CUE, CUE & ~PLATE
+_FOLLOWS = np.array(
+    [
+        (_AFTER_PLATE if sign & CLASS in (UPPER, LOWER, LETTER) else 0)
+        | (_AFTER_CUE if SECOND <= sign < PLATE else 0)
+        for sign in range(256)
+    ],
+    np.uint8,
 )
 
 
@@ -56,13 +57,14 @@ class Marked(NamedTuple):
     """Where in a page something may begin.
 
     runs: start and end of what holds at least seven digits, each at most two signs behind the one before;
-    Chinese characters for digits are some, too. cues: a number plate's first two signs, or a word before an
-    account. colons: of either width.
+    Chinese characters for digits are some, too. cues: a number plate, or a word before an account, told by
+    their first two signs. colons, ats: of either width.
     """
 
     runs: list[tuple[int, int]]
     cues: list[int]
     colons: list[int]
+    ats: list[int]
 
 
 def marked(pages: Sequence[Page]) -> list[Marked]:
@@ -73,16 +75,25 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
     places = (signs >= CUE).nonzero()[0]
     marks = signs[places]
     starts = list(accumulate([page.size + len(_APART) for page in pages], initial=0))
-    found = [Marked([], [], colons) for colons in _by_page(places[(marks & MARK) == COLON], starts)]
+    colons = _by_page(places[(marks >= COLON) & (marks < SIGN_AT)], starts)
+    ats = _by_page(places[(marks >= SIGN_AT) & (marks < DIGITS)], starts)
+    cues = _by_page(_beginnings(signs, places, marks), starts)
+    found = [Marked([], *its) for its in zip(cues, colons, ats, strict=True)]
     for start, end in _runs(places[marks >= DIGITS]):
         number = bisect_right(starts, start) - 1
         found[number].runs.append((start - starts[number], end - starts[number]))
-    cues = places[marks < COLON]
-    if len(cues):
-        cues = cues[_SECONDS.take(signs.take(cues + 1, mode="clip"))]
-        for page, its, beginnings in zip(pages, found, _by_page(cues, starts), strict=True):
-            its.cues.extend([at for at in beginnings if page.text[at : at + 2] in _BEGINNINGS])
     return found
+
+
+def _beginnings(
+    signs: NDArray[np.uint8], places: NDArray[np.int64], marks: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Where a sign is marked as the first of a beginning, and the next one fits; few are none."""
+    are_cues = marks < COLON
+    cues = places[are_cues]
+    fits = _FOLLOWS.take(signs.take(cues + 1, mode="clip"))
+    fits &= marks[are_cues]
+    return cues[fits != 0]
 
 
 def _signs(pages: Sequence[Page]) -> NDArray[np.uint8]:
@@ -94,8 +105,8 @@ def _signs(pages: Sequence[Page]) -> NDArray[np.uint8]:
 
 def _by_page(places: NDArray[np.int64], starts: list[int]) -> list[list[int]]:
     """What of the places is in each page, counted from its start."""
-    if len(starts) == 2:
-        return [places.tolist()]
+    if len(starts) == 2 or not len(places):
+        return [places.tolist()] * (len(starts) - 1)
     bounds = places.searchsorted(starts)
     of_all = (places - np.repeat(starts[:-1], np.diff(bounds))).tolist()
     return [of_all[first:behind] for first, behind in pairwise(bounds.tolist())]
@@ -105,10 +116,11 @@ def _runs(digits: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Start and end of each run: of those between two gaps that are long enough, which are few."""
     if len(digits) < LEAST:
         return
-    gaps = (digits[1:] - digits[:-1] > _GAP).nonzero()[0].tolist()
-    for before, last in pairwise([-1, *gaps, len(digits) - 1]):
-        if last - before >= LEAST:
-            yield int(digits[before + 1]), int(digits[last]) + 1
+    gaps = (digits[1:] - digits[:-1] > _GAP).nonzero()[0]
+    bounds = np.concatenate(([-1], gaps, [len(digits) - 1]))
+    runs = (bounds[1:] - bounds[:-1] >= LEAST).nonzero()[0]
+    starts, ends = digits[bounds[runs] + 1], digits[bounds[runs + 1]] + 1
+    yield from zip(starts.tolist(), ends.tolist(), strict=True)
 
 
 @cache

@@ -14,19 +14,17 @@ from typing import NamedTuple
 
 from services.rules.pii.called import (
     CARD,
-    EMPLOYEE,
     ID,
-    PASSPORT,
     PHONE,
     PHONE_BEHIND,
     SSN,
     VERSION,
-    Name,
 )
 from services.rules.pii.checksums import is_card, is_id_card, is_luhn
 
 # Of what is shown, its digits, what stands before (in lower case) and behind.
 IsRight = Callable[[str, str, str, str], bool]
+Match = Callable[[str, int], re.Match[str] | None]
 
 GROUP = re.compile(r"[0-9]+")
 
@@ -54,7 +52,7 @@ _CARD = re.compile(
 _EXTENSION = (
     r"(?:,? ?(?:(?i:x|ext(?:ension|n)?\.?:?) ?|#|转|分机号?[:：]? ?)[0-9]{1,6}|-[0-9]{2,5}(?![0-9-]))?"
 )
-MOBILE = re.compile(  # in mainland China
+_MOBILE = re.compile(  # in mainland China
     rf"(?<![0-9A-Za-z_+])(?<![0-9][.\-])(?:\(?(?:\+|00)?86\)?[ -]{{0,2}})?1[3-9][0-9]"
     rf"(?:{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}|[0-9]{_GAP}[0-9]{{3}}{_GAP}[0-9]{{4}}"
     r"|[ .-]{1,2}[0-9]{3}[ .-]{1,2}[0-9]{5})"
@@ -170,7 +168,9 @@ def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
 
 def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
     """Among columns of numbers, groups with spaces between them are no phone, unless they are called so."""
-    if before.endswith("$") or after.startswith("$") or _NO_PHONE.match(shown):  # a formula, a decimal
+    if before[-1:] == "$" or after[:1] == "$":  # a formula
+        return False
+    if not shown.isdigit() and _NO_PHONE.match(shown):
         return False
     if _is_in_path(before):
         return PHONE.calls(before)
@@ -192,10 +192,6 @@ def _is_landline(shown: str, value: str, before: str, after: str) -> bool:
     return not _is_in_columns(shown, before, after) or PHONE.calls(before)
 
 
-def _always(_shown: str, value: str, _before: str, _after: str) -> bool:
-    return len(value) <= 21
-
-
 def _is_abroad(shown: str, value: str, _before: str, _after: str) -> bool:
     return 8 <= len(value) <= 20 and not _NOT_ABROAD.match(shown)
 
@@ -214,17 +210,17 @@ def _is_service(shown: str, value: str, before: str, after: str) -> bool:
 class Shape(NamedTuple):
     """first: digits, least and most, before its first separator. least: digits of the whole, on one run.
 
-    Both are milder than the pattern: they spare trying what cannot match. is_open: may begin with + or (.
-    name: what must stand before it. same: its digits as they are however it is written.
+    begins: its first digit, where none opens it. Those three are milder than the pattern: they spare trying
+    what cannot match. is_open: may begin with + or (. same: its digits as they are however it is written.
     """
 
     kind: str
-    pattern: re.Pattern[str]
+    match: Match
     is_right: IsRight
     first: tuple[int, int]
     least: int
+    begins: str = digits
     is_open: bool = False
-    name: Name | None = None
     same: Callable[[str], str] = str
 
 
@@ -238,24 +234,19 @@ def _in_america(value: str) -> str:
     return value.removeprefix("1")
 
 
-def _called(kind: str, name: Name, low: int, high: int, first: str = "[0-9]") -> Shape:
-    pattern = re.compile(rf"{_L}{first}[0-9]{{{low - 1},{high - 1}}}{_R}")
-    return Shape(kind, pattern, _always, (low, high), low, name=name)
-
-
 SHAPES = (
-    Shape("id_card", _ID, _is_id, (4, 18), 17),
-    Shape("ip", _IP, _is_public, (1, 3), 4),
-    _called("passport", PASSPORT, 8, 9),
-    Shape("ssn", _SSN, _is_ssn, (3, 9), 9),
-    _called("employee", EMPLOYEE, 3, 12),
-    Shape("bank_card", _CARD, _is_bank_card, (4, 19), 12),
-    Shape("id_card", _OLD_ID, _is_old_id, (15, 15), 15),
-    Shape("phone", MOBILE, _is_mobile, (2, 15), 11, is_open=True, same=lambda value: value[-11:]),
-    Shape("phone", _SPACED_OUT, _is_phone, (1, 1), 11),
-    Shape("phone", _LANDLINE, _is_landline, (2, 20), 1, is_open=True, same=_at_home),
-    Shape("phone", _SERVICE, _is_service, (3, 11), 9),
-    Shape("phone", _ABROAD, _is_abroad, (1, 50), 1, is_open=True, same=_in_america),
-    Shape("phone", _AMERICAN, _is_american, (1, 3), 1, is_open=True, same=_in_america),
-    Shape("phone", _CALLED, _is_phone, (1, 15), 1, is_open=True),
+    Shape("id_card", _ID.match, _is_id, (4, 18), 17, "123456789"),
+    Shape("ip", _IP.match, _is_public, (1, 3), 4),
+    Shape("ssn", _SSN.match, _is_ssn, (3, 9), 9, "012345678"),
+    Shape("bank_card", _CARD.match, _is_bank_card, (4, 19), 12),
+    Shape("id_card", _OLD_ID.match, _is_old_id, (15, 15), 15, "123456789"),
+    Shape(
+        "phone", _MOBILE.match, _is_mobile, (2, 15), 11, "018", is_open=True, same=lambda value: value[-11:]
+    ),
+    Shape("phone", _SPACED_OUT.match, _is_phone, (1, 1), 11, "1"),
+    Shape("phone", _LANDLINE.match, _is_landline, (2, 20), 1, "08", is_open=True, same=_at_home),
+    Shape("phone", _SERVICE.match, _is_service, (3, 11), 9, "48"),
+    Shape("phone", _ABROAD.match, _is_abroad, (1, 50), 1, "", is_open=True, same=_in_america),
+    Shape("phone", _AMERICAN.match, _is_american, (1, 3), 1, "123456789", is_open=True, same=_in_america),
+    Shape("phone", _CALLED.match, _is_phone, (1, 15), 1, is_open=True),
 )

@@ -18,10 +18,11 @@ class Span(NamedTuple):
 def around(spans: Sequence[Span], size: int, near: int) -> list[tuple[int, int]]:
     """What of a text of this size is near the spans, which are in order: pieces that do not overlap."""
     pieces: list[tuple[int, int]] = []
-    for span in spans:
-        start, end = max(0, span.start - near), min(size, span.end + near)
-        if pieces and start <= pieces[-1][1]:
-            first, last = pieces.pop()
-            start, end = first, max(end, last)
-        pieces.append((start, end))
-    return pieces
+    first, last = 0, -1
+    for start, end, _, _ in spans:
+        if start - near > last:
+            if last > 0:
+                pieces.append((first, last))
+            first = max(0, start - near)
+        last = max(last, end + near)
+    return [*pieces, (first, min(last, size))] if last > 0 else pieces
