@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import reduce
+from operator import or_
 
 from services.parse.html.blocks import Block, Frame, Outline
 from services.parse.html.hints import NAMES, POST, SIGNATURE
@@ -22,6 +24,7 @@ _COMMENT = 1 << NAMES.index("comment")
 _OF_THREADS = _COMMENT | sum(1 << NAMES.index(name) for name in ("post", "answer"))
 _AROUND = 3  # elements, from the inside, whose kinds make a place
 _FIRST = 6  # posts that are asked: the others are further from what the network saw
+_ASKED = 12  # blocks of them at least, before more is done
 _LEAST = 3  # posts, and …
 _KEPT, _WORDS_KEPT = 0.5, 0.65  # … so many of the first ones and of their words; of named ones …
 _NAMED_KEPT = 0.3
@@ -61,12 +64,7 @@ def by_posts(page: Outline, kept: Sequence[bool], may: Sequence[bool]) -> list[b
 
 def _names(page: Outline) -> int:
     """What any name on the page says."""
-    found = 0
-    for frame in page.frames:
-        found |= frame.hints
-    for block in page.blocks:
-        found |= block.hints
-    return found
+    return reduce(or_, {*(frame.hints for frame in page.frames), *(block.hints for block in page.blocks)}, 0)
 
 
 def _named(page: Outline, kept: Sequence[bool]) -> _Posts:
@@ -104,7 +102,9 @@ def _between(page: Outline) -> list[int]:
         elif gaps[-1]:
             gaps.append([])
     gaps = gaps[1:-1]  # before the first body, and behind the last
-    often = Counter(place for gap in gaps for place in {_around(page, page.blocks[i]) for i in gap})
+    often: Counter[_Place] = Counter()
+    for gap in gaps:
+        often.update({tuple(map(_kind, _around(page, page.blocks[i]))) for i in gap})
     if len(gaps) < 2 or max(often.values()) < _REGULAR * len(gaps):
         return []
     return [
@@ -152,13 +152,13 @@ def _near(page: Outline, block: Block) -> int:
 
 def _alike(page: Outline, kept: Sequence[bool]) -> Iterable[list[int]]:
     """What stands at the same place in elements of one kind, side by side, if most of it is kept."""
-    kinds = {_kind(page.frames[block.frame]) for block, keep in zip(page.blocks, kept, strict=True) if keep}
+    kinds = {page.frames[block.frame].kind for block, keep in zip(page.blocks, kept, strict=True) if keep}
     like = [
         i
         for i, block in enumerate(page.blocks)
-        if block.frame >= 0 and block.kind in _TEXTS and _kind(page.frames[block.frame]) in kinds
+        if block.kind in _TEXTS and block.frame >= 0 and page.frames[block.frame].kind in kinds
     ]
-    if all(kept[i] for i in like):
+    if all(map(kept.__getitem__, like)):
         return
     places: dict[_Place, list[int]] = defaultdict(list)
     lacking: set[_Place] = set()
@@ -168,7 +168,10 @@ def _alike(page: Outline, kept: Sequence[bool]) -> Iterable[list[int]]:
             if not kept[i]:
                 lacking.add(place)
     for place in lacking:
-        posts = _posts(page, places[place])
+        at = places[place]
+        if len({page.blocks[i].frame for i in at}) < _LEAST or not any(kept[i] for i in at[:_ASKED]):
+            continue
+        posts = _posts(page, at)
         if len(posts) >= _LEAST and _are_kept(page, list(posts.values())[:_FIRST], kept):
             yield from posts.values()
 
@@ -232,18 +235,15 @@ def _place(page: Outline, block: Block) -> _Place | None:
     own = _kind(page.frames[block.frame])
     if not own[1] and own[0] not in _MEMBERS and not block.hints & POST:
         return None
-    if any(frame.tag == "blockquote" and not frame.hints & POST for frame in _frames(page, block)):
+    around = _around(page, block)
+    if any(frame.tag == "blockquote" and not frame.hints & POST for frame in around):
         return None
-    kinds = _around(page, block)
+    kinds = tuple(map(_kind, around))
     return (*kinds, ("", "post" if block.hints & POST else "")) if any(name for _, name in kinds) else None
 
 
-def _around(page: Outline, block: Block) -> _Place:
-    """The kinds of the elements around it."""
-    return tuple(map(_kind, _frames(page, block)))
-
-
-def _frames(page: Outline, block: Block) -> list[Frame]:
+def _around(page: Outline, block: Block) -> list[Frame]:
+    """The elements around it that make its place."""
     return [page.frames[at] for at in _path(page, block, _AROUND)]
 
 
