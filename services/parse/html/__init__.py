@@ -2,9 +2,9 @@
 
 charset/ decodes, tree.py reads, outline.py makes the page a row of blocks (listings.py, lines.py, formulas.py
 and tables.py know what pages make of those), features.py says what is known of each, main_text.py how likely
-it is content, leftovers.py which never are, choice.py which are, and markdown.py writes them. resiliparse's
-opinion is one of the features, and the answer where a page has too many tags for all that. What was measured
-stands in model.md.
+it is content, leftovers.py which never are, choice.py which are, posts.py which are posts of a thread, and
+markdown.py writes them. resiliparse's opinion is one of the features, and the answer where a page has too
+many tags for all that. What was measured stands in model.md.
 What kind of page it is, as it says itself, is read out of its head and address by declared.py.
 """
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Frame:
-    """An element that holds blocks. hints: its own (see hints.py). kind: its tag, and first class. dialog: it
-    lies over the page.
+    """An element that holds blocks. hints: its own (see hints.py). kind: its tag, and first class. stem: the
+    id of one without a class, up to its figures. dialog: it lies over the page.
 
     What it makes of them: heading, the level of the heading that they are of, or 0; inside, the frame of the
     innermost list item around them, or -1; lists, how many such items are; quoted.
@@ -30,6 +30,7 @@ class Frame:
     inside: int = -1
     lists: int = 0
     quoted: bool = False
+    stem: str = ""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.parse.html.blocks import Block, Outline
+from services.parse.html.posts import by_posts
 
 _KEPT = 0.5
 _UNSURE = 0.3  # a paragraph that is at least so likely goes with its like
@@ -21,6 +22,7 @@ def chosen(page: Outline, likely: npt.NDArray[np.float32]) -> list[Block]:
     """The blocks to write, in their order. likely: of each how likely it is main text."""
     kept = likely > min(_KEPT, 0.9 * float(likely.max()))
     kept[_with_their_like(page, likely, kept)] = True
+    kept = np.array(by_posts(page, kept.tolist(), (likely > 0).tolist()), bool)
     kept[_listings_between(page, kept)] = True
     kept[_title(page, int(kept.argmax()))] = True
     return [block for block, keep in zip(page.blocks, kept.tolist(), strict=True) if keep]

@@ -41,7 +41,18 @@ _KINDS = {
     "code": "code highlight snippet syntax example -api- -doc- -docs- documentation method param",
 }
 NAMES = tuple(_KINDS)
-_PARTS = Finder([parts.split() for parts in _KINDS.values()])
+
+# Elements that hold what was written in a post, and what its writer puts under each, as the engines' own
+# templates name them: Discuz! to 7 and X, phpwind, DVBBS, phpBB 2 and 3, vBulletin 3 and 4, Invision 2, SMF,
+# MyBB, FluxBB, XenForo 1 and 2, Flarum, LeadBBS, nForum, Tieba, NGA.
+_POSTS = (
+    "-postmessage- -t-msgfont- -t-f- -tpc-content- -textstyle- -postbody- -post-message- -postcontent -postcolor-"
+    " -postarea- -post-body- -postmsg- -message-text- -bb-wrapper- -d-post-content- -a-content- -inner-msg-"
+)
+_SIGNATURES = "signature -post-sig- -postsig- -sig-content-"
+POST, SIGNATURE = 1 << len(NAMES), 2 << len(NAMES)  # above the bits of NAMES, which features have columns for
+
+_PARTS = Finder([*(parts.split() for parts in _KINDS.values()), _POSTS.split(), _SIGNATURES.split()])
 _ATTRIBUTES = frozenset({"class", "id", "role", "itemprop", "aria-label", "data-component", "data-testid"})
 _BESIDES_CLASS = _ATTRIBUTES - {"class"}
 _LONGEST = 300
@@ -51,7 +62,7 @@ _BETWEEN = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
 
 def hints_of(attributes: Mapping[str, str]) -> int:
-    """A bit for each of NAMES that an element's names speak of."""
+    """A bit for each of NAMES that an element's names speak of, and POST and SIGNATURE."""
     if _BESIDES_CLASS.isdisjoint(attributes):
         return _bits(attributes["class"][:_LONGEST]) if "class" in attributes else 0
     values = [value for name, value in attributes.items() if name in _ATTRIBUTES]

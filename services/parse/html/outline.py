@@ -61,6 +61,7 @@ _ANEW = frozenset({"article", "main", "body"})  # what stands in these is in no 
 _APART = frozenset({"a", "button", "label", "option", "time"})  # side by side they are words of their own
 _ANCHORS = frozenset("¶#§🔗\uf0c1")  # what links to a heading from beside it
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_STEM = re.compile("[0-9]")  # where the part of an id that an element has to itself begins
 _CELL_DEPTH = 60
 _MOST_TYPES = 20
 _MIN_NOSCRIPT = 300  # characters; a plea to switch scripts on is shorter
@@ -298,6 +299,8 @@ class _Walker:
             frame.dialog = True
         if attributes and tag not in ("html", "body"):
             frame.hints = hints_of(attributes)
+            if not name and "id" in attributes:
+                frame.stem = _STEM.split(attributes["id"], 1)[0]
             if len(attributes) > 1 or not name:  # a class says neither
                 frame.hidden = attributes.get("aria-hidden") == "true" or _is_hidden(attributes)
                 frame.dialog = frame.dialog or _is_dialog(attributes)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from services.parse.html.hints import POST, hints_of
+
 _STRUCTURE = ("table", "h1", "h2", "h3", "form", "article", "section", "iframe")
 _LONGEST_CELL = 1500  # characters; a cell of more holds a text and not a value
 _LONG_PARAGRAPHS = 200  # in one of two columns
@@ -40,7 +42,7 @@ def is_data(table: Any) -> bool:
         cells = [cell for cell in row if cell.tag in ("td", "th")]
         wide_rows += len(cells) > 1
         for cell in cells:
-            if _POST.search((cell.get("class") or cell.get("id") or "").lower()):
+            if _POST.search(f"{cell.get('class', '')} {cell.get('id', '')}".lower()):
                 return False
             sizes.append(sum(len(text.strip()) for text in cell.itertext()))
             longest = _LONGEST_CELL if len(cells) > 2 or cell.find("p") is None else _LONG_PARAGRAPHS
@@ -49,7 +51,9 @@ def is_data(table: Any) -> bool:
         if len(sizes) > _MAX_CELLS:
             return True
     filled = [size for size in sizes if size]
-    return wide_rows >= 2 and len(filled) >= 3 and sum(filled) <= _USUAL_CELL * len(filled)
+    if wide_rows < 2 or len(filled) < 3 or sum(filled) > _USUAL_CELL * len(filled):
+        return False
+    return not any(hints_of(element.attrib) & POST for element in table.iterdescendants("div", "span"))
 
 
 def rows_of(table: Any, text_of: Callable[[Any], str]) -> Iterator[Row]:

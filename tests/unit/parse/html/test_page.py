@@ -86,7 +86,12 @@ def test_the_posts_of_a_thread_are_kept_in_their_order():
 
 @pytest.mark.parametrize(
     ("author", "post"),
-    [("postauthor", "postcontent"), ("post-author", "post-body"), ("alt2", "post_4711")],
+    [
+        ("postauthor", "postcontent"),
+        ("post-author", "post-body"),
+        ("alt2", "post_4711"),
+        ("alt2", "alt1' id='td_post_4711"),
+    ],
 )
 def test_posts_laid_out_by_tables_are_no_table(author, post):
     """Prevents the threads of older forums from becoming rows, which are mostly taken for no content."""
@@ -99,6 +104,18 @@ def test_posts_laid_out_by_tables_are_no_table(author, post):
     text = text_of(f"<html><head><title>灯冒烟怎么办</title></head><body>{posts}</body></html>")
     assert "| --- |" not in text
     assert all(answer in text for answer in answers)
+
+
+def test_a_table_with_a_named_post_in_a_cell_is_no_table():
+    """Prevents boards that name what is in a cell, and not the cell, from losing all but the writers."""
+    posts = "".join(
+        f"<tr><td>看守人{i}</td><td><div>发表于 2009-5-{i + 1}</div><div id=textstyle_{i}>换了第{i}号灯芯</div></td></tr>"
+        for i in range(8)
+    )
+    text = text_of(
+        f"<html><head><title>灯冒烟怎么办</title></head><body><h1>灯冒烟</h1><table>{posts}</table></body></html>"
+    )
+    assert "| --- |" not in text
 
 
 @pytest.mark.parametrize(
