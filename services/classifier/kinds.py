@@ -27,11 +27,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from contracts.features import PAGE_KIND
 from services.inference import MODELS
 from services.runtime import ConfigurationError
 
 FILE = "page_kinds.json"  # in a model's folder
-FEATURE = "page_kind."
 OTHERS = ""  # the category of pages that are of none
 LAYOUT = 1
 # Of the pages in the shipped table's count whose text is taken for another category than they declare, the
@@ -137,4 +137,4 @@ class PageKinds:
 
 def kind_of(features: Mapping[str, float]) -> str:
     """The kind that parse found declared; "" for none."""
-    return next((name.removeprefix(FEATURE) for name in features if name.startswith(FEATURE)), "")
+    return next((name.removeprefix(PAGE_KIND) for name in features if name.startswith(PAGE_KIND)), "")
