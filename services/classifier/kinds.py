@@ -25,9 +25,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from contracts.features import PAGE_KIND
 from services.inference import Table
 
-FEATURE = "page_kind."
 OTHERS = ""  # the category of pages that are of none
 # Of the pages in the shipped table's count whose text is taken for another category than they declare, the
 # page is right in 79 of 80 where the text is less sure than 0.99, and in one of four above.
@@ -111,4 +111,4 @@ class PageKinds(Table):
 
 def kind_of(features: Mapping[str, float]) -> str:
     """The kind that parse found declared; "" for none."""
-    return next((name.removeprefix(FEATURE) for name in features if name.startswith(FEATURE)), "")
+    return next((name.removeprefix(PAGE_KIND) for name in features if name.startswith(PAGE_KIND)), "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from contracts import Document, media_types
+from contracts.features import PAGE_KIND
 from services.parse import epub, html, image, media, notebook, ocr, office, pdf, plain, rtf
 from services.parse.config import DROP_REASONS, ParseConfig, Parsed, Unparseable
 from services.parse.convert import Converter
@@ -99,7 +100,7 @@ def _parse(document: Document, config: ParseConfig, readers: Readers) -> Verdict
     if parsed.partial:
         document.features["parse_partial"] = 1
     if parsed.kind:
-        document.features[f"page_kind.{parsed.kind}"] = len(parsed.witnesses)
+        document.features[PAGE_KIND + parsed.kind] = len(parsed.witnesses)
         document.metadata["page_kind"] = ", ".join(parsed.witnesses)
     if media_type != media_types.TEXT and not document.media_type.startswith(media_type):
         document.metadata["parsed_as"] = media_type

@@ -97,6 +97,10 @@ _CODE = re.compile(
     )
     + ")"
 )
+# What begins like a row of data or a call, or ends like a statement, and is a law's item or a row of links.
+_NO_CODE = re.compile(
+    r"[ \t]*+(?:\((?:\d{1,3}|[A-Za-z]|[ivxlc]{2,6})\) [^\W_]|!?\[[^\n]*\]\([^\s{}]*\)[^\n{};]*$)"
+)
 # The source of a page or picture, which a record holds as it is; who only talks of one closes no tags.
 _SOURCE = re.compile(r"\s{0,20}<(?:!doctype|html|head|body|svg|\?xml)\b", re.IGNORECASE)
 _TAGS = 3
@@ -245,7 +249,9 @@ def _is_code(page: Page, head: str) -> bool:
 
 
 def _looks_like_code(line: str) -> bool:
-    return len(line) < _MAX_CODE_LINE and (line.endswith(_CODE_ENDS) or _CODE.match(line) is not None)
+    if len(line) >= _MAX_CODE_LINE or not (line.endswith(_CODE_ENDS) or _CODE.match(line)):
+        return False
+    return _NO_CODE.match(line) is None
 
 
 def _number_of(marks: str, text: str) -> int:

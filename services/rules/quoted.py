@@ -14,11 +14,12 @@ _LEAST_POSTS = 5
 _SIGNS = (
     "said", "wrote", "writes", "posted", "quote", "写道", "說道", "说道", "发表于", "原帖由", "引用",
 )  # fmt: skip
-# A line that is a tag, a cell or label between two, a comment, a shortcode, a directive of documentation or
-# where a link of Markdown leads.
+# A line that is a tag, a cell or label between two, a comment, a shortcode, a directive of documentation and
+# its options, or where a link of Markdown leads.
 _MARKUP = re.compile(
     r"[ \t]*(?:</?[A-Za-z][^<>]*>(?:[^<>]{0,40}</[A-Za-z][^<>]*>)?|<!--.*-->"
-    r"|\{\{[^{}]*\}\}|(?::::|///).*|\.\. [\w-]+::.*|\[[^\]\n]*+\]: (?:https?:|[./#])\S*.*)"
+    r"|\{\{[^{}]*\}\}|(?::::|///).*|\.\. [\w-]+::.*|:[\w-]{2,30}:(?: .*)?"
+    r"|\[[^\]\n]*+\]: (?:https?:|[./#])\S*.*)"
 )
 _MARKUP_BEGINS = ("<", "{{", ":::", "///", ".. ", "]: ")
 _TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)")
@@ -111,11 +112,12 @@ def _is_mark(line: str) -> bool:
 
 
 def _says_again(text: str) -> bool:
-    sentences = [line for line in text.split("\n") if len(line) >= _SENTENCE_OF_HAN and _is_sentence(line)]
+    sentences = [line for line in text.split("\n") if len(line) >= _SENTENCE_OF_HAN and is_sentence(line)]
     return len(set(sentences)) < len(sentences)
 
 
-def _is_sentence(line: str) -> bool:
+def is_sentence(line: str) -> bool:
+    """Whether a line or paragraph is as long as one: no name, button or heading."""
     return len(line) >= _SENTENCE or (len(line) >= _SENTENCE_OF_HAN and line[0] > "\u2e80")
 
 
@@ -123,7 +125,7 @@ def _is_again(line: str, seen: Set[str], number: Mapping[str, int], is_within: b
     """Whether a line goes on with what may be a quote, or begins it: what is said more often is no quote."""
     if not line:
         return is_within
-    return line in seen and number[line] <= _MOST_OFTEN and (is_within or _is_sentence(line))
+    return line in seen and number[line] <= _MOST_OFTEN and (is_within or is_sentence(line))
 
 
 def _is_post(lines: Sequence[str], text: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
+from contracts.features import WAIVED
 from services.rules.config import RulesConfig
 from services.rules.table import RULES, bind
 from services.runtime import meant
@@ -58,7 +59,7 @@ def changes(config: RulesConfig, documents: Iterable[Known]) -> Iterator[Change]
     rules = cache(partial(bind, config))
     by_bounds = {rule.reason for rule in RULES}
     for document in documents:
-        if (document.reason and document.reason not in by_bounds) or document.features.get("waived"):
+        if (document.reason and document.reason not in by_bounds) or document.features.get(WAIVED):
             continue
         bounds = rules(document.language, document.format)
         try:

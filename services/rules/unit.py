@@ -8,6 +8,7 @@ from functools import cache, partial
 from itertools import compress
 
 from contracts import Document
+from contracts.features import WAIVED
 from services.rules.batch import prepare
 from services.rules.config import RulesConfig
 from services.rules.counts import Group, applying, group_of, judged
@@ -19,7 +20,7 @@ from services.rules.patterns import pattern_repeats
 from services.rules.pii import Masker, load_finder
 from services.rules.repetition import ngram_shares
 from services.rules.table import ADDED, RULES, TEXT, Bound, bind
-from services.rules.waivers import BY_JUDGE, WAIVED, is_waived
+from services.rules.waivers import BY_JUDGE, is_waived
 from services.rules.waivers import NAME as WAIVER
 from services.rules.work import Work, begin, by_size, clean, mask
 from services.runtime import Drop, Emit, Judge, ObjectStore, Reject, Resources, Settings, Unit, Verdict

@@ -3,8 +3,8 @@
     waivers/<digest of the text>.json     {"reasons": ["low_rank", "menu"], "why": "a poem"}
 
 A document that has one says so in its metadata (`waiver`: the digest); it holds for exactly its text, as the
-rules leave it, and for the reasons that it names. low_rank is the scorer's, which hears of it by the feature
-`waived`: a text that a person found good is not dropped next by a judge.
+rules leave it, and for the reasons that it names. low_rank is the scorer's, which hears of it by a feature
+(contracts/features.py): a text that a person found good is not dropped next by a judge.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from contracts import Document
 from services.runtime import ObjectStore
 
 NAME = "waiver"  # in a document's metadata
-WAIVED = "waived"  # in its features, once the rules have seen that it holds
 BY_JUDGE = "low_rank"
 
 

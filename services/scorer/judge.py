@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 
 from contracts import Document
+from contracts.features import WAIVED
 from services.inference import Encoder
 from services.runtime import Count, Drop, Emit, Reject, Verdict
 from services.scorer import formats
@@ -18,7 +19,6 @@ from services.scorer.junk import FEATURE, Limits, logit_of
 from services.scorer.keep import share_of
 
 DROP_REASONS = frozenset({"low_rank", "junk"})
-_WAIVED = "waived"  # among the features: a person has found the text good, and the rules that it is this one
 logger = structlog.get_logger(__name__)
 
 
@@ -82,7 +82,7 @@ class Scorer:
         junk, counted = self._junk(document)
         if junk is not None:
             return replace(junk, observed=observed, counted=counted)
-        if ranked.kept or document.features.get(_WAIVED):
+        if ranked.kept or document.features.get(WAIVED):
             return Emit(document, observed=observed, counted=counted)
         explained = self._explain(found, ranked, share)
         return Drop("low_rank", ranked.place, 1 - share, explained, observed=observed, counted=counted)
@@ -98,7 +98,7 @@ class Scorer:
         document.features[FEATURE] = float(past)
         labels = (document.language, document.category, "yes" if past else "no")
         counted = (Count("scorer_junk_documents", labels),)
-        if not past or self._config.junk != "drop" or document.features.get(_WAIVED):
+        if not past or self._config.junk != "drop" or document.features.get(WAIVED):
             return None, counted
         detail = (
             f"more like junk than all but {self._limits.loss if self._limits else 0:.1%} of good "

@@ -152,6 +152,23 @@ def test_what_is_said_between_listings_makes_no_code_of_them() -> None:
     assert decide_format(Page(f"{listing}{minified}\n{listing}"), "", "") == "code"
 
 
+def test_items_of_a_law_and_rows_of_links_are_no_code() -> None:
+    """Each ends with a semicolon, begins with a bracket or looks like a call: a law was dropped as code."""
+    items = "".join(
+        f"    ({n}) the gauge at [bridge {n}][/law/{n}] ([12 Marn. 4{n}][/marn/{n}] and what follows);\n"
+        for n in range(1, 12)
+    )
+    law = f"The miller reads, in the morning,\n{items}"
+    assert decide_format(Page(normalise(law)), "", "") != "code"
+    badges = "".join(
+        f"[![lamp {n}](https://img.example.org/lamp{n}.svg?style=flat&logo=lamp)](https://example.org/{n})\n"
+        for n in range(4)
+    )
+    assert decide_format(Page(normalise(f"# Lamps\n\n{badges}\n(to be mended)\n")), "", "") == "markdown"
+    casts = "".join(f"    (void) shut(gate_{n});\n    (*lamp)(gate_{n}, {n});\n" for n in range(9))
+    assert decide_format(Page(normalise(casts)), "", "") == "code"
+
+
 def test_every_answer_is_a_known_format() -> None:
     samples = [
         PYTHON,

@@ -79,6 +79,22 @@ def test_reads_more_than_the_head(predict: Predict) -> None:
     )
 
 
+def test_rulers_say_nothing_of_the_language() -> None:
+    """A title between rows of hash signs is German to the model, of a package whose readme is a list."""
+    seen: list[str] = []
+
+    def kept(text: str) -> list[tuple[str, float]]:
+        seen.append(text)
+        return [("en", 0.9)]
+
+    names = "Lamps, gates, mills, wells, boats, nets, sails, roads, bridges, gauges, doors, pumps. " * 9
+    ruler = "#" * 300
+    detect_language(Page(f"{ruler}\nMarn tools\n{ruler}\n{names}\n{'- ' * 200}"), kept, ("en",), 0.65)
+    assert "Marn tools Lamps" in " ".join(seen[0].split())
+    assert "##" not in seen[0]
+    assert "- -" not in seen[0]
+
+
 def test_never_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit that fetches its model at run time fails in a cluster without the internet."""
     import socket

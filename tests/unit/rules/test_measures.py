@@ -14,6 +14,7 @@ ZH = """水利工程简介
 首页
 登录
 渠道长一百二十公里，建于１９６５年。沿线共有十七座闸门，由当地居民看守。
+渠道长一百二十公里，建于１９６５年。沿线共有十七座闸门，由当地居民看守。
 水量在春天最大……
 """
 EN = """• The canal is 120 km long; it was built in 1965.
@@ -95,20 +96,43 @@ def test_menu_lines_are_told_from_verse_lists_and_wrapped_text() -> None:
     assert share(Page("the water rose in the\nnight and by morning the\nroad was gone.")) == 0
 
 
-def test_lists_of_a_text_and_writers_of_a_thread_are_no_menu() -> None:
-    share = MEASURES["menu_line_share"]
-    parts = "Tabs, panes, windows\nText search everywhere\nFree choice of all keys\nBackground pictures"
-    said = "Marnterm is a small terminal for people who like quiet programs. Its main features are:\n"
-    assert share(Page(parts)) == 1
-    assert share(Page(said + parts)) == 0
-    assert share(Page(f"{said}\n{parts}")) == 0.8  # behind a blank line nothing is announced
-    assert share(Page("1. Ann Hill\n2 . Bo Reed\n2 x amplifiers\n3）赵小梅")) == 0
-    assert share(Page("11.2. Index Types\n11.2.1 B-Tree\n3.1 绪论\n12 / 23 / 99 ( 133 )")) == 0
-    assert share(Page("9.6\n13\n11 Sep\n2024\n4.5 stars\n2019-11-20")) == 1
-    thread = "".join(
-        f"鹿小\n{said}\n" for said in ("放假了都好好休息", "这放假方式有点奇特", "我们放一天再上一天")
-    )
-    assert share(Page(thread)) == 0.5
+LISTS = {
+    "parts": "Tabs, panes, windows\nText search everywhere\nFree choice of all keys\nBackground pictures\n",
+    "contents": "11.2. Index Types\n11.2.1 B-Tree\n3.1 绪论\n12 / 23 / 99 ( 133 )\n",
+    "tickets": "".join(f"90{n}    Fix a leak in lamp {n}\n" for n in range(10, 30)),
+    "helpers": "".join(f"Marn.pull_{each}()\nAnn {each.upper()}. Reed\n" for each in "abcdefgh"),
+    "credits": "Ada Marn – drums, second voice\nBo Holm - guitar\nCy Brede – drums\nDi Alder – harp\n",
+    "works": "Church of Marn (1997)\nOnly in Brede (2004)\nTruth Rising (2006)\nBo Holm 1810–1862\n",
+    "months": "".join(f"January {year}\n" for year in range(2009, 2019)),
+    "exam": "下列说法正确的是（）\n①源头在山里\n②流经平原\n③终点是海\n④冬天断流\n(A)①②\n(B)②③\n(C)①④\n(D)③④",
+    "table": "某河的水位\n\\begin{tabular}\n\\hline 春 & 三 \\\\\n\\hline 夏 & 五 \\\\\n\\hline 秋 & 二 \\\\",
+    "verse": "高山人家\n\n三两件\n白云\n挂在竹竿上\n七八畦\n韭菜\n绿在山泉边\n\n小鸡争米\n大碗劝酒\n星斗一斛",
+    "English verse": "Sun on forest corn ,—\nDeep morass below ,—\nVerdure shorn , open —\nTrees arose —\n",
+    "names": "河西村\n上桥镇\n磨坊里\n马恩渡口\n布雷德\n霍姆\n桤木林\n水尺街\n",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_what_names_no_page_of_a_site_is_no_menu(name: str) -> None:
+    """Lists of works, names, tickets and choices, and poems in lines of two to four characters."""
+    assert menu_line_share(Page(LISTS[name] * 3)) == 0
+
+
+@pytest.mark.parametrize(
+    "menu",
+    [
+        "Home\nNews\nSport\nSign in\nAbout us\nContact",
+        "首页\n新闻\n体育\n登录\n关于我们\n联系方式",
+        "首頁\n新聞\n體育\n登錄\n關於我們\n聯絡方式",
+        "Tea pots\nCups\nFAQs\nGift boxes\nShopping cart\nPrivacy",
+    ],
+)
+def test_three_pages_of_a_site_make_a_menu(menu: str) -> None:
+    assert menu_line_share(Page(menu)) == 1
+    lines = menu.split("\n")
+    assert (
+        menu_line_share(Page("\n".join([*lines[:1] * 3, *LISTS["names"].split()]))) == 0
+    )  # one of them, thrice
 
 
 def test_gopher_measures_by_hand() -> None:
@@ -141,7 +165,7 @@ def test_listings_and_quotes_are_no_repetition() -> None:
     answer = "Pilot lamps are anything from 6 to 120 volts, incandescent or neon."
     thread = f"{answer}\nstrato said:\n\n{answer}\nClick to expand...\nThen measure the voltage first."
     assert dup_line_char_share(Page(thread)) == 0
-    assert dup_line_char_share(Page(thread.replace("said:", "agrees."))) > 0.3
+    assert dup_line_char_share(Page(thread.replace("said:", "agrees.\n" + answer))) > 0.3
     assert dup_line_char_share(Page(f"{answer}\n原帖由 王小明 发表：\n{answer}\n{answer}\n好")) == 0
 
 
@@ -185,7 +209,7 @@ def test_an_open_fence_hides_nothing() -> None:
 
 
 def test_sentences_with_a_few_short_lines_are_no_menu() -> None:
-    buttons = "\n".join(f"Button {chr(65 + i)}" for i in range(12))
+    buttons = "\n".join(f"Share page {chr(65 + i)}" for i in range(12))
     sentence = "This lamp stands on a foot of oak and gives a light that is warm enough to read by. " * 12
     assert menu_line_share(Page(buttons)) == 1
     assert menu_line_share(Page(f"{sentence.strip()}\n{buttons}")) == 0
@@ -195,7 +219,7 @@ def test_a_page_that_is_sentences_for_the_most_part_is_no_menu() -> None:
     """A product page: what it says of the thing, among columns of names and values."""
     sentence = "The handle is of beech, and the blade is ground from one piece of steel that keeps its edge. "
     table = "\n\n".join(
-        f"{name}\n\n{name} value" for name in ("Steel", "Handle", "Length", "Weight", "Maker")
+        f"{name}\n\n{name} value" for name in ("Service", "Handle", "Support", "Weight", "Online")
     )
     assert menu_line_share(Page(f"{sentence * 2}\n\n{table}".strip())) == 10 / 11
     assert menu_line_share(Page(f"{sentence * 4}\n\n{table}".replace(". \n", ".\n"))) == 0
@@ -226,13 +250,12 @@ def test_verse_and_talk_without_punctuation_are_no_menu() -> None:
 
 
 def test_listings_and_what_is_indented_are_no_menu() -> None:
-    """Names of functions or of helpers in a fenced block, change logs, tickets with their numbers."""
-    names = "\n".join(f"Marn.pull_{letter}()\nAnn {letter.upper()}. Reed" for letter in "abcdefgh")
+    """Functions are called as pages are: in a fenced block, or indented in a change log."""
+    names = "Register()\nSubmit()\nPrint()\nSearch()\n"
     assert menu_line_share(Page(names)) == 1
     assert menu_line_share(Page(f"Helpers\n```\n{names}\n```")) == 0
-    changes = "2026-03-0{n}  Bo Hill  bo@host.example\n\n\tMend lamp {n} on start\n\n\tDrop the old door\n"
+    changes = "2026-03-0{n}  Bo Hill  bo@host.example\n\n\tSearch lamp {n} on start\n\n\tPrint the old door\n"
     assert menu_line_share(Page("".join(changes.replace("{n}", str(n)) for n in range(9)))) < 0.6
-    assert menu_line_share(Page("".join(f"90{n}    Fix a leak in lamp {n}\n" for n in range(10, 30)))) == 0
 
 
 def test_records_may_say_again_what_a_field_holds() -> None:
@@ -268,20 +291,6 @@ def test_labels_are_as_long_in_either_language() -> None:
         assert MEASURES["dup_paragraph_share"](Page(text)) == 0
     for line in ("Order two of them today and pay for one", "今天订购两件只收一件的钱"):
         assert dup_line_share(Page(f"{line}\n" * 9)) > 0.8
-
-
-def test_items_of_exams_rows_of_tables_and_credits_are_no_menu() -> None:
-    """Prevents the loss of Chinese exams, whose statements and choices stand in lines of their own."""
-    exam = "下列说法正确的是（）\n①源头在山里\n②流经平原\n③终点是海\n④冬天断流\n(A)①②\n(B)②③\n(C)①④\n(D)③④"
-    stated = (
-        "下列不合理的是（）\n(1)水往低处流\n(2)冰比水轻\n(3)雪是热的\n(4)雨从云来\nA．一\nB．二\nC．三\nD．四"
-    )
-    rows = "某河的水位\n\\begin{tabular}\n\\hline 春 & 三 \\\\\n\\hline 夏 & 五 \\\\\n\\hline 秋 & 二 \\\\"
-    for text in (exam, stated, rows):
-        assert menu_line_share(Page(text)) <= 1 / 6
-    names = ("Ada Marn", "Bo Holm", "Cy Brede", "Di Alder")
-    assert menu_line_share(Page("\n".join(f"{name} – drums, second voice" for name in names))) == 0
-    assert menu_line_share(Page("\n".join(f"{name} drums, second voice" for name in names))) == 1
 
 
 def test_verse_is_told_by_who_tells_it() -> None:
@@ -361,17 +370,39 @@ def test_a_wrapped_post_is_quoted_with_its_short_lines() -> None:
     assert dup_line_char_share(Page(f"{post}{others}{post}that is a good idea")) == 0
 
 
-def test_dashes_and_years_at_the_end_are_no_menu() -> None:
-    """Verse goes on behind a dash; a list of works or of who held an office has years."""
-    verse = "Sun on forest corn ,—\nDeep morass below ,—\nVerdure shorn , open —\nTrees arose —\n" * 2
-    works = "Church of Marn ({0})\nOnly in Brede ({0})\nTruth Rising ({0})\n"
-    held = "Ada Marn 18{0}-62\nBo Holm 18{0}–1920\nCy Brede 18{0} @-@ 37\n"
-    credits = "Ada Marn - drums\nBo Holm - second voice\nCy Brede - guitar\n"
-    for text in (verse, *("".join(part.format(n) for n in ("1997", "2004")) for part in (works, credits))):
-        assert menu_line_share(Page(text)) == 0
-    assert menu_line_share(Page("".join(held.format(n) for n in (10, 24)))) == 0
-    months = "".join(f"January {year}\n" for year in range(2009, 2019))
-    assert menu_line_share(Page(months)) == 1
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (
+            "The gauge at bridge {n} is read in the morning by the miller of Marn.",
+            "That is so, and at bridge {n} as well, since I saw him there in May.",
+        ),
+        (
+            "第{n}号水尺每天早晨由磨坊的人去看，看完以后记在本子上，再报给镇里。",
+            "第{n}号也是这样，五月里我在那里见过他，他正往本子上写，写得很慢。",
+        ),
+    ],
+)
+def test_a_message_that_is_quoted_whole_is_no_repetition(said: str, answer: str) -> None:
+    """A mail holds what it answers once more; what is said three times, or is the page again, repeats."""
+    message = [said.format(n=n) for n in range(9)]
+    answers = [answer.format(n=n) for n in range(9)]
+    quoted = "\n".join([*message, *answers, *message])
+    for measure in (dup_line_share, dup_line_char_share):
+        assert measure(Page(quoted)) == 0
+        assert measure(Page("\n".join([quoted, *message]))) > 0.3
+        assert measure(Page("\n".join([*message, *message]))) > 0.4
+
+
+def test_what_is_listed_or_done_in_a_quote_may_come_again() -> None:
+    """A mail that quotes a configuration; a play or talk whose listeners clap."""
+    listing = "> >        strings [ every lamp ]\n> >        errors in none of them\n"
+    said = "> > And this is what stands in file {n} of those that the miller keeps there.\n"
+    assert dup_line_char_share(Page("".join(said.format(n=n) + listing for n in range(9)))) == 0
+    talk = "".join(f"We mended lamp {n} of the bridge.\n[Applause and laughter]\n" for n in range(9))
+    assert dup_line_char_share(Page(talk)) == 0
+    options = "".join(f".. image:: lamp{n}.png\n:target: the river\n\nLamp {n} burns.\n\n" for n in range(9))
+    assert dup_line_char_share(Page(options)) == 0
 
 
 def test_modern_verse_is_told_by_who_speaks() -> None:
