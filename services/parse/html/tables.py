@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lxml import etree
+
 _STRUCTURE = ("table", "h1", "h2", "h3", "form", "article", "section", "iframe")
 _LONGEST_CELL = 1500  # characters; a cell of more holds a text and not a value
 _LONG_PARAGRAPHS = 200  # in one of two columns
@@ -32,7 +34,7 @@ def is_data(table: Any) -> bool:
     """
     if table.get("role") == "presentation" or next(table.iterdescendants(*_STRUCTURE), None) is not None:
         return False
-    if any("\n" in "".join(pre.itertext()).strip() for pre in table.iterdescendants("pre")):
+    if _holds_listing(table):
         return False
     sizes = []
     wide_rows = 0
@@ -50,6 +52,18 @@ def is_data(table: Any) -> bool:
             return True
     filled = [size for size in sizes if size]
     return wide_rows >= 2 and len(filled) >= 3 and sum(filled) <= _USUAL_CELL * len(filled)
+
+
+def _holds_listing(table: Any) -> bool:
+    """Whether a `pre` in it has several lines; what stands in another is part of that one."""
+    if next(table.iterdescendants("pre"), None) is None:
+        return False
+    outermost = etree.iterwalk(table, events=("start",), tag="pre")
+    for _, pre in outermost:
+        outermost.skip_subtree()
+        if "\n" in "".join(pre.itertext()).strip():
+            return True
+    return False
 
 
 def rows_of(table: Any, text_of: Callable[[Any], str]) -> Iterator[Row]:
