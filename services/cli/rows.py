@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -11,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 _BY_END = {"source", "part", "file"}  # what tells them apart is their end
+_WHOLE = {"text", "from"}  # over several lines where the room is short: a setting's name is typed again
+_NO_SCREEN = 120  # columns, of what is read by a program or kept in a file
 _WIDEST = 24  # characters; wider columns share the room that is left
 
 
@@ -34,7 +37,7 @@ def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> Non
     from rich.markup import escape
     from rich.table import Table as Screen
 
-    console, screen = Console(), Screen()
+    console, screen = Console(width=None if sys.stdout.isatty() else _NO_SCREEN), Screen()
     shown = [{name: _shown(row[name]) for name in columns} for row in found]
     widths = {name: max([len(name), *(len(row[name]) for row in shown)]) for name in columns}
     long = [name for name in columns if widths[name] > _WIDEST]
@@ -42,10 +45,15 @@ def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> Non
     room = max(8, (console.width - narrow) // max(1, len(long)))
     for name in columns:
         width = min(room, widths[name]) if name in long else widths[name]
-        screen.add_column(name, no_wrap=name != "text", overflow="ellipsis", width=width)
+        is_whole = name in _WHOLE
+        screen.add_column(
+            name, no_wrap=not is_whole, overflow="fold" if is_whole else "ellipsis", width=width
+        )
     for row in shown:
         screen.add_row(*(escape(_cut(name, said, room)) for name, said in row.items()))
     paged = console.is_terminal and len(found) + 4 > console.height
+    if paged:
+        os.environ.setdefault("LESS", "FRX")  # as git does: without R it shows the codes of colours
     with console.pager(styles=True) if paged else nullcontext():
         console.print(screen)
 

@@ -135,12 +135,12 @@ def _measures(document: Document, config: RulesConfig) -> Iterator[dict[str, Any
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     """For a screen."""
     sign = "≥" if row["bound"] == "at least" else "≤"
-    most = "" if row["threshold"] is None else f"{sign} {row['threshold']:.4g}"
-    is_off = row["threshold"] == inf or (row["threshold"] == 0 and sign == "≥")
-    return row | {"bound": "off" if is_off else most, "from": row["from"].removeprefix("units.rules.")}
+    bound = "off" if row["threshold"] is None else f"{sign} {row['threshold']:.4g}"
+    return row | {"bound": row["bound"] and bound, "from": row["from"].removeprefix("units.rules.")}
 
 
 def _rows(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
+    """A bound that is off has no threshold: JSON knows no infinity."""
     from services.rules.table import bind
 
     bounds = bind(config, document.language, document.format) if document.format else ()
@@ -155,8 +155,10 @@ def _rows(document: Document, config: RulesConfig) -> Iterator[dict[str, Any]]:
                 "" if bound.rule.item is None else f"[{bound.rule.item}]"
             )
             drops = bound.rule.reason if bound.passed_by(features) else ""
+            threshold = bound.threshold_of(features)
+            is_off = threshold == (0 if bound.is_minimum else inf)
             yield {
-                "measure": name, "value": value, "bound": sign, "threshold": bound.threshold_of(features),
+                "measure": name, "value": value, "bound": sign, "threshold": None if is_off else threshold,
                 "from": place, "drops": drops,
             }  # fmt: skip
 

@@ -137,6 +137,8 @@ class Stack:
         services = [child for name, child in self.supervisor.children.items() if name not in servers]
         self.supervisor.stop(*services)
         self.supervisor.close()
+        for server in self.servers:
+            server.stop()  # it has ended; what it has beside its folder goes
         self._lock.release()
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ or another, to the versions that its model folders hold now.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -31,6 +32,7 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the backend and its stub 
 REFRESH_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 1.0
 SOCKET = "grpc"
+_LINK = "folder"  # beside such a socket, to the server's own
 NUMBER = 1  # stands for a port: Triton puts one behind every address
 MAX_SOCKET_BYTES = 107  # of its path, sun_path in unix(7)
 PLAIN = re.compile(r"[A-Za-z0-9/._-]+")  # what gRPC's addresses take as it is
@@ -122,10 +124,20 @@ class Triton(Server):
         if beside == self.folder:
             return self.folder
         private_folder(beside)
-        link = beside / "folder"
+        link = beside / _LINK
         link.unlink(missing_ok=True)
         link.symlink_to(self.folder)
         return link
+
+    def stop(self) -> None:
+        """See Server. The plain path to its folder goes with it."""
+        was_launched = self._child is not None  # else another may run there
+        super().stop()
+        beside = self.socket.parent
+        if was_launched and beside != self.folder:
+            with contextlib.suppress(OSError):
+                (beside / _LINK).unlink()
+                beside.rmdir()
 
     def wait(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """See Server; a model that cannot be loaded is named, with Triton's own reason."""

@@ -51,7 +51,11 @@ _BARE = re.compile(r"\\[A-Za-z]{2,}")
 _DELIMITED = re.compile(r"\$|\\[(\[]")
 _STYLE = re.compile(r"\{\s*\\(?:displaystyle|textstyle)\s*(.*)\}\s*", re.DOTALL)
 _DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
-_IN_TEXT = re.compile(r"\\\((?=\S| )(.{1,1000}?)\\\)|\\\[(.{1,4000}?)\\\]", re.DOTALL)
+# None begins in another, so that each sign is looked at once; the end of a row, as in \\[2pt], begins none.
+_IN_TEXT = re.compile(
+    r"(?<!\\)\\\((?=\S| )((?:[^\\]|\\\\|\\(?![\\(])){1,1000}?)\\\)"
+    r"|(?<!\\)\\\[((?:[^\\]|\\\\|\\(?![\\\[])){1,4000}?)\\\]"
+)
 _ASCIIMATH = re.compile(
     r"ascii-?math(?:ml)?\w*(?:\.min)?\.js|asciimath2jax|input/asciimath|config=\w*(?:mml-)?am_"
 )

@@ -23,7 +23,7 @@ _CHROME = re.compile(
 _PRESSED = re.compile(
     r"\s*(?:复制(?:代码)?|登录(?:后)?复制|view plain|(?:copy|select) (?:all|code))\s*", re.IGNORECASE
 )
-_LONGEST_PRESSED = 12  # characters
+_LONGEST_PRESSED, _LONGEST_CHROME = 12, 39  # characters
 _PRESSABLE = frozenset({"a", "button", "em", "div"})
 _LINE_CLASS = re.compile(r"(?:^|\s)(?:line|code-line|view-line|cl|token-line|cm-line|crayon-line)(?=\s|$)")
 _DISPLAYED = re.compile(r"display\s*:\s*(?:block|table-row|flex)", re.IGNORECASE)
@@ -36,7 +36,7 @@ _LEFT_OUT = frozenset({"script", "style", "button", "svg", "noscript", "template
 
 def is_numbering(element: Any) -> bool:
     """Numbers of lines beside a listing, outside of it; of an element whose class speaks of them."""
-    return is_digits("".join(element.itertext()))
+    return all(map(is_digits, element.itertext()))  # up to the first that is none: elements nest
 
 
 def speaks_of_numbers(named: str) -> bool:
@@ -97,7 +97,7 @@ def _gather_line(child: Any, out: list[str], layout: _Layout, depth: int) -> Non
     if out[start:]:
         if not out[-1].endswith("\n"):
             out.append("\n")
-    elif not "".join(child.itertext()).strip():  # an empty line; else there were only numbers in it
+    elif not any(map(str.strip, child.itertext())):  # an empty line; else there were only numbers in it
         out.append("\n")
 
 
@@ -123,13 +123,25 @@ def is_chrome(element: Any) -> bool:
     if named:
         numbers, pressed = _is_beside_code(named)
         if numbers:
-            return is_digits("".join(element.itertext()))
+            return is_numbering(element)
         if pressed:
-            return len("".join(element.itertext())) < 40
+            return _short_text(element, _LONGEST_CHROME) is not None
     if element.tag not in _PRESSABLE:
         return False
-    text = "".join(element.itertext())
-    return len(text) <= _LONGEST_PRESSED and _PRESSED.fullmatch(text) is not None
+    text = _short_text(element, _LONGEST_PRESSED)
+    return text is not None and _PRESSED.fullmatch(text) is not None
+
+
+def _short_text(element: Any, most: int) -> str | None:
+    """Its text where that has so many characters at most. What has more is not read to its end: elements
+    stand in each other, and each is asked for.
+    """
+    found = ""
+    for piece in element.itertext():
+        found += piece
+        if len(found) > most:
+            return None
+    return found
 
 
 @lru_cache(8192)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lxml import etree
+
 from services.parse.html.hints import POST, hints_of
 
 _STRUCTURE = ("table", "h1", "h2", "h3", "form", "article", "section", "iframe")
@@ -34,7 +36,7 @@ def is_data(table: Any) -> bool:
     """
     if table.get("role") == "presentation" or next(table.iterdescendants(*_STRUCTURE), None) is not None:
         return False
-    if any("\n" in "".join(pre.itertext()).strip() for pre in table.iterdescendants("pre")):
+    if _holds_listing(table):
         return False
     sizes = []
     wide_rows = 0
@@ -54,6 +56,18 @@ def is_data(table: Any) -> bool:
     if wide_rows < 2 or len(filled) < 3 or sum(filled) > _USUAL_CELL * len(filled):
         return False
     return not any(hints_of(element.attrib) & POST for element in table.iterdescendants("div", "span"))
+
+
+def _holds_listing(table: Any) -> bool:
+    """Whether a `pre` in it has several lines; what stands in another is part of that one."""
+    if next(table.iterdescendants("pre"), None) is None:
+        return False
+    outermost = etree.iterwalk(table, events=("start",), tag="pre")
+    for _, pre in outermost:
+        outermost.skip_subtree()
+        if "\n" in "".join(pre.itertext()).strip():
+            return True
+    return False
 
 
 def rows_of(table: Any, text_of: Callable[[Any], str]) -> Iterator[Row]:

@@ -20,6 +20,8 @@ from services.parse.config import ParseConfig, Unparseable
 _SAFE = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
 _ENTRY = b"PK\x01\x02"  # of the zip's directory
 _ENCRYPTED_FLAG = 1  # APPNOTE.TXT 4.4.4
+# All that such files may use (ECMA-376 part 2, annex B; EPUB 3.3, 4.2.2): LZMA may ask for gigabytes.
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Relation(NamedTuple):
@@ -52,6 +54,8 @@ class Package:
             raise Unparseable("broken", f"{name[:100]} is missing in it")
         if member.flag_bits & _ENCRYPTED_FLAG:
             raise Unparseable("encrypted", "its members need a password")
+        if member.compress_type not in _PACKED:
+            raise Unparseable("broken", f"{name[:100]} is packed as no such file may be, save it again")
         self._left -= member.file_size
         if self._left < 0:
             raise Unparseable(
@@ -62,7 +66,7 @@ class Package:
                 # Asked for so many bytes no more are unpacked, whatever follows; the checksum then says so.
                 data = file.read(member.file_size)
                 file.read(1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
             raise Unparseable("broken", f"{name[:100]} cannot be unpacked: {error}") from error
         return data
 

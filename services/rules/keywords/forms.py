@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 _WIDE = (0xFF10, 0xFF5B)  # digits and letters; marks of that width are Chinese ones
 _TO_ASCII = 0xFEE0
 _HAN = (0x3400, 0xA000)
+_ALIKE = {"İ": "i", "ς": "σ"}  # whose small letter is two signs, or another at the end of a word
 
 
 def fold(text: str) -> str:
@@ -36,4 +37,6 @@ def _forms() -> NDArray[np.uint32]:
         small = chr(forms[point]).lower()
         if len(small) == 1:  # of a few the lower case is longer, and places must stay
             forms[point] = ord(small)
+    for sign, form in _ALIKE.items():
+        forms[ord(sign)] = ord(form)
     return forms

@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from services.rules.normalise import normalise
 from services.runtime import ConfigurationError
 
 Action = Literal["measure", "drop", "mask"]
@@ -29,7 +30,7 @@ _LANGUAGE = re.compile("(?:[a-z]{2,3})?")
 
 @dataclass(frozen=True)
 class WordList:
-    """words: in lower case, one space between theirs. language: ISO 639-1, or any.
+    """words: normalised as texts are, one space between theirs. language: ISO 639-1, or any.
 
     at_least: different words from which a list drops; 0: by the density of all.
     """
@@ -45,8 +46,8 @@ class WordList:
         """Check every field."""
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r} is not of letters a-z, digits, _ and -")
-        if not self.words:
-            raise ValueError(f"{self.name} holds no word")
+        if not self.words or not all(self.words):
+            raise ValueError(f"{self.name} holds no word, or one without a visible sign")
         if not _LANGUAGE.fullmatch(self.language):
             raise ValueError(
                 f"{self.name}: language {self.language!r} is no code of ISO 639-1, such as zh or en"
@@ -93,13 +94,19 @@ def _lists(found: Any) -> Iterator[WordList]:
                 f"{entry['name']} has {', '.join(map(str, sorted(unknown)))}; there are {', '.join(known)}"
             )
         words = entry.get("words")
-        if not isinstance(words, list) or not all(isinstance(word, str) and word.strip() for word in words):
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError(f"{entry['name']}: words is a list of words; quote numbers and yes/no")
+        for name in ("name", "language", "category", "action"):
+            if not isinstance(entry.get(name, ""), str):
+                raise ValueError(f"{entry['name']}: {name} is text; put it in quotes, or leave it out")
+        if type(entry.get("at_least", 0)) is not int:
+            raise ValueError(f"{entry['name']}: at_least is a whole number, not {entry['at_least']!r}")
         yield WordList(**{**entry, "words": frozenset(map(_word, words))})
 
 
 def _word(line: str) -> str:
-    return " ".join(line.lower().split())
+    """As it stands in a text that is normalised; letters composed, nothing invisible."""
+    return " ".join(normalise(line).split())
 
 
 def _name_of(file: str) -> str:

@@ -93,7 +93,8 @@ def _beginnings(
     cues = places[are_cues]
     fits = _FOLLOWS.take(signs.take(cues + 1, mode="clip"))
     fits &= marks[are_cues]
-    return cues[fits != 0]
+    found: NDArray[np.int64] = cues[fits != 0]
+    return found
 
 
 def _signs(pages: Sequence[Page]) -> NDArray[np.uint8]:

@@ -281,6 +281,19 @@ def test_a_member_that_lies_about_its_size_is_not_unpacked_further():
     assert caught.value.reason == "broken"
 
 
+def test_a_member_that_is_packed_as_none_may_be_is_not_unpacked():
+    """Prevents a few bytes of LZMA from asking for gigabytes, and its errors from being dead letters."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x", b"a" * 1000)
+    body = bytearray(made.getvalue())
+    at = body.index(b"x") + 20
+    body[at : at + 8] = bytes(8)
+    with pytest.raises(Unparseable, match="packed") as caught:
+        Package(bytes(body), CONFIG).read("x")
+    assert caught.value.reason == "broken"
+
+
 def test_what_needs_a_password_and_what_is_too_old_is_told_apart():
     """Prevents a person from guessing what to do about a file."""
     start = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)

@@ -75,6 +75,11 @@ def test_words_are_bounded_as_their_script_is(word: str, text: str, whole: bool)
         ("(a+)+$", "x (a+)+$ y"),
         ("赌", "豪赌客"),
         ("a", "a"),
+        ("İstanbul", "in İstanbul"),
+        ("ΣΑΣ", "σε σας"),
+        ("σας", "ΣΕ ΣΑΣ"),
+        ("cafe\u0301", "a café"),
+        ("ca\u200bsino", "casino"),
     ],
 )
 def test_a_word_is_the_same_in_another_form(word: str, text: str) -> None:
@@ -141,6 +146,11 @@ def test_lists_by_language_category_and_action(tmp_path: Path) -> None:
         ("- {name: a, language: zh-CN, words: [b]}", "a: language 'zh-CN' is no code of ISO 639-1"),
         ("- {name: a, action: mask, at_least: 2, words: [c]}", "at_least is a number from 1 up"),
         ("name: a", "a list of lists"),
+        ("- {name: a, language: no, words: [b]}", "a: language is text; put it in quotes"),
+        ("- {name: a, category: [b], words: [c]}", "a: category is text"),
+        ("- {name: 5, words: [b]}", "5: name is text"),
+        ("- {name: a, at_least: 2.5, words: [b]}", "a: at_least is a whole number, not 2.5"),
+        ("- {name: a, words: ['\u200b']}", "a holds no word, or one without a visible sign"),
         ("- {name: a, words: [b]}\n- {name: a, words: [c]}", "two lists are called a"),
         ("- [", "cannot be used"),
     ],

@@ -1,9 +1,12 @@
 # ruff: noqa: E501 - pages are written as they come
+import time
+
 import pytest
 from lxml import etree
 
 from services.parse.html import outline
 from services.parse.html.asciimath import from_asciimath
+from services.parse.html.formulas import unify
 from services.parse.html.mathml import to_latex
 from tests.unit.parse.html.test_listings import markdown
 
@@ -211,3 +214,23 @@ def test_pictures_and_text_that_are_no_formulas_stay_what_they_are():
         markdown(r"<p>Run find . \( \) -print and pay $5 to $6.</p>")
         == r"Run find . \( \) -print and pay $5 to $6."
     )
+
+
+def test_marks_in_text_and_rows_that_end():
+    assert unify(r"so \(x\) and \[ a \\[2pt] b \]") == r"so $x$ and $$ a \\[2pt] b $$"
+    assert unify(r"a \\[2pt] b") == r"a \\[2pt] b"
+
+
+@pytest.mark.parametrize("mark", [r"\[", r"\(a ", r"\\[", r"\[\\"])
+def test_marks_that_nothing_closes_cost_what_formulas_do(mark):
+    """Prevents seconds for a page of marks, each of which was followed for thousands of characters."""
+
+    def seconds(text):
+        begun = time.process_time()
+        unify(text)
+        return time.process_time() - begun
+
+    open_, closed = (
+        min(seconds(piece * (40_000 // len(piece))) for _ in range(2)) for piece in (mark, r"\(x\) ")
+    )
+    assert open_ < 10 * closed + 0.02

@@ -1,7 +1,10 @@
 # ruff: noqa: E501 - pages are written as they come
+import time
+
 import pytest
 from lxml import etree
 
+from services.parse.html.listings import find_listings
 from services.parse.html.markdown import render
 from services.parse.html.outline import outline
 
@@ -120,3 +123,22 @@ def test_code_in_cells_and_quotations_keeps_its_lines():
     )
     for page in (table, f"<blockquote><pre><code>{CODE}</code></pre></blockquote>"):
         assert f"```\n{CODE}\n```" in markdown(page)
+
+
+def test_elements_in_each_other_are_read_no_oftener_than_beside_each_other():
+    """Prevents seconds for a page of a hundred blocks in each other, each of which was read to its end to see
+    whether it is a button.
+    """
+
+    def seconds(blocks):
+        root = etree.fromstring(f"<html><body>{blocks}</body></html>", etree.HTMLParser(huge_tree=True))
+        begun = time.process_time()
+        find_listings(root)
+        return time.process_time() - begun
+
+    block, words = "<div class='code copy'>", "<b>a</b>" * 2000
+    inside, beside = (
+        min(seconds(block * 90 + words) for _ in range(2)),
+        min(seconds((block + words + "</div>") * 9) for _ in range(2)),
+    )
+    assert inside < 10 * beside + 0.02

@@ -6,6 +6,8 @@ import pytest
 
 from services.parse import html
 from services.parse.config import ParseConfig, Unparseable
+from services.parse.html.tables import is_data
+from services.parse.html.tree import read
 from tests.unit.parse.odd_pages import odd_page
 
 SENTENCE = (
@@ -175,6 +177,20 @@ def test_hostile_markup_costs_seconds_and_leaves_the_text(hostile):
     assert "lighthouse keeper" in text
     text.encode()
     assert time.process_time() - begun < 10
+
+
+def test_listings_in_each_other_in_a_cell_take_linear_time():
+    """Prevents minutes for a page of some thousand, each of which was read to its end."""
+
+    def seconds(number):
+        page = read("<table><tr><td>a<td>b<tr><td>" + "<pre>x" * number)
+        table = next(page.iter("table"))
+        begun = time.process_time()
+        is_data(table)
+        return time.process_time() - begun
+
+    small, large = (min(seconds(number) for _ in range(2)) for number in (400, 1600))
+    assert large < 8 * small + 0.02
 
 
 def test_odd_pages_end_in_a_text_or_a_reason():
