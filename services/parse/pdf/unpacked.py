@@ -1,7 +1,7 @@
 """How large a page's pictures are that PDFium unpacks whole, asked before it does.
 
-That is JPEG 2000, at 16 bytes a pixel; all else it unpacks line by line: 20,000 by 20,000 pixels of three
-bytes take 100 MB.
+That is JPEG 2000, at 4 bytes a pixel and more; all else it unpacks line by line: 20,000 by 20,000 pixels take
+100 MB.
 """
 
 from __future__ import annotations
