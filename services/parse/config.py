@@ -46,9 +46,10 @@ class ParseConfig:
     ocr: whether pages without a text layer are read from their picture: "auto" where the extra `ocr` is
         installed, "on", which stops where it is not, or "off".
     max_ocr_pages, max_ocr_seconds: read so of one document; what is left has no text. A page takes some 2 to
-        12 s of CPU, and a document half of `time_limit_s`, which longer scans want raised with these.
+        8 s of CPU, and a document half of `time_limit_s`, which longer scans want raised with these.
     max_ocr_pixels: of a page; larger ones are made smaller. A4 at 170 dots an inch has 2.8 million.
-    max_image_pixels: of a picture that is a document of its own. A3 at 300 dots an inch has 17 million.
+    max_image_pixels: of a picture that is a document of its own, or a JPEG 2000 on a page that is read so,
+        which takes 4 bytes for each. A3 at 300 dots an inch has 17 million.
     converter: "docling+http://host:port" (docling-serve) or "mineru+http://host:port" (mineru-api) to have
         documents of `converter_types` (media types) read there; "" to read all here. converter_key: of
         docling-serve.

@@ -11,6 +11,7 @@ from services.parse.pdf import Recogniser, parse_pdf
 
 _PAGE_HEIGHT = 842 / 72  # inches, of the longer side of A4: what is on a page is of a page's size
 _KINDS = ("PNG", "JPEG", "TIFF")
+_GREY = ("1", "L")  # a third of the memory, where a document has hundreds of pages
 
 
 def parse_image(body: bytes, config: ParseConfig, recognise: Recogniser) -> Parsed:
@@ -43,8 +44,12 @@ def _pages(image: Any, pages: int, config: ParseConfig) -> Iterator[Any]:
         width, height = image.size
         if width * height > config.max_image_pixels:
             raise Unparseable("too_large", "pixels of a picture", width * height, config.max_image_pixels)
-        page = image.convert("RGBA")
-        ground = Image.new("RGBA", page.size, "white")
-        ground.alpha_composite(page)
         shrink = min(1.0, (config.max_ocr_pixels / (width * height)) ** 0.5)
-        yield ground.convert("RGB").resize((max(1, round(width * shrink)), max(1, round(height * shrink))))
+        size = max(1, round(width * shrink)), max(1, round(height * shrink))
+        if image.mode in _GREY:
+            yield image.convert("L").resize(size, reducing_gap=2)
+            continue
+        page = image.convert("RGBA").resize(size, reducing_gap=2)
+        ground = Image.new("RGBA", size, "white")
+        ground.alpha_composite(page)
+        yield ground.convert("RGB")

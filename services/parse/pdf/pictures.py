@@ -18,6 +18,7 @@ import numpy as np
 
 from services.parse.pdf.characters import function
 from services.parse.pdf.line import Line
+from services.parse.pdf.unpacked import pixels_unpacked
 
 MARKER = "[formula]"
 _MOST_OBJECTS = 10_000  # of a page that are looked at
@@ -194,7 +195,7 @@ def _is_ink_on_paper(handle: Any, page: Any) -> bool:
     try:
         image = pdfium.PdfImage(handle, page=page)
         width, height = image.get_px_size()
-        if width * height > _MOST_PIXELS:
+        if max(width * height, pixels_unpacked(handle)) > _MOST_PIXELS:
             return False
         pixels = image.get_bitmap().to_numpy().astype(np.int16)
     except pdfium.PdfiumError:

@@ -26,14 +26,8 @@ from services.parse.pdf.line import HAN, HYPHEN, Line
 from services.parse.pdf.overprint import drawn_again, is_doubled
 from services.parse.pdf.tables import Table
 from services.parse.pdf.turned import leaning, straightened, upright, within
+from services.parse.pdf.words import BLANK, HYPHENS, begin_a_line, codes_of, words_of
 
-# PDFium marks a hyphen at a line's end and adds no line end. Leaders are one word, though they are set apart.
-_WORD = re.compile("(?:[.·…] ?){6,}(?<! )|[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
-_HYPHENS = "\x02\ufffe"
-_LEADER_SIGNS = ("..", ". .", "·", "…")  # only where one of them is, there may be leaders
-_LEADERS = re.compile("(?:[.·…] ?){6,}")
-_BLANK = np.zeros(sys.maxunicode + 1, np.bool_)  # by the code point, whether it is of no word
-_BLANK[[code for code in range(0x3001) if not code or chr(code).isspace()]] = True
 # A figure before a comma or a bracket, with which its word ends, or between the signs of chemical elements.
 _CLOSED_FIGURE = re.compile("\\d(?:[.,;:!?)\\]}'\"”’]+(?=[\\s\x00]|$)|(?<=[A-Za-z)]\\d)(?=[A-Z(]))")
 _HAN = re.compile(f"[{HAN}]")
@@ -104,7 +98,7 @@ class _Reader:
         self._starts = self._characters.starts
         self._texts = [self._read(page) for page in range(len(pages))] if texts is None else texts
         self._text = "\n".join([*self._texts, ""])
-        self._codes = _codes(self._text)
+        self._codes = codes_of(self._text)
 
     def layers(self) -> list[TextLayer]:
         """Of each page; PDFium is asked of each character whether it is mapped only where one is not."""
@@ -135,7 +129,7 @@ class _Reader:
 
     def _without_overprint(self, page: int, text: str) -> str:
         """The text with NUL for what is drawn again over itself."""
-        again = drawn_again(_codes(text), self._boxes(self._starts[page] + np.arange(len(text))))
+        again = drawn_again(codes_of(text), self._boxes(self._starts[page] + np.arange(len(text))))
         return "".join(_UNMAPPED if gone else each for gone, each in zip(again.tolist(), text, strict=True))
 
     def _with_ligatures(self, page: int, text: str) -> str:
@@ -159,7 +153,7 @@ class _Reader:
         language, and are kept.
         """
         text = self._texts[page]
-        written = np.flatnonzero(~_BLANK[_codes(text)])
+        written = np.flatnonzero(~BLANK[codes_of(text)])
         unmapped = written[self._characters.unmapped(self._starts[page] + written)].tolist()
         letters = [text[index] for index in unmapped if text[index].isalpha()]
         if len(letters) >= _ENOUGH and sum(each in _LIKELY for each in letters) > 0.5 * len(letters):
@@ -175,11 +169,11 @@ class _Reader:
 
         A run is words of one line of PDFium's that follow each other on one base, in one size, without a gap.
         """
-        words = self._words()
+        words = words_of(self._texts, self._starts.tolist(), self._codes)
         if not len(words):
             return [{} for _ in self._pages], [False for _ in self._pages]
         places, boxes = self._parted(words)
-        begins = self._begins(places)
+        begins = begin_a_line(places, self._codes)
         angles = np.array(self._characters.angles(places[begins, 0]))
         line = np.cumsum(begins) - 1
         turns = (np.round(angles / (math.pi / 2)).astype(np.int64) % 4)[line]
@@ -220,13 +214,6 @@ class _Reader:
             [bool(unmapped[page].any()) for page in pages],
         )
 
-    def _words(self) -> Ints:
-        """Where words begin and end: [word, (first character, the one after its last)]."""
-        if not any(map(_has_leaders, self._texts)):
-            return _words(self._codes)
-        pages = zip(self._starts.tolist(), self._texts, strict=False)
-        return np.concatenate([start + _words_of(text) for start, text in pages])
-
     def _written(
         self,
         places: Ints,
@@ -239,7 +226,7 @@ class _Reader:
         starts, ends = places[firsts, 0], places[lasts, 1]
         texts = [page[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
         codes = self._codes
-        odd = _BLANK[codes]
+        odd = BLANK[codes]
         odd[1:] &= (codes[1:] != ord(" ")) | odd[:-1]
         seen = np.cumsum(odd)
         for index in np.flatnonzero(seen[starts] != seen[ends - 1]).tolist():
@@ -251,8 +238,8 @@ class _Reader:
             for index in np.unique(np.searchsorted(firsts, np.flatnonzero(close), "right") - 1).tolist():
                 run = slice(firsts[index], lasts[index] + 1)
                 texts[index] = self._closed_up(places[run].tolist(), close[run].tolist())
-        if any(hyphen in page for hyphen in _HYPHENS):
-            texts = [text[:-1] + HYPHEN if text[-1] in _HYPHENS else text for text in texts]
+        if any(hyphen in page for hyphen in HYPHENS):
+            texts = [text[:-1] + HYPHEN if text[-1] in HYPHENS else text for text in texts]
         return texts
 
     def _closed_up(self, spans: Sequence[_Span], close: Sequence[bool]) -> str:
@@ -261,17 +248,6 @@ class _Reader:
         for (_, before), (start, end), closed in zip([(0, 0), *spans], spans, close, strict=False):
             text += ("" if closed or before in (0, start) else " ") + self._text[start:end]
         return text
-
-    def _begins(self, places: Ints) -> NDArray[np.bool_]:
-        """Of each word, whether it begins a line: PDFium writes a line's end, or a hyphen, before it."""
-        text = self._codes
-        ends, starts = places[:-1, 1], places[1:, 0]
-        found = np.ones(len(places), np.bool_)
-        seen = np.cumsum((text == ord("\r")) | (text == ord("\n")))
-        last = text[ends - 1]
-        found[1:] = (seen[starts] > seen[ends - 1]) | (last == ord("\x02")) | (last == ord("\ufffe"))
-        found[1:] &= (starts - ends != 1) | (text[ends] != ord(" "))
-        return found
 
     def _word_boxes(self, places: Ints) -> NDArray[np.float64]:
         """Boxes of the first and last character of words: [word, 2, (left, bottom, right, top)], points."""
@@ -353,32 +329,6 @@ def _by_turn(runs: list[Line], quarters: Ints) -> dict[int, list[Line]]:
     return {turn: list(compress(runs, quarters == turn)) for turn in set(quarters.tolist())}
 
 
-def _has_leaders(text: str) -> bool:
-    return any(sign in text for sign in _LEADER_SIGNS) and _LEADERS.search(text) is not None
-
-
-def _words_of(text: str) -> Ints:
-    if not _has_leaders(text):
-        return _words(_codes(text))
-    return np.array(list(map(re.Match.span, _WORD.finditer(text))), np.int64).reshape(-1, 2)
-
-
-def _words(codes: NDArray[np.uint32]) -> Ints:
-    """Where words begin and end, in a text without leaders."""
-    written = np.zeros(len(codes) + 2, np.bool_)
-    written[1:-1] = ~_BLANK[codes]
-    cut = np.zeros(len(codes) + 1, np.bool_)
-    for hyphen in _HYPHENS:
-        cut[1:] |= codes == ord(hyphen)
-    begins = written[1:] & (cut | ~written[:-1])
-    ends = written[:-1] & (cut | ~written[1:])
-    return np.stack([np.flatnonzero(begins), np.flatnonzero(ends)], axis=-1)
-
-
-def _codes(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
 def _unspaced(text: str) -> str:
     return "".join(text.split())
 
@@ -401,7 +351,7 @@ def _differ(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]
 
 def _readable(characters: str) -> int:
     plain = characters
-    for hyphen in _HYPHENS:
+    for hyphen in HYPHENS:
         plain = plain.replace(hyphen, "")
     if plain.isprintable() and "\ufffd" not in plain:
         return len(characters)
@@ -411,7 +361,7 @@ def _readable(characters: str) -> int:
 
 def _is_readable(character: str) -> bool:
     """Not a private, unassigned, surrogate, control or replacement character; PDFium's hyphen is one."""
-    if character in _HYPHENS:
+    if character in HYPHENS:
         return True
     if character.isascii() or character.isalnum():
         return character.isprintable()

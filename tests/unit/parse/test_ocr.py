@@ -1,15 +1,17 @@
 import io
 import math
 from itertools import count
+from types import SimpleNamespace
 
 import numpy
 import pytest
 
 from contracts import Document
+from services.parse import image as images
 from services.parse import ocr
 from services.parse.config import ParseConfig, Unparseable
 from services.parse.image import parse_image
-from services.parse.ocr import Looked, Reader, Seen, lines_of
+from services.parse.ocr import Looked, Reader, Seen, lines_of, parted, rapid, reader
 from services.parse.pdf import parse_pdf
 from services.parse.pdf.columns import in_order
 from services.parse.ruled import Rules
@@ -42,23 +44,56 @@ def page(*found):
     return look, pictures
 
 
-def test_places_are_those_of_the_page_upright():
-    """Prevents lines of a page that hangs askew from being taken for columns."""
-    lines = lines_of(
-        [seen("one", 100, y, turn=0.03) for y in (100, 140)] + [seen("two", 600, 100, turn=0.03)], 2, 800
-    )
-    margin = ocr._BESIDE * 10
+def test_places_are_those_of_the_page():
+    """Prevents the margin of the detector's boxes from hiding a narrow gutter."""
+    lines = lines_of([seen("one", 100, y) for y in (100, 140)] + [seen("two", 600, 100)], 2, 800)
+    margin = reader._BESIDE * 10
     assert [line.left for line in lines] == pytest.approx([50 + margin, 50 + margin, 300 + margin])
-    assert lines[0].base == pytest.approx(lines[2].base)
+    assert lines[0].base == lines[2].base
     assert lines[0].base - lines[1].base == pytest.approx(20)
     assert 740 < lines[0].base < 750, "from the foot of the page"
+
+
+def test_a_page_that_hangs_askew_is_laid_straight():
+    """Prevents its table from being read cell by cell: short lines are found level where long ones fall."""
+    pytest.importorskip("cv2")
+    picture = numpy.full((800, 600, 3), 250, numpy.uint8)
+    long = [seen("", 60, y, turn=0.03).corners for y in (200, 300, 400)]
+    short = [(400, 112), (440, 112), (440, 132), (400, 132)]  # on the line that begins at 60, 100
+    turned, boxes = rapid._straight(picture, numpy.array([*long, short], numpy.float32))
+    tops, bottoms = boxes[:, :2, 1], boxes[:, 2:, 1]
+    assert tops[:, 0] == pytest.approx(tops[:, 1])
+    assert bottoms[:, 0] == pytest.approx(bottoms[:, 1])
+    assert tops[3, 0] == pytest.approx(tops[0, 0] - 100, abs=2), "level with its line"
+    assert turned.min() >= 249, "what comes in at the corners is paper"
+    level, same = rapid._straight(picture, boxes)
+    assert level is turned or level is picture
+    assert (same == boxes).all()
 
 
 NO_RULES = Rules(numpy.empty((0, 3), numpy.int64), numpy.empty((0, 3), numpy.int64))
 
 
 def part(corners, crop, rules=NO_RULES):
-    return ocr._parted(corners, crop, rules)
+    return parted.parted(corners, crop, rules)
+
+
+def test_long_lines_tell_how_a_page_lies(monkeypatch):
+    """Prevents a table that lies on its side from being read so: most of its cells are as high as wide."""
+
+    class Engine:
+        """Says of each line that it stands upright."""
+
+        def cls_and_rotate(self, crops):
+            return crops, SimpleNamespace(cls_res=[("0", 0.9)] * len(crops))
+
+    monkeypatch.setattr(rapid, "_engine", Engine)
+    cells = [seen("", 60 * n, 100, width=22).corners for n in range(9)]
+    names = [seen("", 60 * n, 300, width=20, height=180).corners for n in range(3)]
+    boxes = numpy.array([*cells, *names], numpy.float32)
+    crops = [numpy.zeros((20, 60, 3), numpy.uint8)] * len(boxes)
+    assert rapid._quarters(boxes, crops) == 1
+    assert rapid._quarters(boxes[:9], crops[:9]) == 0
 
 
 def test_a_line_found_over_a_gutter_is_two():
@@ -101,6 +136,14 @@ def test_boxes_of_one_font_have_its_height_and_spaces_between_han_go():
     )
     assert lines[0].text == "中文 and 字体"
     assert lines[0].height == lines[1].height < lines[2].height
+
+
+def test_marks_in_chinese_are_of_one_width():
+    """Prevents every other question from ending in half a mark: the models see no width."""
+    found = lines_of([seen("如何输出，怎样显示?", 0, 0), seen("为什么? Why?", 0, 30)], 1, 99)
+    assert [line.text for line in found] == ["如何输出，怎样显示？", "为什么？ Why?"]
+    [alone] = lines_of([seen("为什么?", 0, 0)], 1, 99)
+    assert alone.text == "为什么?", "nothing on the page says how wide its marks are"
 
 
 def test_pages_are_read_within_a_number_and_a_time():
@@ -152,6 +195,42 @@ def test_a_huge_page_is_made_small():
     assert pictures[0].shape[0] * pictures[0].shape[1] < 11_000
 
 
+def pictured(head, data=b"00"):
+    """A page that is one picture: what its dictionary says, and its data as hexadecimal digits."""
+    picture = (
+        "<</Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Width 40/Height 40"
+        f"{head}/Length {len(data) + 1}>>stream\n{data.decode()}>\nendstream"
+    )
+    resources = "/XObject<</P 4 0 R/F 5 0 R>>"
+    form = "<</Type/XObject/Subtype/Form/BBox[0 0 595 842]/Length 5>>stream\n/P Do\nendstream"
+    drawn = "q 595 0 0 842 0 0 cm /F Do Q"
+    return make_pdf([[]], extra=[picture, form], resources=resources, drawn=drawn)
+
+
+SIZE = b"ff4fff5100290000" + b"%08x%08x" % (40_000, 40_000)
+
+
+@pytest.mark.parametrize(
+    ("head", "data", "reads"),
+    [
+        ("/Filter[/ASCIIHexDecode/JPXDecode]", SIZE, False),
+        ("/Filter[/ASCIIHexDecode/JPXDecode]", SIZE[:12], True),  # its size is missing, and so is all of it
+        ("/Filter/ASCIIHexDecode", SIZE, True),
+    ],
+)
+def test_a_page_of_a_picture_too_large_to_unpack_is_left_out(head, data, reads):
+    """Prevents kilobytes from taking gigabytes: PDFium unpacks JPEG 2000 whole, at the size that it has."""
+    look, pictures = page(seen(PROSE, 0, 0))
+    reader = Reader(ParseConfig(), look)
+    body = pictured(head, data)
+    if reads:
+        assert PROSE.strip() in parse_pdf(body, ParseConfig(), reader).text
+    else:
+        with pytest.raises(Unparseable, match="without a text layer"):
+            parse_pdf(body, ParseConfig(), reader)
+    assert (len(pictures), reader.left_out) == (int(reads), int(not reads))
+
+
 @pytest.mark.parametrize("size", [b"595 2147483648", b"1 595", b"9000 90"])
 def test_a_page_that_is_a_sliver_has_no_text(size):
     """Prevents a damaged page size from being a dead letter: RapidOCR fails on what is a line wide."""
@@ -180,6 +259,18 @@ def test_pictures_are_pages_where_they_can_be_read():
     [found] = judge([Document(body=picture(kind="PNG"))], config=ParseConfig())
     assert isinstance(found, Drop)
     assert found.reason == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "made"), [("1", 0, ("L", 0)), ("L", 9, ("L", 9)), ("LA", (9, 0), ("RGB", (255,) * 3))]
+)
+def test_pages_of_one_shade_stay_so(mode, colour, made):
+    """Prevents scans of many pages from taking thrice the memory, and clear ground from being black."""
+    image = pytest.importorskip("PIL.Image")
+    config = ParseConfig(max_ocr_pixels=1000)
+    [page] = images._pages(image.new(mode, (400, 100), colour), 1, config)
+    assert (page.mode, page.getpixel((0, 0))) == made
+    assert page.size == (63, 16)
 
 
 @pytest.mark.parametrize(
@@ -259,9 +350,25 @@ def test_a_scanned_page_is_read_whichever_way_it_lies(real_look, monkeypatch):
         lies = real_look(numpy.ascontiguousarray(numpy.rot90(picture, quarters)), lambda: False)
         assert [line.text for line in lies.seen] == [line.text for line in upright.seen]
         assert lies.height == picture.shape[0]
-    monkeypatch.setattr(ocr, "_AT_A_TIME", 2)
+    monkeypatch.setattr(rapid, "_AT_A_TIME", 2)
     late = real_look(picture, lambda: True)
     assert (late.whole, len(late.seen)) == (False, 2), "the clock is looked at between lines"
+
+
+def test_what_is_no_line_costs_nothing(real_look):
+    """Prevents an empty page from taking as long as a written one, and a dashed rule, which is a thousand
+    times as wide as high, from taking gigabytes.
+    """
+    empty = numpy.full((2000, 1400, 3), 240, numpy.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rapid, "_engine", lambda: pytest.fail("nothing is written there"))
+        assert not len(rapid._found(empty))
+    dashed = empty.copy()
+    for x in range(50, 1350, 9):
+        dashed[999:1002, x : x + 5] = 0
+    boxes = rapid._found(dashed)
+    sides = [sorted((math.dist(a, b), math.dist(b, c))) for a, b, c, _ in boxes]
+    assert all(longer <= rapid._LONGEST * shorter for shorter, longer in sides)
 
 
 def test_a_scanned_page_in_chinese_is_read(real_look):
