@@ -14,6 +14,7 @@ from __future__ import annotations
 import codecs
 import itertools
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from contracts.terminal import COMMAND
@@ -99,7 +100,7 @@ def decode(body: bytes, declared: bool = False) -> Decoded:
     if b"\x00" in body and (wide := _utf16(body)):
         return _decode(body, wide)
     if body.isascii():
-        return _seven_bit(body) or _clean(body.decode("ascii"), "utf-8")
+        return _seven_bit(body) or _valid_utf8(body)
     if (nearly := _nearly_utf8(body)) is not None:
         return nearly
     if (shifted := _shifted(body)) is not None:
@@ -116,7 +117,7 @@ def given(body: bytes) -> Decoded | None:
     if b"\x00" in body and _utf16(body):
         return None
     try:
-        return _clean(body.decode(), "utf-8")
+        return _valid_utf8(body)
     except UnicodeDecodeError:
         return None
 
@@ -132,6 +133,11 @@ def _is_plain(text: str) -> bool:
         encoded = text.encode()
     except UnicodeEncodeError:
         return False
+    return _has_none(text, encoded)
+
+
+def _has_none(text: str, encoded: bytes) -> bool:
+    """The same of a text that is known in UTF-8."""
     without = encoded.translate(None, _CONTROL_BYTES)
     return len(without) == len(encoded) and "\ufffe" not in text and "\uffff" not in text
 
@@ -165,10 +171,19 @@ def _lines_ended(text: str) -> str:
     return text.replace("\f", "\n") if "\f" in text else text
 
 
+def _valid_utf8(body: bytes) -> Decoded:
+    """Most have nothing to clean, which their bytes tell: a text need not be encoded for that.
+
+    Raises UnicodeDecodeError.
+    """
+    text = body.decode()
+    return Decoded(_lines_ended(text), "utf-8", 0.0) if _has_none(text, body) else _clean(text, "utf-8")
+
+
 def _nearly_utf8(body: bytes) -> Decoded | None:
     """UTF-8 that lost no more bytes than its characters have beyond the first; other charsets lose most."""
     try:
-        return _clean(body.decode(), "utf-8")
+        return _valid_utf8(body)
     except UnicodeDecodeError:
         text = body.decode("utf-8", "ignore")
     kept = len(text.encode())
@@ -201,8 +216,9 @@ def _utf7(body: bytes) -> Decoded | None:
     if b"+" not in body:
         return None
     runs = (run[0].decode("utf-7", "ignore") for run in itertools.islice(_SEVEN.finditer(body), _MOST_RUNS))
-    wide = [sign for run in runs for sign in run if sign > "\x7f"]
-    if len(wide) < 4 or sum(map(east_asian.is_everyday, wide)) * 10 < len(wide):
+    wide = Counter(sign for sign in "".join(runs) if sign > "\x7f")
+    everyday = sum(num for sign, num in wide.items() if east_asian.is_everyday(sign))
+    if wide.total() < 4 or everyday * 10 < wide.total():
         return None
     text = _SEVEN.sub(lambda run: run[0].decode("utf-7", "ignore").encode("utf-8", "ignore"), body)
     return _clean(text.replace(b"+-", b"+").decode(), "utf-7")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,7 +54,7 @@ class _Tree:
         return cls(
             np.array([frame.parent for frame in page.frames], np.int64),
             depths,
-            np.split(order, cuts) if len(order) else [],
+            [order[begin:end] for begin, end in pairwise([0, *cuts.tolist(), len(order)])],
             np.array([block.frame for block in page.blocks], np.int64),
             kinds,
             kind,
@@ -88,8 +89,7 @@ def around(page: Outline, measures: Mapping[str, Floats]) -> Floats:
     )
     return np.concatenate(
         [
-            _tags(page, tree, totals[:-1, 0] <= _MOST_HIDDEN * words.sum()),
-            _hints(page, tree),
+            *_names(page, tree, totals[:-1, 0] <= _MOST_HIDDEN * words.sum()),
             _amounts(tree, totals, max(1.0, float(words.sum()))),
             _repetition(tree, totals, max(1.0, float(words.sum()))),
             _layout(page, tree, np.stack([words, links, kept, measures["ends"]], 1)),
@@ -108,31 +108,26 @@ def unpacked(masks: Ints, num: int) -> Floats:
     return ((masks[:, None] >> np.arange(num)) & 1).astype(np.float32)
 
 
-def _tags(page: Outline, tree: _Tree, may_hide: npt.NDArray[np.bool_]) -> Floats:
-    """For each of _TAGS whether it is around the block, and whether an element not shown is.
+def _names(page: Outline, tree: _Tree, may_hide: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """For each of _TAGS whether it is around the block, and whether an element not shown is; then what the
+    names say: inside the block and of the elements up to two around it, and of any around it.
 
     may_hide: of each frame; what holds most of a page is shown once its scripts have run.
     """
     bits = {tag: 1 << i for i, tag in enumerate(_TAGS)}
-    own = np.zeros(len(tree.kind) + 1, np.int64)
-    own[:-1] = np.array([bits.get(tag, 0) for tag, _ in tree.kinds], np.int64)[tree.kind]
+    hints = np.array([*(frame.hints for frame in page.frames), 0], np.int64)
+    near = hints.copy()
+    near[:-1] |= hints[tree.parents]
+    inside = np.array([block.hints for block in page.blocks], np.int64)
+    own = hints << len(_TAGS) + 1
+    own[:-1] |= np.array([bits.get(tag, 0) for tag, _ in tree.kinds], np.int64)[tree.kind]
     hidden = np.array([frame.hidden for frame in page.frames], bool)
     own[:-1] |= (hidden & may_hide).astype(np.int64) << len(_TAGS)
-    return unpacked(tree.inherited(own)[tree.of], len(_TAGS) + 1)
-
-
-def _hints(page: Outline, tree: _Tree) -> Floats:
-    """What the names say: inside the block and of the elements up to two around it, and of any around it."""
-    own = np.array([*(frame.hints for frame in page.frames), 0], np.int64)
-    near = own.copy()
-    near[:-1] |= own[tree.parents]
-    inside = np.array([block.hints for block in page.blocks], np.int64)
-    return np.concatenate(
-        [
-            unpacked(near[tree.of] | inside, len(NAMES)),
-            unpacked(tree.inherited(own)[tree.of], len(NAMES)),
-        ],
-        1,
+    found = tree.inherited(own)[tree.of]
+    return (
+        unpacked(found, len(_TAGS) + 1),
+        unpacked(near[tree.of] | inside, len(NAMES)),
+        unpacked(found >> len(_TAGS) + 1, len(NAMES)),
     )
 
 
@@ -215,8 +210,9 @@ def _layout(page: Outline, tree: _Tree, of_blocks: Floats) -> Floats:
 
 def _numbered(values: Sequence[_Value]) -> tuple[list[_Value], Ints]:
     """Those that differ, and of each value its number among them."""
-    numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
-    return list(numbers), np.array(list(map(numbers.__getitem__, values)), np.int64)
+    numbers: dict[_Value, int] = {}
+    found = [numbers.setdefault(value, len(numbers)) for value in values]
+    return list(numbers), np.array(found, np.int64)
 
 
 def _grouped(keys: Ints) -> tuple[Ints, int]:

@@ -19,6 +19,7 @@ from services.parse.html.about import About
 from services.parse.html.around import Floats, Ints, around, logs, unpacked
 from services.parse.html.blocks import Outline
 from services.parse.html.finder import Finder
+from services.parse.html.parts import parts_of
 from services.parse.html.wording import letters_of
 
 _KINDS = ("p", "h", "item", "row", "code", "pre", "dt", "dd", "caption", "cell", "summary")
@@ -56,7 +57,7 @@ _OF_PRICES = ("$", "€", "£", "¥", "元", "kr", "usd", "eur", "rs")
 _OF_DATES = ("19", "20", ":", " ago", "前", "昨天", "今天")
 _FINDER = Finder([*_PHRASES, _OF_PRICES, _OF_DATES])
 _PRICED, _DATED = 1 << len(_PHRASES), 2 << len(_PHRASES)
-_DIGITS = frozenset("0123456789")
+_DIGIT = re.compile("[0-9]")
 _FIGURES, _CAPITALS = b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _HEAD_CHARACTERS = 400
@@ -72,8 +73,7 @@ def features_of(page: Outline, letters: list[str], said: About, other: str) -> F
     words = np.array([block.words for block in page.blocks], np.float32)
     links = np.array([block.link_words for block in page.blocks], np.float32)
     whole = letters_of(other)
-    known = {each: bool(each) and each in whole for each in set(letters)}
-    kept = np.array(list(map(known.__getitem__, letters)), np.float32)
+    kept = np.array(parts_of(whole, letters), np.float32)
     kind, level = _kinds(page), np.array([block.level for block in page.blocks], np.int64)
     ends = np.array([_is_sentence(block.text) for block in page.blocks], np.float32)
     heads = [block.text[:_HEAD_CHARACTERS] for block in page.blocks]
@@ -102,7 +102,7 @@ def _figures(heads: list[str], masks: list[int], bit: int, pattern: re.Pattern[s
     """Whether the pattern, in which is a figure, is found; looked for where a mask has its bit."""
     return np.array(
         [
-            mask & bit > 0 and not _DIGITS.isdisjoint(head) and pattern.search(head) is not None
+            mask & bit > 0 and _DIGIT.search(head) is not None and pattern.search(head) is not None
             for head, mask in zip(heads, masks, strict=True)
         ],
         np.float32,
@@ -160,12 +160,8 @@ def _signs(texts: list[str], heads: list[str]) -> Floats:
 
 def _numbers_of(signs: bytes, texts: list[bytes]) -> Ints:
     """How many of the signs are in each text."""
-    is_sign = np.zeros(256, np.int64)
-    is_sign[list(signs)] = 1
-    seen = np.zeros(sum(map(len, texts)) + 1, np.int64)
-    np.cumsum(is_sign[np.frombuffer(b"".join(texts), np.uint8)], out=seen[1:])
-    found: Ints = np.diff(seen[np.cumsum(list(map(len, texts)))], prepend=0)
-    return found
+    without = [len(text.translate(None, signs)) for text in texts]
+    return np.array(list(map(len, texts)), np.int64) - np.array(without, np.int64)
 
 
 def _again(letters: list[str]) -> Floats:
@@ -195,7 +191,7 @@ def _described(letters: list[str], said: About) -> Floats:
     """
     every, titles = "|".join(said.descriptions), "|".join(said.titles)
     begins = tuple({each[:_TEASER] for each in said.descriptions[:_MOST_DESCRIPTIONS] if len(each) > _SHORT})
-    inside = np.array([len(each) > _SHORT and each in every for each in letters], bool)
+    inside = np.array(parts_of(every, [each if len(each) > _SHORT else "" for each in letters]), bool)
     begun = np.zeros(len(letters), bool)
     for begin in begins:
         begun |= [begin in each for each in letters]

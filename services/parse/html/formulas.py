@@ -131,7 +131,7 @@ def hidden_formula(element: Any) -> str:
 
 def unify(text: str) -> str:
     r"""Formulas between \( \) and \[ \] in running text, between dollars."""
-    if "\\(" not in text and "\\[" not in text:
+    if "\\" not in text or ("\\(" not in text and "\\[" not in text):
         return text
     return _IN_TEXT.sub(_redelimited, text)
 

@@ -54,7 +54,7 @@ POST, SIGNATURE = 1 << len(NAMES), 2 << len(NAMES)  # above the bits of NAMES, w
 
 _PARTS = Finder([*(parts.split() for parts in _KINDS.values()), _POSTS.split(), _SIGNATURES.split()])
 _ATTRIBUTES = frozenset({"class", "id", "role", "itemprop", "aria-label", "data-component", "data-testid"})
-_BESIDES_CLASS = _ATTRIBUTES - {"class"}
+NAMING = _ATTRIBUTES - {"class"}  # attributes besides the class that hints_of reads
 _LONGEST = 300
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HYPHENED = bytes(sign if chr(sign).isalnum() else ord("-") for sign in range(128)) + bytes(range(128, 256))
@@ -63,7 +63,7 @@ _BETWEEN = re.compile(r"[^a-z0-9\u4e00-\u9fff]+")
 
 def hints_of(attributes: Mapping[str, str]) -> int:
     """A bit for each of NAMES that an element's names speak of, and POST and SIGNATURE."""
-    if _BESIDES_CLASS.isdisjoint(attributes):
+    if NAMING.isdisjoint(attributes):
         return _bits(attributes["class"][:_LONGEST]) if "class" in attributes else 0
     values = [value for name, value in attributes.items() if name in _ATTRIBUTES]
     return _bits(" ".join(values)[:_LONGEST]) if values else 0

@@ -113,7 +113,8 @@ def _is_line(element: Any, found: dict[Any, Listing]) -> bool:
 
 def _candidates(root: Any) -> Iterator[Any]:
     """Elements worth a look, which costs as much as they hold: so none that is far inside of others."""
-    if any(map(_is_set_apart, root.iter(*_VERBATIM, *_LAYOUTS))):  # on most pages none is
+    classes = {element.get("class") or "" for element in root.iter(*_LAYOUTS)}
+    if next(root.iter(*_VERBATIM), None) is not None or any(map(_is_class_of_code, classes)):
         yield from _set_apart(root)
     for element in root.iter("p"):
         if (style := element.get("style")) and _MONOSPACE.search(style):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from lxml import etree
 
+from services.parse.html.attributes import NO_CLASS, SHOWING, Class, class_says, is_dialog, is_hidden
 from services.parse.html.blocks import Block, Frame, Outline
 from services.parse.html.formulas import (
     FORMULA_TAGS,
@@ -17,13 +18,12 @@ from services.parse.html.formulas import (
     formula_by_attributes,
     formula_by_tag,
     hidden_formula,
-    is_holder,
     may_be_formula,
     with_asciimath,
     writes_asciimath,
 )
-from services.parse.html.hints import hints_of
-from services.parse.html.lines import is_numbering, speaks_of_numbers
+from services.parse.html.hints import NAMING, hints_of
+from services.parse.html.lines import is_numbering
 from services.parse.html.listings import Listing, find_listings
 from services.parse.html.tables import is_data, rows_of
 from services.parse.html.wording import (
@@ -50,7 +50,9 @@ _LEFT_OUT = frozenset({
     "link", "meta", "title", "annotation", "annotation-xml", "br", "img",
 })  # fmt: skip
 _BY_TAG = _LEFT_OUT | FORMULA_TAGS
+# Tags and attributes of elements that _is_whole is asked of; of all others it would say no.
 _LOOKED_INTO = frozenset({"noscript", "table"})
+_TELLING = OWN_TEX | {"itemtype", "hidden", "style"}
 _NUMBERING = frozenset({"ul", "ol", "div", "td"})
 _MARKS = {
     "b": "**", "strong": "**", "i": "*", "em": "*", "code": "`", "tt": "`", "samp": "`", "kbd": "`",
@@ -60,7 +62,6 @@ _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _ANEW = frozenset({"article", "main", "body"})  # what stands in these is in no list or quotation around them
 _APART = frozenset({"a", "button", "label", "option", "time"})  # side by side they are words of their own
 _ANCHORS = frozenset("¶#§🔗\uf0c1")  # what links to a heading from beside it
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _STEM = re.compile("[0-9]")  # where the part of an id that an element has to itself begins
 _CELL_DEPTH = 60
 _MOST_TYPES = 20
@@ -77,7 +78,7 @@ def outline(root: Any, max_depth: int) -> Outline:
     """The blocks of a tree. Elements deeper than max_depth hold their text but are no frames, as browsers
     flatten them. What is hidden at first may be shown at a click, and only says so.
     """
-    walker = _Walker(find_listings(root), max_depth, lambda: writes_asciimath(root))
+    walker = _Walker(find_listings(root), max_depth, cache(lambda: writes_asciimath(root)))
     walker.walk(root)
     return walker.found
 
@@ -96,21 +97,14 @@ class _Open:
 
 _BLOCK, _BLOCK_TOO_DEEP = _Open(block=True, frame=True), _Open(block=True)
 _CUSTOM, _NOTHING = _Open(frame=True), _Open()
-_NO_CLASS = ("", False, False)
 _PRESSED = {"a": _Open(pressed="a"), "button": _Open(pressed="button"), "label": _Open(pressed="button")}
-
-
-@lru_cache(8192)
-def _class_says(named: str) -> tuple[str, bool, bool]:
-    """The first of its names; whether what has it may hold a formula, or numbers of lines."""
-    return (named.split(None, 1) or [""])[0], is_holder(named), speaks_of_numbers(named)
 
 
 class _Walker:
     def __init__(self, listings: dict[Any, Listing], max_depth: int, asciimath: Callable[[], bool]) -> None:
         """asciimath: whether a script on the page renders it; asked where it matters, which is rare."""
         self.found = Outline()
-        self._asciimath = cache(asciimath)
+        self._asciimath = asciimath
         self._listings = listings
         self._max_depth = max_depth
         self._open: list[_Open] = []
@@ -129,33 +123,38 @@ class _Walker:
 
     def walk(self, root: Any) -> None:
         steps = etree.iterwalk(root, events=("start", "end"))
+        open_, said = self._open, self._text
         inert = None
         for event, element in steps:
             if event == "start":
                 tag = element.tag
                 # Pictures and scripts have many long attributes, and their tag is enough.
-                if tag in _BY_TAG and self._is_whole_by_tag(element, tag):
-                    inert = element
-                    steps.skip_subtree()
-                    continue
-                attributes = dict(element.items())
-                if (attributes or tag in _LOOKED_INTO or self._listings) and self._is_whole(
-                    element, tag, attributes
-                ):
+                whole = tag in _BY_TAG and self._is_whole_by_tag(element, tag)
+                if not whole:
+                    attributes = dict(element.items())
+                    says = class_says(attributes["class"]) if "class" in attributes else NO_CLASS
+                    whole = (
+                        says.asks
+                        or tag in _LOOKED_INTO
+                        or bool(self._listings)
+                        or not _TELLING.isdisjoint(attributes)
+                        or (tag == "a" and element.text in _ANCHORS)
+                    ) and self._is_whole(element, tag, attributes, says)
+                if whole:
                     if self._looked_at:
                         self._forget_looks()
                     inert = element
                     steps.skip_subtree()
                     continue
                 if tag in _BLOCKS:
-                    if self._text:
+                    if said:
                         self._flush()
-                    self._open.append(self._enter_block(tag, attributes))
+                    open_.append(self._enter_block(tag, attributes, says))
                 else:
-                    self._open.append(self._enter_inline(tag, attributes))
+                    open_.append(self._enter_inline(tag, attributes, says))
                 text = element.text
             elif inert is None:
-                if (opened := self._open.pop()) is not _NOTHING:
+                if (opened := open_.pop()) is not _NOTHING:
                     self._leave(opened)
                 if self._looked_at:
                     self._forget_looks()
@@ -163,8 +162,11 @@ class _Walker:
             else:
                 inert = None
                 text = element.tail
-            if text and (self._text or not text.isspace()):  # white space between blocks is none
-                self._say(text)
+            if text:
+                if not text.isspace():
+                    self._say(text)
+                elif said:  # else it stands between blocks
+                    said.append(text)
         self._flush()
 
     def _is_whole_by_tag(self, element: Any, tag: str) -> bool:
@@ -176,24 +178,23 @@ class _Walker:
             self._text.append(BREAK)
         return tag in _LEFT_OUT and not (tag == "template" and "shadowrootmode" in element.attrib)
 
-    def _is_whole(self, element: Any, tag: str, attributes: Mapping[str, str]) -> bool:
+    def _is_whole(self, element: Any, tag: str, attributes: Mapping[str, str], says: Class) -> bool:
         """The same, where the tag alone does not tell."""
         if attributes:
             if "itemtype" in attributes and len(self.found.item_types) < _MOST_TYPES:
                 self.found.item_types.append(attributes["itemtype"])
-            _, may_hold, numbers = _class_says(attributes["class"]) if "class" in attributes else _NO_CLASS
-            may_hold = may_hold or not OWN_TEX.isdisjoint(attributes)
+            may_hold = says.may_hold or not OWN_TEX.isdisjoint(attributes)
             if may_hold and may_be_formula(tag, attributes) and self._may_look():
                 if (formula := formula_by_attributes(element, tag, attributes)) is not None:
                     self._say_formula(formula)
                     return True
                 self._looked_at.append(len(self._open))
             if tag in _NUMBERING:
-                if numbers and self._may_look():
+                if says.numbers and self._may_look():
                     if is_numbering(element):
                         return True
                     self._looked_at.append(len(self._open))
-            elif tag not in _BLOCKS and _is_hidden(attributes):
+            elif tag not in _BLOCKS and is_hidden(attributes):
                 self._say_formula(hidden_formula(element))
                 return True
         if tag == "a" and element.text in _ANCHORS and not len(element) and "#" in attributes.get("href", ""):
@@ -211,7 +212,7 @@ class _Walker:
             return True
         if tag == "table" and is_data(element):
             self._flush()
-            opened = self._enter_block(tag, attributes)
+            opened = self._enter_block(tag, attributes, says)
             self._open.append(opened)
             self._rows(element)
             self._open.pop()
@@ -229,22 +230,22 @@ class _Walker:
         while self._looked_at and self._looked_at[-1] >= len(self._open):
             self._looked_at.pop()
 
-    def _enter_block(self, tag: str, attributes: Mapping[str, str]) -> _Open:
+    def _enter_block(self, tag: str, attributes: Mapping[str, str], says: Class) -> _Open:
         if len(self._open) >= self._max_depth:
             return _BLOCK_TOO_DEEP
-        self._push(tag, attributes)
+        self._push(tag, attributes, says)
         return _BLOCK
 
-    def _enter_inline(self, tag: str, attributes: Mapping[str, str]) -> _Open:
+    def _enter_inline(self, tag: str, attributes: Mapping[str, str], says: Class) -> _Open:
         if "-" in tag:
             if len(self._open) >= self._max_depth:
                 return _NOTHING
-            self._push(tag, attributes)
+            self._push(tag, attributes, says)
             return _CUSTOM
         if tag in _APART and self._last_inline == tag and self._text and not self._text[-1][-1:].isspace():
             self._text.append(" ")
         if attributes:
-            self._hints |= hints_of(attributes)
+            self._hints |= says.hints if NAMING.isdisjoint(attributes) else hints_of(attributes)
         self._last_inline = ""
         if (pressed := _PRESSED.get(tag)) is not None and not self._pressing:
             self._pressing.append(pressed.pressed)
@@ -270,20 +271,28 @@ class _Walker:
             self._pressing.pop()
             self._last_inline = opened.pressed
 
-    def _push(self, tag: str, attributes: Mapping[str, str]) -> None:
+    def _push(self, tag: str, attributes: Mapping[str, str], says: Class) -> None:
         frames = self.found.frames
-        around = frames[self._frame] if self._frame >= 0 else None
-        name = _class_says(attributes["class"])[0] if "class" in attributes else ""
-        kind = (tag, name)
-        if around is None:
-            frame = Frame(self._frame, tag, 0, 0, kind)
-        elif tag in _ANEW:
-            frame = Frame(self._frame, tag, 0, around.depth + 1, kind)
+        hints, hidden, dialog, stem = 0, False, tag == "dialog", ""
+        if attributes and tag not in ("html", "body"):
+            hints = says.hints if NAMING.isdisjoint(attributes) else hints_of(attributes)
+            if not SHOWING.isdisjoint(attributes):
+                hidden = attributes.get("aria-hidden") == "true" or is_hidden(attributes)
+                dialog = dialog or is_dialog(attributes)
+            if not says.first and "id" in attributes:
+                stem = _STEM.split(attributes["id"], 1)[0]
+        if self._frame < 0:
+            frame = Frame(-1, tag, hints, 0, (tag, says.first), -1, hidden, dialog)
         else:
-            frame = Frame(
-                self._frame, tag, 0, around.depth + 1, kind, -1, False, False,
-                around.heading, around.inside, around.lists, around.quoted,
-            )  # fmt: skip
+            around = frames[self._frame]
+            depth = around.depth + 1
+            if tag in _ANEW:
+                frame = Frame(self._frame, tag, hints, depth, (tag, says.first), -1, hidden, dialog)
+            else:
+                frame = Frame(
+                    self._frame, tag, hints, depth, (tag, says.first), -1, hidden, dialog,
+                    around.heading, around.inside, around.lists, around.quoted,
+                )  # fmt: skip
         if tag == "li":
             given = _number(attributes.get("value"))
             frame.item = given if given is not None else self._numbers.get(self._frame, 0) + 1
@@ -295,23 +304,12 @@ class _Walker:
             frame.heading = int(tag[1])
         elif tag == "blockquote":
             frame.quoted = True
-        elif tag == "dialog":
-            frame.dialog = True
-        if attributes and tag not in ("html", "body"):
-            frame.hints = hints_of(attributes)
-            if not name and "id" in attributes:
-                frame.stem = _STEM.split(attributes["id"], 1)[0]
-            if len(attributes) > 1 or not name:  # a class says neither
-                frame.hidden = attributes.get("aria-hidden") == "true" or _is_hidden(attributes)
-                frame.dialog = frame.dialog or _is_dialog(attributes)
+        frame.stem = stem
         self._frame = len(frames)
         frames.append(frame)
 
     def _say(self, text: str) -> None:
-        if text.isspace():
-            if self._text:  # else it stands between blocks
-                self._text.append(text)
-            return
+        """Text that is not white space alone."""
         self._text.append(self._read(text) if "`" in text else text)
         self._last_inline = ""
         if self._pressing:
@@ -396,15 +394,6 @@ def _words_of(said: list[str]) -> int:
 
 def _number(value: str | None) -> int | None:
     return int(value) if value and len(value) < 6 and value.isascii() and value.isdigit() else None
-
-
-def _is_hidden(attributes: Mapping[str, str]) -> bool:
-    style = attributes.get("style")
-    return "hidden" in attributes or bool(style and _HIDDEN.search(style))
-
-
-def _is_dialog(attributes: Mapping[str, str]) -> bool:
-    return attributes.get("role") in ("dialog", "alertdialog") or attributes.get("aria-modal") == "true"
 
 
 def _is_page_of_its_own(noscript: Any) -> bool:

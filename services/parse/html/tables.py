@@ -46,9 +46,11 @@ def is_data(table: Any) -> bool:
         for cell in cells:
             if _POST.search(f"{cell.get('class', '')} {cell.get('id', '')}".lower()):
                 return False
-            sizes.append(sum(len(text.strip()) for text in cell.itertext()))
-            longest = _LONGEST_CELL if len(cells) > 2 or cell.find("p") is None else _LONG_PARAGRAPHS
-            if sizes[-1] > longest or len(cell.findall("p")) > 4:
+            texts = cell.itertext() if len(cell) else (cell.text or "",)
+            sizes.append(sum(map(len, map(str.strip, texts))))
+            paragraphs = sum(1 for _ in cell.iterchildren("p")) if len(cell) else 0
+            longest = _LONGEST_CELL if len(cells) > 2 or not paragraphs else _LONG_PARAGRAPHS
+            if sizes[-1] > longest or paragraphs > 4:
                 return False
         if len(sizes) > _MAX_CELLS:
             return True
@@ -82,7 +84,8 @@ def rows_of(table: Any, text_of: Callable[[Any], str]) -> Iterator[Row]:
                 continue
             _fill(cells, below)
             cells.append(text_of(cell))
-            links += sum(len("".join(link.itertext()).split()) for link in cell.iter("a"))
+            if len(cell):
+                links += sum(len("".join(link.itertext()).split()) for link in cell.iter("a"))
             rowspan, colspan = _span(cell, "rowspan"), _span(cell, "colspan")
             if rowspan > 1:
                 below |= {len(cells) - 1 + i: rowspan - 1 for i in range(colspan)}
@@ -104,5 +107,7 @@ def _fill(cells: list[str], below: dict[int, int]) -> None:
 
 
 def _span(cell: Any, name: str) -> int:
-    value = cell.get(name, "1")
+    value = cell.get(name)
+    if value is None:
+        return 1
     return min(int(value), _MAX_SPAN) if value.isascii() and value.isdigit() and int(value[:4]) else 1

@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - pages are written as they come
 import pytest
 
-from services.parse.charset import decode, given
+from services.parse.charset import decode, east_asian, given
 
 ZH = "春天的雨下了三天，河水漫过了石桥。孩子们站在岸边，看小船顺着水流慢慢漂远，谁也没有说话。" * 3
 ZH_TRADITIONAL = (
@@ -264,3 +264,13 @@ def test_line_ends_become_newlines():
 def test_random_bytes_are_bad():
     """Prevents a binary file from passing as text."""
     assert decode(bytes(range(256)) * 40).bad_share > 0.05
+
+
+def test_of_what_may_be_utf7_each_sign_is_judged_once(monkeypatch):
+    """Prevents a page of formulas, whose sums look like shifts, from a look at each of 100,000 signs."""
+    asked = []
+    is_everyday = east_asian.is_everyday
+    monkeypatch.setattr(east_asian, "is_everyday", lambda sign: asked.append(sign) or is_everyday(sign))
+    page = "a sum is x+ZZZZZZZZZZZ and no letter of any language " * 900
+    assert decode(page.encode()).text == page
+    assert len(asked) == len(set(asked)) > 0
