@@ -5,6 +5,8 @@ and tables.py know what pages make of those), features.py says what is known of 
 it is content, leftovers.py which never are, choice.py which are, posts.py which are posts of a thread, and
 markdown.py writes them. resiliparse's opinion is one of the features, and the answer where a page has too
 many tags for all that. What was measured stands in model.md.
+Where a page shows next to no text, its JSON is asked: what it says of itself for search engines (about.py),
+or, if that is short, what its scripts were to draw (carried.py).
 What kind of page it is, as it says itself, is read out of its head and address by declared.py.
 """
 
@@ -21,6 +23,7 @@ from services.parse.config import ParseConfig, Parsed, Unparseable
 from services.parse.html import main_text
 from services.parse.html.about import About, about, body_of
 from services.parse.html.blocks import Outline
+from services.parse.html.carried import carried
 from services.parse.html.choice import chosen
 from services.parse.html.declared import NOTHING, declared
 from services.parse.html.features import features_of
@@ -92,6 +95,8 @@ def _understood(page: str, other: str, config: ParseConfig) -> tuple[str, About 
     if len(text) >= _DRAWN_BY_SCRIPTS:
         return text, said
     told = body_of(root)
+    if len(told) < _DRAWN_BY_SCRIPTS and len(text) < _LEAST_TOLD:
+        told = carried(root, config.max_html_depth) or told
     if len(told) < max(_LEAST_TOLD, _TIMES_AS_LONG * len(text)):
         return text, said
     return f"{text}\n\n{told}".strip(), said

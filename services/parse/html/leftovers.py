@@ -36,7 +36,7 @@ _DISCLAIMER = re.compile(
 _CLOSERS = frozenset("×✕✖╳⨯")
 _MARKED = re.compile(r"\*{1,2}(?:广告|推广|Ad|Advertisement|Sponsored)\*{1,2}\s*\S")
 _UNFILLED = re.compile(r"\{\{[^{}]*\}\}")
-_COOKIES = re.compile(
+COOKIES = re.compile(
     r"\b(?:use|uses|using|accept|store)\b.{0,40}\bcookies\b|\bcookies\b.{0,60}\b(?:consent|accept|preferences)\b"
     r"|使用.{0,10}cookies?",
     re.IGNORECASE | re.DOTALL,
@@ -83,7 +83,7 @@ def _is_note(page: Outline, block: Block) -> bool:
         return False
     frame = page.frames[block.frame]
     outer = page.frames[frame.parent].hints if frame.parent >= 0 else 0
-    return bool((frame.hints | outer | block.hints) & _OVER) and bool(_COOKIES.search(block.text))
+    return bool((frame.hints | outer | block.hints) & _OVER) and bool(COOKIES.search(block.text))
 
 
 def _dialogs(page: Outline) -> frozenset[int]:
