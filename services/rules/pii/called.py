@@ -50,20 +50,25 @@ _SAID = re.compile(
 _DIGITS_FOLLOW = "(?![a-z]|_[0-9])"
 
 _SIGNS_OF_PHONES = _any_of(
-    "tel", "phone", "mobile", "cell", "fax", "faks", "desk", "line", "pager", "call", "dial", "text",
-    "ring", "app", "contact", "reach", "mail", "messages", "registered", "answering", "电", "電", "机",
-    "機", "线", "線", "传", "傳", "联", "拨", "小灵通", "打给", "number", "ph", "home", "office", "work",
-    "t:", "m:", "p:", "f:", "t.", "m.", "p.", "f.", "sms", "tél", "message", "service", "quiries", "tions",
-    "固", "☎", "📞", "同号", "我的号码", "咨询", "打",
+    "tel", "phone", "mobile", "cell", "fax", "faks", "desk", "line", "pager",
+    "call", "dial", "text",
+    "ring", "app", "contact", "reach", "mail", "messages", "registered",
+    "answering", "电", "電", "机",
+    "機", "线", "線", "传", "傳", "联", "拨", "小灵通", "打给", "number", "ph", "home",
+    "office", "work", "t:",
+    "m:", "p:", "f:", "t.", "m.", "p.", "f.", "sms", "tél", "mob", "free",
+    "短信", "direct", "message",
+    "service", "quiries", "tions", "固", "☎", "📞", "同号", "我的号码", "咨询", "打",
 )  # fmt: skip
 _NEXT = r"(?=[.:]? ?[(+]{0,2}$)"  # the number itself stands behind the word
 PHONE = Name(
     _SIGNS_OF_PHONES,
     re.compile(
         r"(?<![a-z])(?:(?:tele?phone|telefon|tél|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline"
-        r"|landline|pager)s?|sms|called|call(?!\s\s)|dial|(?<![`_.\\])text(?!:)|ring|whats ?app|contact"
+        r"|landline|pager|mob)s?|sms|短信|phoned|toll[- ]?free|called|call(?!\s\s)|dial"
+        r"|(?<![`_.\\])text(?!:)|ring|whats ?app|contact"
         rf"|reach|voice ?mail|messages? (?:to|at)|registered|answering){_DIGITS_FOLLOW}"
-        rf"|\b(?:customer (?:service|support|care)|enquiries|inquiries|reservations){_NEXT}"
+        rf"|\b(?:direct|customer (?:service|support|care)|enquiries|inquiries|reservations){_NEXT}"
         r"|\b(?:my|his|her|our|your|their) (?:[a-z]+ )?number\b"
         rf"|\b(?:ph|home|office|work){_NEXT}|(?<![a-z0-9-])[tmpf](?=[.:] ?[(+]{{0,2}}$)"
         "|(?:support|help|direct) ?line|电话|電話|手机|手機|热线|熱線|传真|傳真|联系(?:方式)?|致电|拨打|来电"

@@ -88,8 +88,8 @@ _PERSONS = frozenset(
 )
 # Between a word and what it announces: that it is a number, marks, quotes of JSON, cells of a table.
 _TO = (
-    r"(?:编号|号码|号|號碼|码)?(?:[ _.-]?(?:no\.?|number|num|id|#)){0,2}[\"'`*）)\]| \u3000]{0,4}"
-    r"(?:is|是|为|[:：=#|]){0,2}[\"'`*（(\[|「“ \u3000]{0,4}"
+    r"(?:编号|号码|号|號碼|码)?(?:[ _.-]{0,2}(?:no\.?|number|num|id|#)){0,2}[\"'`*）)\]| \u3000]{0,4}"
+    r"(?:is|是|为|[:：=#|]){0,2}[\"'`*（(\[|「“【 \u3000]{0,4}"
 )
 _WECHAT = re.compile(
     r"(?:[微薇]信|威信(?=[号:： ])|wechat(?=[ \u3000]?(?:id|:|号))|weixin|加[vw](?:x|(?=[ \u3000]?:))|v信"
@@ -98,7 +98,7 @@ _WECHAT = re.compile(
     re.IGNORECASE,
 )
 _QQ = re.compile(
-    rf"(?:(?<![a-z])qq|扣扣|企鹅|加q)(?:群|交流|粉丝|客服|联系|反馈){{0,3}}{_TO}([1-9][0-9]{{4,10}})(?![0-9a-z_.-])",
+    rf"(?:(?<![a-z])qq|扣扣|企鹅|加q)(?:群|交流|粉丝|客服|联系|反馈){{0,3}}/?{_TO}([1-9][0-9]{{4,10}})(?![0-9a-z_.-])",
     re.IGNORECASE,
 )
 _EMPLOYEE = re.compile(
@@ -109,7 +109,7 @@ _EMPLOYEE = re.compile(
 )
 # Of the country, or of any: seven to nine letters and digits, mostly digits (ICAO 9303).
 _PASSPORT = re.compile(
-    rf"(?:护照|護照|通行证|passport)(?:[,，] ?|/id)?{_TO}"
+    r"(?:护照|護照|通行证|passport)[^0-9\n<]{0,14}?(?<![a-z0-9])"
     r"((?=(?:[a-z]*[0-9]){6})[a-z0-9]{7,9}|[a-z] [0-9]{8}|[0-9]{2} [0-9]{7})(?![a-z0-9])",
     re.IGNORECASE,
 )

@@ -88,7 +88,7 @@ _NO_PHONE = re.compile(
     r"|[0-9]{1,2}[-./ ][0-9]{1,2}[-./ ](?:19|20)[0-9]{2}"
     r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])$"
     r"|(?:19|20)[0-9]{2}[-./](?:0?[1-9]|1[0-2])[-./][0-9]{1,2}(?![0-9])"
-    r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/|$)|(?![0-9]{3}\.[0-9]{4}$)[0-9]+\.[0-9]+$"
+    r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/|$)|[0-9]{1,4}/[0-9]{1,4}$|(?![0-9]{3}\.[0-9]{4}$)[0-9]+\.[0-9]+$"
 )
 # The path of an address or its last name, in hyphens; a value in a program or a log. What stands there is
 # a key, a size or a time of day, unless it is called something else.
@@ -159,7 +159,7 @@ def _is_bank_card(shown: str, value: str, before: str, after: str) -> bool:
 def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
     if not 7 <= len(value) <= 20 or value.startswith("00000") or _NO_PHONE.match(shown):
         return False
-    if _is_in_path(before):
+    if _is_in_path(before) and not PHONE.calls(before, gap=2):  # the key of a value may be its name
         return False
     if sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) > 15:
         return False
