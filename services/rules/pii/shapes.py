@@ -159,7 +159,8 @@ def _is_bank_card(shown: str, value: str, before: str, after: str) -> bool:
 def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
     if not 7 <= len(value) <= 20 or value.startswith("00000") or _NO_PHONE.match(shown):
         return False
-    if _is_in_path(before) and not PHONE.calls(before, gap=2):  # the key of a value may be its name
+    is_value = before[-1:] == "="  # whose key may be its name
+    if _is_in_path(before) and not (is_value and PHONE.calls(before, gap=1)):
         return False
     if sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) > 15:
         return False

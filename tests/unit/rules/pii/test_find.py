@@ -189,6 +189,7 @@ def test_is_found(text: str, kind: str, shown: str | None) -> None:
         "git clone git@github.com:one/two; vmlinuz-2.6.16.60-0.91.1-smp; 239.255.255.255",
         "m=+2168762.679540369, +6.293 14.345, +4294967291 degrees",
         "rx ring 256/4096",
+        "uploads/Ubuntu-Touch-13-10-On-Your-Phone-392828-2.jpg, a.com/swiftui/text/3086357-tap",
         "电话见 https://a.com/2023/0527/1528509.shtml，或 `10.0.0.2/24`；phone\n2023/05/27, 2023/05/2711",
         "<PHONE_1> 12345678, Employee Retirement Income Security Act of 1974, call 415-555-0134"[:-19],
         "0x1aa58ba042ca   170  49394550       REX.W",
