@@ -30,6 +30,7 @@ PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝�
 ACCOUNT_WORDS = (
     "微信", "薇信", "威信", "加v", "加V", "加w", "加W", "加q", "加Q", "扣扣", "企鹅", "工号", "员工", "职工",
     "工牌", "护照", "護照", "QQ", "qq", "V信", "v信",
+    "通行证", "车牌", "号牌", "牌照", "车号",
 )  # fmt: skip
 _FIRSTS = "".join(word[0] for word in ACCOUNT_WORDS)
 _SECONDS = "".join(word[1] for word in ACCOUNT_WORDS)

@@ -43,6 +43,7 @@ WORDS: dict[int, tuple[str, ...]] = {
     ACCOUNT: (
         "employee", "staff", "badge", "passport", "wechat", "weixin", "wx", "vx", "WeChat", "employeeid",
         "employeeId", "employeeID", "EmployeeId", "EmployeeID", "emp", "personnel",
+        "passportno", "passportNo", "passportnumber", "passportNumber", "PassportNo", "PassportNumber",
     ),
 }  # fmt: skip
 

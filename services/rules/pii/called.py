@@ -20,9 +20,10 @@ class Name(NamedTuple):
     between: re.Pattern[str] | None = None
 
     def calls(self, before: str, gap: int | None = None) -> bool:
-        """Whether the text before a number, in lower case, ends so. A line ends there only behind a mark.
+        """Whether the text before a number, in lower case, ends so.
 
-        gap: most characters between, where they are fewer.
+        A line ends there only behind a mark or the name itself. gap: most characters between, where they
+        are fewer.
         """
         if self.signs.search(before) is None:
             return False
@@ -31,7 +32,7 @@ class Name(NamedTuple):
             return False
         between = before[ends[-1] :]
         if len(between) > (self.gap if gap is None else gap) or (
-            "\n" in between and not between.rstrip().endswith(_MARKS)
+            "\n" in between and between != "\n" and not between.rstrip().endswith(_MARKS)
         ):
             return False
         return self.between is None or self.between.fullmatch(between) is not None
@@ -45,24 +46,33 @@ _MARKS = (":", "：", "=", "*", "(", "（", "[", '"')
 _SAID = re.compile(
     r"[\s:：=#*_(（\[「“\"'群号码是为]*(?:(?:no\.?|number|num|id|is)[\s:：#]*){0,2}", re.IGNORECASE
 )
-_DIGITS_FOLLOW = r"(?![a-z])"  # the word may touch its number, not another letter
+# The word may touch its number, not another letter; <PHONE_1> is a number that was masked.
+_DIGITS_FOLLOW = "(?![a-z]|_[0-9])"
 
 _SIGNS_OF_PHONES = _any_of(
-    "tel", "phone", "mobile", "cell", "fax", "faks", "desk", "line", "pager", "call", "dial", "text",
-    "ring", "app", "contact", "reach", "mail", "messages", "registered", "answering", "电", "電", "机",
-    "機", "线", "線", "传", "傳", "联", "拨", "小灵通", "打给", "number", "ph", "home", "office", "work",
-    "t:", "m:", "p:", "t.", "m.", "p.", "同号", "我的号码", "咨询", "打",
+    "tel", "phone", "mobile", "cell", "fax", "faks", "desk", "line", "pager",
+    "call", "dial", "text",
+    "ring", "app", "contact", "reach", "mail", "messages", "registered",
+    "answering", "电", "電", "机",
+    "機", "线", "線", "传", "傳", "联", "拨", "小灵通", "打给", "number", "ph", "home",
+    "office", "work", "t:",
+    "m:", "p:", "f:", "t.", "m.", "p.", "f.", "sms", "tél", "mob", "free",
+    "短信", "direct", "message",
+    "service", "quiries", "tions", "固", "☎", "📞", "同号", "我的号码", "咨询", "打",
 )  # fmt: skip
 _NEXT = r"(?=[.:]? ?[(+]{0,2}$)"  # the number itself stands behind the word
 PHONE = Name(
     _SIGNS_OF_PHONES,
     re.compile(
-        r"(?<![a-z<])(?:(?:tele?phone|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline|pager)s?|called"
-        r"|call(?!\s\s)|dial|(?<![`_.\\])text(?!:)|ring|whats ?app|contact|reach|voice ?mail|messages? to"
-        rf"|registered|answering){_DIGITS_FOLLOW}|\b(?:my|his|her|our|your|their) (?:[a-z]+ )?number\b"
-        rf"|\b(?:ph|home|office|work){_NEXT}|(?<![a-z0-9-])[tmp](?=[.:] ?[(+]{{0,2}}$)"
+        r"(?<![a-z])(?:(?:tele?phone|telefon|tél|phone|tel|mobile|cell|cellphone|fax|faks|desk|hotline"
+        r"|landline|pager|mob)s?|sms|短信|phoned|toll[- ]?free|called|call(?!\s\s)|dial"
+        r"|(?<![`_.\\])text(?!:)|ring|whats ?app|contact"
+        rf"|reach|voice ?mail|messages? (?:to|at)|registered|answering){_DIGITS_FOLLOW}"
+        rf"|\b(?:direct|customer (?:service|support|care)|enquiries|inquiries|reservations){_NEXT}"
+        r"|\b(?:my|his|her|our|your|their) (?:[a-z]+ )?number\b"
+        rf"|\b(?:ph|home|office|work){_NEXT}|(?<![a-z0-9-])[tmpf](?=[.:] ?[(+]{{0,2}}$)"
         "|(?:support|help|direct) ?line|电话|電話|手机|手機|热线|熱線|传真|傳真|联系(?:方式)?|致电|拨打|来电"
-        rf"|座机|小灵通|打给|同号|我的号码|咨询|打{_NEXT}"
+        rf"|座机|固话|固話|[☎📞]|小灵通|打给|同号|我的号码|咨询|打{_NEXT}"
     ),
     gap=16,
 )
@@ -70,14 +80,18 @@ PHONE_BEHIND = re.compile(r"[ -]{0,3}\(?(?:office|fax|mobile|cell|home|work)\b",
 CARD = Name(
     _any_of("card", "cc", "visa", "acc", "a/c", "卡", "账", "帐", "尾号", "户"),
     re.compile(
-        rf"(?<![a-z_])(?:cards?|cc|visa|master ?card|accounts?|acct|a/c){_DIGITS_FOLLOW}"
+        r"(?<![a-z_])(?:(?:bank|credit|debit)?cards?|cc|visa|master ?card|accounts?|acct|a/c)"
+        rf"{_DIGITS_FOLLOW}"
         "|卡|[账帐][号户]|尾号|户"
     ),
     gap=20,
 )
 SSN = Name(
-    _any_of("ssn", "social", "payer"),
-    re.compile(r"\bssn\b|social security|\bsocial(?= (?:is|no|number|#)|[:#])|tax ?payer"),
+    _any_of("ss", "social", "soc", "payer"),
+    re.compile(
+        r"\bssn\b|\bss ?(?:#|no\b|num)|\bsoc\. ?sec\b|social security"
+        r"|\bsocial(?= (?:is|no|number|#)|[:#])|tax ?payer"
+    ),
     gap=18,
 )
 ID = Name(

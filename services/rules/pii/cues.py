@@ -36,7 +36,7 @@ _THINGS = frozenset(
         "[A-Za-z]+",
         "Inc Ltd LLC Corp Company Group Bank Address Number Email Phone Date Type Status Details System "
         "Server Service Services Support Sales Team Project Version Model Standard Enterprise Linux "
-        "Windows Python Benefits Compliance Policy Install Display",
+        "Windows Python Benefits Compliance Policy Install Display Retirement Income Engagement Love Title",
     )
 )
 _NAME = rf"(?:(?:{_SURNAMES_OF_TWO})[{_HAN}]{{1,2}}|[{_SURNAMES}][{_HAN}]{{1,2}}?)"
@@ -45,7 +45,7 @@ _ENDS = (
     "|护照|工号|男|女|的)"
 )
 _FIELD_ZH = re.compile(
-    r"(?:姓名|联系人|收件人|收货人|寄件人|持卡人|持证人|户名|被保险人|投保人|法定代表人|甲方|乙方|申请人|经办人"
+    r"(?:姓名|联系人|收件人|收货人|寄件人|开户人|监护人|委托人|持卡人|持证人|户名|被保险人|投保人|法定代表人|甲方|乙方|申请人|经办人"
     "|负责人|责任人|患者|车主|聯絡人|聯繫人|負責人|申請人|收貨人)"
     rf"(?:[（(][{_HAN}]{{1,4}}[)）])?[ 　]*[:：][ 　]*({_NAME}){_ENDS}"
 )
@@ -60,7 +60,7 @@ _WORD = r"[A-ZÀ-Þ](?:['’-]?[A-Za-zÀ-ÿ]){1,20}"
 _CAPITALISED = rf"{_WORD}(?: (?:[A-Z]\.|{_WORD}))"
 _FIELD_EN = re.compile(
     r"\b(?:[Nn]ame|Cardholder|Attn)"
-    rf"[ \t]*:[ \t]*({_CAPITALISED}{{1,3}})(?![A-Za-z]|[^\n]{{0,9}}, dtype)"
+    rf"[ \t]*:[ \t]*({_CAPITALISED}{{1,3}})(?![A-Za-z]|[ \t]*:|[^\n]{{0,9}}, dtype)"
 )
 _SAID_EN = (
     "My name is|my name is|I am|I'm|Contact|contact|Call|call|Dear|Regards,|regards,|Sincerely,|Thanks,"
@@ -72,7 +72,7 @@ _NO_ONE = (
     "|Media|Press"
 )
 _RUNNING_EN = re.compile(
-    rf"(?:{_SAID_EN})[ \t]?[:|]?[ \t\n]?(?!(?:{_NO_ONE})\b)({_CAPITALISED}{{1,2}})(?![A-Za-z])"
+    rf"(?:{_SAID_EN})[ \t]?[:|]?[ \t\n]?(?!(?:{_NO_ONE})\b)({_CAPITALISED}{{1,2}})(?![A-Za-z]|[ \t]*:)"
 )
 # One search for all that announces; without groups, since it skips then to their first signs.
 _ANNOUNCES = re.compile(f"{_SAID_ZH}|{'|'.join(_TITLES)}|{_SAID_EN}")
@@ -88,8 +88,8 @@ _PERSONS = frozenset(
 )
 # Between a word and what it announces: that it is a number, marks, quotes of JSON, cells of a table.
 _TO = (
-    r"(?:编号|号码|号|號碼|码)?(?:[ _.-]?(?:no\.?|number|num|id|#)){0,2}[\"'`*）)\]| \u3000]{0,4}"
-    r"(?:is|是|为|[:：=#|]){0,2}[\"'`*（(\[|「“ \u3000]{0,4}"
+    r"(?:编号|号码|号|號碼|码)?(?:[ _.-]{0,2}(?:no\.?|number|num|id|#)){0,2}[\"'`*）)\]| \u3000]{0,4}"
+    r"(?:is|是|为|[:：=#|]){0,2}[\"'`*（(\[|「“【 \u3000]{0,4}"
 )
 _WECHAT = re.compile(
     r"(?:[微薇]信|威信(?=[号:： ])|wechat(?=[ \u3000]?(?:id|:|号))|weixin|加[vw](?:x|(?=[ \u3000]?:))|v信"
@@ -98,7 +98,7 @@ _WECHAT = re.compile(
     re.IGNORECASE,
 )
 _QQ = re.compile(
-    rf"(?:(?<![a-z])qq|扣扣|企鹅|加q)(?:群|交流|粉丝|客服|联系|反馈){{0,3}}{_TO}([1-9][0-9]{{4,10}})(?![0-9a-z_.-])",
+    rf"(?:(?<![a-z])qq|扣扣|企鹅|加q)(?:群|交流|粉丝|客服|联系|反馈){{0,3}}/?{_TO}([1-9][0-9]{{4,10}})(?![0-9a-z_.-])",
     re.IGNORECASE,
 )
 _EMPLOYEE = re.compile(
@@ -109,19 +109,28 @@ _EMPLOYEE = re.compile(
 )
 # Of the country, or of any: seven to nine letters and digits, mostly digits (ICAO 9303).
 _PASSPORT = re.compile(
-    rf"(?:护照|護照|passport){_TO}((?=(?:[a-z]*[0-9]){{6}})[a-z0-9]{{7,9}})(?![a-z0-9])",
+    r"(?:护照|護照|通行证|passport)[^0-9\n<]{0,14}?(?<![a-z0-9])"
+    r"((?=(?:[a-z]*[0-9]){6})[a-z0-9]{7,9}|[a-z] [0-9]{8}|[0-9]{2} [0-9]{7})(?![a-z0-9])",
     re.IGNORECASE,
 )
 _PLATE = re.compile(
     rf"[{PROVINCES}][A-Z][. -]?(?=[A-Z0-9]*[0-9][A-Z]?[0-9])"
-    r"(?:[A-HJ-NP-Z0-9]{4}(?:[A-HJ-NP-Z0-9挂学警港澳领]|应急)|[A-HJ-NP-Z0-9]{6})(?![A-Za-z0-9])"
+    r"(?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳领试超]|[A-HJ-NP-Z0-9]{3,4}应急|[A-HJ-NP-Z0-9]{6})"
+    "(?![A-Za-z0-9])"
 )
+# Of embassies, the armed police and the army, which are told by the word beside them alone.
+_OFFICIAL = (
+    rf"(使[0-9]{{3}}[.]?[0-9]{{3}}|[0-9]{{3}}[.]?[0-9]{{3}}使|WJ[. -]?[{PROVINCES}]?[. -]?[0-9]{{4}}[A-Z0-9]"
+    r"|WJ[0-9]{2}[ -][0-9]{5}|[军空海北沈兰济南广成VKHBSLJNGCE][A-Z][. -]?[0-9]{5})"
+)
+_PLATE_CALLED = re.compile(rf"(?:车牌|号牌|牌照|车号){_TO}{_OFFICIAL}(?![A-Za-z0-9])")
+_CALLED_PLATE = re.compile(rf"(?<![A-Za-z0-9]){_OFFICIAL}$")
 
 _MARKED = re.compile("[:：是为=|号]|id", re.IGNORECASE)
 # And the first signs of their words.
 _ACCOUNTS = (
     (_WECHAT, "wechat", "微薇威加VvWw"), (_QQ, "qq", "Qq扣企加"), (_EMPLOYEE, "employee", "工员职EeSsBbPp"),
-    (_PASSPORT, "passport", "护護Pp"),
+    (_PASSPORT, "passport", "护護通Pp"), (_PLATE_CALLED, "plate", "车号牌"),
 )  # fmt: skip
 _LONGEST_PLATE = 10
 _BEFORE_TITLE = 4  # characters of a name
@@ -142,6 +151,10 @@ def accounts(text: str, places: Sequence[int]) -> Iterator[Span]:
     """WeChat names, numbers of employees, passports: by the word before them. places: where one may be."""
     for place in places:
         low, first = max(0, place - 1), text[place]
+        if first == "号":
+            called = _CALLED_PLATE.search(fold(text[max(0, place - _LONGEST_PLATE) : place]))
+            if called is not None:
+                yield Span(place - len(called[1]), place, "plate", called[1].lower())
         piece = fold(text[low : place + _REACH])
         for pattern, kind, firsts in _ACCOUNTS:
             found = pattern.match(piece, place - low) if first in firsts else None

@@ -1,7 +1,7 @@
 """Numbers that belong to a person, in the runs of digits of a text.
 
-A run is at least seven digits with at most two separators between any two. Each is looked at once, from each
-of its groups of digits at most a few patterns of bounded length: linear in the text.
+A run is at least seven digits with at most three separators between any two. Each is looked at once, from
+each of its groups of digits at most a few patterns of bounded length: linear in the text.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from services.rules.pii.places import LEAST
 from services.rules.pii.shapes import GROUP, SHAPES, IsRight, Match
 from services.rules.pii.span import Span
 
-_AFTER = 16
+_AFTER = 20
 _MANY = 50  # digits; more are as many
-_MARKS = r" \-‐‑‒–—－.．·•()（）\u3000\u2060\xa0\u2009\u202f\u200b"
-_RUN = re.compile(rf"[0-9０-９](?:[{_MARKS}]{{0,2}}[0-9０-９]){{6,}}")
+_MARKS = r" /_\-‐‑‒–—－.．·•()（）\u3000\u2060\xa0\u2009\u202f\u200b"
+_RUN = re.compile(rf"[0-9０-９](?:[{_MARKS}]{{0,3}}[0-9０-９]){{6,}}")
 _RUN_OF_HAN = re.compile(rf"[{HAN_DIGITS}0-9０-９](?:[ \-－.·、]?[{HAN_DIGITS}0-9０-９]){{10,19}}[xXＸｘ]?")
 _HAN_DIGIT = re.compile(f"[{HAN_DIGITS}]")
 _LETTERS = re.compile(r"(?<![a-z0-9_])[a-z0-9]{1,10}$")
 _TOKEN = re.compile(r"[0-9A-Za-z]*")
 _LONGEST_LICENCE = 20
+_GROUPED = re.compile("[A-Z]{2}[0-9]{2}(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,4})?(?![A-Za-z0-9])")
 _OF_WORDS, _OPENS = frozenset(ascii_lowercase + "_"), frozenset("+(")
 
 _Found = tuple[int, int, str, str]  # start and end in the window, kind, value
@@ -132,12 +133,22 @@ def _behind_letters(window: str, at: int, before: str) -> _Found | None:
         return None
     stop, begin = digits.end(), at - len(letters[0])
     token = window[begin:stop]
-    if is_iban(token):
-        return begin, stop, "iban", token.upper()
+    if (account := _iban(window, begin, stop)) is not None:
+        return account
     if len(token) <= _LONGEST_LICENCE and LICENCE.calls(window[max(0, begin - REACH) : begin].lower()):
         return begin, stop, "licence", token.upper()
     if stop > at and window[at:stop].isdigit():
         return _named(window, at, stop, before)
+    return None
+
+
+def _iban(window: str, begin: int, stop: int) -> _Found | None:
+    """An account in one piece, or in groups of four."""
+    grouped = _GROUPED.match(window, begin)
+    for end in (stop, grouped.end() if grouped else stop):
+        value = "".join(filter(str.isalnum, window[begin:end])).upper()
+        if is_iban(value):
+            return begin, end, "iban", value
     return None
 
 

@@ -33,7 +33,7 @@ from services.rules.pii.hints import hinted
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
-_GAP = 3  # from one digit to the next, of a run: two separators between them
+_GAP = 4  # from one digit to the next, of a run: three separators between them
 _APART = np.zeros(_GAP, np.uint8)  # between two pages, so that no run goes on
 _ANNOUNCED = {
     "email": AT, "phone": SPELLED, "name": NAME, "employee": ACCOUNT, "passport": ACCOUNT,
@@ -56,7 +56,7 @@ _FOLLOWS = np.array(
 class Marked(NamedTuple):
     """Where in a page something may begin.
 
-    runs: start and end of what holds at least seven digits, each at most two signs behind the one before;
+    runs: start and end of what holds at least seven digits, each at most three signs behind the one before;
     Chinese characters for digits are some, too. cues: a number plate, or a word before an account, told by
     their first two signs. colons, ats: of either width.
     """

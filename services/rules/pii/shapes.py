@@ -30,11 +30,11 @@ GROUP = re.compile(r"[0-9]+")
 
 # What bounds a number on the left and right.
 _S = "[ -]?"
-_GAP = "[ .-]{0,2}"
+_GAP = "[ ._-]{0,2}"
 _L = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
 _R = r"(?![0-9A-Za-z_])(?![.\-]?[0-9])"
 _ID = re.compile(
-    rf"{_L}[1-9][0-9]{{5}}{_S}(?:18|19|20)[0-9]{{2}}{_S}(?:0[1-9]|1[0-2]){_S}(?:0[1-9]|[12][0-9]|3[01])"
+    rf"{_L}[1-9][0-9]{{2}}{_S}[0-9]{{3}}{_S}(?:18|19|20)[0-9]{{2}}{_S}(?:0[1-9]|1[0-2]){_S}(?:0[1-9]|[12][0-9]|3[01])"
     rf"{_S}[0-9]{{3}}(?:[0-9](?![0-9A-Za-z_])|[xX](?![0-9A-Za-z_]))"
     # in groups of four, as of a card
     rf"|{_L}[1-9][0-9]{{3}}([ -])[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}\1[0-9][0-9xX](?![0-9A-Za-z_])"
@@ -44,14 +44,13 @@ _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IP = re.compile(  # a hyphen goes on to another address or to what makes it a version
     rf"(?<![0-9A-Za-z_.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9A-Za-z_]|\.[0-9]|-(?!(?:{_BYTE}\.){{3}})[0-9])"
 )
-_SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}([ .-]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
+_SSN = re.compile(rf"{_L}(?!000|666|9)[0-9]{{3}}( - |[ .-]?)(?!00)[0-9]{{2}}\1(?!0000)[0-9]{{4}}{_R}")
 _CARD = re.compile(
     rf"{_L}(?:[0-9]{{12,19}}|[0-9]{{4}}([ .-]{{1,2}})(?:[0-9]{{3,6}}\1){{1,3}}[0-9]{{1,6}}"
     rf"|[0-9]{{6}}[ -][0-9]{{8,13}}){_R}"
 )
-_EXTENSION = (
-    r"(?:,? ?(?:(?i:x|ext(?:ension|n)?\.?:?) ?|#|转|分机号?[:：]? ?)[0-9]{1,6}|-[0-9]{2,5}(?![0-9-]))?"
-)
+_ITS_WORD = "(?:(?i:x|ext(?:ension|n)?[.]?:?) ?|#|转(?:分机)?|分机号?[:：]? ?)"
+_EXTENSION = rf"(?:,? ?{_ITS_WORD}[0-9]{{1,6}}| ?\({_ITS_WORD}[0-9]{{1,6}}\)|-[0-9]{{2,5}}(?![0-9-]))?"
 _MOBILE = re.compile(  # in mainland China
     rf"(?<![0-9A-Za-z_+])(?<![0-9][.\-])(?:\(?(?:\+|00)?86\)?[ -]{{0,2}})?1[3-9][0-9]"
     rf"(?:{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}|[0-9]{_GAP}[0-9]{{3}}{_GAP}[0-9]{{4}}"
@@ -61,7 +60,7 @@ _MOBILE = re.compile(  # in mainland China
 _SPACED_OUT = re.compile(r"(?<![0-9A-Za-z_])1([ .-]{1,2})[3-9](?:\1[0-9]){9}(?![0-9A-Za-z_]|[ .-]{1,2}[0-9])")
 _LANDLINE = re.compile(
     rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:(?:\+|00)?86[ -]?)?(?:\(0(?:10|2[0-9]|[3-9][0-9]{{2}})\)[ -]?"
-    rf"|(?:0|(?<=86)|(?<=86[ -]))(?:10|2[0-9]|[3-9][0-9]{{2}})[ -]{{1,2}})[0-9]{{3,4}}[ -]?[0-9]{{4}}"
+    rf"|(?:0|(?<=86)|(?<=86[ -]))(?:10|2[0-9]|[3-9][0-9]{{2}})(?:[ -]{{1,2}}|/))[0-9]{{3,4}}[ -]?[0-9]{{4}}"
     rf"{_EXTENSION}(?![0-9A-Za-z_])"
 )
 _COUNTRY = (  # codes of ITU-T E.164
@@ -69,8 +68,8 @@ _COUNTRY = (  # codes of ITU-T E.164
     r"|2[1-689][0-9]|3[578][0-9]|42[013]|5[09][0-9]|6[7-9][0-9]|8[05-9][0-9]|9[679][0-9])"
 )
 _ABROAD = re.compile(
-    rf"(?<![0-9A-Za-z_)\]])\+{_COUNTRY}(?:[ .-]{{0,2}}(?:\([0-9]{{1,5}}\)|[0-9]{{1,5}})){{2,6}}"
-    rf"{_EXTENSION}(?![0-9A-Za-z_])"
+    rf"(?<![0-9A-Za-z_)\]])(?:\+{_COUNTRY}|\(\+{_COUNTRY}\))"
+    rf"(?:(?: ?/ ?|[ .-]{{0,2}})(?:\([0-9]{{1,5}}\)|[0-9]{{1,5}})){{2,6}}{_EXTENSION}(?![0-9A-Za-z_])"
 )
 _AMERICAN = re.compile(
     rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:1[-. ])?(?:\([2-9][0-9]{{2}}\) ?-?|[2-9][0-9]{{2}}([-. ]))"
@@ -79,16 +78,17 @@ _AMERICAN = re.compile(
 _SERVICE = re.compile(rf"{_L}[48]00(?:(-?)[0-9]{{3,4}}\1[0-9]{{3,4}}|-[0-9]{{7}}){_R}{_EXTENSION}")
 _CALLED = re.compile(  # what is called a phone number may be of any country
     rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:\([0-9]{{1,15}}\)|[0-9]{{1,15}})"
-    r"(?:(?:[ .-]{1,2}|(?<=\)))(?:\([0-9]{1,8}\)|[0-9]{1,8})){0,5}"
+    r"(?:(?: - | ?/ ?|[ .-]{1,2}|(?<=\))|(?=\())(?:\([0-9]{1,8}\)|[0-9]{1,10})){0,5}"
     rf"{_EXTENSION}(?![0-9A-Za-z_])"
 )
 _EXTENDED = re.compile("[a-zA-Z#转分]")
 # Dates and times, addresses of IP, decimals with a fraction that no exchange is written as.
 _NO_PHONE = re.compile(
-    r"(?:19|20)[0-9]{2}[-. ]{1,2}(?:(?:19|20)[0-9]{2}|(?:0?[1-9]|1[0-2])[-. ][0-9]{1,2})$"
-    r"|[0-9]{1,2}[-. ][0-9]{1,2}[-. ](?:19|20)[0-9]{2}|(?:19|20)[0-9]{6}$"
-    r"|(?:19|20)[0-9]{2}[-.](?:0?[1-9]|1[0-2])[-.][0-9]{1,2}(?![0-9])"
-    r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}$|(?![0-9]{3}\.[0-9]{4}$)[0-9]+\.[0-9]+$"
+    r"(?:19|20)[0-9]{2}[-./ ]{1,2}(?:(?:19|20)[0-9]{2}|(?:0?[1-9]|1[0-2])[-./ ][0-9]{1,2})$"
+    r"|[0-9]{1,2}[-./ ][0-9]{1,2}[-./ ](?:19|20)[0-9]{2}"
+    r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])$"
+    r"|(?:19|20)[0-9]{2}[-./](?:0?[1-9]|1[0-2])[-./][0-9]{1,2}(?![0-9])"
+    r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/|$)|[0-9]{1,4}/[0-9]{1,4}$|(?![0-9]{3}\.[0-9]{4}$)[0-9]+\.[0-9]+$"
 )
 # The path of an address or its last name, in hyphens; a value in a program or a log. What stands there is
 # a key, a size or a time of day, unless it is called something else.
@@ -138,7 +138,7 @@ def _is_old_id(_shown: str, value: str, before: str, _after: str) -> bool:
 
 
 def _is_ssn(shown: str, _value: str, before: str, _after: str) -> bool:
-    return shown.count("-") == 2 or SSN.calls(before)
+    return (shown.count("-") == 2 and " " not in shown) or SSN.calls(before)
 
 
 def _is_bank_card(shown: str, value: str, before: str, after: str) -> bool:
@@ -159,7 +159,8 @@ def _is_bank_card(shown: str, value: str, before: str, after: str) -> bool:
 def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
     if not 7 <= len(value) <= 20 or value.startswith("00000") or _NO_PHONE.match(shown):
         return False
-    if _is_in_path(before):
+    is_value = before[-1:] == "="  # whose key may be its name
+    if _is_in_path(before) and not (is_value and PHONE.calls(before, gap=1)):
         return False
     if sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) > 15:
         return False
@@ -187,7 +188,7 @@ def _is_in_columns(shown: str, before: str, after: str) -> bool:
 
 
 def _is_landline(shown: str, value: str, before: str, after: str) -> bool:
-    if len(value) > 21:
+    if len(value) > 21 or ("/" in shown and _is_in_path(before)):
         return False
     return not _is_in_columns(shown, before, after) or PHONE.calls(before)
 
@@ -235,7 +236,7 @@ def _in_america(value: str) -> str:
 
 
 SHAPES = (
-    Shape("id_card", _ID.match, _is_id, (4, 18), 17, "123456789"),
+    Shape("id_card", _ID.match, _is_id, (3, 18), 17, "123456789"),
     Shape("ip", _IP.match, _is_public, (1, 3), 4),
     Shape("ssn", _SSN.match, _is_ssn, (3, 9), 9, "012345678"),
     Shape("bank_card", _CARD.match, _is_bank_card, (4, 19), 12),

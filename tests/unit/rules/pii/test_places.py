@@ -22,5 +22,5 @@ def test_pages_together_are_marked_as_alone() -> None:
 
 
 def test_places_are_of_what_they_are_called() -> None:
-    (marks,) = marked([Page("QQ：12345，京A12345，name＠mail.cn 13812345678，加我，京城")])
-    assert marks == Marked(runs=[(30, 41)], cues=[0, 9], colons=[2], ats=[21])
+    (marks,) = marked([Page("QQ：12345，住在京A12345，name＠mail.cn 13812345678，加我，京城")])
+    assert marks == Marked(runs=[(32, 43)], cues=[0, 11], colons=[2], ats=[23])
