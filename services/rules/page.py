@@ -31,7 +31,13 @@ from services.rules.characters import (
     characters,
 )
 from services.rules.pieces import LABEL, repeated, said_often
-from services.rules.quoted import without_fences, without_markup, without_quotes, without_targets
+from services.rules.quoted import (
+    with_addresses_as_words,
+    without_fences,
+    without_markup,
+    without_quotes,
+    without_targets,
+)
 from services.rules.words import QUOTING, WORDS
 
 # Tokens: a run of letters and digits, or a single Han or kana character. By class, for bytes.translate.
@@ -132,6 +138,7 @@ class Page:
         if self.repeated_lines[0]:
             may_be_marked = bool(self.bits & QUOTING) or not self.text.isascii()
             rest = without_quotes(without_markup(rest), may_be_marked=may_be_marked)
+        rest = with_addresses_as_words(rest)
         return None if rest == self.text else Page(rest)
 
     @cached_property

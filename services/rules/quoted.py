@@ -23,6 +23,7 @@ _MARKUP = re.compile(
 )
 _MARKUP_BEGINS = ("<", "{{", ":::", "///", ".. ", "]: ")
 _TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)")
+_ADDRESS = re.compile(r"\bhttps?://[^\s<>\"'，。）)]+")
 _QUOTES = re.compile(
     r"(?:\b(?:said|wrote|writes|posted)|写道|說道|说道|发表于.{0,30}|原帖由.{0,40})[ \t]*[:：]?$"
     r"|^[ \t]*(?:quote\b|originally posted\b|引用)",
@@ -73,6 +74,13 @@ def without_markup(text: str) -> str:
 def without_targets(text: str) -> str:
     """The text without the addresses of Markdown's links, whose words stay."""
     return _TARGET.sub("]", text) if "]" in text and "](" in text else text
+
+
+def with_addresses_as_words(text: str) -> str:
+    """The text with each bare address as one word: its parts are no n-grams, and lines differ by it."""
+    if "://" not in text:
+        return text
+    return _ADDRESS.sub(lambda found: "".join(filter(str.isalnum, found[0])), text)
 
 
 def without_quotes(text: str, *, may_be_marked: bool = True) -> str:

@@ -176,6 +176,9 @@ def test_addresses_of_links_are_no_repetition() -> None:
     own = Page(told).own_words
     assert "host" not in own.text
     assert own.text.startswith("* Fix pumps. [#0]\n")
+    listed = Page("\n".join(f"* Mend this: {address}/{word}" for word in fixed))
+    assert listed.own_words.num_tokens == 3 * len(fixed)
+    assert dup_line_char_share(listed) == 0
     assert Page("see [a (b)](https://host.example/a_(b)) and [c](d e)").own_words.text == (
         "see [a (b)] and [c](d e)"
     )
