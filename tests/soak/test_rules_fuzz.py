@@ -17,11 +17,12 @@ from contracts import Document
 from services.rules import SERVICE, RulesConfig
 from services.rules.page import Page
 from services.rules.pii import KINDS, Masker
-from services.runtime import Drop, Emit, Resources, load_settings
+from services.runtime import Drop, Emit, Judge, Resources, load_settings
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 TEXTS = round(100_000 * float(os.environ.get("SOAK_SCALE") or 1))
+MIXED = round(300 * float(os.environ.get("SOAK_SCALE") or 1))
 BATCH = 64
 LONGEST = 2.0  # CPU seconds for a batch, on a busy machine; most take a fiftieth
 
@@ -119,14 +120,25 @@ def measured(text: str) -> Page:
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_time_is_linear(piece: str) -> None:
     """A text four times as long takes about four times as long, rules and masking alike."""
-    judge = SERVICE.build(RulesConfig(), Resources(load_settings()))
+    _takes_linear_time(SERVICE.build(RulesConfig(), Resources(load_settings())), piece)
 
+
+def test_time_is_linear_in_what_is_mixed(seed: int) -> None:
+    """The same of pieces that are harmless each by itself."""
+    rng = random.Random(seed + 2)
+    judge = SERVICE.build(RulesConfig(), Resources(load_settings()))
+    for _ in range(MIXED):
+        pieces = [rng.choice(rng.choice((HOSTILE, HOSTILE, WORDS, SIGNS))) for _ in range(rng.randint(2, 4))]
+        _takes_linear_time(judge, "".join(pieces))
+
+
+def _takes_linear_time(judge: Judge, piece: str) -> None:
     def judged(size: int) -> None:
         judge([Document(text=piece * (size // len(piece)))])
 
     judged(SMALL)
     small, large = _least(judged, SMALL), _least(judged, SMALL * TIMES)
-    assert large < MOST * small + FIXED, f"{small:.3f} s for {SMALL}, {large:.3f} s for {TIMES} x as much"
+    assert large < MOST * small + FIXED, f"{piece!r}: {small:.3f} s, {large:.3f} s for {TIMES} x as much"
 
 
 def _least(run: Callable[[int], None], size: int) -> float:
