@@ -23,6 +23,7 @@ _MARKUP = re.compile(
 )
 _MARKUP_BEGINS = ("<", "{{", ":::", "///", ".. ", "]: ")
 _TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)")
+_LEAST_ADDRESSES = 5  # fewer repeat next to nothing, and another text costs its time
 _ADDRESS = re.compile(r"\bhttps?://[^\s<>\"'，。）)]+")
 _QUOTES = re.compile(
     r"(?:\b(?:said|wrote|writes|posted)|写道|說道|说道|发表于.{0,30}|原帖由.{0,40})[ \t]*[:：]?$"
@@ -78,7 +79,7 @@ def without_targets(text: str) -> str:
 
 def with_addresses_as_words(text: str) -> str:
     """The text with each bare address as one word: its parts are no n-grams, and lines differ by it."""
-    if "://" not in text:
+    if text.count("://") < _LEAST_ADDRESSES:
         return text
     return _ADDRESS.sub(lambda found: "".join(filter(str.isalnum, found[0])), text)
 
