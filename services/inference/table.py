@@ -43,7 +43,7 @@ class Table(ABC):
     @classmethod
     @abstractmethod
     def made_of(cls, content: Mapping[str, Any]) -> Self:
-        """The table. Raises ValueError, TypeError, LookupError, AttributeError where it cannot be."""
+        """The table. Raises ValueError, and what else Python raises of content that makes none."""
 
     @cached_property
     def version(self) -> str:
@@ -73,7 +73,7 @@ class Table(ABC):
         version = found.pop("version", None)
         try:
             made = cls.made_of(found)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ConfigurationError(f"{called} is damaged: {error!r}; {make}") from error
         if version not in (None, made.version):
             raise ConfigurationError(

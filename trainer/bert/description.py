@@ -59,7 +59,9 @@ class Description:
                 for name, head in found["heads"].items()
             }
             return Description(**found | {"heads": heads})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except OSError as error:
+            raise JudgeError(f"{path}, which describes a model, cannot be read: {error.strerror}") from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise JudgeError(f"{path} is no description of a model: {error!r}") from error
 
     def with_temperatures(self, temperatures: Mapping[str, float]) -> Description:

@@ -89,7 +89,8 @@ class TestLimits:
         "text",
         ["", "[]", '{"layout": 2}', '{"layout": 1, "loss": 2, "groups": []}',
          '{"layout": 1, "loss": 0.01, "groups": [{"language": "en", "logit": "x", "documents": 1}]}',
-         '{"layout": 1, "loss": 0.01, "groups": [{"language": "en", "logit": NaN, "documents": 1}]}'],
+         '{"layout": 1, "loss": 0.01, "groups": [{"language": "en", "logit": NaN, "documents": 1}]}',
+         '{"layout": 1, "loss": 0.01, "groups": [{"language": "en", "logit": 1, "documents": Infinity}]}'],
     )  # fmt: skip
     def test_what_is_no_table_is_refused(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / "junk.json"
