@@ -29,6 +29,10 @@ REPOSITORY = "repository"
 SOURCES = "models.json"  # beside the repository: where it came from, for a refresh
 DEFAULT_MODELS = Path(__file__).parents[2] / "inference" / "models"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the backend and its stub talk to each other
+# Of shared memory for each version of a model, taken at once, so that it need not grow (by default from 1 MB;
+# a request takes a third of one): once in hundreds of runs, on a busy machine, the backend's stub has written
+# behind the end of its region and taken the server with it.
+_SHARED_BYTES = 8 << 20
 REFRESH_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 1.0
 SOCKET = "grpc"
@@ -109,6 +113,7 @@ class Triton(Server):
         }
         # Completing a configuration would start the stub twice.
         arguments = [f"--{key}={value}" for key, value in options.items()]
+        arguments.append(f"--backend-config=python,shm-default-byte-size={_SHARED_BYTES}")
         return Program(
             self.name,
             [server.binary, *arguments, "--disable-auto-complete-config"],
