@@ -24,9 +24,8 @@ from services.parse.ruled import ruled_tables
 
 _POINTS = 72.0  # an inch
 _DPI = 170  # A4 is then 2,000 pixels high, the most that RapidOCR reads
-_SLIVER = (
-    40  # times as long as wide: RapidOCR fails there, for a side of it is nothing once it is made smaller
-)
+# Times as long as wide: RapidOCR fails there, a side of it being nothing once it is made smaller.
+_SLIVER = 40
 # The detector's box is the ink and a margin: so much of its height is under the baseline, and is the font's.
 _UNDER_BASE, _FONT = 0.2, 0.85
 _BESIDE = 0.15  # of its height: the margin to the left and to the right, where a narrow gutter is lost in it
