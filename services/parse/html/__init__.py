@@ -13,7 +13,6 @@ What kind of page it is, as it says itself, is read out of its head and address 
 from __future__ import annotations
 
 import re
-from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,7 @@ from services.parse.html.blocks import Outline
 from services.parse.html.carried import carried
 from services.parse.html.choice import chosen
 from services.parse.html.declared import NOTHING, declared
+from services.parse.html.depth import depth_of
 from services.parse.html.features import features_of
 from services.parse.html.leftovers import leftovers
 from services.parse.html.markdown import render
@@ -33,13 +33,6 @@ from services.parse.html.outline import outline
 from services.parse.html.tree import read, tidied
 from services.parse.html.wording import letters_of
 
-_TAG_NAME = re.compile(r"<(/?[a-zA-Z]\w*)")
-# Void, or closed by the next of their kind: they don't stack up when left open.
-_NOT_NESTING = frozenset({
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
-    "wbr", "p", "li", "dt", "dd", "option", "thead", "tbody", "tfoot", "tr", "td", "th", "html", "head",
-    "body", "script", "style", "path",
-})  # fmt: skip
 _BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
 _DRAWN_BY_SCRIPTS = 200  # characters: a page with less may show its text only once scripts have run, and then
 _LEAST_TOLD = 100
@@ -71,7 +64,7 @@ def parse_html(body: bytes, config: ParseConfig, address: str = "") -> Parsed:
     text, _ = strip_controls(text or _BLANK_LINES.sub("\n\n", other))
     text = text.strip("\n").rstrip()
     if not text:
-        if (depth := _depth(page)) > config.max_html_depth:
+        if (depth := depth_of(page)) > config.max_html_depth:
             raise Unparseable("too_deep", "elements nested in each other", depth, config.max_html_depth)
         raise Unparseable("no_text", "the page has no main text")
     kind = declared(said, page, address) if said is not None else NOTHING
@@ -113,7 +106,7 @@ def _likely(page: Outline, said: About, other: str) -> npt.NDArray[np.float32]:
 
 def second_opinion(page: str, config: ParseConfig) -> str:
     """Resiliparse's main text; none of a page that nests so deep that it would take quadratic time."""
-    if _depth(page) > config.max_html_depth:
+    if depth_of(page) > config.max_html_depth:
         return ""
     from resiliparse.extract.html2text import extract_plain_text
 
@@ -121,16 +114,3 @@ def second_opinion(page: str, config: ParseConfig) -> str:
         page, main_content=True, preserve_formatting=True, alt_texts=False, post_meta=False, noscript=False
     )
     return str(found)
-
-
-def _depth(page: str) -> int:
-    """An upper estimate of how deep the elements nest."""
-    names = _TAG_NAME.findall(page)
-    steps = {name: _step(name) for name in set(names)}
-    return max(accumulate(map(steps.__getitem__, names)), default=0)
-
-
-def _step(name: str) -> int:
-    if name.removeprefix("/").lower() in _NOT_NESTING:
-        return 0
-    return -1 if name[0] == "/" else 1

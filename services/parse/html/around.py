@@ -161,8 +161,10 @@ def _repetition(tree: _Tree, totals: Floats, whole: float) -> Floats:
     counts = np.bincount(group, minlength=num).astype(np.float32)
     sizes, links = (np.bincount(group, totals[:-1, i], num).astype(np.float32) for i in (0, 1))
     large = np.array([tag not in _SMALL for tag, _ in tree.kinds], bool)[tree.kind]
-    many = _best(tree, group, np.where(large, counts[group], 0), num)
-    most = _best(tree, group, np.where(counts[group] > 1, sizes[group], 0), num)
+    scores = np.stack(
+        [np.where(large, counts[group], 0), np.where(counts[group] > 1, sizes[group], 0)], 1, dtype=np.float32
+    )
+    many, most = _best(tree, group, scores, num).T
     counts[-1] = 0
     each = sizes / np.maximum(counts, 1)
     largest = max(1.0, float(sizes[counts > 2].max(initial=0)))
@@ -175,15 +177,17 @@ def _repetition(tree: _Tree, totals: Floats, whole: float) -> Floats:
     )  # fmt: skip
 
 
-def _best(tree: _Tree, group: Ints, score: Floats, none: int) -> Ints:
-    """For each block the group, of those around it, that scores most; the outermost of equals."""
-    best = np.full(len(group) + 1, none - 1, np.int64)
-    reached = np.zeros(len(group) + 1, np.float32)
+def _best(tree: _Tree, group: Ints, scores: Floats, none: int) -> Ints:
+    """For each block and column of scores the group, of those around it, that scores most; the outermost of
+    equals.
+    """
+    best = np.full((len(group) + 1, scores.shape[1]), none - 1, np.int64)
+    reached = np.zeros(best.shape, np.float32)
     for level in tree.levels:
-        outer = tree.parents[level]
-        better = score[level] > reached[outer]
-        best[level] = np.where(better, group[level], best[outer])
-        reached[level] = np.where(better, score[level], reached[outer])
+        outer, score = tree.parents[level], scores[level]
+        before = reached[outer]
+        best[level] = np.where(score > before, group[level, None], best[outer])
+        reached[level] = np.maximum(score, before)
     return best[tree.of]
 
 

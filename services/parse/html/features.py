@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from services.parse.html.about import About
 from services.parse.html.around import Floats, Ints, around, logs, unpacked
@@ -26,13 +27,21 @@ _KINDS = ("p", "h", "item", "row", "code", "pre", "dt", "dd", "caption", "cell",
 _PLACES = {kind: i for i, kind in enumerate(_KINDS)}
 _ENDS = re.compile(r"[.!?。！？…:;：；][\"'”’)\]」』》]*$")
 _END_SIGNS, _CLOSING = frozenset(".!?。！？…:;：；"), frozenset("\"'”’)]」』》")
-_STOPS, _HAN_STOPS = b".,;!?", "。，；！？、"
+_STOP, _FIGURE, _CAPITAL, _HAN_SIGN = 1, 2, 4, 8  # what a character is, …
+_SIGNS = np.zeros(1 << 16, np.uint8)  # … by its number; the last, which is none, stands for all above
+_SIGNS[list(map(ord, ".,;!?。，；！？、"))] = _STOP
+_SIGNS[ord("0") : ord("9") + 1] = _FIGURE
+_SIGNS[ord("A") : ord("Z") + 1] = _CAPITAL
+_SIGNS[0x3400:0xA000] = _HAN_SIGN
 # Of lower-cased text.
 _PRICE = re.compile(r"[$€£¥]\s?\d|\d\s?(?:€|元|kr|usd|eur)\b|\b(?:usd|eur|rs\.?)\s?\d")
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+# Each alternative begins with one of a few signs, which are found twice as fast as the begin of a word; what
+# stands before is looked at behind them.
 _DATE = re.compile(
-    r"\b(?:19|20)\d\d[-/.年]\s?\d{1,2}|\d{1,2}:\d\d|\b\d+ (?:second|minute|hour|day|week|month|year)s? ago\b|\d+\s?(?:天|小时|分钟|个月|年)前"
-    r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d|昨天|今天"
-    r"|\b\d{1,2} (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:19|20)\d\d"
+    r"\d(?:(?:(?<=\b1)9|(?<=\b2)0)\d\d[-/.年]\s?\d|\d?:\d\d|(?<=\b\d)\d* (?:second|minute|hour|day|week|month|year)s? ago\b"
+    rf"|\d*\s?(?:天|小时|分钟|个月|年)前|(?<=\b\d)\d? {_MONTH}[a-z]*\.? (?:19|20)\d\d)"
+    rf"|[jfmasond](?<=\b.)[a-z][a-z](?<={_MONTH})[a-z]*\.? \d{{1,2}}(?:st|nd|rd|th)?,? (?:19|20)\d\d|[昨今]天"
 )
 # Each is looked for in the lower-cased head of a block, with a space before and after it.
 _PHRASES = [
@@ -58,7 +67,6 @@ _OF_DATES = ("19", "20", ":", " ago", "前", "昨天", "今天")
 _FINDER = Finder([*_PHRASES, _OF_PRICES, _OF_DATES])
 _PRICED, _DATED = 1 << len(_PHRASES), 2 << len(_PHRASES)
 _DIGIT = re.compile("[0-9]")
-_FIGURES, _CAPITALS = b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _HEAD_CHARACTERS = 400
 _TEASER = 40  # letters that two texts begin with before one is the other's beginning
@@ -95,7 +103,7 @@ def features_of(page: Outline, letters: list[str], said: About, other: str) -> F
         _place(words, told, kind, level),
         np.repeat(_page(page, said, kind, measures)[None], len(words), 0),
     ]
-    return np.concatenate(parts, 1).astype(np.float32)
+    return np.concatenate(parts, 1).astype(np.float32, copy=False)
 
 
 def _figures(heads: list[str], masks: list[int], bit: int, pattern: re.Pattern[str]) -> Floats:
@@ -135,21 +143,14 @@ def _own(page: Outline, words: Floats, links: Floats, kind: Ints, level: Ints) -
 
 def _signs(texts: list[str], heads: list[str]) -> Floats:
     """Stops, figures, capitals, Han, how it begins, lines, whether it is bold."""
-    plain = [text.encode("ascii", "ignore") for text in texts]
-    near = [text[:_HEAD_CHARACTERS] for text in plain]
-    stops = _numbers_of(_STOPS, plain)
-    han = np.zeros(len(texts), np.int64)
+    whole = np.frombuffer(f"{''.join(texts)} ".encode("utf-32-le", "surrogatepass"), np.uint32)
+    signs = _SIGNS[np.minimum(whole, len(_SIGNS) - 1)]
     length = np.array(list(map(len, texts)), np.int64)
-    for i in np.flatnonzero(length > list(map(len, plain))).tolist():
-        near[i] = heads[i].encode("ascii", "ignore")
-        stops[i] += sum(map(texts[i].count, _HAN_STOPS))
-        han[i] = len(_HAN.findall(heads[i])) if len(near[i]) < len(heads[i]) else 0
-    size = np.array(list(map(len, heads)), np.int64) + 1
+    begins = np.cumsum(length) - length
+    size = np.minimum(length, _HEAD_CHARACTERS)
     columns = [
-        stops * 20 / (length + 1),
-        _numbers_of(_FIGURES, near) / size,
-        _numbers_of(_CAPITALS, near) / size,
-        han / size,
+        _counted(signs & _STOP > 0, begins, length) * 20 / (length + 1),
+        *(_counted(signs & each > 0, begins, size) / (size + 1) for each in (_FIGURE, _CAPITAL, _HAN_SIGN)),
         [head[:1].isupper() for head in heads],
         [head[:1].islower() for head in heads],
         np.array([text.count("\n") for text in texts], np.int64) / 10,
@@ -158,10 +159,11 @@ def _signs(texts: list[str], heads: list[str]) -> Floats:
     return np.stack([np.asarray(column, np.float32) for column in columns], 1)
 
 
-def _numbers_of(signs: bytes, texts: list[bytes]) -> Ints:
-    """How many of the signs are in each text."""
-    without = [len(text.translate(None, signs)) for text in texts]
-    return np.array(list(map(len, texts)), np.int64) - np.array(without, np.int64)
+def _counted(found: npt.NDArray[np.bool_], begins: Ints, sizes: Ints) -> Ints:
+    """How many signs were found in each stretch; one more stands behind the last."""
+    bounds = np.stack([begins, begins + sizes], 1).ravel()
+    num = np.add.reduceat(found, bounds, dtype=np.int64)[::2]
+    return np.asarray(np.where(sizes > 0, num, 0), np.int64)
 
 
 def _again(letters: list[str]) -> Floats:

@@ -11,6 +11,7 @@ from services.parse.html.features import (
     _PRICED,
     _again,
     _described,
+    _signs,
     features_of,
 )
 from services.parse.html.outline import outline
@@ -65,6 +66,32 @@ def test_dates_are_looked_for_wherever_they_may_be(text):
     """Prevents the quick look for signs of a date from missing one."""
     assert _DATE.search(text.lower())
     assert _FINDER.mask(text.lower()) & _DATED
+
+
+@pytest.mark.parametrize("text", [
+    "12024-05", "1999", "12:3", "3 days", "a3 days ago", "123 Feb 2020", "a2 Feb 2020", "Xjan 2, 2020", "天前", "明天 1",
+])  # fmt: skip
+def test_what_is_like_a_date_is_none(text):
+    """Prevents numbers from being taken for the dates under titles and posts."""
+    assert not _DATE.search(text.lower())
+
+
+def test_signs_are_counted_in_each_text_by_itself():
+    """Prevents the signs of one block from being counted as those of its neighbour."""
+    texts = ["", "Ab 12, c.", "", "汉字。A9" + "x" * 400 + "A9!", "𠀀é\ud800 Z\n7", ""]
+    heads = [text[:400] for text in texts]
+    rows = _signs(texts, heads)
+    stops, figures, capitals, han = (
+        [sum(sign in signs for sign in text) for text in of]
+        for signs, of in ((".,;!?。", texts), ("0129875", heads), ("AZ", heads), ("汉字", heads))
+    )
+    assert stops == [0, 2, 0, 2, 0, 0]
+    sizes = [len(head) + 1 for head in heads]
+    assert rows[:, 0] == pytest.approx(
+        [num * 20 / (len(text) + 1) for num, text in zip(stops, texts, strict=True)]
+    )
+    for column, found in enumerate((figures, capitals, han), 1):
+        assert rows[:, column] == pytest.approx([num / size for num, size in zip(found, sizes, strict=True)])
 
 
 def test_what_it_says_may_be_broken():
