@@ -27,6 +27,7 @@ _SAID = re.compile(
     rf" at ({_LABEL}(?: dot {_LABEL}){{1,4}}){_ENDS}",
     re.IGNORECASE,
 )
+_SPOKEN = re.compile(rf"at {_LABEL} dot ", re.IGNORECASE)
 # Before an address in words, which else is where something is: "buy it at a shop dot com".
 _ANNOUNCED = re.compile("mail|contact|reach|write|address|邮箱", re.IGNORECASE)
 _IS_DOT = re.compile(rf"{_DOT}| dot ", re.IGNORECASE)
@@ -64,12 +65,9 @@ def hidden_emails(text: str, places: Sequence[int]) -> Iterator[Span]:
 
     places: of each "at".
     """
-    is_spoken = any(
-        word in text and f" {word} " in text for word in ("dot", "DOT")
-    )  # blanks are slow to find
     for place in places:
         is_bracketed = text[place - 1] in _OPENED or text[place - 2] in _OPENED
-        if not (is_bracketed or is_spoken):
+        if not (is_bracketed or _SPOKEN.match(text, place)):
             continue
         low, high = max(0, place - _LONGEST - 2), place + 256
         if is_bracketed:

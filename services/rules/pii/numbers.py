@@ -37,12 +37,18 @@ _Tried = tuple[str, Match, IsRight, bool, Callable[[str], str]]  # of a shape
 
 def numbers(text: str, start: int, end: int) -> list[Span]:
     """What is found in the runs of digits there, in order; spans of one run do not overlap."""
+    piece = text[start:end]
+    if not piece.isascii():
+        return [*_in_runs(text, start, end), *_spelled_in_han(text, start, end)]
+    return _in_run(text, start, end) if piece.isdigit() else _in_runs(text, start, end)
+
+
+def _in_runs(text: str, start: int, end: int) -> list[Span]:
     found: list[Span] = []
-    at = start
-    while end - at >= LEAST and (run := _RUN.search(text, at, end)) is not None:
-        first, at = run.span()
-        found += _in_run(text, first, at)
-    return found if text[start:end].isascii() else [*found, *_spelled_in_han(text, start, end)]
+    while end - start >= LEAST and (run := _RUN.search(text, start, end)) is not None:
+        first, start = run.span()
+        found += _in_run(text, first, start)
+    return found
 
 
 def _spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:

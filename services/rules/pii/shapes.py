@@ -162,9 +162,9 @@ def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
     is_value = before[-1:] == "="  # whose key may be its name
     if _is_in_path(before) and not (is_value and PHONE.calls(before, gap=1)):
         return False
-    if sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) > 15:
+    if not PHONE.calls(before) and PHONE_BEHIND.match(after) is None:
         return False
-    return PHONE.calls(before) or PHONE_BEHIND.match(after) is not None
+    return sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) <= 15
 
 
 def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
@@ -175,6 +175,8 @@ def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
         return False
     if _is_in_path(before):
         return PHONE.calls(before)
+    if " " not in shown:
+        return True
     if shown.count("  ") != 1 and not _is_in_columns(shown.removeprefix("+86 "), before, after):
         return True
     return _is_phone(shown, value, before, after)

@@ -93,6 +93,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ("Call me on 415-555-0134 tomorrow", "phone", "415-555-0134"),
         ("(415) 555-0134 ext. 22", "phone", "(415) 555-0134 ext. 22"),
         ("fax +44 20 7946 0958", "phone", "+44 20 7946 0958"),
+        ("customer care: 86018601", "phone", "86018601"),
         ("my number is four one five, five five five, zero one three four", "phone", None),
         ("dial double five one two three four seven eight", "phone", None),
         ("mary.hill+news@mail.example.co.uk.", "email", "mary.hill+news@mail.example.co.uk"),
