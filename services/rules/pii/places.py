@@ -77,7 +77,7 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
     places = (signs >= CUE).nonzero()[0]
     marks = signs[places]
     if len(pages) == 1 and len(places) <= _FEW:
-        return [_marked_by_few(signs.tobytes() + signs[-1:].tobytes(), places.tolist(), marks.tobytes())]
+        return [_marked_by_few(signs.tobytes() + b"\0", places.tolist(), marks.tobytes())]
     starts = list(accumulate([page.size + len(_APART) for page in pages], initial=0))
     colons = _by_page(places[(marks >= COLON) & (marks < SIGN_AT)], starts)
     ats = _by_page(places[(marks >= SIGN_AT) & (marks < DIGITS)], starts)
@@ -90,7 +90,7 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
 
 
 def _marked_by_few(signs: bytes, places: list[int], marks: bytes) -> Marked:
-    """The same of one page. signs: the last one twice, since each mark's next one is looked at."""
+    """The same of one page. signs: and one more behind the last."""
     found = Marked([], [], [], [])
     digits: list[int] = []
     for place, mark in zip(places, marks, strict=True):
