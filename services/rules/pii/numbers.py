@@ -34,7 +34,7 @@ _GROUPED = re.compile(
 # The first groups of an account, the bank's of letters or with one: NL91 ABNA 0417...
 _BANK = re.compile("[a-z]{2}[0-9]{2}([ -])[a-z]{4}\\1")
 _SIZE_OF_BANK, _SIZE_OF_COUNTRY = 10, 5
-_OF_WORDS, _OPENS = frozenset(ascii_lowercase + "_"), frozenset("+(")
+_OF_WORDS, _OPENS, _PARTS = frozenset(ascii_lowercase + "_"), frozenset("+("), frozenset(" -")
 
 _Found = tuple[int, int, str, str]  # start and end in the window, kind, value
 _Tried = tuple[str, Match, IsRight, bool, Callable[[str], str]]  # of a shape
@@ -95,14 +95,15 @@ def _at(window: str, at: int, size: int, left: int) -> _Found | None:
     last = before[-1:]
     if last in _OF_WORDS:
         return _behind_letters(window, at, before)
-    if _BANK.match(before, len(before) - _SIZE_OF_BANK) and (
-        account := _iban_in_groups(window, at - _SIZE_OF_BANK)
-    ):
-        return account
     alone: Sequence[int] = (at,)
     begins = alone
-    if last == " " and before[-2:-1] == "(":
-        begins = range(at - 2, at + 1)
+    if last in _PARTS:
+        if _BANK.match(before, len(before) - _SIZE_OF_BANK) and (
+            account := _iban_in_groups(window, at - _SIZE_OF_BANK)
+        ):
+            return account
+        if before[-2:] == "( ":
+            begins = range(at - 2, at + 1)
     elif last in _OPENS:
         begins = range(at - 2 if before[-2:-1] in _OPENS else at - 1, at + 1)
     for kind, match, is_right, is_open, same in _shapes_of(
