@@ -27,19 +27,22 @@ _SAID = re.compile(
     rf" at ({_LABEL}(?: dot {_LABEL}){{1,4}}){_ENDS}",
     re.IGNORECASE,
 )
+_SPOKEN = re.compile(rf"at {_LABEL} dot ", re.IGNORECASE)
 # Before an address in words, which else is where something is: "buy it at a shop dot com".
 _ANNOUNCED = re.compile("mail|contact|reach|write|address|邮箱", re.IGNORECASE)
 _IS_DOT = re.compile(rf"{_DOT}| dot ", re.IGNORECASE)
 _OPENED = frozenset("[({<（【")
 _WIDE = frozenset(chr(ord(sign) + 0xFEE0) for sign in _SIGNS_OF_LOCAL)  # of full width
-# What a file is called and no domain is: icon@2x.png.
+# What a file is called and no domain is: icon@2x.png, getty@tty1.service.
 _FILES = frozenset(
     re.findall(
-        "[a-z]+", "png jpg jpeg gif webp svg css js ts json html py md txt pdf doc docx csv zip gz min"
+        "[a-z]+",
+        "png jpg jpeg gif webp svg css js ts json html py md txt pdf doc docx csv zip gz min service plt",
     )
 )
 # RFC 2606 and names that stand for a service: nobody's.
 _NOBODYS = re.compile(r"(?:^git@|[@.]example\.(?:com|org|net)$|\.(?:example|test|invalid|localhost|local)$)")
+_PROTOCOLS = ("@openssh.com", "@libssh.org")  # whose own algorithms are called so (RFC 4251, section 6)
 
 _COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")
 _HEX = frozenset("0123456789abcdefABCDEF:")
@@ -64,12 +67,9 @@ def hidden_emails(text: str, places: Sequence[int]) -> Iterator[Span]:
 
     places: of each "at".
     """
-    is_spoken = any(
-        word in text and f" {word} " in text for word in ("dot", "DOT")
-    )  # blanks are slow to find
     for place in places:
         is_bracketed = text[place - 1] in _OPENED or text[place - 2] in _OPENED
-        if not (is_bracketed or is_spoken):
+        if not (is_bracketed or _SPOKEN.match(text, place)):
             continue
         low, high = max(0, place - _LONGEST - 2), place + 256
         if is_bracketed:
@@ -105,7 +105,10 @@ def _around(text: str, at: int, low: int) -> Span | None:
     end = at + 1 + len(domain[0])
     if not local or ".." in local or (local == "git" and text.startswith(":", end)):
         return None
-    return Span(at - len(local), end, "email", f"{local}@{domain[0]}".lower())
+    address = f"{local}@{domain[0]}".lower()
+    if "-" in local and address.endswith(_PROTOCOLS):
+        return None
+    return Span(at - len(local), end, "email", address)
 
 
 def addresses_of_version_6(text: str, colons: Sequence[int]) -> list[Span]:
@@ -134,7 +137,8 @@ def addresses_of_version_6(text: str, colons: Sequence[int]) -> list[Span]:
 def _is_public(shown: str) -> bool:
     if (shown.count(":") < 7 and "::" not in shown) or len(shown) < 8:
         return False
-    if len([group for group in shown.split(":") if group]) < 3:  # of a network, or numbers in a table
+    groups = [group for group in shown.split(":") if group]
+    if len(groups) < 3 or all(len(group) == 2 for group in groups):  # of a network, a key's fingerprint
         return False
     try:
         return ipaddress.IPv6Address(shown).is_global

@@ -28,8 +28,13 @@ _HAN_DIGIT = re.compile(f"[{HAN_DIGITS}]")
 _LETTERS = re.compile(r"(?<![a-z0-9_])[a-z0-9]{1,10}$")
 _TOKEN = re.compile(r"[0-9A-Za-z]*")
 _LONGEST_LICENCE = 20
-_GROUPED = re.compile("[A-Z]{2}[0-9]{2}(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,4})?(?![A-Za-z0-9])")
-_OF_WORDS, _OPENS = frozenset(ascii_lowercase + "_"), frozenset("+(")
+_GROUPED = re.compile(
+    "(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,4})?(?![A-Za-z0-9])"
+)
+# The first groups of an account, the bank's of letters or with one: NL91 ABNA 0417...
+_BANK = re.compile("[a-z]{2}[0-9]{2}([ -])[a-z]{4}\\1")
+_SIZE_OF_BANK, _SIZE_OF_COUNTRY = 10, 5
+_OF_WORDS, _OPENS, _PARTS = frozenset(ascii_lowercase + "_"), frozenset("+("), frozenset(" -")
 
 _Found = tuple[int, int, str, str]  # start and end in the window, kind, value
 _Tried = tuple[str, Match, IsRight, bool, Callable[[str], str]]  # of a shape
@@ -37,12 +42,18 @@ _Tried = tuple[str, Match, IsRight, bool, Callable[[str], str]]  # of a shape
 
 def numbers(text: str, start: int, end: int) -> list[Span]:
     """What is found in the runs of digits there, in order; spans of one run do not overlap."""
+    piece = text[start:end]
+    if not piece.isascii():
+        return [*_in_runs(text, start, end), *_spelled_in_han(text, start, end)]
+    return _in_run(text, start, end) if piece.isdigit() else _in_runs(text, start, end)
+
+
+def _in_runs(text: str, start: int, end: int) -> list[Span]:
     found: list[Span] = []
-    at = start
-    while end - at >= LEAST and (run := _RUN.search(text, at, end)) is not None:
-        first, at = run.span()
-        found += _in_run(text, first, at)
-    return found if text[start:end].isascii() else [*found, *_spelled_in_han(text, start, end)]
+    while end - start >= LEAST and (run := _RUN.search(text, start, end)) is not None:
+        first, start = run.span()
+        found += _in_run(text, first, start)
+    return found
 
 
 def _spelled_in_han(text: str, start: int, end: int) -> Iterator[Span]:
@@ -86,7 +97,14 @@ def _at(window: str, at: int, size: int, left: int) -> _Found | None:
         return _behind_letters(window, at, before)
     alone: Sequence[int] = (at,)
     begins = alone
-    if last in _OPENS:
+    if last in _PARTS:
+        if _BANK.match(before, len(before) - _SIZE_OF_BANK) and (
+            account := _iban_in_groups(window, at - _SIZE_OF_BANK)
+        ):
+            return account
+        if before[-2:] == "( ":
+            begins = range(at - 2, at + 1)
+    elif last in _OPENS:
         begins = range(at - 2 if before[-2:-1] in _OPENS else at - 1, at + 1)
     for kind, match, is_right, is_open, same in _shapes_of(
         size if size < _MANY else _MANY, left if left < _MANY else _MANY, window[at], begins is not alone
@@ -133,8 +151,13 @@ def _behind_letters(window: str, at: int, before: str) -> _Found | None:
         return None
     stop, begin = digits.end(), at - len(letters[0])
     token = window[begin:stop]
-    if (account := _iban(window, begin, stop)) is not None:
-        return account
+    for account in (
+        _iban(window, begin, stop),
+        _iban_in_groups(window, begin),
+        _iban_in_groups(window, max(0, begin - _SIZE_OF_COUNTRY)),
+    ):
+        if account is not None:
+            return account
     if len(token) <= _LONGEST_LICENCE and LICENCE.calls(window[max(0, begin - REACH) : begin].lower()):
         return begin, stop, "licence", token.upper()
     if stop > at and window[at:stop].isdigit():
@@ -142,14 +165,15 @@ def _behind_letters(window: str, at: int, before: str) -> _Found | None:
     return None
 
 
-def _iban(window: str, begin: int, stop: int) -> _Found | None:
-    """An account in one piece, or in groups of four."""
+def _iban(window: str, begin: int, end: int) -> _Found | None:
+    value = "".join(filter(str.isalnum, window[begin:end])).upper()
+    return (begin, end, "iban", value) if is_iban(value) else None
+
+
+def _iban_in_groups(window: str, begin: int) -> _Found | None:
+    """An account in groups of four."""
     grouped = _GROUPED.match(window, begin)
-    for end in (stop, grouped.end() if grouped else stop):
-        value = "".join(filter(str.isalnum, window[begin:end])).upper()
-        if is_iban(value):
-            return begin, end, "iban", value
-    return None
+    return None if grouped is None else _iban(window, begin, grouped.end())
 
 
 def _named(window: str, at: int, stop: int, before: str) -> _Found | None:

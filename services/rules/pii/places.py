@@ -33,6 +33,7 @@ from services.rules.pii.hints import hinted
 from services.rules.words import ACCOUNT, AT, NAME, SPELLED
 
 LEAST = 7  # digits
+_FEW = 160  # marks, up to which Python is faster than numpy's calls for one page
 _GAP = 4  # from one digit to the next, of a run: three separators between them
 _APART = np.zeros(_GAP, np.uint8)  # between two pages, so that no run goes on
 _ANNOUNCED = {
@@ -51,6 +52,7 @@ _FOLLOWS = np.array(
     ],
     np.uint8,
 )
+_FOLLOWS_AS_BYTES = _FOLLOWS.tobytes()
 
 
 class Marked(NamedTuple):
@@ -74,6 +76,8 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
     signs = _signs(pages)
     places = (signs >= CUE).nonzero()[0]
     marks = signs[places]
+    if len(pages) == 1 and len(places) <= _FEW:
+        return [_marked_by_few(signs.tobytes() + b"\0", places.tolist(), marks.tobytes())]
     starts = list(accumulate([page.size + len(_APART) for page in pages], initial=0))
     colons = _by_page(places[(marks >= COLON) & (marks < SIGN_AT)], starts)
     ats = _by_page(places[(marks >= SIGN_AT) & (marks < DIGITS)], starts)
@@ -83,6 +87,31 @@ def marked(pages: Sequence[Page]) -> list[Marked]:
         number = bisect_right(starts, start) - 1
         found[number].runs.append((start - starts[number], end - starts[number]))
     return found
+
+
+def _marked_by_few(signs: bytes, places: list[int], marks: bytes) -> Marked:
+    """The same of one page. signs: and one more behind the last."""
+    found = Marked([], [], [], [])
+    digits: list[int] = []
+    for place, mark in zip(places, marks, strict=True):
+        if mark >= DIGITS:
+            if digits and place - digits[-1] > _GAP:
+                _add_run(found.runs, digits)
+                digits = []
+            digits.append(place)
+        elif mark >= SIGN_AT:
+            found.ats.append(place)
+        elif mark >= COLON:
+            found.colons.append(place)
+        elif _FOLLOWS_AS_BYTES[signs[place + 1]] & mark:
+            found.cues.append(place)
+    _add_run(found.runs, digits)
+    return found
+
+
+def _add_run(runs: list[tuple[int, int]], digits: list[int]) -> None:
+    if len(digits) >= LEAST:
+        runs.append((digits[0], digits[-1] + 1))
 
 
 def _beginnings(

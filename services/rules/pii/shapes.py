@@ -72,8 +72,8 @@ _ABROAD = re.compile(
     rf"(?:(?: ?/ ?|[ .-]{{0,2}})(?:\([0-9]{{1,5}}\)|[0-9]{{1,5}})){{2,6}}{_EXTENSION}(?![0-9A-Za-z_])"
 )
 _AMERICAN = re.compile(
-    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:1[-. ])?(?:\([2-9][0-9]{{2}}\) ?-?|[2-9][0-9]{{2}}([-. ]))"
-    rf"[0-9]{{3}}(?(1)\1|[-. ])[0-9]{{4}}{_EXTENSION}(?![0-9A-Za-z_])(?![.\-]?[0-9])"
+    rf"(?<![0-9A-Za-z_])(?<![0-9][.\-])(?:1[-. ])?(?:\( ?[2-9][0-9]{{2}} ?\) ?-?|[2-9][0-9]{{2}}([-. ]))"
+    rf"[0-9]{{3}}(?(1)\1|(?:[-. ]| - ))[0-9]{{4}}{_EXTENSION}(?![0-9A-Za-z_])(?![.\-]?[0-9])"
 )
 _SERVICE = re.compile(rf"{_L}[48]00(?:(-?)[0-9]{{3,4}}\1[0-9]{{3,4}}|-[0-9]{{7}}){_R}{_EXTENSION}")
 _CALLED = re.compile(  # what is called a phone number may be of any country
@@ -162,9 +162,9 @@ def _is_phone(shown: str, value: str, before: str, after: str) -> bool:
     is_value = before[-1:] == "="  # whose key may be its name
     if _is_in_path(before) and not (is_value and PHONE.calls(before, gap=1)):
         return False
-    if sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) > 15:
+    if not PHONE.calls(before) and PHONE_BEHIND.match(after) is None:
         return False
-    return PHONE.calls(before) or PHONE_BEHIND.match(after) is not None
+    return sum(map(len, GROUP.findall(_EXTENDED.split(shown, maxsplit=1)[0]))) <= 15
 
 
 def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
@@ -175,6 +175,8 @@ def _is_mobile(shown: str, value: str, before: str, after: str) -> bool:
         return False
     if _is_in_path(before):
         return PHONE.calls(before)
+    if " " not in shown:
+        return True
     if shown.count("  ") != 1 and not _is_in_columns(shown.removeprefix("+86 "), before, after):
         return True
     return _is_phone(shown, value, before, after)

@@ -12,6 +12,8 @@ TEXTS = [
     "98765431@qq.com",
     "加q ",
     "一三八一二三四五六七八",
+    "微",
+    "QQ：12345，京A12345，name＠mail.cn 13812345678，" * 10,  # more marks than a few
 ]
 
 
