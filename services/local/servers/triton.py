@@ -30,8 +30,8 @@ SOURCES = "models.json"  # beside the repository: where it came from, for a refr
 DEFAULT_MODELS = Path(__file__).parents[2] / "inference" / "models"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the backend and its stub talk to each other
 # Of shared memory for each version of a model, taken at once, so that it need not grow (by default from 1 MB;
-# a request takes a third of one): once in hundreds of runs, on a busy machine, the backend's stub has written
-# behind the end of its region and taken the server with it.
+# a request takes a third of one). Once in hundreds of runs, on a busy machine, the backend's stub crashed, as
+# it wrote at the end of a mapping, and took the server with it; that a region had grown is a guess.
 _SHARED_BYTES = 8 << 20
 REFRESH_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 1.0
